@@ -1,0 +1,73 @@
+# `make help` lists what there is. Everything works on a fresh machine with Python 3.11 or newer.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUNTIME := $(VENV)/.runtime-installed
+DEVELOPMENT := $(VENV)/.development-installed
+NEWEST_FIRST := python3.13 python3.12 python3.11 python3 python python3.14
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check lint format bench screenshots clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(DEVELOPMENT) ## create .venv and install everything, tests and tools too
+
+run: $(RUNTIME) ## the server as in production; PORT, HOST, WEB_CONCURRENCY and TIDEMARK_* are honoured
+	@exec $(BIN)/gunicorn app:app
+
+demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goes to the simulator
+	@exec $(BIN)/python -m simulator.demo $(ARGS)
+
+test: $(DEVELOPMENT) browser ## the whole test suite, with real servers and a real browser
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+check: lint browser ## lint, format, types, and the tests with at least 95 % branch coverage
+	@$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
+
+lint: $(DEVELOPMENT)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(DEVELOPMENT) ## put the code into its usual form
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(DEVELOPMENT) ## every benchmark of the README, as tables
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: $(DEVELOPMENT) browser ## take the pictures of the dashboard for the README
+	@$(BIN)/python -m tests.dashboard.screenshots
+
+clean: ## remove what tools and tests left behind; keeps .venv and the events under instance/
+	@rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: browser
+browser: $(DEVELOPMENT)
+	@$(BIN)/python -m tests.browser
+
+$(RUNTIME): requirements.txt | $(BIN)/python
+	@echo "installing requirements.txt"
+	@$(PIP) --no-deps -r requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+	@echo "installing requirements-dev.txt"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(BIN)/python:
+	@for candidate in $(PYTHON) $(NEWEST_FIRST); do \
+	    "$$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    echo "creating $(VENV) with $$("$$candidate" --version)"; \
+	    "$$candidate" -m venv $(VENV) && exit 0; \
+	done; \
+	echo "Tidemark needs Python 3.11 or newer with venv; none of these is: $(PYTHON) $(NEWEST_FIRST)." >&2; \
+	echo "On Debian or Ubuntu: apt install python3-venv. Elsewhere: https://www.python.org/downloads/" >&2; \
+	echo "If yours has another name: make install PYTHON=/path/to/python" >&2; \
+	rm -rf $(VENV); \
+	exit 1
