@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from settings import PREFIX, SETTINGS, BadSetting, Settings, read_settings
+from times import HOUR, MINUTE, SECOND
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in SETTINGS:
+        monkeypatch.delenv(PREFIX + setting.name, raising=False)
+
+
+def test_each_setting_is_a_field_with_the_same_default() -> None:
+    assert [setting.name.lower() for setting in SETTINGS] == [field.name for field in fields(Settings)]
+    read = read_settings()
+    for field in fields(Settings):
+        if field.name != "log_url":  # in code a log in memory is the safer default
+            assert getattr(read, field.name) == field.default
+
+
+def test_every_setting_is_explained() -> None:
+    assert all(setting.help for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("RETENTION", "2h", 2 * HOUR),
+        ("KEEP_LAST", "0", 0),
+        ("MAX_FUTURE", "0.5s", SECOND // 2),
+        ("MAX_BATCH", "1", 1),
+        ("MAX_SERIES", "1000000", 10**6),
+        ("LOG_URL", "memory:", "memory:"),
+        ("LOG_URL", "lmdb:/var/lib/tidemark", "lmdb:/var/lib/tidemark"),
+        ("SYNC", "always", "always"),
+        ("CORS_ORIGINS", "https://a.example, https://b.example,", ("https://a.example", "https://b.example")),
+        ("CORS_ORIGINS", "*", ("*",)),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("KEEP_LAST", "", 1000),
+    ],
+)
+def test_settings_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    monkeypatch.setenv(PREFIX + name, text)
+    assert getattr(read_settings(), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("WINDOW", "an hour"),
+        ("WINDOW", "0"),
+        ("RETENTION", "-1h"),
+        ("KEEP_LAST", "-1"),
+        ("KEEP_LAST", "many"),
+        ("KEEP_LAST", "100000001"),
+        ("MAX_FUTURE", "500ms"),
+        ("MAX_BATCH", "0"),
+        ("MAX_BODY", "1023"),
+        ("MAX_SERIES", "1e3"),
+        ("LOG_URL", "redis://somewhere"),
+        ("LOG_URL", "lmdb:"),
+        ("LOG_URL", "/var/lib/tidemark"),
+        ("LOG_MAX_BYTES", "1MB"),
+        ("SYNC", "sometimes"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_bad_setting_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(PREFIX + name, text)
+    with pytest.raises(BadSetting) as fault:
+        read_settings()
+    message = str(fault.value)
+    assert message.startswith(f"{PREFIX}{name}={text!r}: ")
+    assert "\n" not in message
+    assert len(message) > len(f"{PREFIX}{name}={text!r}: ") + 5
+
+
+def test_a_retention_below_the_default_window_shortens_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_RETENTION", "10m")
+    assert (read_settings().window, read_settings().retention) == (10 * MINUTE, 10 * MINUTE)
+
+
+def test_a_window_above_the_default_retention_lengthens_the_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_WINDOW", "3h")
+    assert (read_settings().window, read_settings().retention) == (3 * HOUR, 3 * HOUR)
+
+
+def test_a_longer_retention_leaves_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_RETENTION", "24h")
+    assert (read_settings().window, read_settings().retention) == (HOUR, 24 * HOUR)
+
+
+def test_a_shorter_window_leaves_the_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_WINDOW", "1m")
+    assert (read_settings().window, read_settings().retention) == (MINUTE, HOUR)
+
+
+def test_naming_both_with_the_window_longer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_WINDOW", "2h")
+    monkeypatch.setenv("TIDEMARK_RETENTION", "1h")
+    with pytest.raises(BadSetting, match=r"TIDEMARK_WINDOW \(2h\) is longer than TIDEMARK_RETENTION \(1h\)"):
+        read_settings()
