@@ -1,0 +1,209 @@
+"""All series as one: the recent events of every series in one order, without a second copy of them.
+
+Its blocks hold summaries and know which series have events in them. Only the newest blocks, and those
+a question has cut through lately, hold columns; another fetches its own from the series when asked.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, part
+from rolling.exact import summarise
+from rolling.summary import Summary
+from rolling.timeline import Timeline, joined
+from rolling.window import RollingWindow
+
+Ids = NDArray[np.uint32]
+
+LOADED = 256
+"""How many blocks may hold columns at a time: some 7 MB."""
+
+
+class SharedBlock(Block):
+    """A block over several series, with columns only while it is loaded."""
+
+    __slots__ = ("_load", "members")
+
+    def __init__(self, start: int, start_position: int, load: Callable[[SharedBlock], None]) -> None:
+        super().__init__(start, start_position)
+        self._load = load
+        self.members = array("I")
+        """Ids of the series with events here; repeated ones, and a few without, do no harm."""
+
+    @property
+    def loaded(self) -> bool:
+        return self._values is not None
+
+    def successor(self, start: int, start_position: int) -> SharedBlock:
+        return SharedBlock(start, start_position, self._load)
+
+    def expect(self, count: int) -> None:
+        """A block that gets full may have to split before the series have the events: then it must hold
+        them itself. A new block, most likely the newest of all, will be asked for soon."""
+        if not self.summary.count or self.summary.count + count >= CAPACITY:
+            self._load(self)
+
+    def append(self, time: int, value: float, position: int) -> None:
+        if not self.summary.count:
+            self.expect(1)
+        if self.loaded:
+            super().append(time, value, position)
+        else:
+            self._stretch(time, time)
+
+    def extend(self, columns: Columns) -> None:
+        if self.loaded:
+            super().extend(columns)
+        else:
+            self._stretch(int(columns[0][0]), int(columns[0][-1]))
+
+    def fill(self, columns: Columns, summary: Summary) -> None:
+        """Hold the summary only: so many events at once are seldom asked for one by one."""
+        self._stretch(int(columns[0][0]), int(columns[0][-1]))
+        self.summary = summary
+        self._values = None
+
+    def columns(self) -> Columns:
+        self._load(self)
+        return super().columns()
+
+    def split(self, last: bool) -> SharedBlock:
+        right = super().split(last)
+        right.members.extend(self.members)
+        self._load(right)
+        return right
+
+    def trim(self, horizon: int) -> None:
+        """Let go of the events, not all of them, that are not later than `horizon`."""
+        columns = self.columns()
+        live = part(columns, int(np.searchsorted(columns[0], horizon, side="right")), None)
+        self.store(live)
+        self.summary = summarise(live[2])
+
+    def unload(self) -> None:
+        """Drop the columns, until the next question that needs them."""
+        self._times = self._positions = self._values = None
+        self.members = array("I", np.unique(np.frombuffer(self.members, np.uint32)).tobytes())
+
+    def _check(self) -> None:
+        """Its events are checked by AllSeries, which knows where they are."""
+
+    def _stretch(self, oldest: int, newest: int) -> None:
+        if self.summary.count:
+            oldest, newest = min(self.oldest, oldest), max(self.newest, newest)
+        self.oldest, self.newest = oldest, newest
+
+
+class AllSeries(Timeline[SharedBlock]):
+    """The events of all series that are later than the horizon: those and no others, so that what the series
+    have let go of, or took in too late, is never missed or met when a block fetches its columns."""
+
+    __slots__ = ("_loaded", "_windows")
+
+    def __init__(self, windows: Sequence[RollingWindow]) -> None:
+        self._windows = windows
+        self._start()
+
+    def _start(self) -> None:
+        self._loaded: dict[SharedBlock, None] = {}  # least recently used first
+        self.reset(SharedBlock(EARLIEST, 0, self._load))
+
+    def take(self, series: int, time: int, value: float, position: int, parts: tuple[int, int]) -> None:
+        """`add` for an event of a series. To be called before the series takes it."""
+        members = self.add(time, value, position, parts).members
+        if not members or members[-1] != series:
+            members.append(series)
+
+    def take_many(self, ids: Ids, columns: Columns, summaries: list[Summary] | None = None) -> None:
+        """`add_many` for events of several series. To be called before the series take them."""
+        alone = [int(ids[0])] if (ids == ids[0]).all() else None
+        for block, i, j in self.add_many(columns, summaries):
+            block.members.extend(alone or np.unique(ids[i:j]).tolist())
+
+    def last_of_each(self, count: int, cutoff: int) -> dict[RollingWindow, int]:
+        """How many of its last events each series has among the last `count` live ones of all series.
+
+        Needed only when those reach behind `cutoff`, where a series keeps its last ones and this timeline
+        holds nothing. Searches for the time that divides them: O(series * log(time))."""
+        live = {window: window.live(cutoff) for window in self._windows}
+        if sum(live.values()) <= count:
+            return live
+        low, high = min(window.first.oldest for window in live if len(window)) - 1, cutoff
+        while high - low > 1:
+            middle = (low + high) // 2
+            if sum(min(window.count_after(middle), most) for window, most in live.items()) > count:
+                low = middle
+            else:
+                high = middle
+        chosen = {window: min(window.count_after(high), most) for window, most in live.items()}
+        self._choose_last(chosen, live, high, count - sum(chosen.values()))
+        return chosen
+
+    def _choose_last(
+        self, chosen: dict[RollingWindow, int], live: dict[RollingWindow, int], time: int, count: int
+    ) -> None:
+        """Add to `chosen` those `count` live events of this very time that came last."""
+        rivals: list[tuple[int, RollingWindow]] = []
+        for window, most in live.items():
+            number = min(window.count_after(time - 1), most) - chosen[window]
+            if number:
+                positions = window.rows(number + chosen[window])[1][:number]
+                rivals.extend((position, window) for position in positions.tolist())
+        rivals.sort(key=itemgetter(0))
+        for _, window in rivals[len(rivals) - count :]:
+            chosen[window] += 1
+
+    def prune(self, horizon: int) -> None:
+        """Let go of all events that are not later than `horizon`. To be called before the series do."""
+        while self.first.newest <= horizon and self.first.following is not None:
+            self._loaded.pop(self.first, None)
+            self.drop_first()
+        if not self.first.summary.count or self.first.oldest > horizon:
+            return
+        if self.first.newest <= horizon:
+            self._start()
+        else:
+            self.first.trim(horizon)
+            self.refresh_first()
+
+    def _load(self, block: SharedBlock) -> None:
+        """See that a block holds its columns, at the cost of the one used longest ago."""
+        if not block.loaded:
+            block.store(self._gather(block))
+        self._loaded.pop(block, None)
+        self._loaded[block] = None
+        if len(self._loaded) > LOADED:
+            oldest = next(iter(self._loaded))
+            del self._loaded[oldest]
+            oldest.unload()
+
+    def _gather(self, block: SharedBlock) -> Columns:
+        """The events of a block, from the series that have them."""
+        start = max((block.start, block.start_position), (block.oldest, 0))
+        following = block.following
+        end = None if following is None else (following.start, following.start_position)
+        members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
+        found = {member: self._windows[member].within(start, end) for member in members}
+        block.members = array("I", [member for member, columns in found.items() if columns])
+        if not block.members:
+            return NOTHING
+        times, positions, values = joined(columns for columns in found.values() if columns)
+        order = np.lexsort((positions, times))
+        return times[order], positions[order], values[order]
+
+    def _check(self) -> None:
+        super()._check()
+        assert len(self._loaded) <= LOADED
+        assert all(block.loaded for block in self._loaded)
+        block: SharedBlock | None = self.first
+        while block is not None:
+            columns = self._gather(block)
+            assert summarise(columns[2]) == block.summary
+            assert not len(columns[0]) or (columns[0][0], columns[0][-1]) == (block.oldest, block.newest)
+            block = block.following

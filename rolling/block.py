@@ -1,0 +1,220 @@
+"""A block: up to CAPACITY neighbouring events of one series, as columns, with their summary.
+
+Rows are appended as they arrive and brought into order (time, then position) only when somebody asks
+for it. Positions grow with arrival, so any stable sort by time gives that order. Two columns are often
+trivial and then not stored: the times when all are equal, the positions when they run without a gap.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rolling.exact import summarise
+from rolling.summary import Summary
+
+CAPACITY = 1024
+"""Small enough that a look at every event of a block takes some 30 us, large enough that what a block
+costs beside its events is about a byte an event."""
+
+EARLIEST = -(2**63)
+"""The start of the first block of all: no event is older."""
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+Columns = tuple[Times, Times, Values]
+"""Times, positions and values of the same events."""
+NOTHING: Columns = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+
+class Block:
+    """Events between `start` and the start of the next block. `oldest` and `newest` are their times."""
+
+    __slots__ = (
+        "_base",
+        "_positions",
+        "_times",
+        "_values",
+        "following",
+        "newest",
+        "oldest",
+        "ordered",
+        "start",
+        "start_position",
+        "summary",
+    )
+
+    def __init__(self, start: int, start_position: int) -> None:
+        self.start = start
+        self.start_position = start_position
+        self.following: Self | None = None
+        self.summary = Summary()
+        self.oldest = self.newest = start
+        self.ordered = True
+        self._base = 0
+        self._times: array[int] | None = None
+        self._positions: array[int] | None = None  # counted from _base
+        self._values: array[float] | None = array("d")
+
+    def successor(self, start: int, start_position: int) -> Self:
+        """An empty block of the same kind, to stand somewhere behind this one."""
+        return type(self)(start, start_position)
+
+    def store(self, columns: Columns) -> None:
+        """Hold these events, given in order, in place of any held before."""
+        times, positions, values = columns
+        self.oldest, self.newest = int(times[0]), int(times[-1])
+        self.ordered = True
+        self._base = int(positions.min())
+        self._positions = None
+        if _gaps(positions):
+            self._positions = array("I")
+            self._reach(self._base, int(positions.max()))
+            self._positions.frombytes((positions - self._base).astype(self._positions.typecode).tobytes())
+        self._times = None if times[0] == times[-1] else array("q", times.tobytes())
+        self._values = array("d", values.tobytes())
+
+    def expect(self, count: int) -> None:
+        """So many events of one request are about to come. Nothing to prepare here."""
+
+    def append(self, time: int, value: float, position: int) -> None:
+        """One event more, without its summary. A position is above all those held."""
+        values = self._values
+        assert values is not None
+        size = len(values)
+        if not size:
+            self.oldest = self.newest = time
+            self._base = position
+        elif self._times is None and time != self.newest:
+            self._times = array("q", [self.newest]) * size
+        if self._positions is None and position != self._base + size:
+            self._positions = array("I", range(size))
+        if self._times is not None:
+            self._times.append(time)
+        if self._positions is not None:
+            self._reach(position, position)
+            self._positions.append(position - self._base)
+        values.append(value)
+        if time < self.newest:
+            self.ordered = False
+            self.oldest = min(self.oldest, time)
+        else:
+            self.newest = time
+
+    def extend(self, columns: Columns) -> None:
+        """More events, without their summary, in order among themselves, at positions above all those held."""
+        if not self._values:
+            self.store(columns)
+            return
+        times, positions, values = columns
+        size = len(self._values)
+        first, last = int(times[0]), int(times[-1])
+        if self._times is None and not first == last == self.newest:
+            self._times = array("q", [self.newest]) * size
+        if self._positions is None and (positions[0] != self._base + size or _gaps(positions)):
+            self._positions = array("I", range(size))
+        if self._times is not None:
+            self._times.frombytes(times.tobytes())
+        if self._positions is not None:
+            self._reach(int(positions.min()), int(positions.max()))
+            self._positions.frombytes((positions - self._base).astype(self._positions.typecode).tobytes())
+        self._values.frombytes(values.tobytes())
+        self.ordered = self.ordered and first >= self.newest
+        self.oldest, self.newest = min(self.oldest, first), max(self.newest, last)
+
+    def fill(self, columns: Columns, summary: Summary) -> None:
+        """Let an empty block hold these events, which are in order, with their summary."""
+        self.store(columns)
+        self.summary = summary
+
+    def columns(self) -> Columns:
+        """All its events in order. The arrays are views: good until the block changes."""
+        if not self.ordered:
+            self._sort()
+        return self._arrays()
+
+    def count_after(self, time: int) -> int:
+        """How many of its events are later than `time`."""
+        if time < self.oldest:
+            return self.summary.count
+        if time >= self.newest:
+            return 0
+        times = self.columns()[0]
+        return len(times) - int(np.searchsorted(times, time, side="right"))
+
+    def tail(self, count: int) -> Summary:
+        """The summary of its last `count` events, at least one."""
+        if count == self.summary.count:
+            return self.summary
+        return summarise(self.columns()[2][-count:])
+
+    def split(self, last: bool) -> Self:
+        """Move the later events into a new block, which is returned. The `last` block of all keeps most:
+        what follows will mostly land behind it."""
+        columns = self.columns()
+        size = len(columns[0])
+        cut = size - size // 16 if last else size // 2
+        later = part(columns, cut, size)
+        right = self.successor(int(later[0][0]), int(later[1][0]))
+        right.store(later)
+        right.summary = summarise(later[2])
+        self.summary = summarise(columns[2][:cut])
+        self.store(part(columns, 0, cut))
+        return right
+
+    def _arrays(self) -> Columns:
+        assert self._values is not None
+        values = np.frombuffer(self._values)
+        times = (
+            np.full(len(values), self.newest, np.int64) if self._times is None else np.frombuffer(self._times, np.int64)
+        )
+        if self._positions is None:
+            return times, np.arange(self._base, self._base + len(values)), values
+        offsets = np.frombuffer(self._positions, self._positions.typecode)
+        return times, offsets.astype(np.int64) + self._base, values
+
+    def _sort(self) -> None:
+        """Bring the rows into order, in place."""
+        assert self._times is not None
+        assert self._values is not None
+        times, values = np.frombuffer(self._times, np.int64), np.frombuffer(self._values)
+        order = np.argsort(times, kind="stable")
+        times[:], values[:] = times[order], values[order]
+        if self._positions is None:
+            self._positions = array("I", order.astype(np.uint32).tobytes())
+        else:
+            offsets = np.frombuffer(self._positions, self._positions.typecode)
+            offsets[:] = offsets[order]
+        self.ordered = True
+
+    def _reach(self, low: int, high: int) -> None:
+        """Make the stored positions fit for ones from `low` to `high`."""
+        assert self._positions is not None
+        if low < self._base:  # a batch is taken in by time, so its positions need not come in order
+            shift = self._base - low
+            self._base = low
+            self._positions = array("Q", (offset + shift for offset in self._positions))
+        elif high - self._base >> 32 and self._positions.typecode == "I":
+            self._positions = array("Q", self._positions)
+
+    def _check(self) -> None:
+        times, positions, values = self._arrays()
+        assert len(times) == len(positions) == len(values) == self.summary.count <= CAPACITY
+        assert summarise(values) == self.summary
+        assert (self.oldest, self.newest) == (times.min(), times.max()) if len(times) else self.ordered
+        keys = list(zip(times.tolist(), positions.tolist(), strict=True))
+        assert not self.ordered or keys == sorted(keys)
+        assert len(set(positions.tolist())) == len(positions)
+
+
+def _gaps(positions: Times) -> bool:
+    return bool((positions[1:] - positions[:-1] != 1).any())
+
+
+def part(columns: Columns, start: int, end: int | None) -> Columns:
+    """The rows from `start` up to `end`, which count as in a slice."""
+    times, positions, values = columns
+    return times[start:end], positions[start:end], values[start:end]

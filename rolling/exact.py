@@ -1,0 +1,110 @@
+"""Exact sums of many doubles at once.
+
+Each value is cut into limbs, multiples of one unit a limb, small enough that float64 products and sums
+of a whole row of them stay below 2**53 and so are exact. One product of the limbs (and a row of
+ones) with themselves then gives every sum and every sum of squares; integers put the limbs together.
+Values that spread over more than MOST_LIMBS limbs are rare, and summed one by one.
+"""
+
+from __future__ import annotations
+
+from math import frexp, ldexp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rolling.summary import SCALE, Summary, exact
+
+LIMB_BITS = 21
+WIDEST_ROW = 4096
+"""Products of two limbs take up to 2**40; 2**12 of them still add up exactly."""
+MOST_LIMBS = 16
+FEW = 24
+"""Up to so many values, one by one is faster."""
+
+_Floats = NDArray[np.float64]
+
+
+def summarise(values: _Floats) -> Summary:
+    """The summary of up to WIDEST_ROW finite values."""
+    if len(values) <= FEW:
+        return _one_by_one(values)
+    return summarise_rows(values, len(values))[0]
+
+
+def summarise_rows(values: _Floats, width: int) -> list[Summary]:
+    """A summary for each `width` values in a row (the last may be shorter). Needs at least one value."""
+    starts = np.arange(0, len(values), width)
+    sums = _sums(values, width, len(starts))
+    if sums is None:
+        return [_one_by_one(values[start : start + width]) for start in starts.tolist()]
+    counts = np.diff(starts, append=len(values)).tolist()
+    minima = np.minimum.reduceat(values, starts).tolist()
+    maxima = np.maximum.reduceat(values, starts).tolist()
+    return [Summary(*row) for row in zip(counts, *sums, minima, maxima, strict=True)]
+
+
+def _one_by_one(values: _Floats) -> Summary:
+    summary = Summary()
+    for value in values.tolist():
+        summary.add(value, *exact(value))
+    return summary
+
+
+def _sums(values: _Floats, width: int, rows: int) -> tuple[list[int], list[int]] | None:
+    """The exact sum and sum of squares of each row; None when too many limbs would be needed."""
+    top = frexp(float(np.abs(values).max()))[1]
+    shift = 0
+    if not -500 < top < 900:  # else the constants of _limbs leave the range of doubles
+        shift = top
+        scaled = np.ldexp(values, -shift)
+        if not np.array_equal(np.ldexp(scaled, shift), values):
+            return None
+        values = scaled
+    limbs = _limbs(values, top - shift)
+    if limbs is None:
+        return None
+    n = len(limbs)
+    stack = np.zeros((rows, n + 1, width))
+    stack[:, n] = 1.0
+    whole = len(values) // width
+    for i, limb in enumerate(limbs):
+        stack[:whole, i] = limb[: whole * width].reshape(whole, width)
+        if whole < rows:
+            stack[whole, i, : len(values) - whole * width] = limb[whole * width :]
+    # Not matmul: its BLAS starts threads, which workers that share the cores only wait for.
+    gram = np.einsum("rik,rjk->rij", stack, stack).astype(np.int64)
+    squares = np.zeros((rows, 2 * n - 1), np.int64)
+    for i in range(n):
+        squares[:, i : i + n] += gram[:, i, :n]
+    unit = SCALE + top + 1 - LIMB_BITS * n
+    return _join(gram[:, n, :n], unit), _join(squares, 2 * unit)
+
+
+def _limbs(values: _Floats, top: int) -> list[_Floats] | None:
+    """Limbs of LIMB_BITS bits, the largest first: whole numbers of 2**(top + 1 - LIMB_BITS * (i + 1))."""
+    limbs = []
+    rest = values.copy()
+    for i in range(MOST_LIMBS):
+        unit = top + 1 - LIMB_BITS * (i + 1)
+        # Adding and taking away 1.5 * 2**52 units rounds to a whole number of units; the rest is exact.
+        rounder = ldexp(1.5, 52 + unit)
+        limb = rest + rounder
+        limb -= rounder
+        rest -= limb
+        limb *= ldexp(1.0, -unit)
+        limbs.append(limb)
+        if not rest.any():
+            return limbs
+    return None
+
+
+def _join(digits: NDArray[np.int64], unit: int) -> list[int]:
+    """Each row of limb sums, largest first, as one integer; its last digit counts 2**unit."""
+    joined = []
+    for row in digits.tolist():
+        whole = 0
+        for digit in row:
+            whole = (whole << LIMB_BITS) + digit
+        joined.append(whole << unit if unit >= 0 else whole >> -unit)  # below 2**-SCALE all bits are 0
+    return joined

@@ -1,0 +1,154 @@
+"""A view: every series of the log and all of them as one, built by taking in the log's events in order.
+
+What a view answers depends on the events taken, the horizon and the cutoffs of the question, and on
+nothing else: not on when or in what portions the events came, nor on when it was pruned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rolling.all_series import AllSeries, Ids
+from rolling.block import CAPACITY, EARLIEST, Columns
+from rolling.exact import summarise_rows
+from rolling.summary import Summary, exact
+from rolling.timeline import BULK, Row, Timeline
+from rolling.window import RollingWindow
+
+LATEST = 2**63 - 1
+FEW = 48
+"""Up to so many events are taken in one by one: columns would cost more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last events of one series or of all: their summary and, if asked for, the ends."""
+
+    summary: Summary
+    first: Row | None = None
+    last: Row | None = None
+
+
+class View:
+    """All series by id. Not thread safe: the caller holds a lock."""
+
+    def __init__(self) -> None:
+        self.horizon = 0
+        self.windows: list[RollingWindow] = []
+        self._all = AllSeries(self.windows)
+
+    def __len__(self) -> int:
+        return sum(len(window) for window in self.windows)
+
+    def register(self, keep: int) -> None:
+        """Make room for one series more, which keeps its last `keep` events."""
+        self.windows.append(RollingWindow(keep))
+
+    def raise_keep(self, series: int, horizon: int, keep: int) -> None:
+        """Let a series keep more from here on, `horizon` being the log's at this point."""
+        self.prune(horizon)  # what the series now lets go of, all series as one must have let go of before
+        self.windows[series].raise_keep(horizon, keep)
+
+    def add(self, series: int, time: int, value: float, position: int) -> None:
+        """Take in one event, at a position above all others."""
+        parts = exact(value)
+        if time > self.horizon:
+            self._all.take(series, time, value, position, parts)
+        self.windows[series].add(time, value, position, parts)
+
+    def add_many(
+        self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
+    ) -> None:
+        """Take in events in log order, at positions above all others."""
+        if len(values) <= FEW:
+            for row in zip(ids.tolist(), times.tolist(), values.tolist(), positions.tolist(), strict=True):
+                self.add(*row)
+            return
+        if np.any(times[1:] < times[:-1]):
+            order = np.argsort(times, kind="stable")
+            ids, times, values, positions = ids[order], times[order], values[order], positions[order]
+        columns = times, positions, values
+        alone = bool((ids == ids[0]).all())
+        summaries = summarise_rows(values, CAPACITY) if alone and len(values) >= BULK else None
+        late = int(np.searchsorted(times, self.horizon, side="right"))
+        if late < len(times):
+            recent = times[late:], positions[late:], values[late:]
+            copies = [summary.copy() for summary in summaries] if summaries and not late else None
+            self._all.take_many(ids[late:], recent, copies)
+        if alone:
+            self._take(int(ids[0]), columns, summaries)
+        else:
+            self._deal(ids, columns)
+
+    def _deal(self, ids: Ids, columns: Columns) -> None:
+        """Give each series its events, which stay in order."""
+        times, positions, values = columns
+        order = np.argsort(ids, kind="stable")
+        dealt = ids[order]
+        bounds = np.flatnonzero(np.diff(dealt)) + 1
+        for own in np.split(order, bounds):
+            self._take(int(ids[own[0]]), (times[own], positions[own], values[own]), None)
+
+    def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> None:
+        for _ in self.windows[series].add_many(columns, summaries):
+            pass
+
+    def prune(self, horizon: int) -> None:
+        """Raise the horizon and let go of what is dead under it."""
+        if horizon > self.horizon:
+            self.horizon = horizon
+            self._all.prune(horizon)
+            for window in self.windows:
+                window.prune(horizon)
+
+    def tail(self, series: int | None, after: int | None, cutoff: int, last: int | None, ends: bool) -> Tail:
+        """The events of one series, or of all, that are later than `after`, or else live under `cutoff`;
+        of those the `last` ones, if that is given."""
+        cutoff = max(cutoff, self.horizon)
+        timeline = self._all if series is None else self.windows[series]
+        if after is not None and last is None:
+            return _tail(timeline, timeline.tail_after(max(after, self.horizon)), ends)
+        count = timeline.count_after(cutoff if after is None else max(after, self.horizon))
+        if after is None and series is not None:
+            count = self.windows[series].live(cutoff)
+        elif after is None and (last is None or last > count):
+            return self._last_of_all(last, cutoff, ends)
+        return _tail(timeline, timeline.tail(count if last is None else min(count, last)), ends)
+
+    def _last_of_all(self, last: int | None, cutoff: int, ends: bool) -> Tail:
+        """A tail that may reach behind the cutoff, where every series keeps its own last events."""
+        total = len(self)
+        chosen = self._all.last_of_each(total if last is None else last, cutoff)
+        summary = Summary()
+        for window, count in chosen.items():
+            summary.merge(window.tail(count))
+        if not (ends and summary.count):
+            return Tail(summary)
+        taken = [(window, count) for window, count in chosen.items() if count]
+        return Tail(summary, min(w.row(n) for w, n in taken), max(w.row(1) for w, _ in taken))
+
+    def kept_since(self, series: int) -> tuple[int, int]:
+        """The (time, position) of the first of the last events that a series keeps."""
+        window = self.windows[series]
+        if not window.keep:
+            return LATEST, 0
+        return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
+
+    def _check(self) -> None:
+        """Every invariant, as assertions. For tests."""
+        self._all._check()
+        recent = Summary()
+        for window in self.windows:
+            window._check()
+            recent.merge(window.tail(window.count_after(self.horizon)))
+        assert self._all.tail(self._all.count_after(self.horizon)) == recent
+
+
+def _tail(timeline: Timeline[Any], summary: Summary, ends: bool) -> Tail:
+    if not (ends and summary.count):
+        return Tail(summary)
+    return Tail(summary, timeline.row(summary.count), timeline.row(1))

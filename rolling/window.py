@@ -1,0 +1,72 @@
+"""One series: its live events, and the dead ones not worth removing yet.
+
+Nothing here depends on when `prune` ran: every answer is worked out from the last so many events, and
+how many of them are live follows from the cutoff and `keep` alone. Pruning only frees memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rolling.block import EARLIEST, Block, Columns, part
+from rolling.timeline import Timeline, joined
+
+
+class RollingWindow(Timeline[Block]):
+    """The events of one series in order of (time, arrival); the last `keep` of them outlive any cutoff."""
+
+    __slots__ = ("keep",)
+
+    def __init__(self, keep: int) -> None:
+        super().__init__(Block(EARLIEST, 0))
+        self.keep = keep
+
+    def live(self, cutoff: int) -> int:
+        """How many events are later than `cutoff` or among the last `keep`."""
+        return max(self.count_after(cutoff), min(len(self), self.keep))
+
+    def within(self, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns | None:
+        """The events from one (time, position) up to, not including, another; None without any."""
+        newest = self.last.newest if end is None else end[0]
+        pieces = [_cut(columns, oldest, end) for columns in self.between(oldest[0], newest)]
+        pieces = [columns for columns in pieces if len(columns[0])]
+        return joined(pieces) if pieces else None
+
+    def raise_keep(self, horizon: int, keep: int) -> None:
+        """Keep more from now on. What is dead under `horizon` must not come to life by that: it goes at once."""
+        live = self.rows(self.live(horizon))
+        self.reset(Block(EARLIEST, 0))
+        self.keep = keep
+        for _ in self.add_many(live):
+            pass
+
+    def prune(self, horizon: int) -> None:
+        """Let go of whole blocks that are dead under `horizon`."""
+        while self.first.newest <= horizon and len(self) - self.first.summary.count >= self.keep:
+            if self.first.following is None:
+                if self.first.summary.count:
+                    self.reset(Block(EARLIEST, 0))
+                return
+            self.drop_first()
+
+    def _check(self) -> None:
+        super()._check()
+        times, positions, _ = self.rows(len(self))
+        assert np.array_equal(np.lexsort((positions, times)), np.arange(len(times)))
+        assert self.tail(len(self)) == self.summary
+
+
+def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns:
+    """The rows from one (time, position) up to, not including, another."""
+    start = _rank(columns, oldest)
+    return part(columns, start, None if end is None else _rank(columns, end))
+
+
+def _rank(columns: Columns, key: tuple[int, int]) -> int:
+    """How many rows stand before a (time, position)."""
+    times, positions, _ = columns
+    low = int(np.searchsorted(times, key[0]))
+    if low == len(times) or times[low] != key[0]:
+        return low
+    high = int(np.searchsorted(times, key[0], side="right"))
+    return low + int(np.searchsorted(positions[low:high], key[1]))

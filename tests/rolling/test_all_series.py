@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from rolling import all_series
+from rolling.all_series import AllSeries, SharedBlock
+from tests.rolling.test_view import Pair
+
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
+
+def blocks(everything: AllSeries) -> list[SharedBlock]:
+    found = [everything.first]
+    while (following := found[-1].following) is not None:
+        found.append(following)
+    return found
+
+
+def loaded(everything: AllSeries) -> int:
+    return sum(block.loaded for block in blocks(everything))
+
+
+def test_only_a_few_blocks_hold_columns() -> None:
+    pair = Pair.keeping(0, 0, 0)
+    for start in range(0, 400, 5):
+        pair.add([(i % 3, i, float(i)) for i in range(start + 1, start + 6)])
+        assert loaded(pair.view._all) <= all_series.LOADED
+    assert len(blocks(pair.view._all)) > 20
+    for after in range(0, 400, 11):
+        pair.ask(None, after, 0, None)
+        assert loaded(pair.view._all) <= all_series.LOADED
+        pair.view._check()
+
+
+def test_a_large_batch_is_taken_in_without_columns() -> None:
+    pair = Pair.keeping(0, 0)
+    pair.add([(i % 2, i, float(i)) for i in range(1, 400)])
+    assert loaded(pair.view._all) <= 1
+    pair.ask_all(0)
+
+
+def test_a_split_of_an_unloaded_block_finds_its_events_in_the_series() -> None:
+    pair = Pair.keeping(0, 0, 0)
+    pair.add([(i % 3, 10 * i, float(i)) for i in range(1, 300)])
+    for i in range(60):
+        pair.add([(i % 3, 505, 0.5)])
+        pair.view._check()
+    pair.ask(None, 504, 0, None)
+    pair.ask(None, 505, 0, None)
+
+
+def test_the_last_block_may_be_unloaded_expired_and_written_to_again() -> None:
+    pair = Pair.keeping(0, 0)
+    pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
+    for horizon in (50, 97, 98):
+        pair.prune(horizon)
+        pair.add([(0, time, 1.0) for time in (99, 98, 97, 50)] * 6)
+        pair.view._check()
+        pair.ask_all(horizon)
+    pair.prune(99)
+    assert len(pair.view._all) == 0
+    pair.add([(1, 99, 1.0), (1, 100, 2.0)])
+    pair.ask_all(99)

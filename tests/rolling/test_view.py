@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolling.summary import Summary
+from rolling.view import Tail, View
+from tests.rolling.model import Model, assert_tail
+
+Event = tuple[int, int, float]
+"""Series, time and value."""
+KEEPS = (0, 3, 40, 10**6)
+SERIES = st.integers(0, len(KEEPS) - 1)
+
+
+@dataclass
+class Pair:
+    """A view and the model beside it, given the same and asked the same."""
+
+    view: View = field(default_factory=View)
+    model: Model = field(default_factory=Model)
+    position: int = 0
+
+    @classmethod
+    def keeping(cls, *keeps: int) -> Pair:
+        pair = cls()
+        for keep in keeps:
+            pair.view.register(keep)
+            pair.model.register(keep)
+        return pair
+
+    def add(self, events: Sequence[Event]) -> None:
+        """One portion of the log."""
+        positions = np.arange(self.position + 1, self.position + 1 + len(events))
+        self.position += len(events)
+        give(self.view, events, positions.tolist())
+        for (series, time, value), position in zip(events, positions.tolist(), strict=True):
+            self.model.add(series, time, value, position)
+
+    def prune(self, horizon: int) -> None:
+        self.view.prune(horizon)
+        self.model.prune(horizon)
+
+    def raise_keep(self, series: int, horizon: int, keep: int, events: Sequence[Event]) -> None:
+        """What a portion does that has a new symbol in it."""
+        self.view.raise_keep(series, horizon, keep)
+        self.model.raise_keep(series, horizon, keep)
+        self.add(events)
+        self.prune(horizon)
+
+    def ask(self, series: int | None, after: int | None, cutoff: int, last: int | None) -> None:
+        rows = self.model.rows(series, after, cutoff, last)
+        assert_tail(self.view.tail(series, after, cutoff, last, True), rows)
+        assert self.view.tail(series, after, cutoff, last, False) == Tail(
+            self.view.tail(series, after, cutoff, last, True).summary
+        )
+
+    def ask_all(self, cutoff: int) -> None:
+        for series in (None, *range(len(self.model.series))):
+            for last in (None, 1, 2, 17, 10**9):
+                for after in (None, cutoff, cutoff + 5, cutoff + 40):
+                    self.ask(series, after, cutoff, last)
+
+
+def give(view: View, events: Sequence[Event], positions: Sequence[int]) -> None:
+    view.add_many(
+        np.array([series for series, _, _ in events], np.uint32),
+        np.array([time for _, time, _ in events], np.int64),
+        np.array([value for _, _, value in events], np.float64),
+        np.array(positions, np.int64),
+    )
+
+
+def events_from(low: int, high: int, most: int) -> st.SearchStrategy[list[Event]]:
+    values = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e9, 1e9))
+    return st.lists(st.tuples(SERIES, st.integers(low, high), values), max_size=most)
+
+
+def by_time(events: list[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: event[1])
+
+
+portions = st.one_of(events_from(1, 60, 12), events_from(1, 200, 70), events_from(30, 32, 60))
+asked = st.tuples(
+    st.none() | SERIES, st.none() | st.integers(0, 210), st.integers(0, 210), st.none() | st.integers(1, 120)
+)
+steps = st.one_of(
+    st.tuples(st.just("add"), portions),
+    st.tuples(st.just("add"), portions.map(by_time)),
+    st.tuples(st.just("prune"), st.integers(0, 25)),
+    st.tuples(st.just("raise"), SERIES, st.integers(0, 10), portions),
+    st.tuples(st.just("ask"), asked),
+)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@settings(max_examples=200, deadline=None)
+@given(st.lists(steps, max_size=25))
+def test_any_history_gives_the_answers_of_the_model(history: list[tuple[Any, ...]]) -> None:
+    pair = Pair.keeping(*KEEPS)
+    for step in history:
+        take(pair, step)
+        pair.view._check()
+    pair.ask_all(pair.model.horizon)
+
+
+def take(pair: Pair, step: tuple[Any, ...]) -> None:
+    match step:
+        case ("add", events):
+            pair.add(events)
+        case ("prune", further):
+            pair.prune(pair.model.horizon + further)
+        case ("raise", series, further, events):
+            pair.raise_keep(series, pair.model.horizon + further, 10**6, events)
+        case ("ask", question):
+            pair.ask(*question)
+        case _:
+            raise AssertionError(step)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@settings(max_examples=100, deadline=None)
+@given(events_from(1, 100, 150), st.lists(st.integers(0, 150), max_size=4), st.integers(0, 60))
+def test_the_same_events_in_any_portions_give_the_same_answers(
+    events: list[Event], cuts: list[int], horizon: int
+) -> None:
+    whole = Pair.keeping(*KEEPS)
+    whole.add(events)
+    whole.prune(horizon)
+    parts = Pair.keeping(*KEEPS)
+    bounds = [0, *sorted(cuts), len(events)]
+    for start, end in pairwise(bounds):
+        parts.add(events[start:end])
+        parts.prune(min(horizon, start))
+    parts.prune(horizon)
+    for pair in (whole, parts):
+        pair.view._check()
+        pair.ask_all(horizon)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@settings(max_examples=100, deadline=None)
+@given(events_from(1, 100, 120), st.randoms(use_true_random=False), st.integers(0, 60))
+def test_the_order_of_arrival_decides_only_between_events_of_one_time(
+    events: list[Event], shuffler: random.Random, horizon: int
+) -> None:
+    shuffled = list(events)
+    shuffler.shuffle(shuffled)
+    first, second = Pair.keeping(*KEEPS), Pair.keeping(*KEEPS)
+    for pair, order in ((first, events), (second, shuffled)):
+        pair.add(order)
+        pair.prune(horizon)
+    for after in (0, 17, 50, 100):
+        for series in (None, *range(len(KEEPS))):
+            assert first.view.tail(series, after, horizon, None, False) == second.view.tail(
+                series, after, horizon, None, False
+            )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
+    generator = random.Random(seed)
+    pair = Pair.keeping(0, 3, 50, 1000)
+    now = 1_000_000
+    for _ in range(50):
+        now += generator.randrange(3000)
+        stress_step(pair, generator, now)
+    pair.view._check()
+
+
+def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
+    horizon = pair.model.horizon
+    action = generator.random()
+    if action < 0.45:
+        pair.add(burst(generator, now, horizon))
+    elif action < 0.55:
+        pair.prune(now - generator.randrange(20_000, 120_000))
+    elif action < 0.57:
+        pair.raise_keep(generator.randrange(4), max(horizon, now - 100_000), 5000, burst(generator, now, horizon))
+    else:
+        after = generator.choice([None, now - generator.randrange(1, 100_000), now - generator.randrange(1, 1000)])
+        last = generator.choice([None, 1, generator.randrange(1, 100), generator.randrange(1, 3000)])
+        pair.ask(generator.choice([None, 0, 1, 2, 3]), after, now - 100_000, last)
+    if generator.random() < 0.1:
+        pair.view._check()
+
+
+def burst(generator: random.Random, now: int, horizon: int) -> list[Event]:
+    """Some events of one series or of several: punctual, late, early, at one instant, sorted or reversed."""
+    chosen = generator.choice([[0], [1], [2], [3], [0, 1, 2, 3]])
+    size = generator.choice([1, 1, 5, 49, 100, 600, 1500])
+    times = [time_of_event(generator, now, horizon) for _ in range(size)]
+    arrangements: list[Callable[[list[int]], Iterable[int]]] = [
+        sorted,
+        reversed,
+        list,
+        lambda times: [now - 5] * len(times),
+    ]
+    arrange = generator.choice(arrangements)
+    return [
+        (
+            generator.choice(chosen),
+            time,
+            generator.choice([0.1, generator.uniform(-1, 1) * 10 ** generator.randint(-3, 3)]),
+        )
+        for time in arrange(times)
+    ]
+
+
+def time_of_event(generator: random.Random, now: int, horizon: int) -> int:
+    return max(
+        1,
+        generator.choice(
+            [
+                now,
+                now - generator.randrange(5000),
+                now - generator.randrange(100) // 10 * 10,
+                now - generator.randrange(200_000),
+                now + generator.randrange(60),
+                horizon + generator.randrange(-3, 4),
+            ]
+        ),
+    )
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_block_that_fills_up_within_a_batch_while_unloaded_holds_the_batch_itself() -> None:
+    pair = Pair.keeping(1000, 1000)
+    pair.add([(i % 2, 10 * i, float(i)) for i in range(200)])
+    for late in (301, 302, 303, 304, 5, 5, 5, 1501):
+        pair.add([(1, late, 1.0), (0, late, 2.0), (1, 1990, 3.0)] * 5)
+        pair.view._check()
+        pair.ask(None, late - 1, 0, None)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_block_that_straddles_the_horizon_answers_for_what_is_live_in_it() -> None:
+    pair = Pair.keeping(0, 0, 0)
+    pair.add([(i % 3, i, float(i)) for i in range(1, 200)])
+    for horizon in range(1, 198):
+        pair.prune(horizon)
+        pair.view._check()
+        pair.ask(None, None, horizon, None)
+        pair.ask(None, None, horizon, 5)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_late_events_behind_the_horizon_do_not_show_in_all_series() -> None:
+    pair = Pair.keeping(5, 5)
+    pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
+    pair.prune(50)
+    pair.add([(0, time, 1000.0) for time in range(40, 60)])
+    pair.add([(1, time, 2000.0) for time in (50, 50, 51, 51)])
+    pair.view._check()
+    pair.ask_all(50)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_everything_expires_and_life_goes_on() -> None:
+    pair = Pair.keeping(0, 2)
+    pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
+    pair.prune(1000)
+    pair.view._check()
+    assert len(pair.view) < 20
+    pair.ask_all(1000)
+    pair.add([(0, 1001, 1.0), (1, 1000, 2.0), (1, 999, 3.0)])
+    pair.ask_all(1000)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_the_last_of_all_reach_behind_the_cutoff_into_what_each_series_keeps() -> None:
+    pair = Pair.keeping(4, 9, 1, 0)
+    pair.add([(i % 4, 100 + i // 8, float(i)) for i in range(160)])
+    pair.prune(110)
+    for last in range(1, 60):
+        pair.ask(None, None, 115, last)
+
+
+def test_a_question_reaches_no_further_back_than_the_horizon() -> None:
+    pair = Pair.keeping(0)
+    pair.add([(0, time, 1.0) for time in range(1, 60)])
+    pair.prune(30)
+    assert pair.view.tail(0, 10, 5, None, False).summary.count == 29
+    assert pair.view.tail(None, 10, 5, None, False).summary.count == 29
+    pair.prune(20)
+    assert pair.view.horizon == 30
+
+
+def test_what_a_series_may_keep_starts_at_its_last_events() -> None:
+    pair = Pair.keeping(0, 2, 5)
+    pair.add([(series, time, 1.0) for time in range(1, 8) for series in (0, 1)] + [(2, 3, 1.0)])
+    assert pair.view.kept_since(0) > (2**62, 0)
+    assert pair.view.kept_since(1) == (6, 12)
+    assert pair.view.kept_since(2) < (-(2**62), 1)
+
+
+def test_an_empty_view_has_empty_answers() -> None:
+    pair = Pair.keeping(0, 5)
+    assert len(pair.view) == 0
+    pair.view._check()
+    pair.ask_all(0)
+    assert View().tail(None, None, 0, 5, True) == Tail(Summary())
