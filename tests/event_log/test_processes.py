@@ -1,0 +1,175 @@
+"""One log in many processes: forks, deaths, readers that never said goodbye."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from event_log.lmdb_log import LmdbLog
+from tests.event_log.logs import START, batch, open_lmdb, rows_behind
+
+WRITERS = 3
+EACH = 200
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Start a forked process that does this work; its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work()
+    except BaseException:  # noqa: BLE001  the child must not run on as a second test session
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def ended(*pids: int) -> bool:
+    """Whether these children all ended well."""
+    return all(os.waitpid(pid, 0)[1] == 0 for pid in pids)
+
+
+def locks(path: Path, pid: int) -> int:
+    """How many locks a process holds on the file by which LMDB tells the living from the dead."""
+    inode = (path / "lock.mdb").stat().st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return sum(f":{inode} " in line and f" {pid} " in line for line in lines)
+
+
+def readers(log: LmdbLog) -> set[int]:
+    """The pids in LMDB's table of readers."""
+    lines = log._process.get()._env.readers().splitlines()[1:]
+    return {int(line.split()[0]) for line in lines}
+
+
+@pytest.mark.parametrize("used_before", [True, False])
+def test_a_log_may_be_used_on_both_sides_of_a_fork(tmp_path: Path, used_before: bool) -> None:
+    log = open_lmdb(tmp_path)
+    if used_before:
+        log.append(batch([("a", START, 1.0), ("b", START, 1.0)]))
+        log.read(0)
+
+    def work() -> None:
+        log.append_one("b", START, 2.0)
+        log.append_one("child", START, 3.0)
+        assert locks(tmp_path, os.getpid()) >= 2
+        log.close()
+
+    before = 2 if used_before else 0
+    assert ended(in_child(work))
+    assert log.append_one("a", START, 4.0) == before + 3
+    assert [row for _, row in rows_behind(log, before)] == [
+        ("b", START, 2.0),
+        ("child", START, 3.0),
+        ("a", START, 4.0),
+    ]
+    assert locks(tmp_path, os.getpid()) >= 2
+    log.close()
+
+
+def test_others_see_that_a_child_is_alive_which_inherited_an_open_log(tmp_path: Path) -> None:
+    log = open_lmdb(tmp_path)
+    log.append_one("a", START, 1.0)
+    told, tell = os.pipe()
+
+    def read() -> None:
+        other = in_child(lambda: clear(os.getppid()))
+        with log._process.get().read() as txn:
+            txn.get(b"meta")
+            os.write(tell, b"!")
+            assert ended(other)
+
+    def clear(reader: int) -> None:
+        os.read(told, 1)
+        log.clean(0, lambda series: (0, 0))
+        assert reader in readers(log)
+
+    assert ended(in_child(read))
+    log.close()
+    os.close(told)
+    os.close(tell)
+
+
+def test_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    log = open_lmdb(tmp_path)
+
+    def work(number: int) -> None:
+        for i in range(EACH):
+            log.append_one(f"{number}-{i % 9}", i, float(number))
+            log.append(batch([("all", i, float(number)), (f"{number}", i, float(number))]))
+            log.read(max(0, log.position() - 3))
+
+    assert ended(*[in_child(lambda number=number: work(number)) for number in range(WRITERS)])  # type: ignore[misc]
+    found = rows_behind(log)
+    assert [position for position, _ in found] == list(range(1, WRITERS * EACH * 3 + 1))
+    assert len({series.name for series in log.series}) == len(log.series) == WRITERS * 10 + 1
+    for number in range(WRITERS):
+        own = [(name, time) for _, (name, time, value) in found if value == number and name == str(number)]
+        assert own == [(str(number), i) for i in range(EACH)]
+    log.close()
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_a_killed_writer_leaves_whole_records_and_the_others_go_on(tmp_path: Path, moment: int) -> None:
+    log = open_lmdb(tmp_path)
+    told, tell = os.pipe()
+
+    def work() -> None:
+        position = 0
+        while True:
+            position = log.append(batch([("a", position, 1.0), ("b", position, 2.0)]))
+            os.write(tell, position.to_bytes(8, "big"))
+
+    pid = in_child(work)
+    acknowledged = 0
+    while acknowledged < 20 + moment * 7:
+        acknowledged = int.from_bytes(os.read(told, 8), "big")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.set_blocking(told, False)
+    while pending := _read(told):
+        acknowledged = int.from_bytes(pending[-8:], "big")
+    found = rows_behind(log)
+    assert acknowledged <= len(found) <= acknowledged + 2
+    assert log.append_one("c", START, 3.0) == len(found) + 1 == len(rows_behind(log))
+    log.close()
+    os.close(told)
+    os.close(tell)
+
+
+def _read(pipe: int) -> bytes:
+    try:
+        return os.read(pipe, 8000)
+    except BlockingIOError:
+        return b""
+
+
+def test_readers_of_killed_processes_are_cleared(tmp_path: Path) -> None:
+    log = open_lmdb(tmp_path)
+    log.append_one("a", START, 1.0)
+    told, tell = os.pipe()
+
+    def hang() -> None:
+        with log._process.get().read() as txn:
+            txn.get(b"meta")
+            os.write(tell, b"!")
+            signal.pause()
+
+    pids = [in_child(hang) for _ in range(3)]
+    for _ in pids:
+        os.read(told, 1)
+    assert readers(log) >= set(pids)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    log.clean(0, lambda series: (0, 0))
+    assert not readers(log) & set(pids)
+    log.close()
+    os.close(told)
+    os.close(tell)
