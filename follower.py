@@ -1,0 +1,65 @@
+"""The background work of one worker: follow the log, clean it, sync it, once a second.
+
+A thread; under gevent, whose patches make it a greenlet, the one step that may block for long, the sync
+to disk, goes to gevent's pool of real threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+
+from event_log.base import LogError
+
+INTERVAL = 1.0
+logger = logging.getLogger("tidemark.follower")
+
+
+class Follower:
+    """Calls `tick` until it says that nothing is waiting, then `sync`, and again a second later."""
+
+    def __init__(self, tick: Callable[[], bool], sync: Callable[[], None], interval: float = INTERVAL) -> None:
+        self._tick = tick
+        self._sync = sync
+        self._interval = interval
+        self._pid = 0
+        self._stopped = Event()
+
+    def start(self) -> bool:
+        """Run in this process from now on; does nothing where it runs already. False once stopped."""
+        pid = os.getpid()
+        if self._pid != pid:
+            self._pid = pid
+            self._stopped = Event()
+            Thread(target=self._run, args=(self._stopped,), name="follower", daemon=True).start()
+        return not self._stopped.is_set()
+
+    def stop(self) -> None:
+        """End after the piece of work at hand."""
+        self._stopped.set()
+
+    def _run(self, stopped: Event) -> None:
+        while not stopped.is_set():
+            try:
+                self._round(stopped)
+            except LogError as fault:
+                logger.error("%s", fault)
+            stopped.wait(self._interval)
+
+    def _round(self, stopped: Event) -> None:
+        while self._tick() and not stopped.is_set():
+            time.sleep(0)  # let requests in between two pieces
+        _aside(self._sync)
+
+
+def _aside(work: Callable[[], None]) -> None:
+    """Do blocking work without holding up the other greenlets of a gevent worker."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        sys.modules["gevent"].get_hub().threadpool.apply(work)
+    else:
+        work()

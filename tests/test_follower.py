@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+
+import pytest
+
+from event_log.base import LogUnavailable
+from follower import Follower
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SOON = 20.0
+"""Far more seconds than any step takes; a test that waits so long has failed."""
+
+
+class Work:
+    """Steps a follower takes, in order; `waiting` says for each tick whether more is waiting."""
+
+    def __init__(self, waiting: list[bool], faults: int = 0) -> None:
+        self.steps: Queue[str] = Queue()
+        self._waiting = iter(waiting)
+        self._faults = faults
+
+    def tick(self) -> bool:
+        self.steps.put("tick")
+        return next(self._waiting, False)
+
+    def sync(self) -> None:
+        self.steps.put("sync")
+        if self._faults:
+            self._faults -= 1
+            raise LogUnavailable("no disk")
+
+    def next(self, count: int) -> list[str]:
+        return [self.steps.get(timeout=SOON) for _ in range(count)]
+
+
+@contextmanager
+def following(work: Work, interval: float) -> Iterator[tuple[Follower, threading.Thread]]:
+    """A follower that has started, and its thread; ended at the end."""
+    before = set(threading.enumerate())
+    follower = Follower(work.tick, work.sync, interval)
+    assert follower.start()
+    [thread] = set(threading.enumerate()) - before
+    yield follower, thread
+    follower.stop()
+    thread.join(SOON)
+    assert not thread.is_alive()
+
+
+def test_it_ticks_until_nothing_waits_then_syncs_and_does_so_again() -> None:
+    work = Work([True, True, False])
+    with following(work, interval=0.001):
+        assert work.next(6) == ["tick", "tick", "tick", "sync", "tick", "sync"]
+
+
+def test_a_fault_of_the_log_is_logged_and_the_work_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    work = Work([], faults=2)
+    with caplog.at_level(logging.ERROR, "tidemark.follower"), following(work, interval=0.001):
+        assert work.next(6) == ["tick", "sync"] * 3
+    assert [record.getMessage() for record in caplog.records] == ["no disk", "no disk"]
+
+
+def test_starting_twice_runs_once() -> None:
+    with following(Work([]), interval=0.001) as (follower, _):
+        before = threading.enumerate()
+        assert follower.start()
+        assert threading.enumerate() == before
+
+
+def test_once_stopped_it_ends_and_stays_stopped() -> None:
+    work = Work([])
+    with following(work, interval=60.0) as (follower, thread):
+        work.next(2)
+        follower.stop()
+        thread.join(SOON)
+        assert not thread.is_alive()
+        assert not follower.start()
+
+
+def test_stopping_ends_it_between_two_pieces() -> None:
+    work = Work([True] * 10**6)
+    with following(work, interval=60.0) as (follower, thread):
+        work.next(1)
+        follower.stop()
+        thread.join(SOON)
+        assert not thread.is_alive()
+
+
+def run(script: str) -> str:
+    """What a program of its own prints, run in the checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert not done.stderr
+    return done.stdout.strip()
+
+
+def test_a_forked_process_gets_a_follower_of_its_own() -> None:
+    assert (
+        run("""
+import os, threading
+from follower import Follower
+
+done = threading.Event()
+follower = Follower(lambda: False, done.set, interval=60.0)
+follower._pid = os.getpid()  # as after start(), without a thread that a fork would warn about
+child = os.fork()
+if child:
+    status = os.waitpid(child, 0)[1]
+    print(os.waitstatus_to_exitcode(status))
+else:
+    follower.start()
+    os._exit(0 if done.wait(20) else 1)
+""")
+        == "0"
+    )
+
+
+GEVENT = """
+{patch}
+import threading
+from follower import Follower
+
+get_ident = {get_ident}
+main, seen, done = get_ident(), [], threading.Event()
+
+def tick():
+    if seen:
+        done.set()
+    return False
+
+follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001)
+follower.start()
+assert done.wait(20)
+follower.stop()
+print("here" if seen[0] == main else "elsewhere")
+"""
+
+
+def test_under_gevent_the_sync_goes_to_a_real_thread() -> None:
+    script = GEVENT.format(
+        patch="from gevent import monkey; monkey.patch_all()",
+        get_ident='monkey.get_original("_thread", "get_ident")',
+    )
+    assert run(script) == "elsewhere"
+
+
+@pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])
+def test_without_patches_the_follower_is_a_thread_of_its_own(patch: str) -> None:
+    assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident")) == "elsewhere"
