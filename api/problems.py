@@ -1,0 +1,147 @@
+"""One error shape: `application/problem+json` (RFC 9457), and another below a prefix that has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.http import HTTP_STATUS_CODES
+
+from api.context import settings
+from api.logs import request_id
+from event_log.base import LogFull, LogUnavailable, TooManySeries
+
+MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""How many wrong fields or items an answer lists before it only counts them."""
+_LONGEST_NAME = 100
+_RETRY_SECONDS = 1
+_RETRY_SECONDS_WHEN_FULL = 10
+"""Room comes back as events expire, which takes longer than a lock or a hiccup of the disk."""
+
+Errors = Mapping[str, Any]
+"""Field -> messages; of a batch: item index -> field -> messages."""
+
+
+class Problem(HTTPException):
+    """A request that cannot be served, and what the client is told."""
+
+    def __init__(
+        self, status: int, detail: str, *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.code = status
+        self.detail = detail
+        self.errors = errors
+        self.extra_headers = dict(headers or {})
+
+
+def invalid(errors: Errors, more: int = 0) -> Problem:
+    """400 for fields or items that are wrong; `more` is how many wrong items are not listed."""
+    listed = {_printable(name): found for name, found in list(errors.items())[:MOST_ERRORS]}
+    more += len(errors) - len(listed)
+    detail = " ".join(_sentences(listed, limit=3)) or "The request is not valid."
+    if more:
+        detail += f" And {more} more that {'is' if more == 1 else 'are'} not listed."
+    return Problem(400, detail, errors=listed)
+
+
+def _printable(name: str) -> str:
+    """A field's name as the client sent it, cut to a sensible length; UTF-8 cannot write a lone surrogate."""
+    return name[:_LONGEST_NAME].encode(errors="backslashreplace").decode()
+
+
+def _sentences(errors: Errors, limit: int, path: str = "") -> list[str]:
+    found: list[str] = []
+    for name, inner in errors.items():
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(inner, Mapping):
+            found += _sentences(inner, limit, here)
+        else:
+            found.append(f"{here}: {' '.join(inner)}")
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def problem_shape(problem: Problem) -> Response:
+    """RFC 9457."""
+    status = problem.code or 500
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES.get(status, "Error"),
+        "status": status,
+        "detail": problem.detail,
+    }
+    if problem.errors is not None:
+        body["errors"] = problem.errors
+    return _response(body, problem, MEDIA_TYPE)
+
+
+def detail_shape(problem: Problem) -> Response:
+    """What the services say whose dialects we speak: `{"detail": "Not Found"}`."""
+    status = problem.code or 500
+    generic = status in (404, 405, 500)
+    body = {"detail": HTTP_STATUS_CODES[status] if generic else problem.detail}
+    return _response(body, problem, "application/json")
+
+
+SHAPES: dict[str, Callable[[Problem], Response]] = {"/dialects/": detail_shape}
+"""Path prefix -> error shape, for errors that no view or blueprint has answered itself."""
+
+
+def _response(body: Mapping[str, Any], problem: Problem, media_type: str) -> Response:
+    return Response(orjson.dumps(body), problem.code, problem.extra_headers, content_type=media_type)
+
+
+def render(problem: Problem) -> Response:
+    """The answer in the shape that holds at the path asked for."""
+    shapes = (shape for prefix, shape in SHAPES.items() if request.path.startswith(prefix))
+    return next(shapes, problem_shape)(problem)
+
+
+def register(app: Flask) -> None:
+    """Answer every error of `app` in its one shape."""
+    app.register_error_handler(HTTPException, lambda error: render(_from_http(error)))
+    app.register_error_handler(InternalServerError, lambda error: render(_from_bug()))
+    app.register_error_handler(LogUnavailable, lambda error: render(_from_log(error)))
+    app.register_error_handler(TooManySeries, lambda error: render(_from_too_many_series()))
+
+
+def _from_http(error: HTTPException) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, NotFound):
+        return Problem(404, f"There is nothing at {request.path[:_LONGEST_NAME]}; the paths are listed at /docs.")
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return Problem(405, f"{request.method} does not work here; use {allowed}.", headers={"Allow": allowed})
+    if isinstance(error, RequestEntityTooLarge):
+        return Problem(413, f"The body is larger than {settings().max_body} bytes (MAX_BODY); send it in parts.")
+    return Problem(error.code or 500, error.description or error.name)
+
+
+def _from_bug() -> Problem:
+    # Flask has logged the traceback before it comes here.
+    id_ = request_id()
+    detail = f"The server failed at this request; its log has the reason under request id {id_}."
+    return Problem(500, detail, headers={"X-Request-ID": id_})
+
+
+def _from_log(error: LogUnavailable) -> Problem:
+    seconds = _RETRY_SECONDS_WHEN_FULL if isinstance(error, LogFull) else _RETRY_SECONDS
+    detail = (
+        f"The log cannot serve this request now, nothing was stored: {str(error) or 'unavailable'}. Try again later."
+    )
+    return Problem(503, detail, headers={"Retry-After": str(seconds)})
+
+
+def _from_too_many_series() -> Problem:
+    return Problem(
+        429,
+        f"The request names a new series, and there are {settings().max_series} already, "
+        "which is the limit (MAX_SERIES); use a series that exists. Nothing was stored.",
+    )

@@ -1,0 +1,109 @@
+"""The composition root: settings, log, service and blueprints become one application.
+
+`gunicorn app:app` serves it; `python app.py` serves it for development, on HOST and PORT.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+from flask import Flask
+
+import api
+import dashboard
+from api import cors, logs
+from api.answers import OrjsonProvider
+from api.context import Context, attach, context
+from event_log.base import EventLog, LogUnavailable
+from event_log.memory import MemoryLog
+from event_service import EventService
+from settings import BadSetting, Settings, read_settings
+from times import wall_clock
+
+_BAD_SETTING = 2
+_APP_LOAD_ERROR = 4
+"""The exit code by which a gunicorn worker tells its arbiter to stop, rather than to start another."""
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], int] = wall_clock,
+    log: EventLog | None = None,
+    follow: bool = False,
+) -> Flask:
+    """The application, wired; `follow` has the service follow its log in the background. Raises BadSetting."""
+    settings = settings or read_settings()
+    log = log or open_log(settings)
+    app = Flask(__name__, static_folder=None)
+    app.json = OrjsonProvider(app)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.bodies.read_body
+    logs.configure(app, settings.log_level)
+    attach(app, Context(EventService(log, settings, clock, follow=follow), settings))
+    if settings.cors_origins:
+        cors.register(app, settings.cors_origins)
+    api.register(app)
+    app.register_blueprint(dashboard.bp)
+    app.logger.info("created", extra={"fields": {"log": settings.log_url}})
+    return app
+
+
+def open_log(settings: Settings) -> EventLog:
+    """The log that LOG_URL names."""
+    scheme, _, path = settings.log_url.partition(":")
+    if scheme == "memory":
+        return MemoryLog(settings.max_series, settings.max_symbols)
+    from event_log.lmdb_log import LmdbLog  # only where it is used: `memory:` needs no LMDB
+
+    return LmdbLog(
+        Path(path),
+        max_bytes=settings.log_max_bytes,
+        sync=settings.sync,
+        max_series=settings.max_series,
+        max_symbols=settings.max_symbols,
+    )
+
+
+@cache
+def _app() -> Flask:
+    return create_app(follow=True)
+
+
+def __getattr__(name: str) -> Flask:
+    """`app`, made when gunicorn asks for it (PEP 562): nothing runs at import."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return _app()
+    except (BadSetting, LogUnavailable) as fault:
+        _stop(fault, _APP_LOAD_ERROR)
+
+
+def _stop(fault: Exception, code: int) -> NoReturn:
+    print(f"tidemark: {fault}", file=sys.stderr)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Serve for development: one process, many threads."""
+    host, port = os.environ.get("HOST") or "0.0.0.0", os.environ.get("PORT") or "5000"
+    try:
+        if not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise BadSetting(f"PORT={port!r}: write a port number from 0 to 65535")
+        app = create_app(follow=True)
+        context(app).service.log.position()  # opens the log, here where its faults are told in one line
+    except (BadSetting, LogUnavailable) as fault:
+        _stop(fault, _BAD_SETTING)
+    try:
+        app.run(host, int(port), threaded=True)
+    finally:
+        context(app).service.close()
+
+
+if __name__ == "__main__":
+    main()

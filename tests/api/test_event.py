@@ -1,0 +1,239 @@
+"""`POST /event`."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from event_service import EventService
+from tests.api.problems import assert_names, assert_problem
+from tests.conftest import FakeClock
+from times import HOUR, MINUTE, parse_timestamp
+
+NOW = "2025-06-26T14:30:00Z"
+VALID = b'{"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}'
+
+
+def post(client: FlaskClient, body: str | bytes, content_type: str = "application/json") -> TestResponse:
+    return client.post("/event", data=body, content_type=content_type)
+
+
+def event(timestamp: str = f'"{NOW}"', value: str = "1", more: str = "") -> str:
+    return f'{{"timestamp": {timestamp}, "value": {value}{more}}}'
+
+
+def stored(service: EventService, series: str = "default") -> list[tuple[int, float]]:
+    found = service.events(series, 1000)
+    return [] if found is None else list(zip(found[0].tolist(), found[1].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_stores_an_event(client: FlaskClient, service: EventService, prefix: str) -> None:
+    response = client.post(f"{prefix}/event", json={"timestamp": NOW, "value": 12.34, "series": "AAPL"})
+    assert (response.status_code, response.json) == (201, {"stored": 1, "expired": 0})
+    assert response.content_type == "application/json"
+    assert response.headers["Log-Position"] == "1"
+    assert stored(service, "AAPL") == [(parse_timestamp(NOW), 12.34)]
+
+
+def test_an_event_without_series_belongs_to_default(client: FlaskClient, service: EventService) -> None:
+    post(client, VALID)
+    assert stored(service, "default") == [(parse_timestamp(NOW), 12.34)]
+
+
+def test_an_expired_event_is_valid_and_not_stored(client: FlaskClient, service: EventService) -> None:
+    post(client, VALID)
+    response = post(client, event('"2025-06-26T13:30:00Z"'))
+    assert (response.status_code, response.json) == (200, {"stored": 0, "expired": 1})
+    assert response.headers["Log-Position"] == "1"
+    assert len(stored(service)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("2025-06-26T14:29:59Z", -1_000_000),
+        ("2025-06-26T14:29:59", -1_000_000),
+        ("2025-06-26 14:29:59.5", -500_000),
+        ("2025-06-26T16:29:59+02:00", -1_000_000),
+        ("2025-06-26T09:59:59-04:30", -1_000_000),
+        ("2025-06-26T14:29:59.123456789Z", -876_544),
+        ("2025-06-26T14:31:00Z", MINUTE),
+    ],
+)
+def test_timestamps_that_are_understood(
+    client: FlaskClient, service: EventService, clock: FakeClock, text: str, microseconds: int
+) -> None:
+    assert post(client, event(f'"{text}"')).status_code == 201
+    assert stored(service) == [(clock.now + microseconds, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0.0),
+        ("-0.0", 0.0),
+        ("-17", -17.0),
+        ("5e-324", 5e-324),
+        ("1e-400", 0.0),
+        ("1.7976931348623157e308", 1.7976931348623157e308),
+        ("9007199254740993", 9007199254740992.0),
+        ("18446744073709551616", 18446744073709551616.0),
+        ("1" + "0" * 300, 1e300),
+    ],
+)
+def test_values_that_are_understood(client: FlaskClient, service: EventService, text: str, value: float) -> None:
+    assert post(client, event(value=text)).status_code == 201
+    [(_, found)] = stored(service)
+    assert (found, str(found)) == (value, str(value))
+
+
+@pytest.mark.parametrize(
+    "name", ["AAPL", "BTC/USD", "température", "a b", "/", "..", '"', "\u2028", "\ufffd", "😀" * 128, "x" * 128, "0"]
+)
+def test_series_names_that_are_understood(client: FlaskClient, service: EventService, name: str) -> None:
+    assert client.post("/event", json={"timestamp": NOW, "value": 1, "series": name}).status_code == 201
+    assert len(stored(service, name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        # timestamps
+        (event("1750948200"), "timestamp", "ISO-8601 string such as 2025-06-26T14:30:00Z, not a number"),
+        (event("1750948200.5"), "timestamp", "not a number"),
+        (event("null"), "timestamp", "not null"),
+        (event("true"), "timestamp", "not a boolean"),
+        (event("[]"), "timestamp", "not an array"),
+        (event("{}"), "timestamp", "not an object"),
+        (event('""'), "timestamp", "ISO-8601"),
+        (event('"2025-06-26"'), "timestamp", "date and time"),
+        (event('"2025-02-30T00:00:00Z"'), "timestamp", "ISO-8601"),
+        (event('"2025-06-26T24:30:00Z"'), "timestamp", "ISO-8601"),
+        (event('"2025-06-26T14:30:00.1234567891Z"'), "timestamp", "nanoseconds"),
+        (event('"2025-06-26T14:30:00Z "'), "timestamp", "ISO-8601"),
+        (event('"now"'), "timestamp", "ISO-8601"),
+        (event('"' + "2" * 100_000 + '"'), "timestamp", "ISO-8601"),
+        (event('"2025-06-26T14:31:00.000001Z"'), "timestamp", "More than 1m ahead"),
+        (event('"9999-12-31T23:59:59Z"'), "timestamp", "MAX_FUTURE"),
+        # values
+        (event(value='"1"'), "value", "JSON number such as 12.34, not a string"),
+        (event(value="true"), "value", "not a boolean"),
+        (event(value="null"), "value", "not null"),
+        (event(value="[1]"), "value", "not an array"),
+        (event(value="{}"), "value", "not an object"),
+        (event(value="NaN"), "value", "finite"),
+        (event(value="Infinity"), "value", "finite"),
+        (event(value="-Infinity"), "value", "finite"),
+        (event(value="1e400"), "value", "finite"),
+        (event(value="1" + "0" * 400), "value", "finite"),
+        # series
+        (event(more=', "series": ""'), "series", "1 to 128 characters, not 0"),
+        (event(more=f', "series": "{"x" * 129}"'), "series", "1 to 128 characters, not 129"),
+        (event(more=', "series": null'), "series", "string, not null"),
+        (event(more=', "series": 7'), "series", "not a number"),
+        (event(more=', "series": true'), "series", "not a boolean"),
+        (event(more=', "series": "a\\u0000b"'), "series", "control characters"),
+        (event(more=', "series": "a\\nb"'), "series", "control characters"),
+        (event(more=', "series": "\\u007f"'), "series", "control characters"),
+        (event(more=', "series": "\\u0085"'), "series", "control characters"),
+        (event(more=', "series": "\\ud800"'), "series", "lone surrogates"),
+        # fields
+        ("{}", "timestamp", "required"),
+        ("{}", "value", "required"),
+        ('{"timestamp": "2025-06-26T14:30:00Z"}', "value", "required"),
+        ('{"value": 1}', "timestamp", "required"),
+        (event(more=', "serie": "AAPL"'), "serie", "known are timestamp, value, series"),
+        (event(more=', "series": "AAPL", "x": 1'), "x", "Unknown field"),
+        ("[]", "event", "JSON object"),
+        ("7", "event", "JSON object"),
+        ("null", "event", "JSON object"),
+        ('"event"', "event", "JSON object"),
+        (f"[{event()}]", "event", "JSON object"),
+        ("[" * 1000 + "]" * 1000, "event", "JSON object"),
+    ],
+)
+def test_bad_fields_are_named(client: FlaskClient, service: EventService, body: str, field: str, says: str) -> None:
+    response = post(client, body)
+    assert_names(response, field, says)
+    assert "Log-Position" not in response.headers
+    assert service.log.position() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "empty"),
+        (b"  ", "empty"),
+        (b"{", "line 1 column 2"),
+        (VALID + b"}", "Not valid JSON"),
+        (VALID[:-1] + b",}", "Not valid JSON"),
+        (b"timestamp=1", "Not valid JSON"),
+        (b"[" * 100_000, "depth"),
+        (b'{"a":' * 100_000, "depth"),
+        (b'{"timestamp": "\xff", "value": 1}', "UTF-8"),
+        (b'{"timestamp": "\xed\xa0", "value": 1}', "UTF-8"),
+        (b"\xef\xbb\xbf" + VALID, "byte order mark"),
+        (VALID.decode().encode("utf-16"), "Not valid JSON"),
+        (b'{"timestamp": "2025-06-26T14:30:00Z", "value": ' + b"1" * 5000 + b"}", "Not valid JSON"),
+        (b'{"timestamp": "2025-06-26T14:30:00Z", "value": 1, "value": 2}', "'value' stands twice"),
+        (b'{"timestamp": "2025-06-26T14:30:00Z", "value": 1, "series": "a", "series": "a"}', "'series' stands twice"),
+        (b'{"timestamp": "2025-06-26T14:30:00Z", "value": 1, "series": "\\"", "series": "a"}', "'series' stands twice"),
+    ],
+)
+def test_malformed_json(client: FlaskClient, service: EventService, body: bytes, says: str) -> None:
+    assert_problem(post(client, body), 400, says)
+    assert service.log.position() == 0
+
+
+def test_field_names_that_utf_8_cannot_write_are_reported_too(client: FlaskClient) -> None:
+    assert_names(post(client, event(more=', "\\ud800": 1')), "\\ud800", "Unknown field")
+
+
+def test_an_answer_about_many_unknown_fields_is_short(client: FlaskClient) -> None:
+    names = ", ".join(f'"{"x" * 1000}{i}": 1' for i in range(1000))
+    response = post(client, f"{{{names}}}")
+    body = assert_problem(response, 400, "more")
+    assert len(body["errors"]) <= 20
+    assert len(response.data) < 10_000
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=UTF-8",
+        'application/json; charset="utf8"',
+    ],
+)
+def test_content_types_that_are_accepted(client: FlaskClient, content_type: str) -> None:
+    assert post(client, VALID, content_type).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/csv",
+        "json",
+        "a" * 500,
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+    ],
+)
+def test_other_content_types_are_told_what_is_accepted(client: FlaskClient, content_type: str) -> None:
+    response = post(client, VALID, content_type)
+    assert_problem(response, 415, "Send application/json in UTF-8")
+    assert response.headers["Accept"] == "application/json"
+
+
+def test_retention_is_counted_from_the_clock(client: FlaskClient, clock: FakeClock) -> None:
+    clock.advance(HOUR - 1)
+    assert post(client, VALID).json == {"stored": 1, "expired": 0}
+    clock.advance(1)
+    assert post(client, VALID).json == {"stored": 0, "expired": 1}

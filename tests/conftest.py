@@ -1,0 +1,61 @@
+"""What tests share: a clock that stands still, and the application over a log in memory."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import app as composition
+from api.context import context
+from event_service import EventService
+from settings import Settings
+from times import parse_timestamp
+
+START = parse_timestamp("2025-06-26T14:30:00Z")
+
+
+class FakeClock:
+    """A clock that moves when it is told to; microseconds since the epoch."""
+
+    def __init__(self, now: int = START) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, microseconds: int) -> None:
+        """Let time pass; a negative number is a clock that was set back."""
+        self.now += microseconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Stands at 2025-06-26T14:30:00Z."""
+    return FakeClock()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """The defaults, with the log in memory. A test module may override this."""
+    return Settings()
+
+
+@pytest.fixture
+def app(settings: Settings, clock: FakeClock) -> Flask:
+    """The whole application; a bug in a view fails the test instead of becoming a 500."""
+    app = composition.create_app(settings, clock=clock)
+    app.testing = True
+    return app
+
+
+@pytest.fixture
+def service(app: Flask) -> EventService:
+    """The service behind `app`."""
+    return context(app).service
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Talks to `app` without a server."""
+    return app.test_client()
