@@ -1,0 +1,130 @@
+"""gunicorn as Tidemark wants it; whatever stands on gunicorn's command line overrides this file."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+import gevent
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+from gunicorn.workers.base_async import AsyncWorker
+
+from api.logs import JsonFormatter
+from event_log.base import LogError
+from settings import BadSetting, read_settings
+
+try:
+    _settings = read_settings()
+except BadSetting as fault:
+    print(f"tidemark: {fault}", file=sys.stderr)
+    sys.exit(2)
+
+_FOR_REQUESTS = 2000
+"""Connections of one worker beyond its streams."""
+_FOR_FILES = 200
+"""Descriptors of one worker beyond its connections: the log, listeners, pipes."""
+
+
+def _address() -> str:
+    host, port = os.environ.get("HOST") or "0.0.0.0", os.environ.get("PORT") or "5000"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _cores() -> int:
+    """The cores this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class JsonLogger(Logger):
+    """gunicorn's own lines, written like the application's."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonFormatter())
+
+
+bind = _address()
+# `memory:` is one process's own memory: a second worker would answer from another one.
+workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _settings.log_url == "memory:" else _cores()))
+worker_class = "gevent"
+worker_connections = _settings.max_streams + _FOR_REQUESTS
+keepalive = 5
+graceful_timeout = 25  # below the 30 s that Kubernetes and our docker-compose.yml wait before SIGKILL
+accesslog = None  # a line a request costs a third of the throughput; LOG_LEVEL=DEBUG has its own
+logger_class = JsonLogger
+loglevel = "info" if _settings.log_level == "DEBUG" else _settings.log_level.lower()
+# The heartbeat file of a worker must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# No management socket under $HOME: signals do all that a service needs, and none can be left behind.
+control_socket_disable = True
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuse what would give wrong answers, and make room for the connections asked for."""
+    if _settings.log_url == "memory:" and server.cfg.workers > 1:
+        print(
+            f"tidemark: TIDEMARK_LOG_URL=memory: serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    _allow_files(server.cfg.worker_connections + _FOR_FILES)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's own limit of open files, as far as the system lets it; workers inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Die of a signal that comes while the worker is still starting.
+
+    It has the master's handlers until gunicorn gives it its own, and those would swallow the signal, so that the
+    master waits for it in vain until graceful_timeout. Nothing is open yet that needs closing.
+    """
+    for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Let the service follow the log in this worker; after the fork, also with --preload.
+
+    A log that cannot be opened stops the start. The first worker alone decides that: gunicorn stumbles over two
+    that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do.
+    """
+    service = _extensions(worker)["tidemark"].service
+    if worker.age == 1:
+        try:
+            service.log.position()
+        except LogError as fault:
+            print(f"tidemark: {fault}", file=sys.stderr)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
+    service.start()
+
+
+def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:
+    """Give way once, or one busy keep-alive connection would starve the others of its worker."""
+    if isinstance(worker, AsyncWorker):
+        gevent.sleep(0)
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Sync and close the log, whatever ended the worker; it may have ended before it had an application."""
+    if "tidemark" in _extensions(worker):
+        _extensions(worker)["tidemark"].service.close()
+
+
+def _extensions(worker: Worker) -> dict[str, Any]:
+    """What the Flask application of this worker carries."""
+    extensions: dict[str, Any] = getattr(getattr(worker, "wsgi", None), "extensions", {})
+    return extensions

@@ -1,0 +1,49 @@
+"""The server that other tests rely on: it keeps its events, shows its workers, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.servers import Server, ServerFailed
+
+EVENTS = {"series": "AAPL", "values": [1.0, 2.0, 4.0]}
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server(["-w", "2"])
+
+
+def test_events_outlast_kill_and_restart_with_other_workers(server: Server) -> None:
+    with server:
+        assert server.post("/events", EVENTS).status_code == 201
+        server.kill()
+        assert server.workers() == []
+        server.start()
+        server.restart(["-w", "3"])
+        server.wait_for_workers(3)
+        answers = server.ask_each_worker(lambda: server.get("/statistics/AAPL").json())
+        assert answers == [{"count": 3, "min": 1.0, "max": 4.0, "mean": 7 / 3}] * 3
+
+
+def test_nothing_is_left_when_only_the_master_was_killed(server: Server) -> None:
+    with server:
+        server.wait_for_workers(2)
+        os.kill(server.process.pid, signal.SIGKILL)
+    assert server.workers() == []
+    assert not server.directory.exists()
+
+
+def test_nothing_is_left_when_the_test_fails(server: Server) -> None:
+    with pytest.raises(ZeroDivisionError), server:
+        raise ZeroDivisionError
+    assert server.process.poll() is not None
+    assert server.workers() == []
+
+
+def test_a_start_that_fails_shows_why() -> None:
+    with pytest.raises(ServerFailed, match="TIDEMARK_MAX_BATCH='many'"), Server(env={"TIDEMARK_MAX_BATCH": "many"}):
+        pass
