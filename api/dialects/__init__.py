@@ -1,0 +1,1 @@
+"""Drop-in wire formats of four other services, over the same events."""
