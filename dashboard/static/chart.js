@@ -1,0 +1,225 @@
+// The live chart: which stretch of time it shows, zoom and pause. uPlot draws.
+
+import { serverNow } from "./api.js";
+import * as parts from "./chart_parts.js";
+import { number, places } from "./format.js";
+import { Pin } from "./pin.js";
+import { firstAfter } from "./points.js";
+
+const SHORTEST_SPAN = 10; // seconds that a chart which has only just begun shows
+const LONGEST_COURSE_SHOWN = 900; // when the window is a count and sets no span of its own
+const AROUND_ONE = 30; // seconds shown before and after a single event
+const REDRAW_EVERY = 100; // milliseconds
+const CLOSEST_ZOOM = 0.05; // seconds
+
+export class Chart {
+  #u = null;
+  #zoom = null;
+  #held = null; // while paused: the moment that stays at the right edge
+  #due = null;
+  #colours = null;
+  #pin = new Pin();
+  #kind = null;
+  source = null;
+  statistics = {};
+
+  /** `on`: hover(index or null), moved() after pause, zoom or new source. */
+  constructor(root, on) {
+    this.root = root;
+    this.on = on;
+    new ResizeObserver(() => this.#resize()).observe(root);
+    root.addEventListener("pointermove", () => this.#pin.clear());
+    root.addEventListener("blur", () => this.#unpin());
+    addEventListener("themechange", () => this.#u && this.#build());
+  }
+
+  /** Shows `source` from now on: {window, points} for one series or {window, course} for all. */
+  show(source) {
+    this.source = source;
+    this.statistics = {};
+    this.#zoom = this.#held = null;
+    this.#pin.clear();
+    const kind = source.course ? "course" : "events";
+    if (kind !== this.#kind || !this.#u) {
+      this.#kind = kind;
+      this.#build();
+    } else this.#draw();
+    this.on.moved();
+  }
+
+  get paused() {
+    return this.#held !== null;
+  }
+
+  get zoomed() {
+    return this.#zoom !== null;
+  }
+
+  togglePause() {
+    this.#held = this.paused ? null : serverNow();
+    if (!this.paused) this.#zoom = null;
+    this.#draw();
+    this.on.moved();
+  }
+
+  /** Shows this stretch only; null follows the newest events again. */
+  zoom(range) {
+    this.#zoom = range && range.max - range.min >= CLOSEST_ZOOM ? range : null;
+    this.#draw();
+    this.on.moved();
+  }
+
+  zoomBy(factor) {
+    const { min, max } = this.#u.scales.x;
+    if (min == null) return;
+    const centre = this.times[this.#underCursor()] ?? (min + max) / 2;
+    this.zoom({ min: centre - (centre - min) * factor, max: centre + (max - centre) * factor });
+  }
+
+  /** Moves the readout by so many events; the newest is the start. */
+  step(by) {
+    const { times } = this;
+    if (!times.length) return;
+    const from = this.#underCursor() ?? times.length - (by < 0 ? 0 : 1);
+    this.#pin.set(times, Math.min(times.length - 1, Math.max(0, from + by)));
+    this.#followPin();
+  }
+
+  /** Draws what has changed, soon and at most ten times a second. */
+  refresh() {
+    this.#due ??= setTimeout(() => {
+      this.#due = null;
+      if (!this.paused && !document.hidden) this.#draw();
+    }, REDRAW_EVERY);
+  }
+
+  get times() {
+    return this.#u.data[0];
+  }
+
+  /** The row under the cursor: [time, value, mean, min, max]. */
+  row(index) {
+    return this.#u.data.map((column) => column[index]);
+  }
+
+  /** A value of the series shown, with the decimals that its newest ones have. */
+  written(value) {
+    return number(value, places(this.#u.data[1].slice(-100)));
+  }
+
+  position(index) {
+    const value = this.#u.data[1][index] ?? this.#u.data[2]?.[index];
+    return { left: this.#u.valToPos(this.times[index], "x"), top: this.#u.valToPos(value, "y"), over: this.#u.over };
+  }
+
+  #columns() {
+    const { course, points, window } = this.source;
+    const [times, ...values] = course
+      ? [course.times, ...Object.values(course.columns)]
+      : [points.times, points.values];
+    const from = !course && window.last ? Math.max(0, times.length - window.last) : 0;
+    // While paused nothing newer comes in, not even at the edge.
+    const to = this.paused && !this.zoomed ? firstAfter(times, this.#held) : times.length;
+    return [times, ...values].map((column) => column.slice(from, to));
+  }
+
+  #range(times) {
+    if (this.#zoom) return this.#zoom;
+    const now = this.#held ?? serverNow();
+    const { course, points, window } = this.source;
+    if (!course && window.last) return widened(times[0] ?? now, times.at(-1) ?? now);
+    const max = Math.max(now, Math.min(times.at(-1) ?? now, now + 60));
+    const whole = now - (window.seconds ?? LONGEST_COURSE_SHOWN);
+    // A course begins when this page did, and events may be too many to hold all: begin with what is there.
+    const partial = course || points.isPartial(window, this.statistics.count ?? 0, now);
+    const min = partial && times.length ? Math.max(whole, Math.min(times[0], now - SHORTEST_SPAN)) : whole;
+    return { min, max };
+  }
+
+  #draw() {
+    const u = this.#u;
+    const columns = this.#columns();
+    u.batch(() => {
+      u.setData(columns, false);
+      u.setScale("x", { ...this.#range(columns[0]) });
+    });
+  }
+
+  #build() {
+    this.#u?.destroy();
+    const colours = (this.#colours = parts.readColours());
+    const kind = this.#kind === "course" ? parts.courseSeries(colours) : parts.eventSeries(colours);
+    const options = {
+      ...this.#size(),
+      ...kind,
+      padding: [10, parts.GUTTER, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: true, y: false, setScale: false, dist: 4 }, bind: { dblclick: () => () => this.zoom(null) } },
+      scales: { x: { time: true, range: (u, min, max) => [min, max] }, y: { range: (u, min, max) => this.#valueRange(min, max) } },
+      axes: parts.axes(colours),
+      hooks: {
+        drawClear: [(u) => this.#kind === "events" && parts.drawBand(u, colours, this.statistics)],
+        draw: [(u) => this.#drawOver(u)],
+        setCursor: [() => this.on.hover(this.#underCursor())],
+        setSelect: [(u) => this.#selected(u)],
+      },
+    };
+    this.#u = new uPlot(options, this.#columns(), this.root);
+    this.#draw();
+  }
+
+  #drawOver(u) {
+    const { last, ...lines } = this.statistics;
+    parts.drawLabels(u, this.#colours, this.#kind === "course" ? { ...lines, last: last?.value } : lines);
+    const [times, values] = u.data;
+    if (this.#kind === "events" && !this.paused) parts.drawNewest(u, this.#colours, times.at(-1), values.at(-1));
+    this.#followPin();
+  }
+
+  #underCursor() {
+    const { left, idx } = this.#u.cursor;
+    return left < 0 ? null : (this.#pin.index(this.times) ?? idx ?? null);
+  }
+
+  #followPin() {
+    const index = this.#pin.index(this.times);
+    if (index === null) return;
+    const left = this.#u.valToPos(this.times[index], "x");
+    const inView = left >= 0 && left <= this.#u.over.clientWidth;
+    if (inView) this.#u.setCursor({ left, top: this.#u.over.clientHeight / 2 });
+    else this.#unpin();
+  }
+
+  #unpin() {
+    this.#pin.clear();
+    this.#u?.setCursor({ left: -10, top: -10 });
+  }
+
+  #selected(u) {
+    const { left, width } = u.select;
+    if (width < 4) return;
+    u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    this.zoom({ min: u.posToVal(left, "x"), max: u.posToVal(left + width, "x") });
+  }
+
+  #valueRange(low, high) {
+    const { min, max } = this.zoomed ? {} : this.statistics;
+    const all = [low, high, min, max].filter((value) => Number.isFinite(value));
+    if (!all.length) return [0, 1];
+    const [bottom, top] = [Math.min(...all), Math.max(...all)];
+    const margin = (top - bottom) * 0.08 || Math.abs(top) * 0.01 || 1;
+    return [bottom - margin, top + margin];
+  }
+
+  #size() {
+    return { width: Math.max(160, this.root.clientWidth), height: Math.max(160, this.root.clientHeight) };
+  }
+
+  #resize() {
+    this.#u?.setSize(this.#size());
+  }
+}
+
+function widened(min, max) {
+  return max > min ? { min, max } : { min: min - AROUND_ONE, max: max + AROUND_ONE };
+}

@@ -1,0 +1,47 @@
+// What the chart says about the point under the pointer or the keyboard's cursor.
+
+import { moment, steady } from "./format.js";
+
+const COURSE_NAMES = ["last", "mean", "min", "max"];
+
+export class Readout {
+  /** `box` follows the point; `spoken` is an aria-live region. */
+  constructor(box, spoken) {
+    this.box = box;
+    this.spoken = spoken;
+    this.time = box.querySelector("[data-part=time]");
+    this.values = box.querySelector("[data-part=values]");
+  }
+
+  hide() {
+    this.box.hidden = true;
+  }
+
+  show(chart, index, aloud) {
+    const [time, ...values] = chart.row(index);
+    if (values.every((value) => value == null)) return this.hide();
+    const lines = values.length === 1 ? [["", chart.written(values[0])]] : values.map((value, i) => [COURSE_NAMES[i], steady(value)]);
+    this.time.textContent = moment(time);
+    this.values.replaceChildren(...lines.flatMap(([name, text]) => [part("dt", name), part("dd", text)]));
+    this.box.hidden = false;
+    this.#place(chart.position(index));
+    if (aloud) this.spoken.textContent = `${lines.map((line) => line.join(" ")).join(", ")} at ${moment(time)}`;
+  }
+
+  #place({ left, top, over }) {
+    const frame = this.box.offsetParent.getBoundingClientRect();
+    const plot = over.getBoundingClientRect();
+    const [x, y] = [plot.left - frame.left + left, plot.top - frame.top + top];
+    const { offsetWidth: width, offsetHeight: height } = this.box;
+    const fitsRight = x + 14 + width < frame.width - 4;
+    const across = fitsRight ? x + 14 : x - 14 - width;
+    const down = Math.min(Math.max(4, y - height / 2), frame.height - height - 4);
+    this.box.style.transform = `translate(${Math.max(4, Math.round(across))}px, ${Math.round(down)}px)`;
+  }
+}
+
+function part(tag, text) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  return element;
+}

@@ -1,0 +1,89 @@
+"""A real browser on a real server: fixtures of the dashboard's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import browser as chromium
+from tests.servers import Server
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+DESKTOP = (1280, 800)
+PHONE = (390, 844)
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium of this machine, headless."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium.executable(), args=ARGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Two workers over a log of their own, shared by the tests of a module."""
+    with Server(["-k", "gevent", "-w", "2"]) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens an address in a browser profile of its own; `page.faults` holds console errors and foreign requests."""
+    with ExitStack() as stack:
+
+        def open_address(
+            url: str, size: tuple[int, int] = DESKTOP, theme: Any = "light", expect_faults: bool = False
+        ) -> Page:
+            width, height = size
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme, locale="en-GB", timezone_id="UTC"
+            )
+            stack.callback(context.close)
+            page = context.new_page()
+            faults = watch(page, url)
+            if not expect_faults:
+                stack.callback(check, faults)
+            page.goto(url)
+            return page
+
+        yield open_address
+
+
+def watch(page: Page, url: str) -> list[str]:
+    """What goes wrong in this page from now on: console errors, exceptions, requests to another host."""
+    host = "/".join(url.split("/")[:3]) + "/"
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: faults.append(request.url) if not request.url.startswith(host) else None)
+    return faults
+
+
+def check(faults: list[str]) -> None:
+    """Fails the test whose page had faults."""
+    assert faults == []
+
+
+def stamp(seconds_ago: float = 0.0) -> str:
+    """A timestamp so long ago."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()
+
+
+def post(server: Server, series: str, *values: float, apart: float = 1.0) -> None:
+    """Events of one series, the last one now, as another client would post them."""
+    last = len(values) - 1
+    events = [
+        {"series": series, "timestamp": stamp((last - index) * apart), "value": value}
+        for index, value in enumerate(values)
+    ]
+    server.post("/events", events).raise_for_status()

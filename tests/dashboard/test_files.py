@@ -1,0 +1,102 @@
+"""What the server hands out for the page, without a browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+import dashboard
+from tests.servers import CHECKOUT
+
+STATIC = CHECKOUT / "dashboard" / "static"
+FILES = sorted(path.name for path in STATIC.iterdir())
+MODULES = [name for name in FILES if name.endswith(".js")]
+
+
+def fetch(client: FlaskClient, path: str, **options: Any) -> TestResponse:
+    """GET, with the file behind the answer read and closed."""
+    return client.get(path, buffered=True, **options)
+
+
+def test_page_comes_with_a_strict_policy(client: FlaskClient) -> None:
+    answer = fetch(client, "/")
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/html"
+    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+
+
+def test_page_has_nothing_inline_that_the_policy_would_block() -> None:
+    page = (STATIC / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=", page)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_file_names_another_host(name: str) -> None:
+    addresses = re.findall(r"https?://[^\s\"'`]+", (STATIC / name).read_text())
+    assert [address for address in addresses if address != "http://www.w3.org/2000/svg"] == []
+
+
+def test_every_file_the_page_names_is_there(client: FlaskClient) -> None:
+    named = re.findall(r'(?:src|href)="(dashboard/[^"]+)"', (STATIC / "index.html").read_text())
+    assert len(named) >= 5
+    assert {name: fetch(client, f"/{name}").status_code for name in named} == dict.fromkeys(named, 200)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_import_is_there_and_used(module: str) -> None:
+    text = (STATIC / module).read_text()
+    for names, source in re.findall(r"import (.+?) from \"\./(.+?)\";", text):
+        assert source in FILES
+        for name in re.findall(r"\w+", names.replace("* as", "")):
+            assert len(re.findall(rf"\b{name}\b", text)) > 1, f"{module} imports {name} and never uses it"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_asked_for_again_but_sent_once(client: FlaskClient, name: str) -> None:
+    first = fetch(client, f"/dashboard/{name}")
+    assert first.status_code == 200
+    assert first.cache_control.no_cache
+    assert first.headers["X-Content-Type-Options"] == "nosniff"
+    again = fetch(client, f"/dashboard/{name}", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["uPlot.iife.js", "uPlot.min.css"])
+def test_uplot_is_served_out_of_its_package(client: FlaskClient, name: str) -> None:
+    answer = fetch(client, f"/dashboard/vendor/{name}")
+    assert answer.status_code == 200
+    assert answer.cache_control.max_age == 86400
+    assert b"plot" in answer.data
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["nothing.js", "../__init__.py", "..%2f__init__.py", "vendor/__init__.py", "a/../../__init__.py", "%00"],
+)
+def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
+    assert fetch(client, f"/dashboard/{path}").status_code == 404
+
+
+def test_missing_uplot_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    dashboard._uplot.cache_clear()
+    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match="pip install uplot-python"):
+        dashboard._uplot()
+
+
+def test_uplot_is_found_without_being_imported() -> None:
+    assert find_spec("uplot")
+    code = "import sys, dashboard; print(dashboard._uplot().name, 'uplot' in sys.modules, 'IPython' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert printed.stdout.split() == ["static", "False", "False"]

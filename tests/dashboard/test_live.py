@@ -1,0 +1,250 @@
+"""The page while events arrive: at once, in the right place, and again after the server was away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.conftest import OpenPage, post, stamp
+from tests.servers import Server, until
+
+AT_ONCE = 1000
+"""Milliseconds: what an event posted by another client may take to be seen."""
+RECOVERY = 15_000
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server to stop and start, with four workers and a log that outlives them."""
+    with Server(["-k", "gevent", "-w", "4"]) as running:
+        yield running
+
+
+def is_live(page: Page, timeout: float = 5000) -> None:
+    expect(page.locator("#status")).to_have_attribute("data-state", "live", timeout=timeout)
+
+
+def tile(page: Page, name: str) -> str:
+    return page.locator(f"[data-tile={name}]").inner_text()
+
+
+def chart_ends_with(page: Page, value: str) -> None:
+    readout = page.locator("#readout dd").first
+
+    def newest() -> bool:
+        page.locator("#plot").focus()
+        page.keyboard.press("End")
+        return readout.is_visible() and readout.inner_text() == value
+
+    until(newest, f"{value} at the end of the chart")
+
+
+def test_event_of_another_client_shows_within_a_second(server: Server, open_page: OpenPage) -> None:
+    post(server, "NVDA", 120.0, 121.5)
+    page = open_page(f"{server.url}/#series=NVDA&window=5m")
+    is_live(page)
+    for value in ("122.75", "119.25", "123.50"):
+        post(server, "NVDA", float(value))
+        expect(page.locator("#value")).to_have_text(value, timeout=AT_ONCE)
+    row = page.get_by_role("option", name="NVDA")
+    expect(row).to_contain_text("123.50", timeout=AT_ONCE)
+    expect(page.locator("[data-tile=max]")).to_have_text("123.50")
+    chart_ends_with(page, "123.50")
+
+
+def test_all_series_show_an_event_within_a_second(server: Server, open_page: OpenPage) -> None:
+    post(server, "one", 1.0)
+    page = open_page(server.url)
+    is_live(page)
+    post(server, "two", 7777.75)
+    expect(page.locator("#value")).to_have_text("7,777.75", timeout=AT_ONCE)
+    expect(page.get_by_role("option", name="two")).to_contain_text("7,777.75")
+    expect(page.locator("#caption")).to_contain_text("min, mean and max of the last 5 minutes")
+
+
+def test_tiles_are_the_statistics_of_the_window(server: Server, open_page: OpenPage) -> None:
+    post(server, "tiles", 1.0, 2.0, 3.0, 4.0)
+    page = open_page(f"{server.url}/#series=tiles&window=1m")
+    expect(page.locator("[data-tile=count]")).to_have_text("4")
+    found = {name: tile(page, name) for name in ("min", "mean", "max", "stddev", "sum")}
+    assert found == {"min": "1", "mean": "2.5000", "max": "4", "stddev": "1.1180", "sum": "10"}
+    assert tile(page, "rate").endswith("/s")
+
+
+def test_window_and_series_switch_and_stay_in_the_address(server: Server, open_page: OpenPage) -> None:
+    events = [{"series": "switch", "timestamp": stamp(200 - i), "value": i} for i in range(190)]
+    server.post("/events", events).raise_for_status()
+    post(server, "other", 5.0)
+    page = open_page(server.url)
+    page.get_by_role("option", name="switch").click()
+    expect(page.get_by_role("heading", name="switch")).to_be_visible()
+    expect(page.locator("[data-tile=count]")).to_have_text("190")
+    page.get_by_role("radio", name="1 m", exact=True).check()
+    expect(page.locator("[data-tile=count]")).to_have_text(re.compile(r"^(4|5)\d$"))
+    page.get_by_role("radio", name="Last 100").check()
+    expect(page.locator("[data-tile=count]")).to_have_text("100")
+    expect(page.locator("[data-tile=min]")).to_have_text("90")
+    assert page.url.endswith("#last=100&series=switch")
+    copy = open_page(page.url)
+    expect(copy.locator("[data-tile=count]")).to_have_text("100")
+    expect(copy.get_by_role("radio", name="Last 100")).to_be_checked()
+    page.go_back()
+    expect(page.get_by_role("radio", name="1 m", exact=True)).to_be_checked()
+
+
+@pytest.mark.parametrize(("amount", "unit", "address", "label"), [
+    ("90", "seconds", "window=90s", "90 seconds"),
+    ("0.5", "hours", "window=0.5h", "30 minutes"),
+    ("3", "events", "last=3", "3 events"),
+])  # fmt: skip
+def test_custom_window(server: Server, open_page: OpenPage, amount: str, unit: str, address: str, label: str) -> None:
+    series = f"custom {unit}"
+    post(server, series, 1.0, 2.0, 3.0, 4.0, 5.0)
+    page = open_page(f"{server.url}/#series={series}")
+    page.get_by_role("radio", name="Custom").click()
+    page.get_by_role("textbox", name="The last").fill(amount)
+    page.get_by_label("Unit").select_option(unit)
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("radio", name=label)).to_be_checked()
+    assert page.url.endswith(f"#{address}&series=custom+{unit}")
+    expect(page.locator("[data-tile=count]")).to_have_text("3" if unit == "events" else "5")
+
+
+def test_window_beyond_the_retention_says_so(server: Server, open_page: OpenPage) -> None:
+    post(server, "beyond", 1.0)
+    page = open_page(f"{server.url}/#series=beyond&window=5h", expect_faults=True)
+    expect(page.get_by_role("alert")).to_contain_text("longest window is 1h")
+    page.get_by_role("radio", name="5 m", exact=True).check()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    is_live(page)
+
+
+def test_quiet_window_offers_the_last_events(server: Server, open_page: OpenPage) -> None:
+    server.post("/event", {"series": "quiet", "timestamp": stamp(600), "value": 8.5}).raise_for_status()
+    page = open_page(f"{server.url}/#series=quiet&window=1m")
+    expect(page.locator("#quiet")).to_contain_text("No events in the last minute.")
+    page.get_by_role("button", name="Show the last 1,000 events instead").click()
+    expect(page.locator("#value")).to_have_text("8.5")
+    expect(page.locator("#age")).to_have_text("10 min ago")
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_survives_a_restart_and_catches_up(own_server: Server, open_page: OpenPage, end: str) -> None:
+    post(own_server, "restart", 1.0, 2.0)
+    page = open_page(f"{own_server.url}/#series=restart&window=5m", expect_faults=True)
+    is_live(page)
+    getattr(own_server, end)()
+    expect(page.locator("#status")).to_have_attribute("data-state", "reconnecting")
+    own_server.start()
+    post(own_server, "restart", 3.0, 4.0, 5.25)
+    is_live(page, RECOVERY)
+    expect(page.locator("[data-tile=count]")).to_have_text("5")
+    expect(page.locator("#value")).to_have_text("5.25")
+    expect(page.locator("#plot")).to_have_attribute("aria-label", re.compile("max 5.25"))
+    post(own_server, "restart", 6.5)
+    expect(page.locator("#value")).to_have_text("6.50", timeout=AT_ONCE)
+    chart_ends_with(page, "6.50")
+
+
+def test_polls_where_workers_cannot_stream(open_page: OpenPage) -> None:
+    with Server(["-k", "gthread", "--threads", "4", "-w", "2"]) as server:
+        post(server, "poll", 1.0)
+        page = open_page(f"{server.url}/#series=poll&window=1m", expect_faults=True)
+        expect(page.locator("#status")).to_have_text("Live, polling")
+        post(server, "poll", 2.5)
+        expect(page.locator("#value")).to_have_text("2.5", timeout=3 * AT_ONCE)
+        expect(page.locator("[data-tile=count]")).to_have_text("2")
+        chart_ends_with(page, "2.5")
+
+
+def test_polls_while_no_stream_is_to_be_had(open_page: OpenPage) -> None:
+    with Server(["-k", "gevent", "-w", "1"], {"TIDEMARK_MAX_STREAMS": "0"}) as server:
+        post(server, "full", 1.0)
+        page = open_page(f"{server.url}/#series=full&window=1m", expect_faults=True)
+        expect(page.locator("#status")).to_have_text("Live, polling")
+        expect(page.locator("#status")).to_have_attribute("title", re.compile("0 open streams, which is the limit"))
+        post(server, "full", 2.5)
+        expect(page.locator("#value")).to_have_text("2.5", timeout=3 * AT_ONCE)
+
+
+def test_says_when_nothing_arrives_any_more(own_server: Server, open_page: OpenPage) -> None:
+    post(own_server, "stale", 1.0)
+    page = open_page(f"{own_server.url}/#series=stale&window=1m")
+    is_live(page)
+    workers = [psutil.Process(pid) for pid in own_server.workers()]
+    for worker in workers:
+        worker.suspend()
+    expect(page.locator("#status")).to_have_text(re.compile(r"Stale for \d s"), timeout=RECOVERY)
+    for worker in workers:
+        worker.resume()
+    is_live(page)
+
+
+def test_tab_in_the_background_lets_its_connections_go(server: Server, open_page: OpenPage) -> None:
+    post(server, "tab", 1.0)
+    page = open_page(server.url)
+    page.clock.install()
+    page.goto(f"{server.url}/#series=tab&window=5m")
+    page.reload()
+    is_live(page)
+    ended: list[str] = []
+    page.on("requestfailed", lambda request: ended.append(request.url))
+    page.evaluate(HIDE, True)
+    page.clock.run_for(11_000)
+
+    def both_ended() -> bool:
+        page.wait_for_timeout(20)  # lets Playwright hear of them
+        return len([url for url in ended if "stream" in url]) == 2
+
+    until(both_ended, "the end of both streams")
+    post(server, "tab", 2.0, 3.25)
+    page.evaluate(HIDE, False)
+    expect(page.locator("#value")).to_have_text("3.25")
+    expect(page.locator("[data-tile=count]")).to_have_text("3")
+
+
+def test_ages_keep_moving(server: Server, open_page: OpenPage) -> None:
+    server.post("/event", {"series": "ages", "timestamp": stamp(2), "value": 1}).raise_for_status()
+    page = open_page(f"{server.url}/#series=ages&window=1m")
+    expect(page.locator("#age")).to_have_text("3 s ago")
+    expect(page.locator("#age")).to_have_text("4 s ago")
+    expect(page.get_by_role("option", name="ages")).to_contain_text("5 s ago")
+
+
+def test_late_events_take_their_place_in_the_chart(server: Server, open_page: OpenPage) -> None:
+    post(server, "late", 1.0, 2.0)
+    page = open_page(f"{server.url}/#series=late&window=5m")
+    is_live(page)
+    server.post("/event", {"series": "late", "timestamp": stamp(120), "value": 99.5}).raise_for_status()
+    expect(page.locator("[data-tile=max]")).to_have_text("99.5", timeout=AT_ONCE)
+    page.locator("#plot").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#readout dd")).to_have_text("99.5")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#readout dd")).to_have_text("1.0")
+    expect(page.locator("#spoken")).to_contain_text("1.0 at ")
+    post(server, "late", 3.0)
+    expect(page.locator("#value")).to_have_text("3.0")
+    expect(page.locator("#readout dd")).to_have_text("1.0")
+
+
+def test_keyboard_steps_through_events_of_the_same_moment(server: Server, open_page: OpenPage) -> None:
+    server.post("/events", [{"series": "same", "timestamp": stamp(), "value": v} for v in (1, 2, 3)])
+    moment = stamp(5)
+    server.post("/events", [{"series": "same", "timestamp": moment, "value": v} for v in (7, 8, 9)])
+    page = open_page(f"{server.url}/#series=same&window=1m")
+    expect(page.locator("[data-tile=count]")).to_have_text("6")
+    chart_ends_with(page, "3")
+    for key, value in [("Home", "7"), ("ArrowRight", "8"), ("ArrowRight", "9"), ("ArrowRight", "1")]:
+        page.keyboard.press(key)
+        expect(page.locator("#readout dd")).to_have_text(value)
+    page.locator("#plot").blur()
+    expect(page.locator("#readout")).to_be_hidden()

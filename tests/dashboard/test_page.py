@@ -1,0 +1,83 @@
+"""The page before and at its first event, and its form."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.conftest import OpenPage
+from tests.servers import Server
+
+IMMEDIATELY = 1000
+"""Milliseconds: what an event posted by another client may take to be seen."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that has never seen an event."""
+    with Server(["-k", "gevent", "-w", "1"]) as running:
+        yield running
+
+
+def fill(page: Page, series: str, value: str) -> None:
+    page.get_by_role("textbox", name="Series").fill(series)
+    page.get_by_role("textbox", name="Value").fill(value)
+    page.get_by_role("button", name="Send", exact=True).click()
+
+
+def test_empty_state_shows_a_curl_line_that_works(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server.url)
+    expect(page.get_by_role("heading", name="Waiting for the first event")).to_be_visible()
+    line = page.locator("#empty-sender code").inner_text()
+    assert f"{server.url}/event" in line
+    answer = subprocess.run(["bash", "-c", f"curl --silent --show-error {line[5:]}"], capture_output=True, text=True)
+    assert (answer.stdout, answer.stderr) == ('{"stored":1,"expired":0}', "")
+    expect(page.locator("#value")).to_have_text("12.34", timeout=2 * IMMEDIATELY)
+    expect(page.locator("#empty")).to_be_hidden()
+
+
+def test_form_sends_the_first_event(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server.url)
+    fill(page, "température/été", "21.5")
+    expect(page.get_by_role("option", name="température/été")).to_contain_text("21.5")
+    expect(page.locator("[data-tile=count]")).to_have_text("1")
+    assert server.get("/statistics/température/été").json() == {"count": 1, "min": 21.5, "max": 21.5, "mean": 21.5}
+
+
+def test_form_says_kindly_what_is_wrong(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server.url, expect_faults=True)
+    fill(page, "", "twelve")
+    note = page.locator("#empty-sender [data-part=note]")
+    expect(note).to_contain_text("Value: Must be a")
+    expect(page.get_by_role("textbox", name="Value")).to_have_attribute("aria-invalid", "true")
+    fill(page, "x" * 128, "1e999")
+    expect(note).to_contain_text("Value: ")
+    fill(page, "", "12")
+    expect(page.locator("#full")).to_be_visible()
+    assert server.get("/series").json()["series"][0]["series"] == "default"
+
+
+def test_curl_line_follows_the_form(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server.url)
+    page.get_by_role("textbox", name="Series").fill("it's")
+    page.get_by_role("textbox", name="Value").fill("-0.5")
+    line = page.locator("#empty-sender code").inner_text()
+    subprocess.run(["bash", "-c", line], check=True, capture_output=True)
+    expect(page.get_by_role("option", name="it's")).to_contain_text("-0.5")
+
+
+def test_unknown_series_offers_to_send_the_first(server: Server, open_page: OpenPage) -> None:
+    server.post("/events", {"values": [1.0]}).raise_for_status()
+    page = open_page(f"{server.url}/#series=AAPL&window=1m", expect_faults=True)
+    expect(page.locator("#quiet")).to_contain_text("There is no series “AAPL” yet.")
+    page.locator("#quiet-send").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Value").fill("189.25")
+    dialog.get_by_role("button", name="Send", exact=True).click()
+    expect(dialog.get_by_role("status")).to_have_text("Sent 189.25 to AAPL.")
+    page.keyboard.press("Escape")
+    expect(page.locator("#value")).to_have_text("189.25")
+    expect(page.locator("#quiet")).to_be_hidden()
