@@ -1,0 +1,1 @@
+"""A client that generates traffic: random walks, posted over HTTP at a rate that is held."""

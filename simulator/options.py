@@ -1,0 +1,188 @@
+"""The options of the command line, checked, as one value."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import NoReturn
+
+from simulator.dialects import DIALECTS, FORMATS, NoSuchForm, Target, target
+from simulator.option_values import DEFAULT_URL, burst, idle, names, number, seconds, starts, url, whole
+from simulator.pacing import Phases
+
+LARGEST_BATCH = 1_000_000
+SLOWEST_RATE = 0.001
+
+DESCRIPTION = "Posts random walks to a Tidemark server over HTTP, and shows how that goes."
+EPILOG = """\
+examples:
+  python -m simulator                                   100 events a second on ITEM_00 to ITEM_09
+  python -m simulator --instruments AAPL,BTC/USD --start 190..210 --step 0.8 --interval 500ms -v
+  python -m simulator --rate 2000 --threads 4 --burst 10s:2s:5 --idle 30s:3s --duration 1m
+  python -m simulator --rate 0 --threads 2 --duration 10s   how fast is the server?
+  python -m simulator --rate 0 --batch 1000 --format columns --count 1000000
+  python -m simulator --dialect batches --batch 100 --seed 7
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a run was asked to do. Times are seconds; `rate` 0 means as fast as possible."""
+
+    url: str
+    target: Target
+    names: tuple[str, ...]
+    starts: tuple[tuple[float, float], ...]
+    step: float
+    decimals: int
+    rate: float
+    jitter: float
+    phases: Phases
+    threads: int
+    batch: int
+    duration: float
+    count: int | None
+    seed: str
+    timeout: float
+    verbose: bool
+    quiet: bool
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; forty lines of usage above it would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists all options)\n")
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=program,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_where(parser.add_argument_group("where to"))
+    _add_what(parser.add_argument_group("what"))
+    _add_when(parser.add_argument_group("when"))
+    report = parser.add_argument_group("report").add_mutually_exclusive_group()
+    report.add_argument("-v", "--verbose", action="store_true", help="print each request instead of a progress line")
+    report.add_argument("-q", "--quiet", action="store_true", help="print the summary only")
+    return parser
+
+
+def _add_where(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--url", type=url, default=DEFAULT_URL, help="the server (default %(default)s)")
+    group.add_argument("--dialect", choices=DIALECTS, default="native", help="the wire form (default %(default)s)")
+    group.add_argument(
+        "--batch", type=whole(1, LARGEST_BATCH), default=1, metavar="N", help="events in one request (default 1)"
+    )
+    group.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="the body of a native batch (default array); columns and values carry one series each, "
+        "and values are stamped on arrival",
+    )
+    group.add_argument("--threads", type=whole(1, 256), default=1, metavar="N", help="posting threads (default 1)")
+    group.add_argument("--timeout", type=seconds, default=10.0, metavar="TIME", help="for one answer (default 10s)")
+
+
+def _add_what(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--instruments", type=names, default=names("10"), metavar="N|NAMES", help="how many, or names: AAPL,BTC/USD"
+    )
+    group.add_argument(
+        "--start",
+        type=starts,
+        default=((50.0, 150.0),),
+        metavar="PRICES",
+        help="100, a range 50..150 (default), or one for each: 100,20,50..60",
+    )
+    group.add_argument(
+        "--step", type=number(0, 1e15, "a step of at least 0"), default=0.5, help="largest step (default %(default)s)"
+    )
+    group.add_argument("--decimals", type=whole(0, 15), default=2, metavar="N", help="of the prices (default 2)")
+    group.add_argument("--seed", help="the same seed gives the same prices (default: a new one, which is printed)")
+
+
+def _add_when(group: argparse._ArgumentGroup) -> None:
+    pace = group.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate",
+        type=number(0, 1e9, "a number of events a second; 0 means as fast as possible"),
+        metavar="N",
+        help="events a second over all instruments (default 100); 0: as fast as possible",
+    )
+    pace.add_argument("--interval", type=seconds, metavar="TIME", help="between two events of one instrument")
+    group.add_argument(
+        "--jitter",
+        type=number(0, 1, "a part from 0 to 1"),
+        default=0.0,
+        metavar="PART",
+        help="delay each request by up to this part of the time to the next (default 0)",
+    )
+    group.add_argument(
+        "--burst", type=burst, metavar="EVERY:LENGTH[:FACTOR]", help="10s:2s:5 is 2 s of 5 times the rate every 10 s"
+    )
+    group.add_argument("--idle", type=idle, metavar="EVERY:LENGTH", help="30s:3s is 3 s of silence every 30 s")
+    group.add_argument("--duration", type=seconds, default=math.inf, metavar="TIME", help="end after 90s, 5m, 1h30m")
+    group.add_argument("--count", type=whole(1, 10**15), metavar="N", help="end after so many events")
+
+
+def _rate(given: argparse.Namespace) -> float:
+    if given.interval is not None:
+        return float(len(given.instruments) / given.interval)
+    return 100.0 if given.rate is None else float(given.rate)
+
+
+def _fault(given: argparse.Namespace) -> str | None:
+    """What is wrong with options that are right one by one."""
+    instruments, starts = len(given.instruments), len(given.start)
+    if starts not in (1, instruments):
+        return f"--start has {starts} prices for {instruments} instruments; give one, or one for each"
+    if given.threads > instruments:
+        return (
+            f"--threads {given.threads} needs at least as many instruments, since each belongs to one thread; "
+            f"there are {instruments}"
+        )
+    if given.rate and given.rate < SLOWEST_RATE:
+        return f"--rate {given.rate:g} is below {SLOWEST_RATE:g}; for a slower one write --interval 1h"
+    if given.burst and given.rate == 0:
+        return "--burst: there is nothing faster than --rate 0; give a rate"
+    return None
+
+
+def read_options(arguments: Sequence[str] | None = None, program: str = "python -m simulator") -> Options:
+    """The options of a command line. Ends the program with a clear message when they are wrong."""
+    parser = _parser(program)
+    given = parser.parse_args(arguments)
+    if fault := _fault(given):
+        parser.error(fault)
+    try:
+        where = target(given.dialect, given.batch, given.format)
+    except NoSuchForm as fault_of_form:
+        parser.error(str(fault_of_form))
+    burst, factor = given.burst or (None, 1.0)
+    return Options(
+        url=given.url,
+        target=where,
+        names=given.instruments,
+        starts=given.start,
+        step=given.step,
+        decimals=given.decimals,
+        rate=_rate(given),
+        jitter=given.jitter,
+        phases=Phases(burst, factor, given.idle),
+        threads=given.threads,
+        batch=given.batch,
+        duration=given.duration,
+        count=given.count,
+        seed=str(SystemRandom().randrange(10**6)) if given.seed is None else given.seed,
+        timeout=given.timeout,
+        verbose=given.verbose,
+        quiet=given.quiet,
+    )

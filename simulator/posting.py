@@ -1,0 +1,96 @@
+"""Posting: one thread's loop from its walks to the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from simulator.client import Client, Failed, Reply, Unreachable
+from simulator.dialects import Call, Form
+from simulator.pacing import Pacer
+from simulator.tally import Tally
+from simulator.walks import Event, Feed
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+"""Seconds between attempts to reach a server that is gone: doubled each time, up to this."""
+
+Announce = Callable[[Sequence[Event], Call, str], None]
+
+
+def fault_of(reply: Reply) -> str:
+    """What the server says is wrong, as one line."""
+    try:
+        answer = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return ""
+    detail = answer.get("detail", "") if isinstance(answer, dict) else ""
+    return detail if isinstance(detail, str) else orjson.dumps(detail).decode()[:200]
+
+
+class Poster:
+    """Posts what its feed gives, when its pacer says so, until either ends or the run is stopped.
+
+    A request the server asks to repeat later, and one that could not be sent, is sent again: nothing of it was
+    stored. One whose connection broke is not, since it may have been stored; it is counted as an error.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        pacer: Pacer,
+        form: Form,
+        client: Client,
+        tally: Tally,
+        *,
+        wall_clock: Callable[[], int],
+        sleep: Callable[[float], bool],
+        announce: Announce | None = None,
+    ) -> None:
+        self._feed = feed
+        self._pacer = pacer
+        self._form = form
+        self._client = client
+        self._tally = tally
+        self._wall_clock = wall_clock
+        self._sleep = sleep
+        self._announce = announce
+
+    def run(self) -> None:
+        """Post until the end; closes the connection."""
+        try:
+            while (size := self._feed.next_size()) and self._pacer.wait(size):
+                events = self._feed.take(self._wall_clock(), self._pacer.gap)
+                self._deliver(events, self._form(events))
+        finally:
+            self._client.close()
+
+    def _deliver(self, events: Sequence[Event], call: Call) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            began = time.perf_counter()
+            try:
+                reply = self._client.post(call)
+            except Failed as failure:
+                self._failed(failure, events, call)
+                if not isinstance(failure, Unreachable) or self._sleep(pause):
+                    return
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._answered(reply, time.perf_counter() - began, events, call)
+                if reply.accepted or reply.retry_after is None or self._sleep(reply.retry_after):
+                    return
+
+    def _answered(self, reply: Reply, seconds: float, events: Sequence[Event], call: Call) -> None:
+        self._tally.answered(reply.status, seconds, call.events if reply.accepted else 0)
+        if not reply.accepted:
+            self._tally.error(f"status {reply.status}", fault_of(reply))
+        if self._announce is not None:
+            self._announce(events, call, f"{reply.status} in {seconds * 1000:.1f} ms")
+
+    def _failed(self, failure: Failed, events: Sequence[Event], call: Call) -> None:
+        self._tally.error(failure.kind)
+        if self._announce is not None:
+            self._announce(events, call, failure.kind)

@@ -1,0 +1,90 @@
+"""The simulator against real gunicorn workers: what it says it posted is what they count."""
+
+from __future__ import annotations
+
+import io
+import re
+import signal
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from simulator.__main__ import main
+from simulator.client import Client
+from simulator.dialects import FORMATS, target
+from simulator.report import Console, Reporter
+from simulator.tally import Tally
+from tests.servers import Server
+from tests.simulator.fakes import FakeTime
+from tests.simulator.processes import Program
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(["-w", "2"]) as running:
+        yield running
+
+
+def run(server: Server, line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main([*line.split(), "--url", server.url]) == 0
+    return capsys.readouterr().out
+
+
+FORMS = ("", "--dialect tickers", "--dialect ticks", "--dialect batches --batch 7", "--batch 7")
+
+
+@pytest.mark.parametrize("form", [*FORMS, *(f"--batch 7 --format {name}" for name in FORMATS)])
+def test_what_was_posted_is_counted(form: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "run/" + re.sub(r"\W+", "_", form)
+    before = server.get("/statistics").json()["count"]
+    said = run(server, f"{form} --instruments {name},{name}2 --rate 0 --count 50 --threads 2", capsys)
+    assert "errors    none" in said
+    assert "events    50 accepted" in said
+    counts = [server.get("/statistics/" + series).json()["count"] for series in (name, name + "2")]
+    assert (sum(counts), abs(counts[0] - counts[1]) <= 7) == (50, True)
+    assert server.get("/statistics").json()["count"] == before + 50
+
+
+def test_transactions_are_counted(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "errors    none" in run(server, "--dialect transactions --rate 0 --count 50", capsys)
+    assert server.get("/dialects/transactions/statistics").json()["count"] == 50
+
+
+@pytest.mark.parametrize("dialect", ["native", "ticks", "transactions", "batches", "tickers"])
+def test_the_statistics_of_each_dialect_are_shown(
+    dialect: str, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(server, f"--dialect {dialect} --instruments SHOWN --rate 0 --count 5 -q", capsys)
+    out, time = io.StringIO(), FakeTime()
+    client, where = Client(server.url, 5), target(dialect, 1, None)
+    reporter = Reporter(Console(out, out), Tally(), client, where, ["SHOWN"], clock=time, random=Random(1))
+    time.now = 2.0
+    reporter.tick()
+    reporter.close()
+    said = out.getvalue()
+    assert re.search(r"    all +.*count [\d,]+", said)
+    assert bool(re.search(r"    SHOWN +.*m[ai][nx] [\d,.]+", said)) == (dialect != "transactions")
+    assert "status" not in said
+
+
+def test_what_the_server_refuses_is_shown(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(server, "--batch 20000 --count 20000 --rate 0", capsys)
+    assert "events    0 accepted" in said
+    assert "1 x status 413, such as: " in said
+
+
+def test_a_run_outlives_the_death_of_its_server() -> None:
+    with Server(["-w", "1"]) as server, Program("simulator", f"--url {server.url} --rate 50 -v") as program:
+        program.read_until("-> 201")
+        server.kill()
+        program.read_until("-> connection refused")
+        server.start()
+        program.read_until("-> 201")
+        code, said = program.end(signal.SIGINT)
+        counted = server.get("/statistics").json()["count"]
+    assert code == 0
+    accepted = int(said.partition("  events    ")[2].partition(" ")[0])
+    lost = int((re.findall(r"(\d+) x connection lost", said) or ["0"])[0])
+    assert accepted <= counted <= accepted + lost
+    assert re.search(r"\d+ x connection refused", said)
