@@ -19,6 +19,9 @@ LEFT_OUT = {"uplot-python"}
 """Packages whose own requirements we do without; requirements.txt says why."""
 LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?:\s+# \S.*)?")
 
+FINDERS = ("folder_in_package", "find_spec", "import_module", "files")
+"""Calls whose first argument names a package."""
+
 
 def pins(name: str) -> dict[str, str]:
     lines = (CHECKOUT / name).read_text().splitlines()
@@ -51,8 +54,8 @@ def imported() -> set[str]:
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.partition(".")[0])
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("find_spec", "import_module", "files"):
-                names |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in FINDERS:
+                names |= {str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)}
     return names
 
 

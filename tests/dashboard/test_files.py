@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-import dashboard
+from static_files import folder_in_package
 from tests.servers import CHECKOUT
 
 STATIC = CHECKOUT / "dashboard" / "static"
@@ -88,15 +88,16 @@ def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
     assert fetch(client, f"/dashboard/{path}").status_code == 404
 
 
-def test_missing_uplot_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    dashboard._uplot.cache_clear()
-    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
+def test_missing_package_says_what_to_install() -> None:
     with pytest.raises(RuntimeError, match="pip install uplot-python"):
-        dashboard._uplot()
+        folder_in_package("uplot_is_not_here", "static", "uplot-python")
 
 
-def test_uplot_is_found_without_being_imported() -> None:
+def test_uplot_is_served_without_being_imported() -> None:
     assert find_spec("uplot")
-    code = "import sys, dashboard; print(dashboard._uplot().name, 'uplot' in sys.modules, 'IPython' in sys.modules)"
+    code = (
+        "import sys; from static_files import folder_in_package as find;"
+        "print(find('uplot', 'static', '').name, 'uplot' in sys.modules, 'IPython' in sys.modules)"
+    )
     printed = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert printed.stdout.split() == ["static", "False", "False"]
