@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from environs import Env, EnvError
 from marshmallow import ValidationError
-from marshmallow.validate import OneOf, Range
+from marshmallow.validate import OneOf
 
 from times import HOUR, MINUTE, format_duration, parse_duration
 
 GIB = 1024**3
 PREFIX = "TIDEMARK_"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\s?#@]+")
 
 
 class BadSetting(Exception):
@@ -31,6 +34,21 @@ class Setting:
     check: Callable[[Any], Any] | None = None
 
 
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A parser of whole numbers between these bounds."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ValueError(f"write a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _duration_or_none(text: str) -> int:
+    return 0 if text.rstrip("s") == "0" else parse_duration(text)
+
+
 def _log_url(text: str) -> str:
     scheme, colon, rest = text.partition(":")
     if text == "memory:" or (colon and scheme == "lmdb" and rest):
@@ -39,21 +57,25 @@ def _log_url(text: str) -> str:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    return tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write scheme and host, such as https://example.com, or *")
+    return origins
 
 
 SETTINGS = (
     Setting("WINDOW", "1h", parse_duration, "What `GET /statistics` covers when the request names no window"),
     Setting("RETENTION", "1h", parse_duration, "How long an event stays; no window is longer"),
-    Setting("KEEP_LAST", "1000", int, "How many events each series keeps whatever their age", Range(0, 10**8)),
-    Setting("MAX_FUTURE", "60s", parse_duration, "How far ahead of the clock an event may be dated"),
-    Setting("MAX_BATCH", "10000", int, "Most events in one request", Range(1, 1_000_000)),
-    Setting("MAX_BODY", "2097152", int, "Most bytes in the body of one request", Range(1024, GIB)),
-    Setting("MAX_SERIES", "10000", int, "Most series", Range(1, 1_000_000)),
-    Setting("MAX_SYMBOLS", "10", int, "Most symbols of the batches dialect", Range(0, 10_000)),
-    Setting("MAX_STREAMS", "2000", int, "Most open streams of one worker", Range(0, 100_000)),
+    Setting("KEEP_LAST", "1000", _whole(0, 10**8), "How many events each series keeps whatever their age"),
+    Setting("MAX_FUTURE", "60s", _duration_or_none, "How far ahead of the clock an event may be dated"),
+    Setting("MAX_BATCH", "10000", _whole(1, 1_000_000), "Most events in one request"),
+    Setting("MAX_BODY", "2097152", _whole(1, GIB), "Most bytes in the body of one request"),
+    Setting("MAX_SERIES", "10000", _whole(1, 1_000_000), "Most series"),
+    Setting("MAX_SYMBOLS", "10", _whole(0, 10_000), "Most symbols of the batches dialect"),
+    Setting("MAX_STREAMS", "2000", _whole(0, 100_000), "Most open streams of one worker"),
     Setting("LOG_URL", "lmdb:instance/log", _log_url, "Where events are logged: `lmdb:` and a path, or `memory:`"),
-    Setting("LOG_MAX_BYTES", str(10 * GIB), int, "Most bytes the log may take on disk", Range(1024**2, 1024**5)),
+    Setting("LOG_MAX_BYTES", str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take on disk"),
     Setting(
         "SYNC",
         "everysec",
@@ -109,6 +131,20 @@ def read_settings() -> Settings:
     elif _given(env, "WINDOW") and not _given(env, "RETENTION"):
         values["retention"] = max(values["window"], values["retention"])
     return Settings(**values)
+
+
+def read_address() -> tuple[str, int]:
+    """HOST and PORT, as everything that serves HTTP reads them. Raises BadSetting."""
+    port = os.environ.get("PORT") or "5000"
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise BadSetting(f"PORT={port!r}: write a port number from 0 to 65535")
+    return os.environ.get("HOST") or "0.0.0.0", int(port)
+
+
+def unknown_settings() -> list[str]:
+    """Names in this environment that look like settings and are none: a typo, most likely."""
+    known = {PREFIX + setting.name for setting in SETTINGS}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 
 def _given(env: Env, name: str) -> bool:

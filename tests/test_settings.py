@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from settings import PREFIX, SETTINGS, BadSetting, Settings, read_settings
+from settings import PREFIX, SETTINGS, BadSetting, Settings, read_settings, unknown_settings
 from times import HOUR, MINUTE, SECOND
 
 
@@ -32,6 +32,10 @@ def test_every_setting_is_explained() -> None:
         ("RETENTION", "2h", 2 * HOUR),
         ("KEEP_LAST", "0", 0),
         ("MAX_FUTURE", "0.5s", SECOND // 2),
+        ("MAX_FUTURE", "0", 0),
+        ("MAX_FUTURE", "0s", 0),
+        ("MAX_BODY", "1", 1),
+        ("LOG_MAX_BYTES", "65536", 65536),
         ("MAX_BATCH", "1", 1),
         ("MAX_SERIES", "1000000", 10**6),
         ("LOG_URL", "memory:", "memory:"),
@@ -61,7 +65,11 @@ def test_settings_come_from_the_environment(
         ("KEEP_LAST", "100000001"),
         ("MAX_FUTURE", "500ms"),
         ("MAX_BATCH", "0"),
-        ("MAX_BODY", "1023"),
+        ("MAX_BODY", "0"),
+        ("MAX_BODY", "x"),
+        ("KEEP_LAST", "٣"),
+        ("CORS_ORIGINS", "example.com"),
+        ("CORS_ORIGINS", "https://a.example/"),
         ("MAX_SERIES", "1e3"),
         ("LOG_URL", "redis://somewhere"),
         ("LOG_URL", "lmdb:"),
@@ -106,3 +114,14 @@ def test_naming_both_with_the_window_longer_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setenv("TIDEMARK_RETENTION", "1h")
     with pytest.raises(BadSetting, match=r"TIDEMARK_WINDOW \(2h\) is longer than TIDEMARK_RETENTION \(1h\)"):
         read_settings()
+
+
+def test_numbers_say_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_MAX_BATCH", "many")
+    with pytest.raises(BadSetting, match="write a whole number from 1 to 1000000"):
+        read_settings()
+
+
+def test_names_that_are_no_settings_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_WINDWO", "1m")
+    assert unknown_settings() == ["TIDEMARK_WINDWO"]
