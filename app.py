@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -22,7 +21,7 @@ from api.context import Context, attach, context
 from event_log.base import EventLog, LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
-from settings import BadSetting, Settings, read_settings
+from settings import BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
 _BAD_SETTING = 2
@@ -91,16 +90,14 @@ def _stop(fault: Exception, code: int) -> NoReturn:
 
 def main() -> None:
     """Serve for development: one process, many threads."""
-    host, port = os.environ.get("HOST") or "0.0.0.0", os.environ.get("PORT") or "5000"
     try:
-        if not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise BadSetting(f"PORT={port!r}: write a port number from 0 to 65535")
+        host, port = read_address()
         app = create_app(follow=True)
         context(app).service.log.position()  # opens the log, here where its faults are told in one line
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
     try:
-        app.run(host, int(port), threaded=True)
+        app.run(host, port, threaded=True)
     finally:
         context(app).service.close()
 

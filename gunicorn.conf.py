@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
+import socket
 import sys
 from typing import Any
 
 import gevent
+from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -17,12 +20,18 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from api.logs import JsonFormatter
 from event_log.base import LogError
-from settings import BadSetting, read_settings
+from settings import BadSetting, read_address, read_settings, unknown_settings
+
+
+def _say(line: object) -> None:
+    print(f"tidemark: {line}", file=sys.stderr)
+
 
 try:
     _settings = read_settings()
+    _host, _port = read_address()
 except BadSetting as fault:
-    print(f"tidemark: {fault}", file=sys.stderr)
+    _say(fault)
     sys.exit(2)
 
 _FOR_REQUESTS = 2000
@@ -31,14 +40,19 @@ _FOR_FILES = 200
 """Descriptors of one worker beyond its connections: the log, listeners, pipes."""
 
 
-def _address() -> str:
-    host, port = os.environ.get("HOST") or "0.0.0.0", os.environ.get("PORT") or "5000"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _cores() -> int:
     """The cores this process may use, which in a container can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
+    """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
+    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": mesg or reason})
+    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+util.write_error = _write_problem  # gunicorn has no setting for it, and would answer HTML
 
 
 class JsonLogger(Logger):
@@ -50,11 +64,12 @@ class JsonLogger(Logger):
             handler.setFormatter(JsonFormatter())
 
 
-bind = _address()
+bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 # `memory:` is one process's own memory: a second worker would answer from another one.
 workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _settings.log_url == "memory:" else _cores()))
 worker_class = "gevent"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
+limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded
 keepalive = 5
 graceful_timeout = 25  # below the 30 s that Kubernetes and our docker-compose.yml wait before SIGKILL
 accesslog = None  # a line a request costs a third of the throughput; LOG_LEVEL=DEBUG has its own
@@ -68,11 +83,13 @@ control_socket_disable = True
 
 def on_starting(server: Arbiter) -> None:
     """Refuse what would give wrong answers, and make room for the connections asked for."""
+    for name in unknown_settings():
+        _say(f"{name} is no setting and changes nothing; the README lists those there are")
+    if server.cfg.workers < 1:
+        _say(f"{server.cfg.workers} workers cannot serve anybody; set WEB_CONCURRENCY or -w to 1 or more")
+        sys.exit(2)
     if _settings.log_url == "memory:" and server.cfg.workers > 1:
-        print(
-            f"tidemark: TIDEMARK_LOG_URL=memory: serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log",
-            file=sys.stderr,
-        )
+        _say(f"TIDEMARK_LOG_URL=memory: serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
         sys.exit(2)
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
 

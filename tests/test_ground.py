@@ -7,6 +7,7 @@ import os
 import resource
 import runpy
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -246,3 +247,44 @@ def test_another_address_on_the_command_line_is_the_one_used(environment: pytest
     command = [sys.executable, "-m", "gunicorn", "--print-config", "--bind", "127.0.0.1:1234", "app:app"]
     shown = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     assert "['127.0.0.1:1234']" in shown
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        ("GET /statistics/température HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 400),
+        (b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ],
+)
+def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: int) -> None:
+    with Server(["-w", "1"]) as server, socket.create_connection(("127.0.0.1", server.port), 5) as client:
+        client.sendall(request_head)
+        head, _, body = b"".join(iter(lambda: client.recv(4096), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == status
+
+
+def test_workers_that_serve_nobody_are_refused(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        load_config()["on_starting"](master(workers=0, worker_connections=100))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("tidemark: 0 workers cannot serve anybody")
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_bad_port_is_one_line(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str) -> None:
+    environment.setenv("PORT", port)
+    with pytest.raises(SystemExit) as stop:
+        load_config()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"tidemark: PORT={port!r}: write a port number from 0 to 65535\n"
+
+
+def test_a_misspelt_setting_is_named(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    environment.setenv("TIDEMARK_WINDWO", "1m")
+    load_config()["on_starting"](master(workers=1, worker_connections=100))
+    assert capsys.readouterr().err.startswith("tidemark: TIDEMARK_WINDWO is no setting")
