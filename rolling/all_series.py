@@ -82,7 +82,7 @@ class SharedBlock(Block):
     def trim(self, horizon: int) -> None:
         """Let go of the events, not all of them, that are not later than `horizon`."""
         columns = self.columns()
-        live = part(columns, int(np.searchsorted(columns[0], horizon, side="right")), None)
+        live = part(columns, int(columns[0].searchsorted(horizon, side="right")), None)
         self.store(live)
         self.summary = summarise(live[2])
 
@@ -131,18 +131,19 @@ class AllSeries(Timeline[SharedBlock]):
 
         Needed only when those reach behind `cutoff`, where a series keeps its last ones and this timeline
         holds nothing. Searches for the time that divides them: O(series * log(time))."""
-        live = {window: window.live(cutoff) for window in self._windows}
+        live = {window: window.live(cutoff) for window in self._windows if len(window)}
         if sum(live.values()) <= count:
             return live
-        low, high = min(window.first.oldest for window in live if len(window)) - 1, cutoff
+        low, high = _earliest(live, count) - 1, cutoff
+        rivals = {window: most for window, most in live.items() if window.last.newest > low}
         while high - low > 1:
             middle = (low + high) // 2
-            if sum(min(window.count_after(middle), most) for window, most in live.items()) > count:
+            if sum(min(window.count_after(middle), most) for window, most in rivals.items()) > count:
                 low = middle
             else:
                 high = middle
-        chosen = {window: min(window.count_after(high), most) for window, most in live.items()}
-        self._choose_last(chosen, live, high, count - sum(chosen.values()))
+        chosen = {window: min(window.count_after(high), most) for window, most in rivals.items()}
+        self._choose_last(chosen, rivals, high, count - sum(chosen.values()))
         return chosen
 
     def _choose_last(
@@ -207,3 +208,9 @@ class AllSeries(Timeline[SharedBlock]):
             assert summarise(columns[2]) == block.summary
             assert not len(columns[0]) or (columns[0][0], columns[0][-1]) == (block.oldest, block.newest)
             block = block.following
+
+
+def _earliest(live: dict[RollingWindow, int], count: int) -> int:
+    """A time such that at least `count` of these live events, of which there are more, are as late."""
+    newest = sorted((window.last.newest for window, most in live.items() if most), reverse=True)
+    return newest[count - 1] if count <= len(newest) else min(window.first.oldest for window in live)

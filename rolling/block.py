@@ -143,7 +143,7 @@ class Block:
         if time >= self.newest:
             return 0
         times = self.columns()[0]
-        return len(times) - int(np.searchsorted(times, time, side="right"))
+        return len(times) - int(times.searchsorted(time, side="right"))
 
     def tail(self, count: int) -> Summary:
         """The summary of its last `count` events, at least one."""

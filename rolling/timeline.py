@@ -154,7 +154,7 @@ class Timeline(Generic[B]):
             if block.summary.count >= CAPACITY:
                 self.room(int(times[i]), int(columns[1][i]))
                 continue
-            j = size if end is None else int(np.searchsorted(times, end))
+            j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
             block.expect(j - i)
             if j - i <= FEW:

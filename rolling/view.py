@@ -74,7 +74,7 @@ class View:
         columns = times, positions, values
         alone = bool((ids == ids[0]).all())
         summaries = summarise_rows(values, CAPACITY) if alone and len(values) >= BULK else None
-        late = int(np.searchsorted(times, self.horizon, side="right"))
+        late = int(times.searchsorted(self.horizon, side="right"))
         if late < len(times):
             recent = times[late:], positions[late:], values[late:]
             copies = [summary.copy() for summary in summaries] if summaries and not late else None

@@ -65,8 +65,8 @@ def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None)
 def _rank(columns: Columns, key: tuple[int, int]) -> int:
     """How many rows stand before a (time, position)."""
     times, positions, _ = columns
-    low = int(np.searchsorted(times, key[0]))
+    low = int(times.searchsorted(key[0]))
     if low == len(times) or times[low] != key[0]:
         return low
-    high = int(np.searchsorted(times, key[0], side="right"))
-    return low + int(np.searchsorted(positions[low:high], key[1]))
+    high = int(times.searchsorted(key[0], side="right"))
+    return low + int(positions[low:high].searchsorted(key[1]))

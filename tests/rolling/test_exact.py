@@ -46,6 +46,11 @@ def test_the_widest_row_of_the_largest_limbs_stays_exact(value: float) -> None:
     assert summarise(np.tile([value, -value], WIDEST_ROW // 2)) == summary_of([value, -value] * (WIDEST_ROW // 2))
 
 
+def test_the_widest_row_of_large_odd_limbs_stays_exact() -> None:
+    values = (2.0**53 - np.random.default_rng(4).integers(1, 1000, WIDEST_ROW) * 2.0**32).astype(np.float64)
+    assert summarise(values) == summary_of(values.tolist())
+
+
 @pytest.mark.parametrize("gap", [21 * (MOST_LIMBS - 1), 21 * MOST_LIMBS - 1, 21 * MOST_LIMBS, 21 * MOST_LIMBS + 1])
 def test_more_limbs_than_allowed_fall_back_to_one_by_one(gap: int) -> None:
     values = [1.0, 2.0**-gap, -3.0] * 10

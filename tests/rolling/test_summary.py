@@ -53,6 +53,7 @@ def test_a_double_and_its_square_are_whole_numbers_of_units(value: float) -> Non
 @example([1e-162, 3e-162])
 @example([-0.0, 0.0])
 @example([0.1] * 10)
+@example([2.0**53 - 2, 2.0**53, 1 - 2.0**53, 3 - 2.0**53])  # a hair above the middle of two doubles
 @example([1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16])
 def test_statistics_are_the_exact_ones_rounded_once(numbers: list[float]) -> None:
     assert_summarises(summarised(numbers), numbers)

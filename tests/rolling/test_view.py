@@ -284,6 +284,26 @@ def test_the_last_of_all_reach_behind_the_cutoff_into_what_each_series_keeps() -
         pair.ask(None, None, 115, last)
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_a_portion_may_raise_what_is_kept_and_then_split_a_block_that_has_lost_all() -> None:
+    pair = Pair.keeping(0, 0)
+    pair.add([(0, time, 1.0) for time in range(1, 60)])
+    pair.raise_keep(0, 40, 10**6, [(1, 5, 0.5), (1, 45, 0.5)] * 3)
+    pair.view._check()
+    pair.ask_all(40)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("horizon", [30, 37, 45])
+def test_a_portion_may_raise_what_is_kept_and_then_split_the_block_at_the_horizon(horizon: int) -> None:
+    pair = Pair.keeping(3, 0)
+    pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
+    later = [(1, time, 0.5) for time in range(horizon - 9, horizon + 10) for _ in range(3)]
+    pair.raise_keep(0, horizon, 10**6, later)
+    pair.view._check()
+    pair.ask_all(horizon)
+
+
 def test_a_question_reaches_no_further_back_than_the_horizon() -> None:
     pair = Pair.keeping(0)
     pair.add([(0, time, 1.0) for time in range(1, 60)])
