@@ -16,6 +16,8 @@ from threading import Event, Thread
 from event_log.base import LogError
 
 INTERVAL = 1.0
+MOST_SECONDS = 5.0
+"""How long `stop` waits."""
 logger = logging.getLogger("tidemark.follower")
 
 
@@ -28,6 +30,7 @@ class Follower:
         self._interval = interval
         self._pid = 0
         self._stopped = Event()
+        self._thread: Thread | None = None
 
     def start(self) -> bool:
         """Run in this process from now on; does nothing where it runs already. False once stopped."""
@@ -35,12 +38,15 @@ class Follower:
         if self._pid != pid:
             self._pid = pid
             self._stopped = Event()
-            Thread(target=self._run, args=(self._stopped,), name="follower", daemon=True).start()
+            self._thread = Thread(target=self._run, args=(self._stopped,), name="follower", daemon=True)
+            self._thread.start()
         return not self._stopped.is_set()
 
     def stop(self) -> None:
-        """End after the piece of work at hand."""
+        """End after the piece of work at hand, and wait for that: the log is to be closed next."""
         self._stopped.set()
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(MOST_SECONDS)
 
     def _run(self, stopped: Event) -> None:
         while not stopped.is_set():
@@ -48,11 +54,13 @@ class Follower:
                 self._round(stopped)
             except LogError as fault:
                 logger.error("%s", fault)
+            except Exception:  # a worker that follows no more would answer slowly, and clean and sync never again
+                logger.exception("following the log failed; trying again")
             stopped.wait(self._interval)
 
     def _round(self, stopped: Event) -> None:
         while self._tick() and not stopped.is_set():
-            time.sleep(0)  # let requests in between two pieces
+            time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
         _aside(self._sync)
 
 

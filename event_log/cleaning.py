@@ -17,9 +17,9 @@ from itertools import islice
 import lmdb
 import numpy as np
 
-from event_log.base import KeptSince
+from event_log.base import Ids, KeptSince, Times, Values
 from event_log.lmdb_store import Store
-from event_log.records import Data, Record, pack_id, pack_position, pack_rows, unpack, unpack_position
+from event_log.records import Data, Record, Single, pack_id, pack_position, pack_rows, unpack_either, unpack_position
 
 RECORDS_A_STEP = 256
 EVENTS_A_STEP = 10_000
@@ -52,9 +52,9 @@ class Cleaning:
         self._store.put_meta(self._txn, meta._replace(horizon=max(meta.horizon, self._horizon), cleaned=cleaned))
         return cleaned > meta.cleaned
 
-    def _expired(self, after: int) -> list[tuple[bytes, Record]]:
+    def _expired(self, after: int) -> list[tuple[bytes, Single | Record]]:
         """The next records, oldest first, none of whose events is later than the horizon."""
-        found: list[tuple[bytes, Record]] = []
+        found: list[tuple[bytes, Single | Record]] = []
         events = 0
         cursor = self._txn.cursor(self._store.records)
         if not cursor.last():
@@ -64,20 +64,23 @@ class Cleaning:
         for key, data in cursor.iternext():
             if key == newest or len(found) == RECORDS_A_STEP or events >= EVENTS_A_STEP:
                 break
-            record = unpack(data)
-            if int(record[1].max()) > self._horizon:
+            record = unpack_either(data)
+            latest, count = (record.time, 1) if isinstance(record, Single) else (int(record[1].max()), len(record[1]))
+            if latest > self._horizon:
                 break
             found.append((bytes(key), record))
-            events += len(record[0])
+            events += count
         return found
 
-    def _pass(self, key: bytes, record: Record) -> list[int]:
+    def _pass(self, key: bytes, record: Single | Record) -> list[int]:
         """Drop what is dead of an expired record, and note where it is kept; the series it is about."""
         live = self._drop_dead(key, record)
         for series in live:
             self._txn.put(pack_id(series), key, db=self._store.kept)
-        series_ids: list[int] = np.unique(record[0]).tolist()
-        return series_ids
+        if isinstance(record, Single):
+            return [record.series]
+        about: list[int] = np.unique(record[0]).tolist()
+        return about
 
     def _look_again(self, series: int, most: int) -> None:
         """Drop the first of a series' kept records that have died since."""
@@ -87,14 +90,28 @@ class Cleaning:
         for key in map(bytes, list(islice(cursor.iternext_dup(), most))):
             if key not in self._looked_at:
                 data: Data | None = self._txn.get(key, db=self._store.records)
-                self._looked_at[key] = self._drop_dead(key, unpack(data)) if data is not None else frozenset()
+                self._looked_at[key] = self._drop_dead(key, unpack_either(data)) if data is not None else frozenset()
             if series in self._looked_at[key]:
                 return
             self._txn.delete(pack_id(series), key, db=self._store.kept)
 
-    def _drop_dead(self, key: bytes, record: Record) -> Set[int]:
+    def _drop_dead(self, key: bytes, record: Single | Record) -> Set[int]:
         """Drop a record without live events, shorten one with few; the series that have some in it."""
-        ids, times, values = record
+        if isinstance(record, Single):
+            live = self._live_of_one(key, record)
+        else:
+            live = self._live_of_many(key, *record)
+        if not live:
+            self._txn.delete(key, db=self._store.records)
+        self._looked_at[key] = live
+        return live
+
+    def _live_of_one(self, key: bytes, record: Single) -> Set[int]:
+        if (record.time, unpack_position(key)) >= self._kept_since(record.series):
+            return frozenset((record.series,))
+        return frozenset()
+
+    def _live_of_many(self, key: bytes, ids: Ids, times: Times, values: Values) -> Set[int]:
         names, which = np.unique(ids, return_inverse=True)
         since = np.array([self._kept_since(series) for series in names.tolist()])[which]
         # A shortened record moved its events to higher positions, never to lower ones: some of one time may
@@ -102,10 +119,6 @@ class Cleaning:
         last = unpack_position(key)
         positions = np.arange(last - len(ids) + 1, last + 1)
         alive = (times > since[:, 0]) | ((times == since[:, 0]) & (positions >= since[:, 1]))
-        left = int(alive.sum())
-        if not left:
-            self._txn.delete(key, db=self._store.records)
-        elif left <= len(alive) // 2:
+        if 0 < alive.sum() <= len(alive) // 2:
             self._txn.put(key, pack_rows(ids[alive], times[alive], values[alive]), db=self._store.records)
-        self._looked_at[key] = frozenset(ids[alive].tolist())
-        return self._looked_at[key]
+        return frozenset(ids[alive].tolist())

@@ -29,7 +29,6 @@ class LmdbLog(EventLog):
     ) -> None:
         self._process = PerProcess(path, max_bytes, always_sync=sync == "always")
         self._sync_later = sync == "everysec"
-        self._unsynced = False
         self._lock = RLock()
         self._registry = Registry(max_series, max_symbols)  # changed under _lock only
 
@@ -40,9 +39,7 @@ class LmdbLog(EventLog):
             return self._append_new(store, batch, symbol)
         data = pack_batch(batch, ids)
         with store.write() as txn:
-            position = self._put(store, txn, data, len(batch))
-        self._unsynced = True
-        return position
+            return self._put(store, txn, data, len(batch))
 
     def append_one(self, series: str, time: int, value: float) -> int:
         number = self._registry.ids.get(series)
@@ -50,9 +47,7 @@ class LmdbLog(EventLog):
             return self.append(Batch([series], None, time, np.array([value])))
         store = self._process.get()
         with store.write() as txn:
-            position = self._put(store, txn, pack_one(number, time, value), 1)
-        self._unsynced = True
-        return position
+            return self._put(store, txn, pack_one(number, time, value), 1)
 
     def _append_new(self, store: Store, batch: Batch, symbol: bool) -> int:
         """`append` where a series has to be registered in the same transaction."""
@@ -66,7 +61,6 @@ class LmdbLog(EventLog):
                 ids = [own[name] if name in own else self._registry.ids[name] for name in batch.names]
                 position = self._put(store, txn, pack_batch(batch, ids), len(batch))
             self._registry.learned(entries)
-        self._unsynced = True
         return position
 
     def _put(self, store: Store, txn: lmdb.Transaction, data: bytes, count: int) -> int:
@@ -103,8 +97,8 @@ class LmdbLog(EventLog):
 
     def clean(self, horizon: int, kept_since: KeptSince) -> bool:
         store = self._process.get()
-        store.clear_dead_readers()
         with self._lock, store.write() as txn:
+            store.clear_dead_readers()
             # Since the caller's view caught up, other processes may have let series keep more.
             self._registry.refresh(store, txn, store.meta(txn))
             return Cleaning(store, txn, horizon, kept_since).run()
@@ -113,8 +107,7 @@ class LmdbLog(EventLog):
         self._process.get().check()
 
     def sync(self) -> None:
-        if self._sync_later and self._unsynced:
-            self._unsynced = False
+        if self._sync_later:
             self._process.get().sync()
 
     def close(self) -> None:

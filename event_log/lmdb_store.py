@@ -20,6 +20,9 @@ USABLE = 0.8
 """The part of the map that live pages may fill. The rest lets a full log be cleaned: LMDB never
 overwrites a page in use, so even a deletion first needs free ones."""
 
+LEAST_BYTES = 512 * 1024
+"""A smaller map would be full of LMDB's own pages, and could not be cleaned."""
+
 _FORMAT_KEY = b"format"
 _META_KEY = b"meta"
 _PROBE_KEY = b"probe"
@@ -37,6 +40,8 @@ class Store:
         """Why writes fail; None as long as they do not."""
         self.damage: str | None = None
         """What was found that cannot be trusted."""
+        max_bytes = max(max_bytes, LEAST_BYTES)
+        self._synced = 0  # the last transaction known to be on the disk
         self._limit = int(max_bytes * USABLE)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -106,6 +111,9 @@ class Store:
             raise LogDamaged(self.damage)
         if self.fault is not None:
             self._probe()
+        disk = os.statvfs(self.path)
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SOME_ROOM:
+            raise LogUnavailable(f"the disk under the log at {self.path} is full; make room there")
 
     def _probe(self) -> None:
         """Forget the fault if there is room for a batch again; one small write may succeed by luck, in pages
@@ -114,6 +122,7 @@ class Store:
             txn.put(_PROBE_KEY, bytes(SOME_ROOM))
         with self.write() as txn:
             txn.delete(_PROBE_KEY)
+        self.sync()
         self.fault = None
 
     def ensure_room(self, txn: lmdb.Transaction, size: int) -> None:
@@ -138,9 +147,12 @@ class Store:
         self._env.reader_check()
 
     def sync(self) -> None:
-        """Bring all to the disk. Raises LogUnavailable."""
+        """Bring all to the disk, what other processes wrote too. Raises LogUnavailable."""
         try:
-            self._env.sync(True)
+            newest = self._env.info()["last_txnid"]
+            if newest != self._synced:
+                self._env.sync(True)
+            self._synced = newest
         except lmdb.Error as fault:
             self.fault = f"the log at {self.path} cannot be synced: {fault}"
             raise LogUnavailable(self.fault) from fault

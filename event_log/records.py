@@ -42,6 +42,14 @@ Record = tuple[Ids, Times, Values]
 """Columns of the events of one or more records."""
 
 
+class Single(NamedTuple):
+    """The event of a record of one event."""
+
+    series: int
+    time: int
+    value: float
+
+
 class Meta(NamedTuple):
     """What the log keeps about itself."""
 
@@ -146,6 +154,13 @@ def unpack(data: Data) -> Record:
         times = np.frombuffer(data, "<i8", count, offset)
         offset += 8 * count
     return ids, times, np.frombuffer(data, "<f8", count, offset)
+
+
+def unpack_either(data: Data) -> Single | Record:
+    """`unpack` without columns where there is but one event. Raises LogDamaged."""
+    if len(data) == _SINGLE_SIZE and is_intact(data):
+        return Single(*_SINGLE.unpack_from(data, _CHECKSUM.size))
+    return unpack(data)
 
 
 def unpack_all(rows: Sequence[Data]) -> Record:

@@ -219,6 +219,22 @@ def test_a_key_of_another_table_is_damage(tmp_path: Path) -> None:
     log.close()
 
 
+def test_whatever_lmdb_refuses_is_said_in_our_words(tmp_path: Path) -> None:
+    log = open_lmdb(filled(tmp_path), sync="everysec")
+    log.append_one("s0", START, 1.0)
+    log._process.get().close()  # behind the back of the log
+    for ask, words in (
+        (lambda: log.read(0), "cannot be read"),
+        (lambda: log.append_one("s0", START, 1.0), "cannot be written"),
+        (lambda: log.clean(START, lambda series: (0, 0)), "cannot be written"),
+        (log.sync, "cannot be synced"),
+    ):
+        with pytest.raises(LogUnavailable, match=words):
+            ask()
+    with pytest.raises(LogUnavailable, match="cannot be synced"):
+        log.close()
+
+
 def test_a_lost_head_is_damage(tmp_path: Path) -> None:
     env = lmdb.open(str(filled(tmp_path)), max_dbs=8)
     with env.begin(write=True) as txn:

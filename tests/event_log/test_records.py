@@ -14,6 +14,7 @@ from event_log.records import (
     FEW,
     Meta,
     Record,
+    Single,
     count_events,
     crc32_of_columns,
     is_intact,
@@ -26,6 +27,7 @@ from event_log.records import (
     pack_series,
     unpack,
     unpack_all,
+    unpack_either,
     unpack_meta,
     unpack_position,
     unpack_series,
@@ -69,6 +71,7 @@ def rows_of(batch: Batch, numbers: list[int]) -> list[tuple[int, int, str]]:
 def test_one_event(series: int, time: int, value: float) -> None:
     data = pack_one(series, time, value)
     assert as_rows(unpack(data)) == [(series, time, value.hex())]
+    assert unpack_either(data) == (series, time, value)
     assert count_events(data) == 1
 
 
@@ -77,6 +80,9 @@ def test_a_batch(packed: tuple[Batch, list[int]]) -> None:
     batch, numbers = packed
     data = pack_batch(batch, numbers)
     assert as_rows(unpack(data)) == rows_of(batch, numbers)
+    either = unpack_either(data)
+    assert not isinstance(either, Single)
+    assert as_rows(either) == rows_of(batch, numbers)
     assert count_events(data) == len(batch)
     assert len(data) <= 24 + 20 * len(batch)
 

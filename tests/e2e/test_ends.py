@@ -1,0 +1,105 @@
+"""Ends and new beginnings: open requests are finished, and nothing leaks however often workers are replaced."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import lmdb
+import psutil
+import pytest
+
+from tests.servers import Server, until
+
+BODY = b'{"series": "late", "values": [1, 2, 3]}'
+
+
+def open_request(server: Server) -> socket.socket:
+    """A POST of BODY, less its last byte, that a worker has begun to read."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    head = b"POST /events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\n"
+    connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(BODY))
+    assert connection.recv(100).startswith(b"HTTP/1.1 100")  # so a worker has it
+    connection.sendall(BODY[:-1])
+    return connection
+
+
+@pytest.mark.parametrize("way", [["-k", "gevent"], ["-k", "gthread", "--threads", "4", "--graceful-timeout", "3"]])
+def test_open_requests_end_before_the_service_does(way: list[str]) -> None:
+    with Server(["-w", "2", *way]) as server:
+        with ExitStack() as stack:
+            connections = [stack.enter_context(open_request(server)) for _ in range(4)]
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: "Handling signal: term" in server.output(), "the signal to arrive")
+            for connection in connections:
+                connection.sendall(BODY[-1:])
+                assert connection.recv(4096).startswith(b"HTTP/1.1 201")
+        assert server.process.wait(30) == 0
+        server.start()
+        assert server.get("/statistics/late").json() == {"count": 12, "min": 1.0, "max": 3.0, "mean": 2.0}
+
+
+class Held(NamedTuple):
+    """What a process holds."""
+
+    descriptors: int
+    threads: int
+
+    @classmethod
+    def by(cls, pid: int) -> Held:
+        process = psutil.Process(pid)
+        return cls(process.num_fds(), process.num_threads())
+
+
+def held(server: Server) -> list[Held] | None:
+    """What the master and its two workers hold; None while one comes or goes, or has yet to follow the log."""
+    try:
+        found = [Held.by(pid) for pid in (server.process.pid, *server.workers())]
+    except psutil.NoSuchProcess:
+        return None
+    return found if len(found) == 3 and found[1] == found[2] and found[1].threads > 1 else None
+
+
+def readers(server: Server) -> set[int]:
+    """The pids in the log's table of readers, of processes dead or alive."""
+    with lmdb.open(str(server.directory / "log"), max_dbs=8) as env:
+        return {int(line.split()[0]) for line in env.readers().splitlines()[1:]}
+
+
+def replace_by_requests(server: Server) -> None:
+    """Two replacements at least: each worker takes one request."""
+    old = set(server.workers())
+    while len(set(server.workers()) - old) < 2:
+        assert server.post("/events", {"series": "counter", "values": [1.0]}).status_code == 201
+
+
+def replace_by_signal(server: Server) -> None:
+    """Two replacements: the master starts new workers for its old ones."""
+    old = set(server.workers())
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: len(server.workers()) == 2 and not old & set(server.workers()), "new workers", 30)
+
+
+RECYCLING = [
+    (replace_by_requests, 50, ["--max-requests", "1", "--preload", "-k", "sync"]),
+    (replace_by_signal, 3, []),
+    (replace_by_signal, 3, ["--preload"]),
+]
+
+
+@pytest.mark.parametrize(("replace", "times", "way"), RECYCLING)
+def test_replaced_workers_leak_nothing(replace: Callable[[Server], None], times: int, way: list[str]) -> None:
+    with Server(["-w", "2", *way]) as server:
+        server.wait_for_workers(2)
+        assert server.post("/events", {"series": "counter", "values": [1.0, 2.0]}).status_code == 201
+        first = until(lambda: held(server), "two workers that follow the log", 30)
+        for _ in range(times):
+            replace(server)
+        until(lambda: held(server) == first, f"nothing more to be held than {first}", 30)
+        counts = {server.get("/statistics/counter").json()["count"] for _ in range(2)}
+        assert len(counts) == 1
+        server.wait_for_workers(2)
+        assert len(readers(server)) <= 2

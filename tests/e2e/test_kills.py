@@ -1,0 +1,115 @@
+"""SIGKILL at any moment: what was acknowledged is there once, and all workers agree."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.e2e.load import SERIES, Load
+from tests.e2e.model import EVERYTHING, position
+from tests.servers import Server, until
+
+STORM_SECONDS = 3.0
+QUESTIONS = (  # none about a window: those move on while they are asked
+    f"/statistics?last=100000&include={EVERYTHING}",
+    f"/statistics/a?last=100&include={EVERYTHING}",
+    "/series",
+    "/series/a/events?limit=1000",
+    "/dialects/batches/stats/?symbol=sym&k=3",
+)
+
+
+def kill_workers_at_random(server: Server, seconds: float) -> int:
+    """Kill a worker again and again; how many."""
+    rng = random.Random(3)
+    killed = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        workers = server.workers()
+        if len(workers) > 1:
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(workers), signal.SIGKILL)
+                killed += 1
+        server.get("/health/live")  # paces the loop: the survivors answer
+        time.sleep(rng.random() / 5)
+    return killed
+
+
+def all_events(server: Server, series: str) -> list[float]:
+    """The values of a series' last events, of all if they are 1000 at most."""
+    return [event["value"] for event in server.get(f"/series/{series}/events?limit=1000").json()["events"]]
+
+
+def answers_of_each(server: Server) -> list[list[Any]]:
+    return server.ask_each_worker(lambda: [server.get(question).json() for question in QUESTIONS])
+
+
+# The second way lets events expire at once while each is still kept: cleaning runs, and is killed, all the time.
+@pytest.mark.parametrize("retention", ["1h", "0.1s"])
+def test_workers_killed_under_load_lose_nothing_and_count_nothing_twice(retention: str) -> None:
+    env = {"TIDEMARK_RETENTION": retention, "TIDEMARK_KEEP_LAST": "1000000"}
+    with Server(["-w", "3"], env) as server:
+        server.wait_for_workers(3)
+        symbol = {"symbol": "sym", "values": [1.0, 2.0, 4.0]}
+        assert server.post("/dialects/batches/add_batch/", symbol).status_code == 201
+        load = Load(server)
+        with load.running():
+            killed = kill_workers_at_random(server, STORM_SECONDS)
+        server.wait_for_workers(3)
+        assert killed > 5
+        check_counts(server, load)
+        survivors = answers_of_each(server)
+        assert survivors == [survivors[0]] * 3
+        server.kill()
+        server.args = ["-w", "2"]
+        server.start()
+        server.wait_for_workers(2)
+        assert answers_of_each(server) == [survivors[0]] * 2
+        check_counts(server, load)
+
+
+def check_counts(server: Server, load: Load) -> None:
+    """Whatever was acknowledged is stored, once; beyond it only whole requests whose answer was lost."""
+    assert len(load.acknowledged) > 20
+    for series in SERIES:
+        acknowledged = load.values(series, load.acknowledged)
+        sent = load.values(series, load.sent)
+        summary = server.get(f"/statistics/{series}?last=100000000&include=sum").json()
+        maybe = [values for name, values in load.sent if name == series and not set(values) <= acknowledged]
+        least = len(acknowledged)
+        assert least <= summary["count"] <= len(sent)
+        extra = summary["sum"] - sum(acknowledged)
+        assert extra in sums_of_some(maybe)
+        recent = all_events(server, series)
+        assert len(set(recent)) == len(recent) == min(1000, summary["count"])
+        assert set(recent) <= sent
+
+
+def sums_of_some(maybe: list[list[float]]) -> set[float]:
+    """Every sum that some of these requests, each whole or not at all, can add."""
+    sums = {0.0}
+    for values in maybe:
+        sums |= {known + sum(values) for known in sums}
+    return sums
+
+
+def test_a_killed_service_comes_back_with_all_that_it_acknowledged() -> None:
+    with Server(["-w", "2"]) as server:
+        for _ in range(3):
+            load = Load(server, clients=3)
+            before = server.get("/statistics?include=sum").json()
+            with load.running():
+                until(lambda: len(load.acknowledged) > 50, "some requests")  # noqa: B023  called at once
+                server.kill()
+            server.start()
+            answer = server.get("/statistics?include=sum")
+            acknowledged = sum(len(values) for _, values in load.acknowledged)
+            sent = sum(len(values) for _, values in load.sent)
+            assert acknowledged <= answer.json()["count"] - before["count"] <= sent
+            assert position(answer) == answer.json()["count"]

@@ -1,0 +1,54 @@
+"""A server that starts over a large log is alive at once and ready when it has caught up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import requests
+
+from event_log.base import Batch
+from event_log.lmdb_log import LmdbLog
+from tests.servers import Server, until
+from times import MINUTE, SECOND, wall_clock
+
+RECORDS = 500
+EACH = 10_000
+
+
+def write_large_log(path: Path) -> None:
+    """Some seconds of work for a view."""
+    log = LmdbLog(path, max_bytes=2**30, sync="never")
+    rng = np.random.default_rng(1)
+    names = [f"s{i}" for i in range(200)]
+    start = wall_clock() - 50 * MINUTE
+    for number in range(RECORDS):
+        which = rng.integers(0, len(names), EACH).astype(np.uint32)
+        times = start + number * SECOND + rng.integers(0, SECOND, EACH)
+        log.append(Batch(names, which, times, rng.normal(size=EACH)))
+    log.close()
+
+
+def status(server: Server, path: str) -> int | None:
+    """The status of an answer; None where there is none."""
+    try:
+        return server.get(path).status_code
+    except requests.ConnectionError:
+        return None
+
+
+def test_a_worker_is_ready_once_it_has_caught_up(tmp_path: Path) -> None:
+    write_large_log(tmp_path / "log")
+    with Server(["-w", "1"]) as server:
+        server.stop()
+        server.env["TIDEMARK_LOG_URL"] = f"lmdb:{tmp_path / 'log'}"
+        starting = Thread(target=server.start)
+        starting.start()
+        try:
+            first = until(lambda: status(server, "/health/ready"), "an answer")
+            assert (first, status(server, "/health"), status(server, "/health/live")) == (503, 200, 200)
+        finally:
+            starting.join()
+        assert server.get("/health/ready").status_code == 200
+        assert server.get("/statistics").json()["count"] == RECORDS * EACH

@@ -1,0 +1,120 @@
+"""A server whose log cannot grow: writes are refused with 503, all else goes on, and it resumes by itself."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.e2e.model import position
+from tests.event_log.test_room import may_mount, small_disk
+from tests.servers import Server, until
+
+BATCH = {"series": "a", "values": [float(i) for i in range(1000)]}
+MIB = 1024**2
+
+
+def fill(server: Server) -> tuple[int, requests.Response]:
+    """Post until a batch is refused; how many were taken, and the refusal."""
+    taken = 0
+    while (answer := server.post("/events", BATCH)).status_code == 201:
+        taken += 1
+    return taken, answer
+
+
+def assert_refused(answer: requests.Response, reason: str) -> None:
+    assert answer.status_code == 503
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert reason in answer.json()["detail"]
+
+
+def assert_reads_go_on(server: Server, count: int) -> None:
+    answer = server.get("/statistics/a?last=100000000")
+    assert (answer.status_code, answer.json()["count"], position(answer)) == (200, count, count)
+
+
+def unhealthy(server: Server) -> Callable[[], bool]:
+    """Whether every worker that is asked says so, on both paths."""
+    return lambda: {server.get(path).status_code for path in ("/health", "/health/ready")} == {503}
+
+
+def healthy(server: Server) -> bool:
+    return {server.get(path).status_code for path in ("/health", "/health/ready")} == {200}
+
+
+def assert_resumes(server: Server) -> None:
+    until(lambda: server.post("/events", BATCH).status_code == 201, "a write to be taken", 20)
+    assert server.ask_each_worker(lambda: until(lambda: healthy(server), "health")) == [True] * len(server.workers())
+    assert server.ask_each_worker(lambda: server.post("/events", BATCH).status_code) == [201] * len(server.workers())
+
+
+def test_a_full_log_resumes_once_events_have_expired() -> None:
+    env = {"TIDEMARK_LOG_MAX_BYTES": str(MIB), "TIDEMARK_RETENTION": "3s", "TIDEMARK_KEEP_LAST": "10"}
+    with Server(["-w", "2"], env) as server:
+        server.wait_for_workers(2)
+        _, refusal = fill(server)
+        assert_refused(refusal, "TIDEMARK_LOG_MAX_BYTES")
+        assert server.get("/statistics/a?last=10").json()["count"] == 10
+        assert server.ask_each_worker(unhealthy(server)) == [True, True]
+        assert "is full" in server.get("/health").json()["detail"]
+        assert_resumes(server)
+        assert server.get("/statistics/a?last=10").json() == {"count": 10, "min": 990.0, "max": 999.0, "mean": 994.5}
+
+
+@pytest.mark.parametrize("allowed", [0, MIB])
+def test_files_that_may_not_be_written_or_not_grow(allowed: int) -> None:
+    """0 is a file system that has turned read-only, 1 MiB a disk that is full: every worker meets the limit."""
+    with Server(["-w", "2"]) as server:
+        workers = server.wait_for_workers(2)
+        assert server.ask_each_worker(lambda: server.post("/events", BATCH).status_code) == [201, 201]
+        limit(workers, allowed)
+        taken, refusal = fill(server)
+        assert_refused(refusal, "cannot be written")
+        refusals = server.ask_each_worker(lambda: fill(server))
+        taken += sum(more for more, _ in refusals)
+        assert_reads_go_on(server, 2000 + 1000 * taken)
+        assert server.ask_each_worker(unhealthy(server)) == [True, True]
+        assert "cannot be written" in server.get("/health").json()["detail"]
+        limit(workers, resource.RLIM_INFINITY)
+        assert_resumes(server)
+        assert server.workers() == workers
+
+
+def limit(pids: list[int], size: int) -> None:
+    """How large a file these processes may write."""
+    for pid in pids:
+        psutil.Process(pid).rlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[list[int]], None]]]:
+    """Where a log of little room may stand, and what gives it more: a small disk, where one can be mounted."""
+    if may_mount():
+        with small_disk(tmp_path / "disk") as resize:
+            yield tmp_path / "disk" / "log", lambda pids: resize(8)
+    else:
+        yield tmp_path / "log", lambda pids: limit(pids, resource.RLIM_INFINITY)
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    with disk(tmp_path) as (path, give_room), Server(["-w", "2"], {"TIDEMARK_LOG_URL": f"lmdb:{path}"}) as server:
+        workers = server.wait_for_workers(2)
+        if not may_mount():
+            limit(workers, MIB)
+        taken, refusal = fill(server)
+        assert taken > 50
+        assert_refused(refusal, "cannot be written")
+        assert_reads_go_on(server, 1000 * taken)
+        give_room(workers)
+        assert_resumes(server)
+        counts = server.ask_each_worker(lambda: server.get("/statistics/a?last=100000000").json()["count"])
+        assert counts == [counts[0]] * 2
+        server.restart(["-w", "1"])
+        assert server.get("/statistics/a?last=100000000").json()["count"] == counts[0]
+        server.stop()

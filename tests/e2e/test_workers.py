@@ -1,0 +1,112 @@
+"""Every worker gives the same exact answer, however gunicorn runs them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.e2e.model import EVERYTHING, Event, history, position, statistics
+from tests.servers import Server
+from times import MINUTE, SECOND, format_timestamp, wall_clock
+
+SERIES = ("AAPL", "BTC/USD", "température")
+QUESTIONS = (
+    "/statistics?include=" + EVERYTHING,
+    "/statistics/AAPL?include=" + EVERYTHING,
+    "/statistics/température?window=30m&include=" + EVERYTHING,
+    "/statistics/BTC%2FUSD?last=7&include=" + EVERYTHING,
+    "/statistics?last=50&include=" + EVERYTHING,
+    "/series/AAPL/events?limit=1000",
+)
+WAYS = {
+    "defaults": ["-w", "4"],
+    "gthread": ["-w", "3", "-k", "gthread", "--threads", "4"],
+    "gevent": ["-w", "3", "-k", "gevent"],
+    "sync": ["-w", "3", "-k", "sync"],
+    "preload": ["-w", "3", "--preload"],
+}
+
+
+def some_events(seed: int) -> list[Event]:
+    """Events that make inexact sums differ: all magnitudes, any order, many at one time."""
+    rng = random.Random(seed)
+    now = wall_clock()
+    times = [now - rng.randrange(50 * MINUTE) for _ in range(40)]
+    values = [rng.choice([-1, 1]) * rng.random() * 10 ** rng.randrange(-12, 17) for _ in range(300)]
+    return [(rng.choice(SERIES), rng.choice(times), value) for value in values]
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    return {"series": event[0], "timestamp": format_timestamp(event[1]), "value": event[2]}
+
+
+def post_all(server: Server, events: list[Event]) -> int:
+    """Send some one by one and the rest in batches, over many connections; the last position."""
+    last = 0
+    for event in events[:60]:
+        answer = server.post("/event", as_json(event))
+        assert answer.status_code == 201, answer.text
+        last = position(answer)
+    for start in range(60, len(events), 40):
+        answer = server.post("/events", [as_json(event) for event in events[start : start + 40]])
+        assert answer.status_code == 201, answer.text
+        last = position(answer)
+    return last
+
+
+def expected(events: list[Event]) -> list[Any]:
+    """What the questions must be answered with."""
+    ordered = sorted(events, key=lambda event: event[1])
+    of = {series: [event for event in events if event[0] == series] for series in SERIES}
+    recent = [event for event in of["température"] if event[1] > wall_clock() - 30 * MINUTE]
+    return [
+        statistics(events),
+        statistics(of["AAPL"]),
+        statistics(recent),
+        statistics([event for event in ordered if event[0] == "BTC/USD"][-7:]),
+        statistics(ordered[-50:]),
+        {"series": "AAPL", "events": history(events, "AAPL")},
+    ]
+
+
+def ask(server: Server) -> list[Any]:
+    return [server.get(question).json() for question in QUESTIONS]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_workers_give_the_same_exact_answers(way: str) -> None:
+    events = [event for event in some_events(1) if abs(event[1] - (wall_clock() - 30 * MINUTE)) > MINUTE]
+    with Server(WAYS[way]) as server:
+        count = int(WAYS[way][1])
+        server.wait_for_workers(count)
+        assert post_all(server, events) == len(events)
+        answers = server.ask_each_worker(lambda: ask(server))
+        assert answers == [expected(events)] * count
+        read_your_writes(server)
+
+
+def read_your_writes(server: Server) -> None:
+    """Every GET begun after a 201 sees that event."""
+    for number in range(1, 101):
+        written = server.post("/event", {"series": "counter", **now(), "value": 1.0})
+        read = server.get("/statistics/counter")
+        assert position(read) >= position(written)
+        assert read.json()["count"] == number
+
+
+def now() -> dict[str, str]:
+    return {"timestamp": format_timestamp(wall_clock() - SECOND)}
+
+
+def test_workers_that_are_replaced_all_the_time_agree() -> None:
+    events = some_events(2)
+    with Server(["-w", "3", "--max-requests", "50", "--max-requests-jitter", "10"]) as server:
+        before = set(server.wait_for_workers(3))
+        assert post_all(server, events) == len(events)
+        question = QUESTIONS[0]
+        answers = [server.get(question).json() for _ in range(200)]
+        assert answers == [statistics(events)] * 200
+        read_your_writes(server)
+        assert before - set(server.workers())
