@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
+# Tests of one file stay together: they share servers.
+SIDE_BY_SIDE := -n 3 --dist loadfile
 NEWEST_FIRST := python3.13 python3.12 python3.11 python3 python python3.14
 
 .DEFAULT_GOAL := help
@@ -22,10 +24,10 @@ demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goe
 	@exec $(BIN)/python -m simulator.demo $(ARGS)
 
 test: $(DEVELOPMENT) browser ## the whole test suite, with real servers and a real browser
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
 check: lint browser ## lint, format, types, and the tests with at least 95 % branch coverage
-	@$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(BIN)/ruff check
