@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from benchmarks.naive import NaiveWindow, ask
+from benchmarks.timing import NOW, hour_of_events, view_of
+from times import HOUR, MINUTE
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def run(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, "--quick", *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_engine_benchmark_prints_its_tables_and_the_machine() -> None:
+    printed = run("benchmarks.engine")
+    for row in (
+        "one event, on time",
+        "10,000 events, one series",
+        "replay, 10 series",
+        "random window",
+        "an idle series",
+    ):
+        assert row in printed
+    assert "Python" in printed.splitlines()[-1]
+
+
+def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.svg"
+    assert "| deque / Tidemark |" in run("benchmarks.naive", "--picture", str(picture))
+    drawn = "".join(ET.parse(picture).getroot().itertext())
+    for words in ("events in the window", "Tidemark", "a scan of a deque", "10,000"):
+        assert words in drawn
+    assert picture.stat().st_size < 30_000
+
+
+def test_both_sides_of_the_comparison_answer_the_same() -> None:
+    naive, view = NaiveWindow(MINUTE), view_of(20_000, series=1)
+    for _, times, values in hour_of_events(20_000, 1, in_order=True):
+        for time, value in zip(times.tolist(), values.tolist(), strict=True):
+            naive.add(time, value)
+    count, least, most, mean = naive.statistics(NOW)
+    found = ask(view, NOW - MINUTE)
+    assert found[:3] == (count, least, most)
+    assert found[3] is not None
+    assert abs(found[3] - mean) < 1e-9
+    assert ask(view, NOW - HOUR)[0] == 20_000
