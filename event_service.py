@@ -59,6 +59,8 @@ class Answer:
     first: tuple[int, float] | None
     last: tuple[int, float] | None
     position: int
+    arrived: int
+    """How many events of the series, or of all, this process has taken in so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,13 @@ class EventService:
             now = self._now()
             number = None if series is None else self._ids.get(series, -1)
             if number == -1:
-                return Answer(Summary(), None, None, self._position)
+                return Answer(Summary(), None, None, self._position, 0)
             after = None if window is None else now - window
             tail = self._view.tail(number, after, now - self.settings.retention, last, edges)
             first = tail.first and (tail.first[0], tail.first[2])
             newest = tail.last and (tail.last[0], tail.last[2])
-            return Answer(tail.summary, first, newest, self._position)
+            arrived = self._position if number is None else self._view.windows[number].taken
+            return Answer(tail.summary, first, newest, self._position, arrived)
 
     def series(
         self, prefix: str = "", limit: int = 100, after: str | None = None

@@ -18,6 +18,7 @@ from api.feed import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
 from api.feed.departures import notice_silence
 from api.feed.wire import sse_ending, sse_opening, sse_statistics
 from api.problems import Problem
+from api.rates import Rates
 from api.statistics import basic, included
 from event_service import EventService
 from times import SECOND
@@ -126,17 +127,21 @@ class _Body:
 
 
 def _new_feed(events: EventService) -> Feed:
+    rates = Rates()
+
     def answer(subject: Hashable) -> bytes:
         assert isinstance(subject, Subject)
-        return _statistics(events, subject)
+        return _statistics(events, subject, rates)
 
     return Feed(events.log, answer, events.settings.max_streams, ending=_worker_is_ending)
 
 
-def _statistics(events: EventService, subject: Subject) -> bytes:
+def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
     found = events.statistics(subject.series, window=subject.window, last=subject.last, edges=True)
-    recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
-    rate = recent.summary.count * SECOND / subject.interval
+    rate = rates.since_last(subject, found.arrived, events.clock(), subject.interval)
+    if rate is None:  # the first answer: by the times of the events
+        recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
+        rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
     return sse_statistics(found.position, basic(found) | included(found, names) | {"rate": rate})
 

@@ -58,7 +58,9 @@ class View:
         parts = exact(value)
         if time > self.horizon:
             self._all.take(series, time, value, position, parts)
-        self.windows[series].add(time, value, position, parts)
+        window = self.windows[series]
+        window.add(time, value, position, parts)
+        window.taken += 1
 
     def add_many(
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
@@ -94,8 +96,10 @@ class View:
             self._take(int(ids[own[0]]), (times[own], positions[own], values[own]), None)
 
     def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> None:
-        for _ in self.windows[series].add_many(columns, summaries):
+        window = self.windows[series]
+        for _ in window.add_many(columns, summaries):
             pass
+        window.taken += len(columns[0])
 
     def prune(self, horizon: int) -> None:
         """Raise the horizon and let go of what is dead under it."""

@@ -15,11 +15,13 @@ from rolling.timeline import Timeline, joined
 class RollingWindow(Timeline[Block]):
     """The events of one series in order of (time, arrival); the last `keep` of them outlive any cutoff."""
 
-    __slots__ = ("keep",)
+    __slots__ = ("keep", "taken")
 
     def __init__(self, keep: int) -> None:
         super().__init__(Block(EARLIEST, 0))
         self.keep = keep
+        self.taken = 0
+        """How many events it was ever given."""
 
     def live(self, cutoff: int) -> int:
         """How many events are later than `cutoff` or among the last `keep`."""

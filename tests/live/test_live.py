@@ -14,6 +14,8 @@ from werkzeug.test import TestResponse
 from api import streams
 from api.feed import Feed
 from api.feed.endings import CLOSING
+from api.rates import Rates
+from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
@@ -203,6 +205,24 @@ def test_a_websocket_under_such_a_server_is_refused_before_the_handshake(client:
     assert client.get(path, headers=upgrade, base_url="ws://localhost").status_code == 501
 
 
+@pytest.mark.parametrize("path", ["/ws/AAPL", "/v1/ws/AAPL", "/dialects/tickers/ws/AAPL", "/dialects/tickers/ws/a%0Ab"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_request_that_is_no_handshake_is_told_the_way_out(client: FlaskClient, path: str, method: str) -> None:
+    response = client.open(path, method=method, environ_overrides=THREADED)
+    assert response.status_code == 426
+    assert (response.headers["Upgrade"], response.headers["Connection"]) == ("websocket", "Upgrade")
+    if method != "HEAD":
+        assert "connect with a WebSocket client" in response.get_json()["detail"]
+    response = client.open(path, method=method)
+    assert response.status_code == 501
+
+
+@pytest.mark.parametrize("path", ["/statistics", "/series/a/stream"])
+def test_a_handshake_where_there_is_no_websocket_is_told_where_one_is(client: FlaskClient, path: str) -> None:
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    assert_problem(client.get(path, headers=upgrade, base_url="ws://localhost"), 400, "/ws/<series>")
+
+
 def test_no_more_streams_than_allowed(client: FlaskClient, feed: Feed) -> None:
     with opened(client, "/stream"), opened(client, "/series/AAPL/stream"):
         response = client.get("/stream", environ_overrides=THREADED)
@@ -248,3 +268,21 @@ def test_each_process_has_a_feed_of_its_own(app: Flask, feed: Feed, monkeypatch:
         assert streams.feed() is feed
         monkeypatch.setattr(os, "getpid", lambda: -1)
         assert streams.feed() is not feed
+
+
+def test_the_rate_counts_what_arrives_however_it_is_dated(
+    client: FlaskClient, service: EventService, clock: FakeClock
+) -> None:
+    rates = Rates()
+    subject = streams.Subject("AAPL", None, None, (), SECOND)
+
+    def look() -> object:
+        [message] = parse(streams._statistics(service, subject, rates))
+        return message.json["rate"]
+
+    assert look() == 0.0
+    clock.advance(SECOND)
+    late = format_timestamp(START - 10 * SECOND)
+    client.post("/event", json={"series": "AAPL", "timestamp": late, "value": 1.0})
+    post(client, 2.0, series="other")
+    assert look() == 1.0
