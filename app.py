@@ -17,6 +17,7 @@ import api
 import dashboard
 from api import cors, logs
 from api.answers import OrjsonProvider
+from api.application import Application
 from api.context import Context, attach, context
 from event_log.base import EventLog, LogUnavailable
 from event_log.memory import MemoryLog
@@ -39,7 +40,7 @@ def create_app(
     """The application, wired; `follow` has the service follow its log in the background. Raises BadSetting."""
     settings = settings or read_settings()
     log = log or open_log(settings)
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.bodies.read_body
     logs.configure(app, settings.log_level)

@@ -12,10 +12,9 @@ def register(app: Flask) -> None:
 
     paths.register(app)
     problems.register(app)
-    for module in (events, statistics, series, live, health):
+    for module in (events, statistics, series, live, health, docs):
         app.register_blueprint(module.bp)
         app.register_blueprint(module.bp, name=f"v1_{module.bp.name}", url_prefix=f"/v1{module.bp.url_prefix or ''}")
     for dialect in (ticks, transactions, batches, tickers):
         app.register_blueprint(dialect.bp, url_prefix=f"/dialects/{dialect.bp.name}")
     app.register_blueprint(ticker_stream.bp)
-    app.register_blueprint(docs.bp)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import IO, Any
 
 import orjson
 from flask import request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
-from api.problems import Problem
+from api.problems import Problem, invalid, invalid_body
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
+_PLAIN = ("identity", "")
+"""Content-Encodings that change nothing."""
+_BROKEN_CHUNKS = (
+    "The chunked body is malformed or broke off; send correct chunks, or the whole body with its Content-Length."
+)
+_BROKEN = "The body broke off while it was read; send it again."
 
 
 def read_body() -> bytes:
@@ -25,10 +33,10 @@ def read_body() -> bytes:
             return _read_announced(environ["wsgi.input"], int(length))
         # Werkzeug ends a chunked body at its limit without a word; so that limit is a byte more than ours.
         body = request.get_data(cache=False)
-    except HTTPException:
+    except (Problem, RequestEntityTooLarge):
         raise
     except Exception as fault:  # each server has classes of its own for chunks that make no sense
-        raise Problem(400, f"The body cannot be read: {fault}.") from fault
+        raise invalid_body(_BROKEN_CHUNKS if "HTTP_TRANSFER_ENCODING" in environ else _BROKEN) from fault
     if len(body) > settings().max_body:
         raise RequestEntityTooLarge
     return body
@@ -40,13 +48,18 @@ def _read_announced(stream: IO[bytes], length: int) -> bytes:
         raise RequestEntityTooLarge
     body = stream.read(length)
     if len(body) < length:
-        raise ClientDisconnected
+        raise invalid_body(
+            f"Ended after {len(body)} of the {length} bytes that Content-Length announces; send all of them."
+        )
     return body
 
 
 def media_type(accepted: Collection[str] = (JSON,)) -> str:
-    """The one of `accepted` that the request says it is, in UTF-8; else 415 that names them."""
-    if request.environ.get("CONTENT_TYPE") == JSON:  # the usual one, without parsing it
+    """The one of `accepted` that the request says it is, plainly in UTF-8; else 415 that names them."""
+    environ = request.environ
+    if "HTTP_CONTENT_ENCODING" in environ:
+        _refuse_encoding(environ["HTTP_CONTENT_ENCODING"])
+    if environ.get("CONTENT_TYPE") == JSON:  # the usual one, without parsing it
         return JSON
     kind = request.mimetype
     if kind in accepted and request.mimetype_params.get("charset", "utf-8").lower() in _CHARSETS:
@@ -59,44 +72,51 @@ def media_type(accepted: Collection[str] = (JSON,)) -> str:
     )
 
 
-def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
-    """What the JSON says; 400 when it is none.
+def _refuse_encoding(encoding: str) -> None:
+    if encoding.strip().lower() not in _PLAIN:
+        raise Problem(
+            415,
+            f"Send the body as it is, not with Content-Encoding {encoding[:100]!r}.",
+            headers={"Accept-Encoding": "identity"},
+        )
 
-    What JSON has no word for (NaN, 1e400, a lone surrogate) the standard library reads all the same.
-    That serves `explain`: it is given the result, and raises if it can name the field at fault.
-    """
+
+def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
+    """What the JSON says; 400 when it is none, by `explain` if that can name the field at fault."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as fault:
-        try:
-            loose = json.loads(body)
-        except (ValueError, RecursionError):
-            pass  # not even that; the fault already caught says it best
-        else:
-            explain(loose)
-        raise _not_json(body, fault) from fault
+        explain_loosely(body, explain)
+        raise invalid_body(f"Not valid JSON: {fault}." if body.strip() else "The body is empty; send JSON.") from fault
 
 
-def _not_json(body: bytes, fault: orjson.JSONDecodeError) -> Problem:
-    return Problem(400, f"Not valid JSON: {fault}." if body.strip() else "The body is empty; send JSON.")
+def explain_loosely(body: bytes, explain: Callable[[Any], object]) -> None:
+    """What JSON has no word for (NaN, 1e400, a lone surrogate) the standard library reads all the same.
 
-
-def refuse_repeated_keys(documents: Iterable[bytes], quotes: int) -> None:
-    """400 if an object names a key twice; `quotes` is how many quotation marks the documents need otherwise.
-
-    orjson, like most, keeps the last one silently. Counting quotation marks clears nearly every
-    request at memory speed; what they leave in doubt (a name with an escaped one) is parsed again.
+    That serves `explain`: it is given the result, and raises if it can name the field at fault.
     """
-    documents = list(documents)
-    if sum(document.count(b'"') for document in documents) != quotes:
-        for document in documents:
-            json.loads(document, object_pairs_hook=_distinct)
+    with suppress(ValueError, RecursionError):  # not even that; the fault that orjson found says it best
+        explain(json.loads(body))
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise Problem(400, f"The field {key[:100]!r} stands twice in one object; leave one out.")
-        found[key] = value
-    return found
+def refuse_repeated_keys(body: bytes, quotes: int) -> None:
+    """400 if an object names a key twice; `quotes` is how many quotation marks the JSON needs otherwise.
+
+    The JSON is known to be valid: one object, or an array of events. orjson, like most, keeps the last
+    one silently. Counting quotation marks clears nearly every request at memory speed; what they leave
+    in doubt (a name with an escaped one) is parsed again.
+    """
+    if body.count(b'"') == quotes:
+        return
+    found = json.loads(body, object_pairs_hook=tuple)
+    if isinstance(found, tuple):
+        errors = _repeated(found)
+    else:
+        errors = {str(index): wrong for index, pairs in enumerate(found) if (wrong := _repeated(pairs))}
+    if errors:
+        raise invalid(errors)
+
+
+def _repeated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(key for key, _ in pairs)
+    return {key: ["Stands twice in one object; leave one out."] for key, count in counts.items() if count > 1}

@@ -1,4 +1,7 @@
-"""`GET /openapi.json` and `GET /docs`: the document, and Swagger UI to try it out, without the internet."""
+"""`GET /openapi.json` and `GET /docs`: the document, and Swagger UI to try it out, without the internet.
+
+The links of the page are relative, so that it works below /v1 too.
+"""
 
 from __future__ import annotations
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from api.answers import answer
 from api.bodies import media_type, read_body
 from api.context import service
 from api.forms import FORMS, parse_event, parse_events
 from api.problems import invalid
+from api.queries import Query, load_query
 from event_service import Accepted, TooFarAhead
 from times import format_duration
 
 bp = Blueprint("events", __name__)
+_NO_QUERY = Query()
+"""Refuses every parameter: one that belongs in the body, such as `?series=`, must not pass silently."""
 
 
 @bp.post("/event")
 def post_event() -> Response:
     """Take one event."""
+    if request.query_string:
+        load_query(_NO_QUERY, request.args)
     media_type()
     series, time, value = parse_event(read_body())
     try:
@@ -30,6 +35,8 @@ def post_event() -> Response:
 @bp.post("/events")
 def post_events() -> Response:
     """Take a batch of events, all or none."""
+    if request.query_string:
+        load_query(_NO_QUERY, request.args)
     events = parse_events(media_type(FORMS), read_body())
     try:
         accepted = service().add_many(events.names, events.which, events.times, events.values)

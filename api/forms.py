@@ -11,23 +11,25 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
 from marshmallow import ValidationError
 
-from api.bodies import JSON, load_json, refuse_repeated_keys
+from api.bodies import JSON, explain_loosely, load_json, refuse_repeated_keys
 from api.columns import ITEM, Columns, Event, gather, read_each, read_event
 from api.context import settings
-from api.problems import Problem, invalid
-from api.schemas import ColumnsSchema
+from api.problems import BODY, Problem, invalid, invalid_body
+from api.schemas import DEFAULT_SERIES, ColumnsSchema
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 _COLUMNS = ColumnsSchema()
 _SINGULAR = {"values": "value", "timestamps": "timestamp"}
 _HEADERS = (["timestamp", "value"], ["series", "timestamp", "value"])
+_LONGEST_ECHO = 40
+"""Characters of a wrong cell that an answer repeats."""
 _NO_FORM = (
     "The body must be an array of events, or an object of columns: "
     '{"values": [...]} with, if wanted, "timestamps" and "series".'
@@ -38,7 +40,7 @@ def parse_event(body: bytes) -> Event:
     """The one event in a JSON body; 400 says why it is none."""
     data = load_json(body, read_event)
     event = read_event(data)
-    refuse_repeated_keys((body,), _quotes([data]))
+    refuse_repeated_keys(body, _quotes([data]))
     return event
 
 
@@ -54,7 +56,7 @@ def _from_json(body: bytes) -> Columns:
         quotes = 2 * (len(data) + len(data.get("timestamps", ())) + ("series" in data))
     else:
         quotes = _quotes(data)
-    refuse_repeated_keys((body,), quotes)
+    refuse_repeated_keys(body, quotes)
     return columns
 
 
@@ -63,7 +65,7 @@ def _from_data(data: Any) -> Columns:
         return _from_items(data)
     if type(data) is dict:
         return _from_columns(data)
-    raise Problem(400, _NO_FORM)
+    raise invalid_body(_NO_FORM)
 
 
 def _from_items(items: list[Any]) -> Columns:
@@ -88,7 +90,7 @@ def _gather_items(items: list[Any]) -> Columns | None:
 def _from_columns(data: dict[str, Any]) -> Columns:
     values = data.get("values")
     if type(values) is list:
-        check_size(len(values))
+        check_size(len(values), "values")
         columns = _gather_columns(data, values)
         if columns is not None:
             return columns
@@ -128,10 +130,19 @@ def _from_ndjson(body: bytes) -> Columns:
     try:
         items = [orjson.loads(line) for line in lines]
     except orjson.JSONDecodeError:
-        return read_each(lines, lambda line: read_event(load_json(line, read_event)))
+        return read_each(lines, _read_line)
     columns = _gather_items(items) or read_each(items, read_event)
-    refuse_repeated_keys(lines, _quotes(items))
+    refuse_repeated_keys(b"[%b]" % b",".join(lines), _quotes(items))
     return columns
+
+
+def _read_line(line: bytes) -> Event:
+    try:
+        return read_event(orjson.loads(line))
+    except orjson.JSONDecodeError as fault:
+        explain_loosely(line, read_event)
+        # Which line it is, the item's index says.
+        raise invalid({ITEM: [f"Not valid JSON: {fault.msg}, at column {fault.colno}."]}) from fault
 
 
 def _from_csv(body: bytes) -> Columns:
@@ -139,10 +150,10 @@ def _from_csv(body: bytes) -> Columns:
         text = io.StringIO(body.decode("utf-8-sig"), newline="")
         rows = [row for row in csv.reader(text, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise Problem(400, f"The body is not valid CSV in UTF-8: {fault}.") from fault
+        raise invalid_body(f"Not valid CSV in UTF-8: {fault}.") from fault
     header = rows.pop(0) if rows else []
     if sorted(header) not in _HEADERS:
-        raise Problem(400, "The first line of the CSV must be its header: timestamp,value or timestamp,value,series.")
+        raise invalid_body("The first line of the CSV must be its header: timestamp,value or timestamp,value,series.")
     check_size(len(rows))
     return _gather_rows(header, rows) or read_each(rows, lambda row: _read_row(header, row))
 
@@ -155,17 +166,35 @@ def _gather_rows(header: list[str], rows: list[list[str]]) -> Columns | None:
         values = orjson.loads(f"[{','.join(cells['value'])}]")
     except orjson.JSONDecodeError:
         return None
+    series = cells.get("series")
+    if series is not None and "" in series:
+        series = [name or DEFAULT_SERIES for name in series]
     # A cell that is not one number makes the numbers more or fewer than the rows, or not all numbers.
-    return gather(values, cells["timestamp"], cells.get("series")) if len(values) == len(rows) else None
+    return gather(values, cells["timestamp"], series) if len(values) == len(rows) else None
 
 
 def _read_row(header: list[str], row: list[str]) -> Event:
     if len(row) != len(header):
         raise invalid({ITEM: [f"Must have {len(header)} cells, not {len(row)}."]})
     item: dict[str, Any] = dict(zip(header, row, strict=True))
-    with suppress(ValueError, RecursionError):  # then it stays text, and the schema says so
-        item["value"] = json.loads(item["value"])
-    return read_event(item)
+    item["series"] = item.get("series") or DEFAULT_SERIES
+    item["value"] = number = _number(cell := item["value"])
+    try:
+        return read_event(item)
+    except Problem as problem:
+        if number is None:  # for the schema null, which nobody wrote
+            errors = {**(problem.errors or {}), "value": [f"Not a number such as 12.34: {cell[:_LONGEST_ECHO]!r}."]}
+            raise invalid(errors) from problem
+        raise
+
+
+def _number(cell: str) -> float | None:
+    """The number that a cell is, finite or not."""
+    with suppress(ValueError, RecursionError):
+        number = json.loads(cell)
+        if type(number) in (int, float):
+            return cast(float, number)
+    return None
 
 
 def _quotes(items: list[dict[str, Any]]) -> int:
@@ -173,11 +202,11 @@ def _quotes(items: list[dict[str, Any]]) -> int:
     return 6 * len(items) + 4 * (sum(map(len, items)) - 2 * len(items))
 
 
-def check_size(count: int) -> None:
-    """400 for an empty batch, 413 for one with more than MAX_BATCH events."""
+def check_size(count: int, field: str = BODY) -> None:
+    """400 for an empty batch, which names the field that holds it; 413 for one with more than MAX_BATCH events."""
     limit = settings().max_batch
     if count == 0:
-        raise Problem(400, "The batch is empty; send at least one event.")
+        raise invalid({field: ["The batch is empty; send at least one event."]})
     if count > limit:
         raise Problem(413, f"The batch has {count} events; the most in one request is {limit} (MAX_BATCH).")
 

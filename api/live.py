@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from flask import Blueprint, Response, g, request
+from flask.globals import request_ctx
 from marshmallow import ValidationError, fields
 from simple_websocket import Server
+from werkzeug.routing.exceptions import WebsocketMismatch
+from wsproto.utilities import RemoteProtocolError
 
 from api.context import service
 from api.feed import Subscriber
@@ -15,8 +18,9 @@ from api.feed.pulses import Question
 from api.feed.websocket import serve, websocket_route
 from api.feed.wire import SSE_HEARTBEAT, sse_events, websocket_events
 from api.paths import series_in_path
-from api.problems import invalid
-from api.schemas import Duration, Query, SeriesName, StatisticsQuery, load_query
+from api.problems import Problem, invalid, render
+from api.queries import Query, StatisticsQuery, load_query
+from api.schemas import Duration, SeriesName
 from api.streams import Subject, client_socket, feed, open_stream, require_place, require_streaming
 from times import MINUTE, SECOND, format_duration
 
@@ -108,6 +112,31 @@ def stream_events(series: str) -> Response:
 def websocket(ws: Server, series: str) -> None:
     """The same events, as text messages."""
     serve(ws, feed(), (series, websocket_events), g.beginning)
+
+
+@bp.app_errorhandler(WebsocketMismatch)
+def mismatch(_: WebsocketMismatch) -> Response:
+    """A WebSocket's route without a handshake, or a handshake where there is no WebSocket."""
+    try:
+        _refuse_mismatch()
+    except Problem as problem:
+        return render(problem)
+
+
+@bp.app_errorhandler(RemoteProtocolError)
+def incomplete_handshake(fault: RemoteProtocolError) -> Response:
+    """A handshake that wsproto does not accept; nothing was answered yet."""
+    detail = f"The WebSocket's handshake is not complete: {fault}. It needs Sec-WebSocket-Version 13 and a key."
+    return render(Problem(400, detail, headers={"Sec-WebSocket-Version": "13"}))
+
+
+def _refuse_mismatch() -> NoReturn:
+    adapter = request_ctx.url_adapter
+    if adapter is not None and adapter.websocket:
+        raise Problem(400, "There is no WebSocket here, but there is at /ws/<series>; or ask without `Upgrade`.")
+    require_streaming()
+    detail = "This is a WebSocket; connect with a WebSocket client, or use the stream at /series/<series>/stream."
+    raise Problem(426, detail, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 def _beginning() -> int:

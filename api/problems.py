@@ -17,6 +17,8 @@ from event_log.base import LogFull, LogUnavailable, TooManySeries
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 """How many wrong fields or items an answer lists before it only counts them."""
+BODY = "body"
+"""The name in an error for the body as a whole."""
 _LONGEST_NAME = 100
 _RETRY_SECONDS = 1
 _RETRY_SECONDS_WHEN_FULL = 10
@@ -47,6 +49,11 @@ def invalid(errors: Errors, more: int = 0) -> Problem:
     if more:
         detail += f" And {more} more that {'is' if more == 1 else 'are'} not listed."
     return Problem(400, detail, errors=listed)
+
+
+def invalid_body(message: str) -> Problem:
+    """400 for a body that is wrong as a whole."""
+    return invalid({BODY: [message]})
 
 
 def _printable(name: str) -> str:

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
-from werkzeug.datastructures import MultiDict
 
 from api.context import settings
-from api.problems import invalid
 from times import format_duration, parse_duration, parse_timestamp
 
 DEFAULT_SERIES = "default"
@@ -153,8 +151,11 @@ class Window(Duration):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        window = super()._deserialize(value, attr, data)
         limit = settings().retention
+        try:
+            window = parse_duration(value)
+        except ValueError as fault:
+            raise ValidationError(f"{fault} A window is above zero and at most {format_duration(limit)}.") from fault
         if window > limit:
             longest = f"the longest window is {format_duration(limit)}"
             raise ValidationError(f"{format_duration(window)} is longer than the retention; {longest}.")
@@ -246,43 +247,3 @@ class ColumnsSchema(Strict):
             raise ValidationError(
                 f"Must be as many as values: {len(stamps)} timestamps, {len(data['values'])} values.", "timestamps"
             )
-
-
-class Query(Strict):
-    """The parameters of a query string."""
-
-    noun = "parameter"
-
-
-class StatisticsQuery(Query):
-    """Which events `GET /statistics` covers, and what it adds."""
-
-    window = Window()
-    last = Whole(1, LARGEST_LAST)
-    include = Include(load_default=())
-
-
-class SeriesQuery(Query):
-    """A page of `GET /series`."""
-
-    prefix = Prefix(load_default="")
-    limit = Whole(1, 1000, load_default=100)
-    after = SeriesName(load_default=None)
-
-
-class EventsQuery(Query):
-    """How many events `GET /series/<series>/events` shows."""
-
-    limit = Whole(1, 1000, load_default=100)
-
-
-def load_query(schema: Query, parameters: MultiDict[str, str]) -> dict[str, Any]:
-    """The parameters as the schema reads them; 400 says which is wrong, unknown or repeated."""
-    repeated = {name: ["Given more than once."] for name, found in parameters.lists() if len(found) > 1}
-    if repeated:
-        raise invalid(repeated)
-    try:
-        query: dict[str, Any] = schema.load(parameters.to_dict())
-    except ValidationError as fault:
-        raise invalid(fault.messages_dict) from fault
-    return query

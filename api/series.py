@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from api.answers import answer
+from api.answers import POSITION, answer
 from api.context import service
 from api.paths import series_in_path
 from api.problems import Problem
-from api.schemas import EventsQuery, SeriesQuery, load_query
+from api.queries import EventsQuery, SeriesQuery, load_query
 from api.statistics import edge
 
 bp = Blueprint("series", __name__)
@@ -32,9 +32,11 @@ def get_events(series: str) -> Response:
     """The last events of one series, oldest first."""
     series = series_in_path(series)
     limit = load_query(_EVENTS_QUERY, request.args)["limit"]
+    position = service().log.position()  # the view will have read at least as far
     found = service().events(series, limit)
     if found is None:
-        raise Problem(404, f"There is no series {series!r}; GET /series lists those there are.")
+        detail = f"There is no series {series!r}; GET /series lists those there are."
+        raise Problem(404, detail, headers={POSITION: str(position)})
     times, values, position = found
     events = [edge(event) for event in zip(times.tolist(), values.tolist(), strict=True)]
     return answer({"series": series, "events": events}, position=position)

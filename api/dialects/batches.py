@@ -76,7 +76,7 @@ def _stats(symbol: str, k: int) -> Response:
         raise Refused(422, f"Window size exponent (k={k}) must be between {SMALLEST_K} and {LARGEST_K}")
     found = service().statistics(symbol, last=10**k, edges=True)
     if found.last is None:
-        raise Refused(404, f"Symbol {symbol} not found")
+        raise Refused(404, f"Symbol {symbol} not found", position=found.position)
     summary = found.summary
     body = {
         "min": summary.min,

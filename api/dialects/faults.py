@@ -21,12 +21,13 @@ LONGEST_ECHO = 1000
 
 
 class Refused(Exception):
-    """The request is answered with this status and `{"detail": detail}`."""
+    """The request is answered with this status and `{"detail": detail}`; an answer about events has a position."""
 
-    def __init__(self, status: int, detail: str | list[Fault]) -> None:
+    def __init__(self, status: int, detail: str | list[Fault], *, position: int | None = None) -> None:
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
+        self.position = position
 
 
 def fault(kind: str, msg: str, **context: Any) -> Fault:
@@ -80,4 +81,4 @@ def speak_dialect(bp: Blueprint) -> None:
 
 
 def _answer(error: Refused) -> Response:
-    return answer({"detail": error.detail}, error.status)
+    return answer({"detail": error.detail}, error.status, position=error.position)

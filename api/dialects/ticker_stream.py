@@ -28,7 +28,7 @@ def require_a_server_that_streams() -> None:
     g.beginning = service().log.position()
 
 
-@websocket_route(bp, "/ws/<path:ticker>")
+@websocket_route(bp, "/ws/<series:ticker>")
 def price_updates(ws: Server, ticker: str) -> None:
     """One `price_update` for each new price, from now on."""
     found = service().events(ticker, 1)

@@ -52,10 +52,10 @@ def tickers() -> Response:
 def history(ticker: str) -> Response:
     """The last events of a series, oldest first."""
     limit = load_query(_HISTORY)["limit"]
-    first = _first(ticker)
+    first, known = _first(ticker)
     found = service().events(ticker, limit)
     if first is None or found is None or not len(found[0]):
-        raise Refused(404, f"Ticker {ticker} not found")
+        raise Refused(404, f"Ticker {ticker} not found", position=known)
     times, values, position = found
     last = (int(times[-1]), float(values[-1]))
     prices = [
@@ -65,10 +65,13 @@ def history(ticker: str) -> Response:
     return answer({"ticker": _ticker(ticker, first, last), "history": prices}, position=position)
 
 
-def _first(name: str) -> Event | None:
-    """The first event that a series holds. Among the names that begin with its name, its own comes first."""
-    infos, _, _ = service().series(prefix=name, limit=1)
-    return infos[0].first if infos and infos[0].name == name else None
+def _first(name: str) -> tuple[Event | None, int]:
+    """The first event that a series holds, and how far the view had read.
+
+    Among the names that begin with its name, its own comes first.
+    """
+    infos, _, position = service().series(prefix=name, limit=1)
+    return infos[0].first if infos and infos[0].name == name else None, position
 
 
 def _ticker(name: str, first: Event, last: Event) -> dict[str, Any]:

@@ -127,6 +127,8 @@ HEADERS: dict[str, Json] = {
     },
     "Retry-After": {"description": "Seconds after which to try again.", "schema": _COUNT},
     "Accept": {"description": "The media types that are accepted.", "schema": _TEXT},
+    "Accept-Encoding": {"description": "Of bodies: only as they are.", "schema": _TEXT},
+    "Upgrade": {"description": "The protocol to use.", "schema": _TEXT},
     "ETag": {"description": "Which version this is.", "schema": _TEXT},
 }
 
@@ -164,15 +166,20 @@ RESPONSES: dict[str, Json] = {
         "Malformed, or a field or parameter is not valid; `errors` says which. Nothing was stored.", example=_EXAMPLE
     ),
     "404-NotFound": _error("There is no such thing."),
+    "404-NoSeries": _error("There is no such series.", "Log-Position"),
     "413-TooLarge": _error("The body is larger than MAX_BODY, or the batch than MAX_BATCH."),
-    "415-MediaType": _error("Not one of the media types listed, or not in UTF-8.", "Accept"),
+    "415-MediaType": _error(
+        "Not one of the media types listed, not in UTF-8, or with a Content-Encoding.", "Accept", "Accept-Encoding"
+    ),
+    "426-NoHandshake": _error("Not the handshake of a WebSocket client.", "Upgrade"),
     "429-TooManySeries": _error("A new series beyond MAX_SERIES. Nothing was stored."),
     "501-CannotStream": _error("The server runs under a worker class that cannot hold streams."),
     "503-Unavailable": _error("The log cannot be read or written now, or all places are taken.", "Retry-After"),
     "400-Detail": _detail("The request makes no sense."),
-    "404-Detail": _detail("There is no such thing."),
+    "404-Detail": _detail("There is no such thing.", "Log-Position"),
     "413-Detail": _detail("The body is larger than MAX_BODY."),
     "422-Detail": _detail("A field or parameter is not valid.", schema="ValidationFaults"),
+    "426-Detail": _detail("Not the handshake of a WebSocket client.", "Upgrade"),
     "429-Detail": _detail("A new series beyond MAX_SERIES. Nothing was stored."),
     "501-Detail": _detail("The server runs under a worker class that cannot hold streams."),
     "503-Detail": _detail("The log cannot be read or written now.", "Retry-After"),

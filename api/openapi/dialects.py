@@ -131,6 +131,6 @@ OPERATIONS: dict[str, Operation] = {
         description='`{"type": "price_update", "data": {"ticker_id", "price", "timestamp"}}`; an unknown ticker is '
         "closed with code 4004.",
         answers={101: Answer(description="The WebSocket is open.")},
-        errors=("400-Detail", "501-Detail", "503-Detail"),
+        errors=("400-Detail", "426-Detail", "501-Detail", "503-Detail"),
     ),
 }

@@ -32,7 +32,8 @@ Exact statistics over rolling windows of events.
 version; today the two are one. Paths below `/dialects` are drop-ins for other services and do not change.
 
 Errors are `application/problem+json` (RFC 9457), below `/dialects` `{"detail": ...}`. A rejected request stores
-nothing. Every `GET` answers `HEAD` too, every path `OPTIONS`, and another method is 405 with `Allow`.
+nothing. Every `GET` answers `HEAD` too, every path but a WebSocket's `OPTIONS`, and
+another method is 405 with `Allow`.
 """
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from api.forms import CSV, NDJSON
 from api.live import EventsStreamQuery, StreamQuery
 from api.openapi.operation import JSON, Answer, Body, Operation
-from api.schemas import ColumnsSchema, EventSchema, EventsQuery, SeriesQuery, StatisticsQuery
+from api.queries import EventsQuery, SeriesQuery, StatisticsQuery
+from api.schemas import ColumnsSchema, EventSchema
 
 _POSITION = ("Log-Position",)
 _EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
@@ -94,7 +95,11 @@ OPERATIONS: dict[str, Operation] = {
             ),
             CSV: (
                 Body(
-                    schema={"type": "string", "description": "With the header `timestamp,value` or that and `series`."},
+                    schema={
+                        "type": "string",
+                        "description": "With the header `timestamp,value` or that and `series`; a row whose `series` "
+                        "is empty belongs to `default`.",
+                    },
                     examples={"table": "timestamp,value,series\n2025-06-26T14:30:00Z,2.5,AAPL\n"},
                 ),
             ),
@@ -117,7 +122,7 @@ OPERATIONS: dict[str, Operation] = {
         summary="The last events of one series, oldest first",
         query=EventsQuery,
         answers={200: Answer(description="The events.", schema="Events", headers=_POSITION)},
-        errors=(*_READ_ERRORS, "404-NotFound"),
+        errors=(*_READ_ERRORS, "404-NoSeries"),
     ),
     "live.stream_statistics": Operation(
         tag="streams",
@@ -142,7 +147,7 @@ OPERATIONS: dict[str, Operation] = {
         query=EventsStreamQuery,
         headers=_RESUME,
         answers={101: _SWITCHED},
-        errors=_STREAM_ERRORS,
+        errors=(*_STREAM_ERRORS, "426-NoHandshake"),
     ),
     "health.get_health": _health("Whether the log can be read and written", "healthy", "unhealthy"),
     "health.get_live": Operation(

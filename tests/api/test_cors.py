@@ -49,7 +49,7 @@ class TestAllOrigins:
     def test_a_preflight(self, client: FlaskClient) -> None:
         asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
         response = client.options("/event", headers=asked)
-        assert response.status_code == 200
+        assert response.status_code == 204
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         assert set(response.headers["Access-Control-Allow-Methods"].split(", ")) == {"OPTIONS", "POST"}
         assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]

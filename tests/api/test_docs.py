@@ -95,6 +95,10 @@ def test_every_example_of_an_answer_is_what_its_schema_says(document: Document) 
     assert tried >= 20
 
 
+def test_the_stable_form_has_it_too(client: FlaskClient, document: Document) -> None:
+    assert client.get("/v1/openapi.json").get_json() == document
+
+
 def test_an_etag_spares_a_second_download(client: FlaskClient) -> None:
     etag = client.get("/openapi.json").headers["ETag"]
     response = client.get("/openapi.json", headers={"If-None-Match": etag})
@@ -127,8 +131,9 @@ class Links(HTMLParser):
             self.inline.append(tag)
 
 
-def test_the_page_is_made_of_our_own_files(client: FlaskClient) -> None:
-    page = client.get("/docs")
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_the_page_is_made_of_our_own_files(client: FlaskClient, prefix: str) -> None:
+    page = client.get(f"{prefix}/docs")
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -138,7 +143,7 @@ def test_the_page_is_made_of_our_own_files(client: FlaskClient) -> None:
     assert len(links.found) >= 5
     for link in links.found:
         assert re.fullmatch(r"[\w./-]+", link)
-        response = client.get(f"/{link}")
+        response = client.get(f"{prefix}/{link}")
         assert response.status_code == 200
         assert response.headers.get("X-Content-Type-Options") == "nosniff" or link == "openapi.json"
         response.close()
@@ -157,7 +162,8 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server) -> None:
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, prefix: str) -> None:
     faults: list[str] = []
     asked: list[str] = []
     with sync_playwright() as playwright:
@@ -166,7 +172,7 @@ def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server) -> Non
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{server.url}/docs")
+        page.goto(f"{server.url}{prefix}/docs")
         page.get_by_text("Take one event").first.click()
         page.get_by_role("button", name="Try it out").click()
         page.get_by_role("button", name="Execute").click()
@@ -183,8 +189,8 @@ def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server) -> Non
         ("/stream?interval=0", 400),
         ("/series/a/stream?after=1", 200),
         ("/series/%00/stream", 400),
-        ("/ws/a", 400),
-        ("/dialects/tickers/ws/a", 400),
+        ("/ws/a", 426),
+        ("/dialects/tickers/ws/a", 426),
     ],
 )
 def test_streams_answer_as_documented(server: Server, path: str, status: int) -> None:

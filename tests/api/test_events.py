@@ -100,6 +100,13 @@ def test_a_batch_may_hold_many_series(client: FlaskClient, service: EventService
     assert values == {"b/c": [1.0, 3.0], "a": [2.0], "default": [4.0]}
 
 
+def test_a_row_without_a_series_belongs_to_default(client: FlaskClient, service: EventService) -> None:
+    table = f'timestamp,value,series\n{T0},1,\n{T1},2,b\n{T1},3,""'
+    assert post(client, table, CSV).json == {"stored": 3, "expired": 0}
+    assert [value for _, value in stored(service)] == [1.0, 3.0]
+    assert_names(post(client, f"{table}\n{T0},x,", CSV), "3.value", "'x'")
+
+
 def test_names_with_quotation_marks_and_escapes(client: FlaskClient, service: EventService) -> None:
     name = '"a":{\\'
     assert post(client, [item(series=name), item(series=name)]).status_code == 201
@@ -123,7 +130,7 @@ BAD_ITEMS = [
     (JSON, [item(), item(value="1"), item()], "1.value", "not a string"),
     (JSON, [item(), item(value=True)], "1.value", "not a boolean"),
     (JSON, [item(), item(value=None)], "1.value", "not null"),
-    (JSON, [item(), item("2025-06-26")], "1.timestamp", "date and time"),
+    (JSON, [item(), item("2025-06-26")], "1.timestamp", "date without a time"),
     (JSON, [item(7)], "0.timestamp", "not a number"),
     (JSON, [item(), item(serie="a")], "1.serie", "Unknown field"),
     (JSON, [item(), item(series="")], "1.series", "1 to 128"),
@@ -161,23 +168,27 @@ BAD_ITEMS = [
     (JSON, {"values": [1], "series": ["a"]}, "series", "not an array"),
     (JSON, '{"values": [1], "series": "\\ud800"}', "series", "surrogates"),
     (NDJSON, f'{{"timestamp": "{T0}", "value": 1}}\n{{"timestamp": "{T0}"}}', "1.value", "required"),
-    (NDJSON, f'{{"timestamp": "{T0}", "value": 1}}\n{{"timestamp": "{T0}"', "1.event", "Not valid JSON"),
+    (NDJSON, f'{{"timestamp": "{T0}", "value": 1}}\n{{"timestamp": "{T0}"', "1.event", "at column 37"),
     (NDJSON, f'{{"timestamp": "{T0}", "value": 1}}\n{{"timestamp": "{T0}", "value": NaN}}', "1.value", "finite"),
     (NDJSON, f'{{"timestamp": "{T0}", "value": 1}},\n', "0.event", "Not valid JSON"),
     (NDJSON, "[]\n", "0.event", "JSON object"),
     (NDJSON, b'{"timestamp": "\xff", "value": 1}', "0.event", "UTF-8"),
-    (CSV, f"timestamp,value\n{T0},1\n{T0},x", "1.value", "not a string"),
-    (CSV, f"timestamp,value\n{T0},", "0.value", "not a string"),
-    (CSV, f"timestamp,value\n{T0},nan", "0.value", "not a string"),
+    (CSV, f"timestamp,value\n{T0},1\n{T0},x", "1.value", "Not a number such as 12.34: 'x'."),
+    (CSV, f"timestamp,value\n{T0},", "0.value", "Not a number such as 12.34: ''."),
+    (CSV, f"timestamp,value\n{T0},nan", "0.value", "Not a number such as 12.34: 'nan'."),
     (CSV, f"timestamp,value\n{T0},NaN", "0.value", "finite"),
     (CSV, f"timestamp,value\n{T0},1e400", "0.value", "finite"),
-    (CSV, f"timestamp,value\n{T0},true", "0.value", "not a boolean"),
-    (CSV, f"timestamp,value\n{T0},0x10", "0.value", "not a string"),
-    (CSV, f'timestamp,value\n{T0},"1,2"', "0.value", "not a string"),
-    (CSV, f"timestamp,value\n{T0},[1\n{T0},2]", "0.value", "not a string"),
-    (CSV, f"timestamp,value\n{T0},{'[' * 100_000}", "0.value", "not a string"),
+    (CSV, f"timestamp,value\n{T0},true", "0.value", "'true'"),
+    (CSV, f"timestamp,value\n{T0},null", "0.value", "'null'"),
+    (CSV, "timestamp,value\nx,y", "0.value", "'y'"),
+    (CSV, "timestamp,value\nx,y", "0.timestamp", "ISO-8601"),
+    (CSV, f"timestamp,value\n{T0},{'9' * 5000}", "0.value", f"'{'9' * 40}'."),
+    (CSV, f"timestamp,value\n{T0},0x10", "0.value", "'0x10'"),
+    (CSV, f'timestamp,value\n{T0},"1,2"', "0.value", "'1,2'"),
+    (CSV, f"timestamp,value\n{T0},[1\n{T0},2]", "0.value", "'[1'"),
+    (CSV, f"timestamp,value\n{T0},{'[' * 100_000}", "0.value", f"'{'[' * 40}'."),
     (CSV, f"timestamp,value\n{T0},1\n1750948200,1", "1.timestamp", "ISO-8601"),
-    (CSV, f"timestamp,value,series\n{T0},1,", "0.series", "1 to 128"),
+    (CSV, f"timestamp,value,series\n{T0},1,\0", "0.series", "control characters"),
     (CSV, f"timestamp,value\n{T0},1\n{T0}", "1.event", "2 cells, not 1"),
     (CSV, f"timestamp,value\n{T0},1,a", "0.event", "2 cells, not 3"),
 ]
@@ -192,35 +203,37 @@ def test_one_bad_item_is_named_and_nothing_is_stored(
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "says"),
+    ("content_type", "body", "field", "says"),
     [
-        (JSON, [], "The batch is empty"),
-        (JSON, {"values": []}, "The batch is empty"),
-        (JSON, {"values": [], "timestamps": []}, "The batch is empty"),
-        (NDJSON, "", "The batch is empty"),
-        (NDJSON, "\n \n", "The batch is empty"),
-        (CSV, "timestamp,value\n", "The batch is empty"),
-        (CSV, "", "header"),
-        (CSV, f"{T0},1", "header"),
-        (CSV, f"timestamp,value,serie\n{T0},1,a", "header"),
-        (CSV, f"timestamp,value,value\n{T0},1,1", "header"),
-        (CSV, f"timestamp;value\n{T0};1", "header"),
-        (CSV, b"timestamp,value\n\xff,1", "valid CSV in UTF-8"),
-        (CSV, f'timestamp,value\n{T0},"1', "valid CSV in UTF-8"),
-        (JSON, "", "The body is empty"),
-        (JSON, "[", "Not valid JSON"),
-        (JSON, "7", "array of events, or an object of columns"),
-        (JSON, "NaN", "array of events"),
-        (JSON, '"x"', "array of events"),
-        (JSON, '{"values": [1], "values": [2]}', "'values' stands twice"),
-        (JSON, f'[{{"timestamp": "{T0}", "value": 1, "value": 2}}]', "'value' stands twice"),
-        (NDJSON, f'{{"timestamp": "{T0}", "value": 1, "value": 2}}', "'value' stands twice"),
+        (JSON, [], "body", "The batch is empty"),
+        (JSON, {"values": []}, "values", "The batch is empty"),
+        (JSON, {"values": [], "timestamps": []}, "values", "The batch is empty"),
+        (NDJSON, "", "body", "The batch is empty"),
+        (NDJSON, "\n \n", "body", "The batch is empty"),
+        (CSV, "timestamp,value\n", "body", "The batch is empty"),
+        (CSV, "", "body", "header"),
+        (CSV, f"{T0},1", "body", "header"),
+        (CSV, f"timestamp,value,serie\n{T0},1,a", "body", "header"),
+        (CSV, f"timestamp,value,value\n{T0},1,1", "body", "header"),
+        (CSV, f"timestamp;value\n{T0};1", "body", "header"),
+        (CSV, b"timestamp,value\n\xff,1", "body", "Not valid CSV in UTF-8"),
+        (CSV, f'timestamp,value\n{T0},"1', "body", "Not valid CSV in UTF-8"),
+        (JSON, "", "body", "The body is empty"),
+        (JSON, "[", "body", "Not valid JSON"),
+        (JSON, "7", "body", "array of events, or an object of columns"),
+        (JSON, "NaN", "body", "array of events"),
+        (JSON, '"x"', "body", "array of events"),
+        (JSON, '{"values": [1], "values": [2]}', "values", "Stands twice"),
+        (JSON, f'[{json.dumps(item())}, {{"timestamp": "{T0}", "value": 1, "value": 2}}]', "1.value", "Stands twice"),
+        (NDJSON, f'{json.dumps(item())}\n\n{{"timestamp": "{T0}", "value": 1, "value": 2}}', "1.value", "Stands twice"),
     ],
 )
 def test_a_body_that_is_no_batch(
-    client: FlaskClient, service: EventService, content_type: str, body: Any, says: str
+    client: FlaskClient, service: EventService, content_type: str, body: Any, field: str, says: str
 ) -> None:
-    assert_problem(post(client, body, content_type), 400, says)
+    response = post(client, body, content_type)
+    assert_names(response, field, says)
+    assert_problem(response, 400, says)
     assert service.log.position() == 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.exceptions import Conflict
 
 from event_log.base import LogFull, LogUnavailable
 from event_service import EventService
@@ -52,7 +53,8 @@ def test_other_methods_are_told_what_is_allowed(
         if method != "HEAD":
             assert_problem(response, 405, f"{method} does not work here; use {allowed}")
     response = client.options(path)
-    assert response.status_code == 200
+    assert (response.status_code, response.data) == (204, b"")
+    assert "Content-Type" not in response.headers
     assert set(response.headers["Allow"].split(", ")) == set(allowed.split(", "))
 
 
@@ -116,6 +118,13 @@ class TestTooManySeries:
         assert client.post("/event", json=EVENT | {"series": "a"}).status_code == 201
         assert_problem(client.post("/event", json=EVENT | {"series": "b"}), 429, "MAX_SERIES")
         assert client.post("/event", json=EVENT).status_code == 201
+
+
+def test_other_http_errors_have_the_shape(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "statistics", refuse(Conflict("another is at it")))
+    assert_problem(client.get("/statistics"), 409, "another is at it")
 
 
 @pytest.mark.parametrize("path", ["/statistics", "/dialects/ticks/statistics"])

@@ -113,8 +113,11 @@ def test_history_outlives_the_retention(client: FlaskClient, clock: FakeClock) -
     assert len(client.get("/series/a/events").get_json()["events"]) == 1
 
 
-def test_an_unknown_series_is_not_found(client: FlaskClient) -> None:
-    assert_problem(client.get("/series/nope/events"), 404, "no series 'nope'")
+def test_an_unknown_series_is_not_found(client: FlaskClient, clock: FakeClock) -> None:
+    send(client, "a", 1, clock.now)
+    response = client.get("/series/nope/events")
+    assert_problem(response, 404, "no series 'nope'")
+    assert response.headers["Log-Position"] == "1"
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "", "x", "-1", "1.0", "9" * 1000])

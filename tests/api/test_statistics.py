@@ -156,9 +156,12 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("window=2h", "window", "the longest window is 1h"),
         ("window=1h0.000001s", "window", "the longest window is 1h"),
         ("window=" + "9" * 30, "window", "the longest window is 1h"),
-        ("window=0", "window", "not above zero"),
+        ("window=0", "window", "above zero and at most 1h."),
         ("window=0.0000001", "window", "not above zero"),
-        ("window=-5s", "window", "not a duration"),
+        ("window=-5s", "window", "above zero and at most 1h."),
+        ("window=-5", "window", "above zero and at most 1h."),
+        ("window=%ff", "window", "Not UTF-8."),
+        ("window=1s&%ff=1", "\ufffd", "Not UTF-8."),
         ("window=", "window", "not a duration"),
         ("window", "window", "not a duration"),
         ("window=abc", "window", "not a duration"),
@@ -212,10 +215,15 @@ class TestShortRetention:
         assert_names(client.get("/statistics?window=301"), "window", "the longest window is 5m")
 
 
+def test_raw_bytes_in_a_query_that_are_not_utf_8(client: FlaskClient) -> None:
+    response = client.get("/statistics", environ_overrides={"QUERY_STRING": "window=\xff"})
+    assert_names(response, "window", "Not UTF-8.")
+
+
 def test_head_and_options(client: FlaskClient) -> None:
     send(client, 1)
     response = client.head("/statistics")
     assert (response.status_code, response.data, response.headers["Log-Position"]) == (200, b"", "1")
     response = client.options("/statistics/a")
-    assert response.status_code == 200
+    assert response.status_code == 204
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}

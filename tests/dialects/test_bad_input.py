@@ -106,6 +106,13 @@ def test_no_path_or_query_breaks_a_dialect(shared: Flask, target: str, raw: byte
     assert response.status_code == 200 or list(response.get_json()) == ["detail"]
 
 
+@pytest.mark.parametrize("path", ["/batches/stats", "/tickers/api/v1/tickers/X/history"])
+def test_no_bytes_in_a_query_break_a_dialect(client: FlaskClient, path: str) -> None:
+    response = client.get(f"/dialects{path}", environ_overrides={"QUERY_STRING": "symbol=\xff&k=1&limit=\xff"})
+    assert response.status_code in {404, 422}
+    assert list(response.get_json()) == ["detail"]
+
+
 @given(st.lists(SCALARS | st.lists(st.integers()), max_size=5))
 def test_the_fast_check_of_a_column_agrees_with_the_field(values: list[Any]) -> None:
     assert (gather(values) is not None) == all(map(is_number, values))

@@ -73,6 +73,7 @@ def test_any_series_name_is_a_symbol(client: FlaskClient, symbol: str) -> None:
 def test_an_unknown_symbol_is_not_found(client: FlaskClient, path: str) -> None:
     response = client.get(f"/dialects/batches{path}")
     assert (response.status_code, response.json) == (404, {"detail": "Symbol X not found"})
+    assert response.headers["Log-Position"] == "0"
 
 
 @pytest.mark.parametrize("k", [-1, 0, 9, 10**40])

@@ -120,6 +120,7 @@ def test_an_unknown_ticker_is_not_found(client: FlaskClient, name: str) -> None:
     response = client.get(f"{TICKERS}/{name}/history")
     assert response.status_code == 404
     assert response.get_json()["detail"].startswith("Ticker ")
+    assert response.headers["Log-Position"] == "1"
     if name.isalpha():
         assert response.json == {"detail": f"Ticker {name} not found"}
 

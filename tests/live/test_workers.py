@@ -191,7 +191,23 @@ def test_a_websocket_resumes_behind_a_position(four: Server) -> None:
 
 def test_a_plain_get_of_a_websocket_is_a_problem(four: Server) -> None:
     response = four.get("/ws/a")
-    assert (response.status_code, response.headers["Content-Type"]) == (400, "application/problem+json")
+    assert (response.status_code, response.headers["Content-Type"]) == (426, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/ws/a", "/dialects/tickers/ws/a"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {},
+        {"Sec-WebSocket-Version": "13"},
+        {"Sec-WebSocket-Version": "7", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="},
+    ],
+)
+def test_an_incomplete_handshake_is_a_problem(four: Server, path: str, rest: dict[str, str]) -> None:
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"} | rest
+    response = requests.get(four.url + path, headers=headers, timeout=10)
+    assert (response.status_code, response.headers["Sec-WebSocket-Version"]) == (400, "13")
+    assert "handshake is not complete" in response.json()["detail"]
 
 
 class Deaf:
