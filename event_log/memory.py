@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import groupby, islice, takewhile
 from threading import RLock
 
 import numpy as np
@@ -12,11 +13,19 @@ from event_log.base import (
     Batch,
     EventLog,
     Events,
+    Ids,
     KeptSince,
     Series,
+    Times,
     TooManySeries,
     TooManySymbols,
+    Values,
 )
+
+_Record = tuple[int, Ids | int, Times | int, Values | float]
+"""Last position; series ids, times and values, or one for all. A value alone is a record of one event."""
+_Columns = tuple[Times, Ids, Times, Values]
+"""Positions, series ids, times and values."""
 
 RECENT_EVENTS = 65_536
 """How many events behind the newest stay readable, for streams that resume."""
@@ -30,7 +39,7 @@ class MemoryLog(EventLog):
         self._max_symbols = max_symbols
         self._lock = RLock()
         # All below: under _lock.
-        self._records: deque[tuple[int, Batch, list[int]]] = deque()  # (last position, batch, series ids)
+        self._records: deque[_Record] = deque()
         self._position = 0
         self._horizon = 0
         self._ids: dict[str, int] = {}
@@ -41,23 +50,24 @@ class MemoryLog(EventLog):
         with self._lock:
             self._admit(batch.names, symbol)
             ids = [self._register(name, symbol) for name in batch.names]
-            self._position += len(batch)
-            self._records.append((self._position, batch, ids))
-            return self._position
+            own = ids[0] if batch.which is None else np.array(ids, np.uint32)[batch.which]
+            return self._put(len(batch), own, batch.times, batch.values)
 
     def append_one(self, series: str, time: int, value: float) -> int:
-        return self.append(Batch([series], None, time, np.array([value])))
+        with self._lock:
+            self._admit([series], symbol=False)
+            return self._put(1, self._register(series, symbol=False), time, value)
+
+    def _put(self, count: int, ids: Ids | int, times: Times | int, values: Values | float) -> int:
+        self._position += count
+        self._records.append((self._position, ids, times, values))
+        return self._position
 
     def read(self, after: int, limit: int = 1_000_000) -> Events:
         with self._lock:
-            found = []
-            size = 0
-            for record in self._behind(after):
-                found.append(record)
-                size += len(record[1])
-                if size >= limit:
-                    break
-            return self._columns(found, after)
+            records = self._behind(after)
+            position, horizon = self._position, self._horizon
+        return _events(records, after, limit, position, horizon)
 
     def position(self) -> int:
         return self._position
@@ -106,34 +116,44 @@ class MemoryLog(EventLog):
             self._symbols = self._symbols | {number: self._series[number]}  # others may be reading the old one
         return number
 
-    def _behind(self, after: int) -> list[tuple[int, Batch, list[int]]]:
+    def _behind(self, after: int) -> list[_Record]:
         """The records that hold an event behind `after`, oldest first; cost follows their number."""
-        found = []
-        for record in reversed(self._records):
-            if record[0] <= after:
-                break
-            found.append(record)
-        return found[::-1]
+        return list(takewhile(lambda record: record[0] > after, reversed(self._records)))[::-1]
 
-    def _columns(self, records: list[tuple[int, Batch, list[int]]], after: int) -> Events:
-        positions, ids, times, values = [], [], [], []
-        for last, batch, numbers in records:
-            n = len(batch)
-            skip = max(0, n - (last - after))
-            positions.append(np.arange(last - n + 1 + skip, last + 1, dtype=np.int64))
-            own = np.array(numbers, np.uint32)
-            ids.append((np.repeat(own, n) if batch.which is None else own[batch.which])[skip:])
-            times.append(np.broadcast_to(np.asarray(batch.times, np.int64), (n,))[skip:])
-            values.append(batch.values[skip:])
-        end = max(after, records[-1][0]) if records else max(after, self._position)
-        if not records:
-            empty = np.empty(0, np.int64)
-            return Events(empty, empty.astype(np.uint32), empty, np.empty(0), end, self._horizon)
-        return Events(
-            np.concatenate(positions),
-            np.concatenate(ids),
-            np.concatenate(times),
-            np.concatenate(values),
-            end,
-            self._horizon,
-        )
+
+def _events(records: list[_Record], after: int, limit: int, position: int, horizon: int) -> Events:
+    """The columns of these records, up to about `limit` events of them, less what stands at or before `after`."""
+    pieces: list[_Columns] = []
+    for single, group in groupby(records, key=lambda record: isinstance(record[3], float)):
+        run = list(group)
+        pieces += [_of_singles(run)] if single else map(_of_batch, run)
+    taken = list(islice(pieces, _enough(pieces, limit)))
+    if not taken:
+        empty = np.empty(0, np.int64)
+        return Events(empty, empty.astype(np.uint32), empty, np.empty(0), max(after, position), horizon)
+    positions, ids, times, values = (np.concatenate(column) for column in zip(*taken, strict=True))
+    skip = int(positions.searchsorted(after, side="right"))
+    return Events(positions[skip:], ids[skip:], times[skip:], values[skip:], int(positions[-1]), horizon)
+
+
+def _enough(pieces: list[_Columns], limit: int) -> int:
+    """How many of these pieces hold `limit` events; at least one."""
+    sizes = np.cumsum([len(piece[0]) for piece in pieces])
+    return int(sizes.searchsorted(limit)) + 1
+
+
+def _of_singles(records: list[_Record]) -> _Columns:
+    positions, ids, times, values = zip(*records, strict=True)
+    return np.array(positions, np.int64), np.array(ids, np.uint32), np.array(times, np.int64), np.array(values)
+
+
+def _of_batch(record: _Record) -> _Columns:
+    last, ids, times, values = record
+    assert isinstance(values, np.ndarray)
+    size = len(values)
+    return (
+        np.arange(last - size + 1, last + 1),
+        np.broadcast_to(np.asarray(ids, np.uint32), size),
+        np.broadcast_to(np.asarray(times, np.int64), size),
+        values,
+    )

@@ -45,7 +45,7 @@ class Work:
 def following(work: Work, interval: float) -> Iterator[tuple[Follower, threading.Thread]]:
     """A follower that has started, and its thread; ended at the end."""
     before = set(threading.enumerate())
-    follower = Follower(work.tick, work.sync, interval)
+    follower = Follower(work.tick, work.sync, interval, rounds_a_sync=1)
     assert follower.start()
     [thread] = set(threading.enumerate()) - before
     yield follower, thread
@@ -109,7 +109,7 @@ import os, threading
 from follower import Follower
 
 done = threading.Event()
-follower = Follower(lambda: False, done.set, interval=60.0)
+follower = Follower(lambda: False, done.set, interval=60.0, rounds_a_sync=1)
 follower._pid = os.getpid()  # as after start(), without a thread that a fork would warn about
 child = os.fork()
 if child:
@@ -136,7 +136,7 @@ def tick():
         done.set()
     return False
 
-follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001)
+follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001, rounds_a_sync=1)
 follower.start()
 assert done.wait(20)
 follower.stop()
@@ -155,3 +155,11 @@ def test_under_gevent_the_sync_goes_to_a_real_thread() -> None:
 @pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])
 def test_without_patches_the_follower_is_a_thread_of_its_own(patch: str) -> None:
     assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident")) == "elsewhere"
+
+
+def test_it_syncs_once_in_so_many_rounds() -> None:
+    work = Work([])
+    follower = Follower(work.tick, work.sync, 0.001, rounds_a_sync=3)
+    assert follower.start()
+    assert work.next(8) == ["tick", "tick", "tick", "sync", "tick", "tick", "tick", "sync"]
+    follower.stop()

@@ -1,0 +1,59 @@
+"""The documents keep their word: examples give what they print, settings and links are all there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from settings import PREFIX, SETTINGS
+from tests.servers import CHECKOUT, Server
+
+README = CHECKOUT / "README.md"
+PAGES = sorted([README, *(CHECKOUT / "docs").glob("*.md")])
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+COMMAND = re.compile(r"^\$ (?P<command>curl .*)\n(?P<answer>(?:(?!\$ ).*\n)*)", re.MULTILINE)
+
+
+def examples(page: Path) -> list[tuple[str, str]]:
+    """Commands and what they are said to print, in order."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
+    return [(found["command"], found["answer"]) for block in blocks for found in COMMAND.finditer(block)]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(["-w", "2"]) as server:
+        yield server
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=lambda page: page.name)
+def test_examples_give_what_they_print(page: Path, server: Server) -> None:
+    for command, answer in examples(page):
+        here = command.replace("localhost:5000", f"127.0.0.1:{server.port}")
+        printed = subprocess.run(["bash", "-c", here], capture_output=True, text=True, check=True, cwd=CHECKOUT).stdout
+        assert printed.rstrip() == answer.rstrip(), command
+
+
+def test_first_screen_of_the_readme_has_an_example() -> None:
+    assert "```console\n$ curl" in "\n".join(README.read_text().splitlines()[:25])
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_is_documented_with_its_default_and_meaning(setting) -> None:  # type: ignore[no-untyped-def]
+    row = next(line for line in README.read_text().splitlines() if line.startswith(f"| `{PREFIX}{setting.name}`"))
+    assert (f"`{setting.default}`" if setting.default else "none") in row
+    assert setting.help.split(",")[0].split(":")[0] in row
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, anchor in LINK.findall(page.read_text()):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
