@@ -163,3 +163,18 @@ def test_it_syncs_once_in_so_many_rounds() -> None:
     assert follower.start()
     assert work.next(8) == ["tick", "tick", "tick", "sync", "tick", "tick", "tick", "sync"]
     follower.stop()
+
+
+def test_it_goes_on_after_whatever_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    ticked = Queue[int]()
+
+    def tick() -> bool:
+        ticked.put(1)
+        raise RuntimeError("a bug")
+
+    follower = Follower(tick, lambda: None, 0.001)
+    follower.start()
+    for _ in range(3):
+        ticked.get(timeout=SOON)
+    follower.stop()
+    assert "following the log failed" in caplog.text

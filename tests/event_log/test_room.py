@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -164,3 +165,18 @@ def test_a_full_disk(tmp_path: Path) -> None:
     kinds = [limited_files, small_disk] if may_mount() else [limited_files]
     for kind in kinds:
         assert ended(in_child(lambda kind=kind: disk_full(tmp_path / kind.__name__, kind)))  # type: ignore[misc]
+
+
+def test_a_disk_without_room_is_not_healthy_even_before_a_write_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_lmdb(tmp_path)
+    log.append_one("a", START, 1.0)
+    real = os.statvfs(tmp_path)
+    full = SimpleNamespace(f_blocks=real.f_blocks, f_bavail=1, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    with pytest.raises(LogUnavailable, match=r"the disk under the log .* is full"):
+        log.check()
+    monkeypatch.undo()
+    log.check()
+    log.close()
