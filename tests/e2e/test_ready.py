@@ -52,3 +52,21 @@ def test_a_worker_is_ready_once_it_has_caught_up(tmp_path: Path) -> None:
             starting.join()
         assert server.get("/health/ready").status_code == 200
         assert server.get("/statistics").json()["count"] == RECORDS * EACH
+
+
+def test_workers_follow_the_log_without_being_asked() -> None:
+    """So that after a quiet hour the first question waits for no long replay."""
+    values = np.random.default_rng(1).normal(size=EACH).tolist()
+    with Server(["-w", "3"]) as server:
+        server.wait_for_workers(3)
+        before = {pid: own_memory(pid) for pid in server.workers()}
+        for _ in range(100):
+            assert server.post("/events", {"values": values}).status_code == 201  # a write asks no view
+        held = 8 * 100 * EACH
+        until(lambda: all(own_memory(pid) > before[pid] + held for pid in server.workers()), "all views to grow")
+
+
+def own_memory(pid: int) -> int:
+    """The bytes a process holds for itself, without the pages of the log that it maps."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(next(line for line in status.splitlines() if line.startswith("RssAnon")).split()[1])
