@@ -1,7 +1,8 @@
 """What a log of accepted events promises, whatever it is kept in.
 
 A *position* counts accepted events since the log began: the first event stands at 1, and a batch of n
-events takes n positions in a row, all in one record. Positions never move and are never used twice.
+events takes n positions in a row, all in one record. No position is used twice, and order never changes;
+only the events that cleaning leaves of a record count as its last ones afterwards.
 
 The *horizon* is a time the log only ever raises. An event dated at or before it counts as live only
 while it is among the last ones its series keeps. Cleaning removes nothing but events that are dead by
