@@ -65,9 +65,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SeriesInfo:
-    """One series in a listing: how many live events it has, the first and the last as (time, value)."""
+    """One series in a listing: how many live events it has, the first and the last of them as (time, value), and
+    the event with which the series began, live or not."""
 
     name: str
+    initial: tuple[int, float]
     count: int
     first: tuple[int, float] | None
     last: tuple[int, float] | None
@@ -281,12 +283,14 @@ class EventService:
         self._view.add_many(events.ids[part], events.times[part], events.values[part], events.positions[part])
 
     def _info(self, name: str, cutoff: int) -> SeriesInfo:
-        window = self._view.windows[self._ids[name]]
+        number = self._ids[name]
+        entry, window = self.log.series[number], self._view.windows[number]
+        initial = entry.created, entry.initial
         count = window.live(max(cutoff, self._view.horizon))
         if not count:
-            return SeriesInfo(name, 0, None, None)
+            return SeriesInfo(name, initial, 0, None, None)
         first, last = window.row(count), window.row(1)
-        return SeriesInfo(name, count, (first[0], first[2]), (last[0], last[2]))
+        return SeriesInfo(name, initial, count, (first[0], first[2]), (last[0], last[2]))
 
 
 def _chosen(names: Sequence[str], which: Ids | None, times: Times, values: Values, chosen: NDArray[np.bool_]) -> Batch:

@@ -64,6 +64,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.values)
 
+    def first(self, name: int) -> tuple[int, float]:
+        """Time and value of the first event of the series names[name], by arrival."""
+        row = 0 if self.which is None else int(np.argmax(self.which == name))
+        time = self.times if isinstance(self.times, int) else int(self.times[row])
+        return time, float(self.values[row])
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -74,6 +80,9 @@ class Series:
     """The position at which the batches dialect raised what the series keeps; None if it never did."""
     symbol_horizon: int = 0
     """The log's horizon at that moment."""
+    created: int = 0
+    initial: float = 0.0
+    """Time and value of the event with which the series began, which may have left the log since."""
 
 
 @dataclass(frozen=True, slots=True)

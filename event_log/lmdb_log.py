@@ -55,7 +55,7 @@ class LmdbLog(EventLog):
             with store.write() as txn:
                 meta = store.meta(txn)
                 self._registry.refresh(store, txn, meta)
-                entries = self._registry.admit(batch.names, symbol, _last(store, txn), meta)
+                entries = self._registry.admit(batch, symbol, _last(store, txn), meta)
                 self._registry.write(store, txn, meta, entries)
                 own = {entry.name: number for number, entry in entries.items()}
                 ids = [own[name] if name in own else self._registry.ids[name] for name in batch.names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, islice, takewhile
 from threading import RLock
 
@@ -49,14 +50,14 @@ class MemoryLog(EventLog):
     def append(self, batch: Batch, *, symbol: bool = False) -> int:
         with self._lock:
             self._admit(batch.names, symbol)
-            ids = [self._register(name, symbol) for name in batch.names]
+            ids = [self._register(name, batch.first(index), symbol) for index, name in enumerate(batch.names)]
             own = ids[0] if batch.which is None else np.array(ids, np.uint32)[batch.which]
             return self._put(len(batch), own, batch.times, batch.values)
 
     def append_one(self, series: str, time: int, value: float) -> int:
         with self._lock:
             self._admit([series], symbol=False)
-            return self._put(1, self._register(series, symbol=False), time, value)
+            return self._put(1, self._register(series, (time, value), symbol=False), time, value)
 
     def _put(self, count: int, ids: Ids | int, times: Times | int, values: Values | float) -> int:
         self._position += count
@@ -107,12 +108,13 @@ class MemoryLog(EventLog):
             if len(known.union(names)) > self._max_symbols:
                 raise TooManySymbols(f"the limit of {self._max_symbols} symbols is reached")
 
-    def _register(self, name: str, symbol: bool) -> int:
+    def _register(self, name: str, first: tuple[int, float], symbol: bool) -> int:
         number = self._ids.setdefault(name, len(self._series))
         if number == len(self._series):
-            self._series.append(Series(name))
+            self._series.append(Series(name, created=first[0], initial=first[1]))
         if symbol and self._series[number].symbol_since is None:
-            self._series[number] = Series(name, self._position, self._horizon)
+            known = self._series[number]
+            self._series[number] = replace(known, symbol_since=self._position, symbol_horizon=self._horizon)
             self._symbols = self._symbols | {number: self._series[number]}  # others may be reading the old one
         return number
 

@@ -33,7 +33,7 @@ _HAS_IDS = 1
 _HAS_TIMES = 2
 _POSITION = Struct(">Q")
 _ID = Struct(">I")
-_SERIES = Struct("<qq")  # symbol_since (-1: none), symbol_horizon
+_SERIES = Struct("<qqqd")  # symbol_since (-1: none), symbol_horizon, created, initial
 _META = Struct("<qQQ")  # horizon, version of the series table, position up to which cleaning has looked
 
 Data = bytes | memoryview
@@ -84,12 +84,13 @@ def unpack_meta(data: Data) -> Meta:
 
 def pack_series(series: Series) -> bytes:
     since = -1 if series.symbol_since is None else series.symbol_since
-    return _SERIES.pack(since, series.symbol_horizon) + series.name.encode()
+    return _SERIES.pack(since, series.symbol_horizon, series.created, series.initial) + series.name.encode()
 
 
 def unpack_series(data: Data) -> Series:
-    since, horizon = _SERIES.unpack_from(data)
-    return Series(bytes(data[_SERIES.size :]).decode(), None if since < 0 else since, horizon)
+    since, horizon, created, initial = _SERIES.unpack_from(data)
+    name = bytes(data[_SERIES.size :]).decode()
+    return Series(name, None if since < 0 else since, horizon, created, initial)
 
 
 def pack_one(series: int, time: int, value: float) -> bytes:

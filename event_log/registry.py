@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import lmdb
 
-from event_log.base import Series, TooManySeries, TooManySymbols
+from event_log.base import Batch, Series, TooManySeries, TooManySymbols
 from event_log.lmdb_store import Store
 from event_log.records import Meta, pack_id, pack_series, unpack_series
 
@@ -41,15 +42,19 @@ class Registry:
         self._learn(start, [unpack_series(data) for data in cursor.iternext(keys=False)])
         self._version = meta.version
 
-    def admit(self, names: Sequence[str], symbol: bool, position: int, meta: Meta) -> dict[int, Series]:
+    def admit(self, batch: Batch, symbol: bool, position: int, meta: Meta) -> dict[int, Series]:
         """The entries to be written so that these series stand in the table. Raises TooManySeries,
         TooManySymbols."""
         entries: dict[int, Series] = {}
-        for name in names:
+        for index, name in enumerate(batch.names):
             number = self.ids.get(name, len(self.series) + len(entries))
-            entry = self.series[number] if number < len(self.series) else Series(name)
+            if number < len(self.series):
+                entry = self.series[number]
+            else:
+                created, initial = batch.first(index)
+                entry = Series(name, created=created, initial=initial)
             if symbol and entry.symbol_since is None:
-                entry = Series(name, position, meta.horizon)
+                entry = replace(entry, symbol_since=position, symbol_horizon=meta.horizon)
             if number >= len(self.series) or entry is not self.series[number]:
                 entries[number] = entry
         if entries and max(entries) >= self._max_series:

@@ -114,7 +114,7 @@ class TestAddMany:
         times = np.array([clock.now - HOUR, clock.now, clock.now - 2 * HOUR])
         which = np.array([0, 1, 2], np.uint32)
         assert service.add_many(["a", "b", "c"], which, times, np.arange(3.0)) == Accepted(1, 2, 1)
-        assert service.series()[0] == [SeriesInfo("b", 1, (clock.now, 1.0), (clock.now, 1.0))]
+        assert service.series()[0] == [SeriesInfo("b", (clock.now, 1.0), 1, (clock.now, 1.0), (clock.now, 1.0))]
         assert service.add_many(["b"], None, times, np.arange(3.0)) == Accepted(1, 2, 2)
         assert service.statistics("b").summary == summary_of([1.0, 1.0])
 
@@ -261,14 +261,15 @@ class TestListing:
         start = clock.now
         clock.advance(SECOND)
         service.add("a", None, 2.0)
-        assert service.series(limit=1)[0] == [SeriesInfo("a", 2, (start, 1.0), (clock.now, 2.0))]
+        assert service.series(limit=1)[0] == [SeriesInfo("a", (start, 1.0), 2, (start, 1.0), (clock.now, 2.0))]
 
 
 def test_a_series_without_live_events_is_still_listed(log: EventLog, clock: FakeClock) -> None:
     service = EventService(log, Settings(keep_last=0), clock)
     service.add("a", None, 1.0)
+    start = clock.now
     clock.advance(HOUR)
-    assert service.series()[0] == [SeriesInfo("a", 0, None, None)]
+    assert service.series()[0] == [SeriesInfo("a", (start, 1.0), 0, None, None)]
     assert values_of(service, "a") == []
 
 

@@ -43,7 +43,7 @@ def tickers() -> Response:
         # The first page's position stands for all: no page knows less of the log.
         page, after, _ = service().series(limit=PAGE, after=after)
         infos += page
-    body = [_ticker(info.name, info.first, info.last) for info in infos if info.first and info.last]
+    body = [_ticker(info.name, info.initial, info.last) for info in infos if info.last]
     return answer(body, position=position)
 
 
@@ -52,9 +52,9 @@ def tickers() -> Response:
 def history(ticker: str) -> Response:
     """The last events of a series, oldest first."""
     limit = load_query(_HISTORY)["limit"]
-    first, known = _first(ticker)
+    initial, known = _initial(ticker)
     found = service().events(ticker, limit)
-    if first is None or found is None or not len(found[0]):
+    if initial is None or found is None or not len(found[0]):
         raise Refused(404, f"Ticker {ticker} not found", position=known)
     times, values, position = found
     last = (int(times[-1]), float(values[-1]))
@@ -62,24 +62,24 @@ def history(ticker: str) -> Response:
         {"value": value, "timestamp": format_timestamp(time)}
         for time, value in zip(times.tolist(), values.tolist(), strict=True)
     ]
-    return answer({"ticker": _ticker(ticker, first, last), "history": prices}, position=position)
+    return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
 
 
-def _first(name: str) -> tuple[Event | None, int]:
-    """The first event that a series holds, and how far the view had read.
+def _initial(name: str) -> tuple[Event | None, int]:
+    """The event with which a series began, and how far the view had read.
 
     Among the names that begin with its name, its own comes first.
     """
     infos, _, position = service().series(prefix=name, limit=1)
-    return infos[0].first if infos and infos[0].name == name else None, position
+    return infos[0].initial if infos and infos[0].name == name else None, position
 
 
-def _ticker(name: str, first: Event, last: Event) -> dict[str, Any]:
+def _ticker(name: str, initial: Event, last: Event) -> dict[str, Any]:
     return {
         "id": name,
         "name": _NUMBERED.sub(r"Item \1", name) if _NUMBERED.fullmatch(name) else name,
         "current_price": round(last[1], 2),
-        "initial_price": round(first[1], 2),
-        "created_at": format_timestamp(first[0]),
+        "initial_price": round(initial[1], 2),
+        "created_at": format_timestamp(initial[0]),
         "updated_at": format_timestamp(last[0]),
     }

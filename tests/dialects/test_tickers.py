@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from event_log.base import LogUnavailable
 from event_service import EventService
 from tests.conftest import FakeClock
-from times import SECOND
+from times import HOUR, SECOND
 
 TICKERS = "/dialects/tickers/api/v1/tickers"
 
@@ -136,3 +136,15 @@ def test_a_new_event_moves_the_current_price(client: FlaskClient, clock: FakeClo
     [found] = client.get(TICKERS).get_json()
     assert (found["initial_price"], found["current_price"]) == (1.0, 2.0)
     assert (found["created_at"], found["updated_at"]) == ("2025-06-26T14:29:00Z", "2025-06-26T14:30:01Z")
+
+
+def test_the_initial_price_outlives_its_event(client: FlaskClient, clock: FakeClock) -> None:
+    fill(client, "X", 1)
+    for _ in range(3):
+        clock.advance(HOUR)
+        client.post("/events", json={"series": "X", "values": list(range(2, 1002))})
+    [found] = client.get(TICKERS).get_json()
+    assert (found["initial_price"], found["created_at"]) == (1.0, "2025-06-26T14:29:00Z")
+    history = client.get(f"{TICKERS}/X/history?limit=1000").get_json()
+    assert history["ticker"] == found
+    assert history["history"][0]["value"] == 2.0

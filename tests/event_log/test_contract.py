@@ -191,3 +191,15 @@ def test_check_sync_and_close_may_be_called_at_any_time(log: EventLog) -> None:
     log.check()
     log.close()
     log.close()
+
+
+def test_a_series_remembers_the_event_it_began_with(log: EventLog) -> None:
+    log.append(batch(ROWS))
+    log.append_one("c", START + 7, 3.0)
+    log.append(Batch(["a", "c"], np.array([0, 1], np.uint32), START + 8, np.array([9.0, 9.0])), symbol=True)
+    log.read(0)
+    assert [(series.created, series.initial) for series in log.series] == [
+        (START + 2, 1.5),
+        (START + 1, 0.0),
+        (START + 7, 3.0),
+    ]

@@ -162,6 +162,7 @@ def test_the_head(horizon: int, version: int, cleaned: int) -> None:
     assert unpack_meta(pack_meta(Meta(horizon, version, cleaned))) == Meta(horizon, version, cleaned)
 
 
-@given(st.text(max_size=128).filter(str.isprintable), st.none() | st.integers(0, 2**63 - 1), times)
-def test_a_series(name: str, since: int | None, horizon: int) -> None:
-    assert unpack_series(pack_series(Series(name, since, horizon))) == Series(name, since, horizon)
+@given(st.text(max_size=128).filter(str.isprintable), st.none() | st.integers(0, 2**63 - 1), times, times)
+def test_a_series(name: str, since: int | None, horizon: int, created: int) -> None:
+    series = Series(name, since, horizon, created, initial=12.5)
+    assert unpack_series(pack_series(series)) == series
