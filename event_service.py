@@ -171,12 +171,6 @@ class EventService:
             times, _, values = window.rows(min(limit, window.live(max(cutoff, self._view.horizon))))
             return times, values, self._position
 
-    def is_symbol(self, series: str) -> bool:
-        """Whether a series was ever written through the batches dialect."""
-        with self._lock:
-            self._now()
-            return self._ids.get(series) in self._symbols
-
     def ready(self) -> bool:
         """Whether the view has caught up with the log since this process started."""
         if self._follower is None or not self._follower.start():

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +99,27 @@ class Events:
     horizon: int
     """The log's horizon in the same snapshot."""
 
+    @classmethod
+    def none(cls, position: int, horizon: int) -> Self:
+        """No events, for a reader that is there already."""
+        empty = np.empty(0, np.int64)
+        return cls(empty, empty.astype(np.uint32), empty, np.empty(0), position, horizon)
+
     def __len__(self) -> int:
         return len(self.values)
+
+    def behind(self, after: int) -> Self:
+        """Those behind a position, of these, of which there must be one."""
+        if self.positions[0] > after:
+            return self
+        kept = slice(int(self.positions.searchsorted(after, side="right")), None)
+        return replace(
+            self,
+            positions=self.positions[kept],
+            ids=self.ids[kept],
+            times=self.times[kept],
+            values=self.values[kept],
+        )
 
 
 class EventLog(ABC):

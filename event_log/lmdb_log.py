@@ -76,9 +76,9 @@ class LmdbLog(EventLog):
             with self._lock:
                 self._registry.refresh(store, txn, meta)
             cursor = txn.cursor(store.records)
-            items = take(cursor.iternext(), limit) if cursor.set_range(pack_position(after + 1)) else []
+            items, counts = take(cursor.iternext(), limit) if cursor.set_range(pack_position(after + 1)) else ([], [])
         try:
-            return as_events(items, after, meta)
+            return as_events(items, counts, after, meta)
         except LogDamaged as fault:
             raise store.damaged(str(fault)) from fault
 

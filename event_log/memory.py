@@ -131,11 +131,9 @@ def _events(records: list[_Record], after: int, limit: int, position: int, horiz
         pieces += [_of_singles(run)] if single else map(_of_batch, run)
     taken = list(islice(pieces, _enough(pieces, limit)))
     if not taken:
-        empty = np.empty(0, np.int64)
-        return Events(empty, empty.astype(np.uint32), empty, np.empty(0), max(after, position), horizon)
+        return Events.none(max(after, position), horizon)
     positions, ids, times, values = (np.concatenate(column) for column in zip(*taken, strict=True))
-    skip = int(positions.searchsorted(after, side="right"))
-    return Events(positions[skip:], ids[skip:], times[skip:], values[skip:], int(positions[-1]), horizon)
+    return Events(positions, ids, times, values, int(positions[-1]), horizon).behind(after)
 
 
 def _enough(pieces: list[_Columns], limit: int) -> int:

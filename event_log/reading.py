@@ -15,36 +15,34 @@ Item = tuple[Data, Data]
 """Key and record."""
 
 
-def take(items: Iterable[Item], limit: int) -> list[Item]:
-    """Records until they hold `limit` events."""
-    taken = []
+def take(items: Iterable[Item], limit: int) -> tuple[list[Item], list[int]]:
+    """Records until they hold `limit` events, and how many each holds."""
+    taken, counts = [], []
     for item in items:
+        count = count_events(item[1])
         taken.append(item)
-        limit -= count_events(item[1])
+        counts.append(count)
+        limit -= count
         if limit <= 0:
             break
-    return taken
+    return taken, counts
 
 
-def as_events(items: list[Item], after: int, meta: Meta) -> Events:
+def as_events(items: list[Item], counts: list[int], after: int, meta: Meta) -> Events:
     """The columns of these records, less what stands at or before `after`. Raises LogDamaged."""
     if not items:
-        empty = np.empty(0, np.int64)
-        return Events(empty, empty.astype(np.uint32), empty, np.empty(0), after, meta.horizon)
+        return Events.none(after, meta.horizon)
     try:
         ids, times, values = unpack_all([data for _, data in items])
-        positions = _positions(items, after, meta.cleaned)
+        positions = _positions(items, np.array(counts), after, meta.cleaned)
     except (LogDamaged, struct.error, ValueError) as fault:
         raise LogDamaged(_what_is_wrong(items) or str(fault)) from fault
-    end = unpack_position(items[-1][0])
-    skip = 0 if positions[0] > after else int(np.searchsorted(positions, after, side="right"))
-    return Events(positions[skip:], ids[skip:], times[skip:], values[skip:], end, meta.horizon)
+    return Events(positions, ids, times, values, unpack_position(items[-1][0]), meta.horizon).behind(after)
 
 
-def _positions(items: list[Item], after: int, cleaned: int) -> Times:
+def _positions(items: list[Item], counts: Times, after: int, cleaned: int) -> Times:
     """The position of each event of these records: the last of each record stands at its key."""
     keys = np.frombuffer(b"".join([key for key, _ in items]), ">u8").astype(np.int64)
-    counts = np.array([count_events(data) for _, data in items])
     starts = keys - counts
     # One starts where the record before it ends, unless that one has been cleaned away, or this one shortened.
     before = np.concatenate((np.minimum(starts[:1], after), keys[:-1]))
