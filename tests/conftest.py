@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,6 +12,10 @@ from api.context import context
 from event_service import EventService
 from settings import Settings
 from times import parse_timestamp
+
+# How long an example takes says more about the machine than about the code; speed has its benchmarks.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 START = parse_timestamp("2025-06-26T14:30:00Z")
 

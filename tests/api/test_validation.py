@@ -34,7 +34,7 @@ ODD = st.dictionaries(
     st.sampled_from(["timestamp", "value", "series", "serie", "Value"]), STAMPS | NUMBERS | NAMES | OTHERS, max_size=4
 )
 ANYTHING = PLAIN | ODD | OTHERS | NUMBERS | NAMES
-RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def by_schema(item: Any) -> tuple[str, int, float] | None:

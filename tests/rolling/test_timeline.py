@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rolling.block import EARLIEST, Block
@@ -38,7 +38,6 @@ def timeline_of(batches: list[int | list[int]]) -> tuple[Timeline[Block], list[R
     return timeline, sorted(rows)
 
 
-@settings(deadline=None)
 @given(batches)
 def test_every_tail_is_that_of_the_sorted_list(batches: list[int | list[int]]) -> None:
     timeline, rows = timeline_of(batches)
@@ -54,7 +53,6 @@ def test_every_tail_is_that_of_the_sorted_list(batches: list[int | list[int]]) -
         assert not 1 <= count <= len(rows) or timeline.row(count) == tail[0]
 
 
-@settings(deadline=None)
 @given(batches)
 def test_dropping_blocks_from_the_front_leaves_the_rest_whole(batches: list[int | list[int]]) -> None:
     timeline, rows = timeline_of(batches)

@@ -102,7 +102,7 @@ steps = st.one_of(
 
 
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(steps, max_size=25))
 def test_any_history_gives_the_answers_of_the_model(history: list[tuple[Any, ...]]) -> None:
     pair = Pair.keeping(*KEEPS)
@@ -127,7 +127,7 @@ def take(pair: Pair, step: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(events_from(1, 100, 150), st.lists(st.integers(0, 150), max_size=4), st.integers(0, 60))
 def test_the_same_events_in_any_portions_give_the_same_answers(
     events: list[Event], cuts: list[int], horizon: int
@@ -147,7 +147,7 @@ def test_the_same_events_in_any_portions_give_the_same_answers(
 
 
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(events_from(1, 100, 120), st.randoms(use_true_random=False), st.integers(0, 60))
 def test_the_order_of_arrival_decides_only_between_events_of_one_time(
     events: list[Event], shuffler: random.Random, horizon: int
