@@ -36,6 +36,7 @@ except BadSetting as fault:
 
 _FOR_REQUESTS = 2000
 """Connections of one worker beyond its streams."""
+_ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _FOR_FILES = 200
 """Descriptors of one worker beyond its connections: the log, listeners, pipes."""
 
@@ -103,14 +104,28 @@ def _allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Die of a signal that comes while the worker is still starting.
+def when_ready(server: Arbiter) -> None:
+    """Let no signal to end get lost in a worker that is still starting.
 
-    It has the master's handlers until gunicorn gives it its own, and those would swallow the signal, so that the
-    master waits for it in vain until graceful_timeout. Nothing is open yet that needs closing.
+    From the fork on it has the master's handlers, until gunicorn gives it its own, and those would swallow the
+    signal, so that the master waits for it in vain until graceful_timeout. So a worker is born with the signals
+    held back, and dies of them until it has handlers of its own: nothing is open yet that needs closing.
     """
-    for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+    os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_die_of_signals)
+
+
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def _die_of_signals() -> None:
+    for signum in _ENDING:
         signal.signal(signum, signal.SIG_DFL)
+    _release_signals()
 
 
 def post_worker_init(worker: Worker) -> None:
