@@ -13,15 +13,15 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from wsproto.utilities import RemoteProtocolError
 
 from api.context import service
-from api.feed import Subscriber
-from api.feed.pulses import Question
-from api.feed.websocket import serve, websocket_route
-from api.feed.wire import SSE_HEARTBEAT, sse_events, websocket_events
 from api.paths import series_in_path
 from api.problems import Problem, invalid, render
 from api.queries import Query, StatisticsQuery, load_query
 from api.schemas import Duration, SeriesName
 from api.streams import Subject, client_socket, feed, open_stream, require_place, require_streaming
+from streaming import Subscriber
+from streaming.pulses import Question
+from streaming.websocket import serve, websocket_route
+from streaming.wire import SSE_HEARTBEAT, sse_events, websocket_events
 from times import MINUTE, SECOND, format_duration
 
 SHORTEST_INTERVAL = SECOND // 10

@@ -14,13 +14,13 @@ from gevent.monkey import is_module_patched
 
 from api.answers import POSITION
 from api.context import service, settings
-from api.feed import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
-from api.feed.departures import notice_silence
-from api.feed.wire import sse_ending, sse_opening, sse_statistics
 from api.problems import Problem
-from api.rates import Rates
 from api.statistics import basic, included
 from event_service import EventService
+from streaming import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
+from streaming.departures import notice_silence
+from streaming.rates import Rates
+from streaming.wire import sse_ending, sse_opening, sse_statistics
 from times import SECOND
 
 _FEEDS = "tidemark_feeds"

@@ -9,10 +9,10 @@ from flask import Blueprint, g
 from simple_websocket import Server
 
 from api.context import service
-from api.feed.websocket import close, serve, websocket_route
-from api.feed.wire import json_timestamps, text_frame
 from api.streams import feed, require_place, require_streaming
 from event_log.base import Times, Values
+from streaming.websocket import close, serve, websocket_route
+from streaming.wire import json_timestamps, text_frame
 
 UNKNOWN_TICKER = 4004
 DECIMALS = 2

@@ -8,9 +8,9 @@ from collections.abc import Callable, Container, Generator, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from api.feed.subscriber import Subscriber
-from api.feed.wire import Wire
 from event_log.base import EventLog, Events
+from streaming.subscriber import Subscriber
+from streaming.wire import Wire
 
 READ_EVENTS = 10_000
 """About how many events are read at once; bounds how long one step holds up everything else."""

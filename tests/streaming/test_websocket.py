@@ -11,10 +11,10 @@ from simple_websocket import Server
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
-from api.feed import Feed
-from api.feed.websocket import Unread, WholeFrames, serve
-from api.feed.wire import websocket_events
 from event_log.memory import MemoryLog
+from streaming import Feed
+from streaming.websocket import Unread, WholeFrames, serve
+from streaming.wire import websocket_events
 
 CHANNEL = ("a", websocket_events)
 HANDSHAKE = {

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Generator, Hashable
 
-from api.feed.channels import Channel, Channels
-from api.feed.departures import Departures
-from api.feed.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW, Ending
-from api.feed.pulses import Pulses, Question
-from api.feed.subscriber import Subscriber
 from event_log.base import EventLog, LogUnavailable
+from streaming.channels import Channel, Channels
+from streaming.departures import Departures
+from streaming.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW, Ending
+from streaming.pulses import Pulses, Question
+from streaming.subscriber import Subscriber
 
 FOLLOW_SECONDS = 0.02
 """How often the log is asked for news while somebody wants events; half of it is the typical delay."""

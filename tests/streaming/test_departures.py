@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.feed.departures import UNANSWERED_MS, Departures, notice_silence
+from streaming.departures import UNANSWERED_MS, Departures, notice_silence
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.feed.endings import CLOSING, Ending
-from api.feed.feed import Closing, Feed, TooManyStreams
-from api.feed.subscriber import Subscriber
+from streaming.endings import CLOSING, Ending
+from streaming.feed import Closing, Feed, TooManyStreams
+from streaming.subscriber import Subscriber
 
 __all__ = ["CLOSING", "Closing", "Ending", "Feed", "Subscriber", "TooManyStreams"]

@@ -23,8 +23,8 @@ import pytest
 import requests
 import websocket
 
-from tests.live.sse import Message, Stream
 from tests.servers import CHECKOUT, Server, reserve_port, until
+from tests.streaming.sse import Message, Stream
 
 BATCH = 10_000
 FLOOD = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from api.feed.endings import CLOSING, GONE, TOO_SLOW
-from api.feed.subscriber import MOST_WAITING_BYTES, MOST_WAITING_CHUNKS, Subscriber
+from streaming.endings import CLOSING, GONE, TOO_SLOW
+from streaming.subscriber import MOST_WAITING_BYTES, MOST_WAITING_CHUNKS, Subscriber
 
 
 def test_what_is_put_comes_out_in_order_and_in_one_piece() -> None:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import orjson
 
-from api.feed.endings import Ending
 from event_log.base import Times, Values
+from streaming.endings import Ending
 from times import SECOND
 
 SSE_HEARTBEAT = b":\n\n"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from api.rates import MOST_SUBJECTS, Rates
+from streaming.rates import MOST_SUBJECTS, Rates
 from times import SECOND
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 
-from api.feed.endings import Ending
+from streaming.endings import Ending
 
 MOST_WAITING_BYTES = 1 << 20
 MOST_WAITING_CHUNKS = 1_000

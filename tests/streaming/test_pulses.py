@@ -8,9 +8,9 @@ from collections.abc import Hashable
 
 import pytest
 
-from api.feed.pulses import SLICE, Pulses, Question
-from api.feed.subscriber import Subscriber
 from event_log.base import LogUnavailable
+from streaming.pulses import SLICE, Pulses, Question
+from streaming.subscriber import Subscriber
 
 EVERY_SECOND = Question("all", 1.0)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Generator, Hashable
 
 import pytest
 
-from api.feed import Closing, Feed, Subscriber, TooManyStreams
-from api.feed.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW
-from api.feed.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
-from api.feed.pulses import Question
-from api.feed.subscriber import MOST_WAITING_CHUNKS
-from api.feed.wire import SSE_HEARTBEAT, sse_events
 from event_log.base import Events, LogUnavailable
 from event_log.memory import MemoryLog
+from streaming import Closing, Feed, Subscriber, TooManyStreams
+from streaming.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW
+from streaming.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
+from streaming.pulses import Question
+from streaming.subscriber import MOST_WAITING_CHUNKS
+from streaming.wire import SSE_HEARTBEAT, sse_events
 
 CHANNEL = ("a", sse_events)
 EVERY_SECOND = Question("all", 1.0)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from api.feed.subscriber import Subscriber
 from event_log.base import LogUnavailable
+from streaming.subscriber import Subscriber
 
 FRESH_SECONDS = 1.0
 """A newcomer is given the last answer at once, if that is no older than this (or than the interval)."""

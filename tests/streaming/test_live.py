@@ -12,14 +12,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import streams
-from api.feed import Feed
-from api.feed.endings import CLOSING
-from api.rates import Rates
 from event_service import EventService
 from settings import Settings
+from streaming import Feed
+from streaming.endings import CLOSING
+from streaming.rates import Rates
 from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
-from tests.live.sse import Message, parse
+from tests.streaming.sse import Message, parse
 from times import SECOND, format_timestamp
 
 THREADED = {"SERVER_SOFTWARE": "Werkzeug/3"}

@@ -12,9 +12,9 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import Ping, TextMessage
 
 from api.dialects.ticker_stream import price_frames
-from api.feed import wire
-from api.feed.endings import TOO_SLOW
-from tests.live.sse import parse
+from streaming import wire
+from streaming.endings import TOO_SLOW
+from tests.streaming.sse import parse
 from times import format_timestamp
 
 POSITIONS = np.array([7, 9], np.int64)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.feed import channels as module
-from api.feed.channels import Channels
-from api.feed.endings import CLOSING, TOO_SLOW
-from api.feed.subscriber import MOST_WAITING_CHUNKS, Subscriber
-from api.feed.wire import sse_events, websocket_events
 from event_log.base import Batch, Times, Values
 from event_log.memory import MemoryLog
+from streaming import channels as module
+from streaming.channels import Channels
+from streaming.endings import CLOSING, TOO_SLOW
+from streaming.subscriber import MOST_WAITING_CHUNKS, Subscriber
+from streaming.wire import sse_events, websocket_events
 
 SERIES = ("a", "b", "c")
 

@@ -12,12 +12,12 @@ from flask import Blueprint
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
-from api.feed.channels import Channel
-from api.feed.departures import notice_silence
-from api.feed.endings import CLOSING, GOING_AWAY, TRY_AGAIN_LATER
-from api.feed.feed import Closing, Feed, TooManyStreams
-from api.feed.subscriber import Subscriber
-from api.feed.wire import PING
+from streaming.channels import Channel
+from streaming.departures import notice_silence
+from streaming.endings import CLOSING, GOING_AWAY, TRY_AGAIN_LATER
+from streaming.feed import Closing, Feed, TooManyStreams
+from streaming.subscriber import Subscriber
+from streaming.wire import PING
 
 MOST_RECEIVED_BYTES = 4096
 """Of one message from a client, which has nothing to tell us; a longer one closes its WebSocket."""
