@@ -15,7 +15,8 @@ from flask import Flask
 
 import api
 import dashboard
-from api import cors, logs
+import logs
+from api import cors
 from api.answers import OrjsonProvider
 from api.application import Application
 from api.context import Context, attach, context

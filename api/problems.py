@@ -11,8 +11,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.context import settings
-from api.logs import request_id
 from event_log.base import LogFull, LogUnavailable, TooManySeries
+from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20

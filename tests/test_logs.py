@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.logs import LOGGER, JsonFormatter
+from logs import LOGGER, JsonFormatter
 from settings import Settings
 from tests.conftest import START
 
