@@ -15,6 +15,7 @@ from flask import Flask
 
 import api
 import dashboard
+import dialects
 import logs
 from api import cors
 from api.answers import OrjsonProvider
@@ -49,6 +50,7 @@ def create_app(
     if settings.cors_origins:
         cors.register(app, settings.cors_origins)
     api.register(app)
+    dialects.register(app)
     app.register_blueprint(dashboard.bp)
     app.logger.info("created", extra={"fields": {"log": settings.log_url}})
     return app

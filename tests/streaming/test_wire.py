@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import Ping, TextMessage
 
-from api.dialects.ticker_stream import price_frames
+from dialects.tickers import price_frames
 from streaming import wire
 from streaming.endings import TOO_SLOW
 from tests.streaming.sse import parse

@@ -5,13 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api.answers import answer
-from api.dialects import last_minute
-from api.dialects.faults import speak_dialect
-from api.dialects.fields import Milliseconds, Model, Number, SeriesName
-from api.dialects.inputs import load_body
+from dialects import last_minute
+from dialects.fields import Milliseconds, Model, Number, SeriesName
+from dialects.requests import load_body
 
 bp = Blueprint("ticks", __name__)
-speak_dialect(bp)
 
 
 class Tick(Model):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api.dialects import last_minute
-from api.dialects.faults import speak_dialect
-from api.dialects.fields import Milliseconds, Model, Number
-from api.dialects.inputs import load_body
+from dialects import last_minute
+from dialects.fields import Milliseconds, Model, Number
+from dialects.requests import load_body
 
 SERIES = "transactions"
 """Where they are kept among the other series."""
 
 bp = Blueprint("transactions", __name__)
-speak_dialect(bp)
 
 
 class Transaction(Model):

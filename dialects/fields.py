@@ -15,8 +15,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from api.columns import gather
 from api.context import settings
-from api.dialects.faults import MISSING, MOST_FAULTS, Fault, fault
 from api.schemas import LONGEST_NAME, SERIES_NAME
+from dialects.requests import MISSING, MOST_FAULTS, Fault, fault
 from event_log.base import Values
 
 _MILLISECOND = 1000

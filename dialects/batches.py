@@ -7,17 +7,15 @@ from marshmallow import fields
 
 from api.answers import answer
 from api.context import service, settings
-from api.dialects.faults import MISSING, Refused, speak_dialect
-from api.dialects.fields import Model, Numbers, SeriesName, WholeNumber
-from api.dialects.inputs import load, load_body, load_query
-from api.dialects.plain_batches import read_plain_batch
+from dialects.fields import Model, Numbers, SeriesName, WholeNumber
+from dialects.plain_batches import read_plain_batch
+from dialects.requests import MISSING, Refused, load, load_body, load_query
 from event_log.base import TooManySymbols
 
 SMALLEST_K = 1
 LARGEST_K = 8
 
 bp = Blueprint("batches", __name__)
-speak_dialect(bp)
 
 
 class NewBatch(Model):

@@ -8,7 +8,7 @@ from flask import Response
 
 from api.answers import POSITION, answer
 from api.context import service, settings
-from api.dialects.faults import fault, refuse
+from dialects.requests import fault, refuse
 from event_service import Accepted, TooFarAhead
 from rolling.summary import Summary
 from times import MINUTE, format_duration
