@@ -44,7 +44,7 @@ def create_app(
     log = log or open_log(settings)
     app = Application(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.bodies.read_body
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
     attach(app, Context(EventService(log, settings, clock, follow=follow), settings))
     if settings.cors_origins:

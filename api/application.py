@@ -13,7 +13,7 @@ _QUOTE = "werkzeug.url_quote"
 
 
 class LenientRequest(Request):
-    """A request whose query may hold any bytes; `api.queries.load_query` refuses those that are not UTF-8."""
+    """A request whose query may hold any bytes; `api.reading.queries.load_query` refuses those that are not UTF-8."""
 
     @cached_property
     def args(self) -> MultiDict[str, str]:

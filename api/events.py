@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from api.answers import answer
-from api.bodies import media_type, read_body
 from api.context import service
-from api.forms import FORMS, parse_event, parse_events
 from api.problems import invalid
-from api.queries import Query, load_query
+from api.reading.batch_formats import FORMATS, parse_event, parse_events
+from api.reading.bodies import media_type, read_body
+from api.reading.queries import Query, load_query
 from event_service import Accepted, TooFarAhead
 from times import format_duration
 
@@ -37,7 +37,7 @@ def post_events() -> Response:
     """Take a batch of events, all or none."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
-    events = parse_events(media_type(FORMS), read_body())
+    events = parse_events(media_type(FORMATS), read_body())
     try:
         accepted = service().add_many(events.names, events.which, events.times, events.values)
     except TooFarAhead as fault:

@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 from werkzeug.routing import BaseConverter
 
 from api.problems import invalid
-from api.schemas import series_name
+from api.reading.schemas import series_name
 
 _REPLACED = "\ufffd"
 """What Werkzeug puts in the place of bytes that are not UTF-8."""

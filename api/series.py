@@ -8,7 +8,7 @@ from api.answers import POSITION, answer
 from api.context import service
 from api.paths import series_in_path
 from api.problems import Problem
-from api.queries import EventsQuery, SeriesQuery, load_query
+from api.reading.queries import EventsQuery, SeriesQuery, load_query
 from api.statistics import edge
 
 bp = Blueprint("series", __name__)

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from api.columns import gather
 from api.context import settings
-from api.schemas import LONGEST_NAME, SERIES_NAME
+from api.reading.columns import gather
+from api.reading.schemas import LONGEST_NAME, SERIES_NAME
 from dialects.requests import MISSING, MOST_FAULTS, Fault, fault
 from event_log.base import Values
 

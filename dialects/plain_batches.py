@@ -12,7 +12,7 @@ import numpy as np
 from simdjson import Array, Object, Parser
 
 from api.context import settings
-from api.schemas import SERIES_NAME
+from api.reading.schemas import SERIES_NAME
 
 _idle: deque[Parser] = deque()
 """Parsers to use again, as they keep their memory; as many as ever parsed at once. Its operations are atomic."""

@@ -15,8 +15,8 @@ from marshmallow import Schema, ValidationError
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import answer
-from api.bodies import JSON, read_body
 from api.problems import Problem, shaped
+from api.reading.bodies import JSON, read_body
 
 Fault = dict[str, Any]
 """One thing wrong with a request, in pydantic's words: `type`, `msg`, perhaps `ctx`; `at`: its index in a list."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from api.forms import CSV, NDJSON
 from api.live import EventsStreamQuery, StreamQuery
 from api.openapi.operation import JSON, Answer, Body, Operation
-from api.queries import EventsQuery, SeriesQuery, StatisticsQuery
-from api.schemas import ColumnsSchema, EventSchema
+from api.reading.batch_formats import CSV, NDJSON
+from api.reading.queries import EventsQuery, SeriesQuery, StatisticsQuery
+from api.reading.schemas import ColumnsSchema, EventSchema
 
 _POSITION = ("Log-Position",)
 _EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from api.columns import gather
 from api.context import context
+from api.reading.columns import gather
 from app import create_app
 from dialects import PREFIX
 from dialects.fields import Number

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from werkzeug.datastructures import MultiDict
 
 from api.problems import invalid
-from api.schemas import LARGEST_LAST, Include, Prefix, SeriesName, Strict, Whole, Window
+from api.reading.schemas import LARGEST_LAST, Include, Prefix, SeriesName, Strict, Whole, Window
 
 
 class Query(Strict):

@@ -11,8 +11,8 @@ import numpy as np
 from marshmallow import ValidationError
 
 from api.problems import MOST_ERRORS, Problem, invalid
-from api.schemas import DEFAULT_SERIES, SERIES_NAME, EventSchema
-from api.timestamps import parse_timestamps
+from api.reading.schemas import DEFAULT_SERIES, SERIES_NAME, EventSchema
+from api.reading.timestamps import parse_timestamps
 from event_log.base import Ids, Times, Values
 from times import parse_timestamp
 

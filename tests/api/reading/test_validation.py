@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from api.bodies import JSON
-from api.columns import Columns, plain_event
-from api.forms import CSV, NDJSON, parse_events
 from api.problems import Problem
-from api.schemas import ColumnsSchema, EventSchema
+from api.reading.batch_formats import CSV, NDJSON, parse_events
+from api.reading.bodies import JSON
+from api.reading.columns import Columns, plain_event
+from api.reading.schemas import ColumnsSchema, EventSchema
 
 STAMPS = st.sampled_from(
     ["2025-06-26T14:30:00Z", "2025-06-26T14:30:00.25+02:00", "2025-06-26", "", "x", "2025-06-26T14:30:61Z"]
@@ -171,7 +171,7 @@ FORMS = [
 @pytest.mark.parametrize(("kind", "body"), FORMS)
 def test_the_slow_way_alone_gives_the_same(app: Flask, monkeypatch: pytest.MonkeyPatch, kind: str, body: bytes) -> None:
     fast = sent(app, kind, body)
-    monkeypatch.setattr("api.forms.gather", lambda *columns: None)
-    monkeypatch.setattr("api.columns.plain_event", lambda data: None)
+    monkeypatch.setattr("api.reading.batch_formats.gather", lambda *columns: None)
+    monkeypatch.setattr("api.reading.columns.plain_event", lambda data: None)
     assert repr(sent(app, kind, body)) == repr(fast)
     assert fast

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.timestamps import parse_timestamps
+from api.reading.timestamps import parse_timestamps
 from times import parse_timestamp
 
 ZONES = st.sampled_from(

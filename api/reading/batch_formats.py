@@ -1,4 +1,4 @@
-"""The five forms in which many events come.
+"""The five formats in which many events come.
 
 A valid request takes the fast way (`gather`). Only when that finds a fault do the schemas go
 through the items, to say which and why. Property tests hold both ways equal.
@@ -17,11 +17,11 @@ import numpy as np
 import orjson
 from marshmallow import ValidationError
 
-from api.bodies import JSON, explain_loosely, load_json, refuse_repeated_keys
-from api.columns import ITEM, Columns, Event, gather, read_each, read_event
 from api.context import settings
 from api.problems import BODY, Problem, invalid, invalid_body
-from api.schemas import DEFAULT_SERIES, ColumnsSchema
+from api.reading.bodies import JSON, explain_loosely, load_json, refuse_repeated_keys
+from api.reading.columns import ITEM, Columns, Event, gather, read_each, read_event
+from api.reading.schemas import DEFAULT_SERIES, ColumnsSchema
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -30,7 +30,7 @@ _SINGULAR = {"values": "value", "timestamps": "timestamp"}
 _HEADERS = (["timestamp", "value"], ["series", "timestamp", "value"])
 _LONGEST_ECHO = 40
 """Characters of a wrong cell that an answer repeats."""
-_NO_FORM = (
+_NO_FORMAT = (
     "The body must be an array of events, or an object of columns: "
     '{"values": [...]} with, if wanted, "timestamps" and "series".'
 )
@@ -45,8 +45,8 @@ def parse_event(body: bytes) -> Event:
 
 
 def parse_events(kind: str, body: bytes) -> Columns:
-    """The events in a body of a media type in FORMS; 400 when any is not valid, 413 when they are too many."""
-    return FORMS[kind](body)
+    """The events in a body of a media type in FORMATS; 400 when any is not valid, 413 when they are too many."""
+    return FORMATS[kind](body)
 
 
 def _from_json(body: bytes) -> Columns:
@@ -65,7 +65,7 @@ def _from_data(data: Any) -> Columns:
         return _from_items(data)
     if type(data) is dict:
         return _from_columns(data)
-    raise invalid_body(_NO_FORM)
+    raise invalid_body(_NO_FORMAT)
 
 
 def _from_items(items: list[Any]) -> Columns:
@@ -211,4 +211,4 @@ def check_size(count: int, field: str = BODY) -> None:
         raise Problem(413, f"The batch has {count} events; the most in one request is {limit} (MAX_BATCH).")
 
 
-FORMS: dict[str, Callable[[bytes], Columns]] = {JSON: _from_json, NDJSON: _from_ndjson, CSV: _from_csv}
+FORMATS: dict[str, Callable[[bytes], Columns]] = {JSON: _from_json, NDJSON: _from_ndjson, CSV: _from_csv}
