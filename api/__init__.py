@@ -7,9 +7,8 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Give `app` every route of the API; the native ones at "" and, the stable form, at "/v1"."""
-    from api import docs, events, health, live, paths, problems, series, statistics
+    from api import docs, events, health, live, problems, series, statistics
 
-    paths.register(app)
     problems.register(app)
     for module in (events, statistics, series, live, health, docs):
         app.register_blueprint(module.bp)

@@ -13,8 +13,8 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from wsproto.utilities import RemoteProtocolError
 
 from api.context import service
-from api.paths import series_in_path
 from api.problems import Problem, invalid, render
+from api.reading.paths import series_in_path
 from api.reading.queries import Query, StatisticsQuery, load_query
 from api.reading.schemas import Duration, SeriesName
 from api.streams import Subject, client_socket, feed, open_stream, require_place, require_streaming

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, request
 
 from api.answers import POSITION, answer
 from api.context import service
-from api.paths import series_in_path
 from api.problems import Problem
+from api.reading.paths import series_in_path
 from api.reading.queries import EventsQuery, SeriesQuery, load_query
 from api.statistics import edge
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from api.answers import answer
 from api.context import service
-from api.paths import series_in_path
+from api.reading.paths import series_in_path
 from api.reading.queries import StatisticsQuery, load_query
 from event_service import Answer
 from times import format_timestamp
