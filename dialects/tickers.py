@@ -12,8 +12,8 @@ from simple_websocket import Server
 
 from api.answers import answer
 from api.context import service
-from api.health import get_health
-from api.streams import feed, require_place, require_streaming
+from api.routes.health import get_health
+from api.stream_answers import feed, require_place, require_streaming
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
 from event_log.base import Times, Values

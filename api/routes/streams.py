@@ -17,7 +17,7 @@ from api.problems import Problem, invalid, render
 from api.reading.paths import series_in_path
 from api.reading.queries import Query, StatisticsQuery, load_query
 from api.reading.schemas import Duration, SeriesName
-from api.streams import Subject, client_socket, feed, open_stream, require_place, require_streaming
+from api.stream_answers import Subject, client_socket, feed, open_stream, require_place, require_streaming
 from streaming import Subscriber
 from streaming.pulses import Question
 from streaming.websocket import serve, websocket_route
@@ -29,7 +29,7 @@ LONGEST_INTERVAL = MINUTE
 LAST_EVENT_ID = "Last-Event-ID"
 _POSITION = re.compile(r"[0-9]{1,18}")
 
-bp = Blueprint("live", __name__)
+bp = Blueprint("streams", __name__)
 
 
 class Interval(Duration):

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api import streams
+from api import stream_answers
 from event_service import EventService
 from settings import Settings
 from streaming import Feed
@@ -36,7 +36,7 @@ def settings() -> Settings:
 def feed(app: Flask) -> Iterator[Feed]:
     """The feed behind the client."""
     with app.app_context():
-        feed = streams.feed()
+        feed = stream_answers.feed()
     yield feed
     feed.close()
 
@@ -265,19 +265,19 @@ def test_a_worker_that_is_ending_takes_no_websocket(client: FlaskClient, feed: F
 
 def test_each_process_has_a_feed_of_its_own(app: Flask, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     with app.app_context():
-        assert streams.feed() is feed
+        assert stream_answers.feed() is feed
         monkeypatch.setattr(os, "getpid", lambda: -1)
-        assert streams.feed() is not feed
+        assert stream_answers.feed() is not feed
 
 
 def test_the_rate_counts_what_arrives_however_it_is_dated(
     client: FlaskClient, service: EventService, clock: FakeClock
 ) -> None:
     rates = Rates()
-    subject = streams.Subject("AAPL", None, None, (), SECOND)
+    subject = stream_answers.Subject("AAPL", None, None, (), SECOND)
 
     def look() -> object:
-        [message] = parse(streams._statistics(service, subject, rates))
+        [message] = parse(stream_answers._statistics(service, subject, rates))
         return message.json["rate"]
 
     assert look() == 0.0
