@@ -46,8 +46,8 @@ class Load(NamedTuple):
 
 
 @contextmanager
-def serving(command: list[str], log_url: str | None) -> Iterator[str]:
-    """A server on core 0, and its URL."""
+def serving(command: list[str], log_url: str | None, ready: str = "/health/ready") -> Iterator[str]:
+    """A server on core 0, and its URL, once the path `ready` answers 200."""
     with reserve_port() as reservation:
         port = str(reservation.getsockname()[1])
         own = {"HOST": "127.0.0.1", "PORT": port}
@@ -60,7 +60,7 @@ def serving(command: list[str], log_url: str | None) -> Iterator[str]:
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            until(lambda: _ready(url), f"{url} to be ready", 30)
+            until(lambda: _ready(url + ready), f"{url} to be ready", 30)
             yield url
         finally:
             server.terminate()
@@ -69,8 +69,8 @@ def serving(command: list[str], log_url: str | None) -> Iterator[str]:
 
 def _ready(url: str) -> bool:
     try:
-        return requests.get(f"{url}/health/ready", timeout=1).ok
-    except requests.ConnectionError:
+        return requests.get(url, timeout=1).ok
+    except requests.RequestException:
         return False
 
 
