@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from select import select
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -129,7 +129,7 @@ def questions(url: str) -> dict[str, Callable[[], None]]:
     def get(path: str) -> Callable[[], None]:
         return lambda: _checked(session.get(url + path, timeout=60))
 
-    def post(path: str, make: Callable[[], object]) -> Callable[[], None]:
+    def post(path: str, make: Callable[[], Any]) -> Callable[[], None]:
         return lambda: _checked(session.post(url + path, json=make(), timeout=60))
 
     def stream(path: str, count: int, **headers: str) -> Callable[[], None]:
