@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, TIME, object_of, ref, share
+from api.openapi.operation import Json
 from event_service import Answer
 from times import format_timestamp
 
@@ -24,3 +26,21 @@ def included(found: Answer, names: tuple[str, ...]) -> dict[str, Any]:
 def edge(event: tuple[int, float] | None) -> dict[str, Any] | None:
     """An event of a known series as answers show it."""
     return None if event is None else {"timestamp": format_timestamp(event[0]), "value": event[1]}
+
+
+EVENT_OR_NULL: Json = {"anyOf": [ref("StoredEvent"), {"type": "null"}]}
+BASIC: Json = {"count": COUNT, "min": NUMBER_OR_NULL, "max": NUMBER_OR_NULL, "mean": NUMBER_OR_NULL}
+
+share(
+    StoredEvent=object_of({"timestamp": TIME, "value": NUMBER}),
+    Statistics=object_of(
+        BASIC,
+        {
+            "sum": NUMBER_OR_NULL,
+            "variance": NUMBER_OR_NULL,
+            "stddev": NUMBER_OR_NULL,
+            "first": EVENT_OR_NULL,
+            "last": EVENT_OR_NULL,
+        },
+    ),
+)
