@@ -15,7 +15,7 @@ from gevent.monkey import is_module_patched
 from api.answers import POSITION
 from api.context import service, settings
 from api.problems import Problem
-from api.statistics import basic, included
+from api.statistics import shown
 from event_service import EventService
 from streaming import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
 from streaming.departures import notice_silence
@@ -144,7 +144,7 @@ def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
         recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
         rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
-    return sse_statistics(found.position, basic(found) | included(found, names) | {"rate": rate})
+    return sse_statistics(found.position, shown(found, names) | {"rate": rate})
 
 
 def _worker_is_ending() -> bool:

@@ -12,8 +12,9 @@ from simple_websocket import Server
 
 from api.answers import answer
 from api.context import service
-from api.openapi.components import NAME, NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
+from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
+from api.reading.schemas import NAME
 from api.routes.health import get_health
 from api.stream_answers import feed, require_place, require_streaming
 from dialects.descriptions import READ_ERRORS

@@ -8,14 +8,12 @@ from typing import Any
 from api.answers import POSITION
 from api.openapi.operation import Json
 from api.problems import MEDIA_TYPE as PROBLEM
-from api.reading.schemas import SeriesName, Timestamp
 
 COUNT: Json = {"type": "integer", "minimum": 0}
 NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 NUMBER: Json = {"type": "number"}
 TEXT: Json = {"type": "string"}
-NAME: Json = {"type": "string", "minLength": 1, "maxLength": SeriesName.json_schema["maxLength"]}
-TIME: Json = {"type": "string", "format": "date-time", "examples": Timestamp.json_schema["examples"]}
+TIME: Json = {"type": "string", "format": "date-time", "examples": ["2025-06-26T14:30:00Z"]}
 NAME_OR_NULL: Json = {"type": ["string", "null"]}
 
 
@@ -108,7 +106,6 @@ POSITIONED = (POSITION,)
 """The headers of answers about events."""
 READ_ERRORS = ("400-Invalid", "503-Unavailable")
 WRITE_ERRORS = ("400-Invalid", "413-TooLarge", "415-MediaType", "429-TooManySeries", "503-Unavailable")
-SERIES_IN_PATH: dict[str, Json] = {"series": SeriesName.json_schema}
 
 
 def share(**schemas: Json) -> None:

@@ -6,22 +6,12 @@ from flask import Blueprint, Response, request
 
 from api.answers import POSITION, answer
 from api.context import service
-from api.openapi.components import (
-    COUNT,
-    NAME,
-    NAME_OR_NULL,
-    POSITIONED,
-    READ_ERRORS,
-    SERIES_IN_PATH,
-    array,
-    object_of,
-    ref,
-    share,
-)
+from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem
-from api.reading.paths import series_in_path
+from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import EventsQuery, SeriesQuery, load_query
+from api.reading.schemas import NAME
 from api.statistics import EVENT_OR_NULL, edge
 
 bp = Blueprint("series", __name__)

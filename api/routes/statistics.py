@@ -6,11 +6,11 @@ from flask import Blueprint, Response, request
 
 from api.answers import answer
 from api.context import service
-from api.openapi.components import POSITIONED, READ_ERRORS, SERIES_IN_PATH
+from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Json, Operation, Reply, describe
-from api.reading.paths import series_in_path
+from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import StatisticsQuery, load_query
-from api.statistics import EDGES, basic, included
+from api.statistics import has_edge, shown
 
 bp = Blueprint("statistics", __name__)
 _QUERY = StatisticsQuery()
@@ -35,9 +35,9 @@ def _statistics(series: str | None) -> Response:
         series,
         window=query.get("window"),
         last=query.get("last"),
-        edges=any(name in EDGES for name in include),
+        edges=has_edge(include),
     )
-    return answer(basic(found) | included(found, include), position=found.position)
+    return answer(shown(found, include), position=found.position)
 
 
 _STATISTICS = {"count": 4, "min": 1.0, "max": 42.0, "mean": 12.3}

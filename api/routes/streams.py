@@ -13,10 +13,10 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from wsproto.utilities import RemoteProtocolError
 
 from api.context import service
-from api.openapi.components import POSITIONED, READ_ERRORS, SERIES_IN_PATH
+from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
-from api.reading.paths import series_in_path
+from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, StatisticsQuery, load_query
 from api.reading.schemas import Duration, SeriesName
 from api.stream_answers import EVENT_STREAM, Subject, client_socket, feed, open_stream, require_place, require_streaming
