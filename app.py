@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import NoReturn
 
 from flask import Flask
@@ -20,7 +19,7 @@ import logs
 from api.context import Context, attach, context
 from api.flask_app import Application, allow_origins
 from event_log.base import EventLog, LogUnavailable
-from event_log.memory import MemoryLog
+from event_log.urls import open_log
 from event_service import EventService
 from settings import BadSetting, Settings, read_address, read_settings
 from times import wall_clock
@@ -51,22 +50,6 @@ def create_app(
     app.register_blueprint(dashboard.bp)
     app.logger.info("created", extra={"fields": {"log": settings.log_url}})
     return app
-
-
-def open_log(settings: Settings) -> EventLog:
-    """The log that LOG_URL names."""
-    scheme, _, path = settings.log_url.partition(":")
-    if scheme == "memory":
-        return MemoryLog(settings.max_series, settings.max_symbols)
-    from event_log.lmdb_log import LmdbLog  # only where it is used: `memory:` needs no LMDB
-
-    return LmdbLog(
-        Path(path),
-        max_bytes=settings.log_max_bytes,
-        sync=settings.sync,
-        max_series=settings.max_series,
-        max_symbols=settings.max_symbols,
-    )
 
 
 @cache

@@ -7,6 +7,9 @@ from marshmallow import fields
 
 from api.answers import answer
 from api.context import service, settings
+from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
+from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from dialects.descriptions import READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
@@ -31,14 +34,14 @@ class Exponent(Model):
     k = WholeNumber(required=True)
 
 
-class Question(Model):
+class StatsQuery(Model):
     """A symbol, and how many of its values to cover."""
 
     symbol = fields.String(required=True, error_messages={"required": MISSING})
     k = WholeNumber(required=True)
 
 
-_NEW_BATCH, _EXPONENT, _QUESTION = NewBatch(), Exponent(), Question()
+_NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
 
 
 @bp.post("/add_batch/")
@@ -58,8 +61,8 @@ def add_batch() -> Response:
 @bp.get("/stats")
 def stats_by_query() -> Response:
     """Statistics of the last 10^k values of a symbol."""
-    question = load_query(_QUESTION)
-    return _stats(question["symbol"], question["k"])
+    query = load_query(_STATS_QUERY)
+    return _stats(query["symbol"], query["k"])
 
 
 @bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
@@ -85,3 +88,57 @@ def _stats(symbol: str, k: int) -> Response:
         "values": summary.count,
     }
     return answer(body, position=found.position)
+
+
+_BATCH_STATISTICS = Reply(
+    description="The statistics; `values` is how many there were.",
+    schema="BatchStatistics",
+    example={"min": 1.0, "max": 3.0, "last": 3.0, "avg": 2.0, "var": 0.6666666666666666, "values": 3},
+    headers=POSITIONED,
+)
+
+share(
+    BatchAdded=object_of({"status": TEXT, "message": TEXT}),
+    BatchStatistics=object_of(
+        {
+            "min": NUMBER_OR_NULL,
+            "max": NUMBER_OR_NULL,
+            "last": NUMBER,
+            "avg": NUMBER_OR_NULL,
+            "var": NUMBER_OR_NULL,
+            "values": COUNT,
+        }
+    ),
+)
+describe(
+    {
+        add_batch: Operation(
+            tag="dialect batches",
+            summary="Take values of a symbol, oldest to newest",
+            bodies={JSON: (Body(schema=NewBatch, examples={"batch": {"symbol": "BTC/USD", "values": [1, 2.5, 3]}}),)},
+            replies={
+                201: Reply(
+                    description="Stored.",
+                    schema="BatchAdded",
+                    example={"status": "success", "message": "Added batch for symbol: BTC/USD"},
+                    headers=POSITIONED,
+                )
+            },
+            errors=WRITE_ERRORS,
+        ),
+        stats_by_query: Operation(
+            tag="dialect batches",
+            summary="Statistics of the last 10^k values of a symbol",
+            query=StatsQuery,
+            replies={200: _BATCH_STATISTICS},
+            errors=READ_ERRORS,
+        ),
+        stats_by_path: Operation(
+            tag="dialect batches",
+            summary="Statistics of the last 10^k values of a symbol",
+            path={"k": {"type": "integer", "minimum": SMALLEST_K, "maximum": LARGEST_K}},
+            replies={200: _BATCH_STATISTICS},
+            errors=READ_ERRORS,
+        ),
+    }
+)

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 from flask import Blueprint, Flask, Response, abort, current_app, request
 
+from api.openapi import operation
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("docs", __name__)
@@ -52,3 +53,12 @@ def _build(app: Flask) -> dict[str, object]:
     from api.openapi.document import build  # apispec is loaded by the worker that is asked, and by no other
 
     return build(app)
+
+
+operation.describe(
+    {
+        document: operation.page("This document", "application/json", "Document"),
+        page: operation.page("Interactive documentation"),
+        file: operation.files("Files of the documentation"),
+    }
+)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
 
 Config = dict[str, Any]
@@ -174,6 +175,13 @@ def test_compose_keeps_the_events_in_a_volume() -> None:
     assert volume in compose["volumes"]
     assert place == instruction("VOLUME")
     assert "TIDEMARK_LOG_URL=lmdb:/data/log" in shlex.split(instruction("ENV"))
+
+
+def test_compose_passes_every_setting_on() -> None:
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    passed = compose["services"]["tidemark"]["environment"]
+    # Where the log stands, the image says.
+    assert passed == ["WEB_CONCURRENCY", *(name for name in VARIABLES if name != "TIDEMARK_LOG_URL")]
 
 
 def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch) -> None:
