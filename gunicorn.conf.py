@@ -131,19 +131,21 @@ def _die_of_signals() -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let the service follow the log in this worker; after the fork, also with --preload.
+    """Let the service follow the log in this worker, after the fork, also with --preload; and let its streams end
+    when the worker does, for which gunicorn has no hook.
 
     A log that cannot be opened stops the start. The first worker alone decides that: gunicorn stumbles over two
     that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do.
     """
-    service = _extensions(worker)["tidemark"].service
+    context = _extensions(worker)["tidemark"]
+    context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1:
         try:
-            service.log.position()
+            context.service.log.position()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-    service.start()
+    context.service.start()
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:

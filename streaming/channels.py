@@ -1,4 +1,5 @@
-"""The one reader of the log: turns what is new into chunks, once per series and wire format."""
+"""The fan-out of new events: read from the log once, written once per series and wire format, handed to all who want
+them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 
+from api.context import context
 from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
 
@@ -127,6 +129,14 @@ def test_the_limit_of_open_files_is_raised_as_far_as_needed_and_allowed(
     environment.setattr(resource, "setrlimit", lambda kind, pair: limits.append(pair))
     load_config()["on_starting"](master(workers=2, worker_connections=4000))
     assert limits[-1] == (raised, hard)
+
+
+def test_a_worker_tells_its_streams_when_it_stops(environment: pytest.MonkeyPatch, app: Flask) -> None:
+    worker = SimpleNamespace(wsgi=app, alive=True, age=2)
+    load_config()["post_worker_init"](worker)
+    assert not context(app).worker_is_stopping()
+    worker.alive = False
+    assert context(app).worker_is_stopping()
 
 
 def test_a_worker_that_died_before_it_had_an_application_ends_quietly(environment: pytest.MonkeyPatch) -> None:
