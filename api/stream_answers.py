@@ -79,8 +79,24 @@ def client_socket() -> socket.socket | None:
     return sock
 
 
-def open_stream(subscriber: Subscriber, chunks: Generator[bytes], position: int) -> Response:
-    """Server-Sent Events of what the feed gives this subscriber; 503 when all places are taken."""
+def open_events(subscriber: Subscriber, channel: Channel, after: int) -> Response:
+    """Server-Sent Events of a channel; 503 when all places are taken."""
+    _enter(subscriber)
+    return _response(subscriber, feed().events(subscriber, channel, after), after)
+
+
+def open_statistics(subscriber: Subscriber, question: Question) -> Response:
+    """Server-Sent Events of the answers to a question; 503 when all places are taken."""
+    _enter(subscriber)
+    try:
+        position = feed().statistics(subscriber, question)
+    except BaseException:
+        feed().leave(subscriber)
+        raise
+    return _response(subscriber, iter(subscriber), position)
+
+
+def _enter(subscriber: Subscriber) -> None:
     if sock := client_socket():
         notice_silence(sock)
     try:
@@ -90,10 +106,14 @@ def open_stream(subscriber: Subscriber, chunks: Generator[bytes], position: int)
     except ShuttingDown:
         # Not 503: a browser's EventSource would never try again.
         subscriber.end(SHUTDOWN, 0.0)
+
+
+def _response(subscriber: Subscriber, chunks: Generator[bytes], position: int | None) -> Response:
     response = Response(_Body(feed(), subscriber, chunks), content_type=EVENT_STREAM)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
-    response.headers[POSITION] = str(position)
+    if position is not None:
+        response.headers[POSITION] = str(position)
     return response
 
 
@@ -129,18 +149,18 @@ class _Body:
 def _new_feed(events: EventService, worker_is_stopping: Callable[[], bool]) -> Feed:
     rates = Rates()
 
-    def answer(subject: Hashable) -> bytes:
+    def answer(subject: Hashable) -> Answered:
         assert isinstance(subject, Subject)
         return _statistics(events, subject, rates)
 
-    return Feed(events.log, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
+    return Feed(events, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
 
 
-def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
+def _statistics(events: EventService, subject: Subject, rates: Rates) -> Answered:
     found = events.statistics(subject.series, window=subject.window, last=subject.last, edges=True)
     rate = rates.since_last(subject, found.arrived, events.clock(), subject.interval)
     if rate is None:  # the first answer: by the times of the events
         recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
         rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
-    return sse_statistics(found.position, shown(found, names) | {"rate": rate})
+    return Answered(sse_statistics(found.position, shown(found, names) | {"rate": rate}), found.position)

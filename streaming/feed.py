@@ -6,17 +6,20 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Mapping
 
-from event_log.base import EventLog, LogUnavailable
-from streaming.channels import Channel, Channels
+from event_log.base import Events, LogUnavailable, Series
+from streaming.channels import Channel, Channels, Source
 from streaming.departures import Departures
 from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
-from streaming.pulses import Pulses, Question
+from streaming.pulses import Answered, Pulses, Question
 from streaming.subscriber import Subscriber
 
 FOLLOW_SECONDS = 0.02
 """How often the log is asked for news while somebody wants events; half of it is the typical delay."""
+TURN_SECONDS = 0.001
+"""How long readers and requests have their turn between two pieces of work; after a sleep of 0 gevent looks at no
+socket."""
 SWEEP_SECONDS = 1.0
 """How often departed clients, heartbeats and stuck writes are looked after."""
 HEARTBEAT_SWEEPS = 15
@@ -47,8 +50,8 @@ class Feed:
 
     def __init__(
         self,
-        log: EventLog,
-        answer: Callable[[Hashable], bytes],
+        source: Source,
+        answer: Callable[[Hashable], Answered],
         max_streams: int,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -60,8 +63,9 @@ class Feed:
         self._worker_is_stopping = worker_is_stopping
         self._spawn = spawn
         self._lock = threading.RLock()
-        self._channels = Channels(log, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
-        self._pulses = Pulses(answer, self._lock, clock)
+        self._source = source
+        self._channels = Channels(source, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
+        self._pulses = Pulses(answer, source.newest, self._lock, clock)
         # All below: under _lock.
         self._departures: Departures[Subscriber] = Departures()
         self._places: dict[Subscriber, int] = {}  # and the descriptor that is watched for each
@@ -94,14 +98,15 @@ class Feed:
                 self._spawn(self._run)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Give the place back; may be called twice."""
+        """Give the place back, and what it listened to; may be called twice."""
+        self._pulses.leave(subscriber)
         with self._lock:
             self._departures.forget(self._places.pop(subscriber, -1), subscriber)
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
         """The channel's events behind position `after`, those that exist and then those to come."""
         try:
-            yield from self._channels.catch_up(subscriber, channel, after)
+            yield from self._channels.join(subscriber, channel, after)
             self._something_new.set()  # the thread may be in a longer rest than one who wants events can bear
             yield from subscriber
         except LogUnavailable:
@@ -109,16 +114,25 @@ class Feed:
         finally:
             self._channels.leave(subscriber, channel)
 
-    def statistics(self, subscriber: Subscriber, question: Question) -> Generator[bytes]:
-        """The answers to a question, one at once and then one each interval."""
+    def statistics(self, subscriber: Subscriber, question: Question) -> int | None:
+        """Let the subscriber have the answers to a question, one at once and then one each interval, until it leaves;
+        returns how far the view had read for the first. None where the log cannot answer: the stream is ended."""
         try:
-            self._pulses.join(subscriber, question)
-            self._something_new.set()
-            yield from subscriber
+            position = self._pulses.join(subscriber, question)
         except LogUnavailable:
             self._end(subscriber, NO_LOG)
-        finally:
-            self._pulses.leave(subscriber, question)
+            return None
+        self._something_new.set()
+        return position
+
+    def take(self, events: Events, known: Mapping[int, Series]) -> None:
+        """Hear what the view has taken in."""
+        self._channels.take(events, known)
+        self._something_new.set()
+
+    def lose(self, position: int, series: str | None = None) -> None:
+        """Hear that events up to a position are lost, of a series or of all."""
+        self._channels.lose(position, series)
 
     def close(self) -> None:
         """End all streams politely and take no more; may be called twice."""
@@ -150,7 +164,7 @@ class Feed:
             self._something_new.wait(seconds)
             self._something_new.clear()
         else:
-            time.sleep(0)  # let the readers have their turn
+            time.sleep(TURN_SECONDS)
 
     def _finished(self) -> bool:
         with self._lock:
@@ -158,10 +172,12 @@ class Feed:
             return not self._running
 
     def _follow(self) -> bool:
+        """See that the view takes in what is new, and hand out some of that; whether there is more."""
         try:
-            return self._channels.step()
+            more = self._source.catch_up()
         except LogUnavailable:
-            return False  # it may come back; nothing is skipped, since the position stays
+            more = False  # it may come back; nothing is skipped, since the view stays where it is
+        return self._channels.step() or more
 
     def _sweep_if_due(self) -> float:
         with self._lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import orjson
 
@@ -20,8 +21,17 @@ PING = b"\x89\x00"
 _TEXT = 0x81
 """First byte of a WebSocket frame that is a whole text message."""
 
-Wire = Callable[[str, Times, Times, Values], bytes]
-"""Turns events of one series (its name, positions, times, values) into the bytes of one chunk."""
+MOST_EVENT_BYTES = 120
+"""What one event takes on any wire, at most, besides the name of its series."""
+
+
+class Wire(NamedTuple):
+    """How what a stream carries is written, always as one chunk."""
+
+    events: Callable[[str, Times, Times, Values], bytes]
+    """Events of one series: its name, their positions, times, values."""
+    gap: Callable[[str, int], bytes]
+    """That events of a series are lost which stood before this position."""
 
 
 def sse_events(series: str, positions: Times, times: Times, values: Values) -> bytes:
@@ -35,6 +45,16 @@ def sse_events(series: str, positions: Times, times: Times, values: Values) -> b
 def websocket_events(series: str, positions: Times, times: Times, values: Values) -> bytes:
     """One text frame for each event, with the same JSON as over SSE."""
     return b"".join(map(text_frame, _event_objects(series, positions, times, values)))
+
+
+def sse_gap(series: str, position: int) -> bytes:
+    """One `event: gap`; its `id` lets a client that comes back go on behind it."""
+    return b"id: %d\nevent: gap\ndata: %b\n\n" % (position - 1, _gap_object(series, position))
+
+
+def websocket_gap(series: str, position: int) -> bytes:
+    """The same as a text frame, which its `type` tells from an event."""
+    return text_frame(_gap_object(series, position))
 
 
 def sse_statistics(position: int, answer: object) -> bytes:
@@ -86,7 +106,15 @@ def _timestamps(times: Sequence[int]) -> Iterable[bytes]:
             yield b'%b.%03dZ"' % (prefix, rest // 1000)
 
 
+def _gap_object(series: str, position: int) -> bytes:
+    return orjson.dumps({"type": "gap", "series": series, "position": position})
+
+
 def _event_objects(series: str, positions: Times, times: Times, values: Values) -> Iterable[bytes]:
     columns = zip(positions.tolist(), json_timestamps(times), json_numbers(values), strict=True)
     start = b'{"series":%b,"position":' % orjson.dumps(series)
     return (start + b'%d,"timestamp":%b,"value":%b}' % row for row in columns)
+
+
+SSE = Wire(sse_events, sse_gap)
+WEBSOCKET = Wire(websocket_events, websocket_gap)

@@ -19,11 +19,11 @@ from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, StatisticsQuery, load_query
 from api.reading.schemas import Duration, SeriesName
-from api.stream_answers import EVENT_STREAM, Subject, client_socket, feed, open_stream, require_place, require_streaming
+from api.stream_answers import EVENT_STREAM, Subject, client_socket, feed, open_events, open_statistics, require_place, require_streaming
 from streaming import Subscriber
 from streaming.pulses import Question
 from streaming.websocket import serve, websocket_route
-from streaming.wire import SSE_HEARTBEAT, sse_events, websocket_events
+from streaming.wire import SSE, SSE_HEARTBEAT, WEBSOCKET
 from times import MINUTE, SECOND, format_duration
 
 SHORTEST_INTERVAL = SECOND // 10
@@ -97,23 +97,20 @@ def stream_statistics() -> Response:
         query["series"], query.get("window"), query.get("last"), query["include"], interval := query["interval"]
     )
     subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True)
-    answers = feed().statistics(subscriber, Question(subject, interval / SECOND))
-    return open_stream(subscriber, answers, service().log.position())
+    return open_statistics(subscriber, Question(subject, interval / SECOND))
 
 
 @bp.get("/series/<series:series>/stream")
 def stream_events(series: str) -> Response:
     """One `event: event` for each event of the series, by whichever worker it was accepted."""
-    channel = (series_in_path(series), sse_events)
-    after = _beginning()
-    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT)
-    return open_stream(subscriber, feed().events(subscriber, channel, after), after)
+    channel = (series_in_path(series), SSE)
+    return open_events(Subscriber(client_socket(), SSE_HEARTBEAT), channel, _beginning())
 
 
 @websocket_route(bp, "/ws/<series:series>")
 def websocket(ws: Server, series: str) -> None:
     """The same events, as text messages."""
-    serve(ws, feed(), (series, websocket_events), g.beginning)
+    serve(ws, feed(), (series, WEBSOCKET), g.beginning)
 
 
 @bp.app_errorhandler(WebsocketMismatch)
@@ -142,18 +139,14 @@ def _refuse_mismatch() -> NoReturn:
 
 
 def _beginning() -> int:
-    """The position behind which the client wants events: what it saw last, what it asks for, or now.
-
-    One beyond the log's end is from another log (it was emptied, or never on disk): now.
-    """
-    newest = service().log.position()
+    """The position behind which the client wants events: what it saw last, what it asks for, or now."""
     after = load_query(_EVENTS_STREAM, request.args)["after"]
     if seen := request.headers.get(LAST_EVENT_ID):
         try:
             after = position(seen)
         except ValidationError as fault:
             raise invalid({LAST_EVENT_ID: fault.messages}) from fault
-    return newest if after is None else min(after, newest)
+    return service().newest() if after is None else after
 
 
 _STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
