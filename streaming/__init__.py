@@ -1,6 +1,6 @@
 """Accepted events on their way to open streams (Server-Sent Events, WebSockets), and statistics at intervals.
 
-A `Feed` holds the open streams of one worker, each a `Subscriber`, a mailbox; one thread fills them all: `Channels`
+A `Feed` holds the open streams of one worker, each a `Subscriber`, a mailbox. One thread fills them all: `Channels`
 fans new events out to them, `Pulses` asks each timed question once for all who listen.
 """
 

@@ -1,6 +1,6 @@
 """Fans events out: what the worker's view has taken in becomes chunks, once per series and wire format.
 
-A newcomer first gets what the view holds of its series behind where it begins, a piece at a time and at its own pace;
+A newcomer first gets what the view holds of its series after where it begins, a piece at a time and at its own pace;
 with the last piece it joins the channel, and from then on is handed whatever the view takes in. Nothing here reads the
 log: a worker has one reader, and streams live on what that brings.
 """
@@ -90,7 +90,7 @@ class Channels:
         return bool(self._members)
 
     def join(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
-        """The channel's events behind `after`, read at the pace of whoever iterates. At the end of it the
+        """The channel's events after position `after`, read at the pace of whoever iterates. At the end of it the
         subscriber is in the channel and is given every later event, exactly once; unless it has been ended meanwhile.
         Raises LogUnavailable."""
         series, wire = channel

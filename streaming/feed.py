@@ -21,7 +21,7 @@ TURN_SECONDS = 0.001
 """How long readers and requests have their turn between two pieces of work; after a sleep of 0 gevent looks at no
 socket."""
 SWEEP_SECONDS = 1.0
-"""How often departed clients, heartbeats and stuck writes are looked after."""
+"""How often departed clients, heartbeats and stuck writes are looked for."""
 HEARTBEAT_SWEEPS = 15
 CUT_SECONDS = 5.0
 """How long a stream may take to end by itself before its socket is shut down."""
@@ -104,7 +104,7 @@ class Feed:
             self._departures.forget(self._places.pop(subscriber, -1), subscriber)
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
-        """The channel's events behind position `after`, those that exist and then those to come."""
+        """The channel's events after position `after`, those that exist and then those to come."""
         try:
             yield from self._channels.join(subscriber, channel, after)
             self._something_new.set()  # the thread may be in a longer rest than one who wants events can bear
@@ -193,9 +193,9 @@ class Feed:
         for subscriber in self._departures.found():
             self._end(subscriber, GONE)
         for subscriber in self._places:
-            self._look_after(subscriber, now)
+            self._check(subscriber, now)
 
-    def _look_after(self, subscriber: Subscriber, now: float) -> None:
+    def _check(self, subscriber: Subscriber, now: float) -> None:
         if subscriber.ending is not None:
             if now >= subscriber.cut_at:
                 subscriber.cut()

@@ -139,7 +139,7 @@ def _refuse_mismatch() -> NoReturn:
 
 
 def _beginning() -> int:
-    """The position behind which the client wants events: what it saw last, what it asks for, or now."""
+    """The position after which the client wants events: what it saw last, what it asks for, or now."""
     after = load_query(_EVENTS_STREAM, request.args)["after"]
     if seen := request.headers.get(LAST_EVENT_ID):
         try:
