@@ -17,7 +17,9 @@ from api.problems import Problem
 from api.statistics import shown
 from event_service import EventService
 from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
+from streaming.channels import Channel
 from streaming.departures import notice_silence
+from streaming.pulses import Answered, Question
 from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
 from times import SECOND
@@ -153,7 +155,9 @@ def _new_feed(events: EventService, worker_is_stopping: Callable[[], bool]) -> F
         assert isinstance(subject, Subject)
         return _statistics(events, subject, rates)
 
-    return Feed(events, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
+    made = Feed(events, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
+    events.listen(made.hear)
+    return made
 
 
 def _statistics(events: EventService, subject: Subject, rates: Rates) -> Answered:

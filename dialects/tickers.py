@@ -22,7 +22,7 @@ from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
 from event_log.base import Times, Values
 from streaming.websocket import close, serve, websocket_route
-from streaming.wire import json_timestamps, text_frame
+from streaming.wire import Wire, json_timestamps, text_frame
 from times import format_timestamp
 
 PAGE = 1000
@@ -112,7 +112,7 @@ def price_updates(ws: Server, ticker: str) -> None:
     if found is None or not len(found[0]):
         close(ws, UNKNOWN_TICKER, "Ticker not found")
     else:
-        serve(ws, feed(), (ticker, price_frames), g.beginning)
+        serve(ws, feed(), (ticker, _PRICES), g.beginning)
 
 
 def price_frames(series: str, positions: Times, times: Times, values: Values) -> bytes:
@@ -125,6 +125,9 @@ def _updates(ticker: bytes, prices: Iterable[bytes], timestamps: Iterable[bytes]
     form = b'{"type":"price_update","data":{"ticker_id":%b,"price":%b,"timestamp":%b}}'
     return (form % (ticker, price, timestamp) for price, timestamp in zip(prices, timestamps, strict=True))
 
+
+_PRICES = Wire(price_frames, lambda series, position: b"")
+"""The originals have no word for a gap."""
 
 bp.register_blueprint(stream)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from event_log.base import Events, Series, Times, Values
+from event_log.base import Events, SeriesEnd, Times, Values
+from event_service import Replayed
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
 
@@ -29,31 +30,20 @@ Channel = tuple[str, Wire]
 """A series, and how its events are written."""
 
 
-class Replay(NamedTuple):
-    """Events of one series that a view holds, in order of position, and how they leave a reader."""
-
-    positions: Times
-    times: Times
-    values: Values
-    position: int
-    """How far the view had read; where there is no `more`, so far the reader has now everything."""
-    more: bool
-    """Whether the view holds further events of the series behind these."""
-    gap: int | None
-    """Where events between the place asked for and these are no longer there: the first position that still is."""
-
-
 class Source(Protocol):
-    """Where events come from."""
+    """Where events come from: the service."""
 
-    def newest(self) -> int:
+    def position(self) -> int:
         """The highest position given so far."""
 
-    def catch_up(self) -> bool:
+    def advance(self) -> bool:
         """Take in a portion of what is new, of which `Channels` is told; whether there is more."""
 
-    def replay(self, series: str, after: int, limit: int) -> Replay:
-        """The next events of a series behind a position."""
+    def replay(self, series: str, after: int, limit: int) -> Replayed:
+        """The next events of a series after a position."""
+
+    def series_id(self, name: str) -> int | None:
+        """The id under which `Channels` is told of a series; None for one not seen, or ended."""
 
 
 class _Piece(NamedTuple):
@@ -83,6 +73,8 @@ class Channels:
         self._lock = lock
         self._drop = drop
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
+        self._ids: dict[int, str] = {}  # of their series, as last looked up
+        self._told = 0  # how far the view has read, as last told
         self._waiting: deque[_Piece] = deque()
         self._waiting_events = 0
 
@@ -95,15 +87,26 @@ class Channels:
         Raises LogUnavailable."""
         series, wire = channel
         limit = max(1, min(PIECE_EVENTS, PIECE_BYTES // (len(series.encode()) + MOST_EVENT_BYTES)))
-        more = True
-        while more and subscriber.ending is None:
-            with self._lock:
-                positions, times, values, position, more, gap = self._source.replay(series, after, limit)
-                if not more:
-                    self._members.setdefault(series, {}).setdefault(wire, {})[subscriber] = position
-            after = int(positions[-1]) if len(positions) else position
-            if chunk := _Piece(series, positions, times, values, gap).write(wire):
+        joined = False
+        while not joined and subscriber.ending is None:
+            # Not under the lock: the view may have to catch up first, and whoever does that tells us of it.
+            found = self._source.replay(series, after, limit)
+            joined = not found.more and self._let_in(subscriber, channel, found.position)
+            after = int(found.positions[-1]) if len(found.positions) else found.position
+            first_there = int(found.positions[0]) if len(found.positions) else found.position + 1
+            gap = first_there if found.gap else None
+            if chunk := _Piece(series, found.positions, found.times, found.values, gap).write(wire):
                 yield chunk
+
+    def _let_in(self, subscriber: Subscriber, channel: Channel, position: int) -> bool:
+        """Make a member of one that has had everything up to `position`; False when we were told of more meanwhile."""
+        series, wire = channel
+        with self._lock:
+            if self._told > position:
+                return False
+            self._members.setdefault(series, {}).setdefault(wire, {})[subscriber] = position
+            self._look_up_ids()
+            return True
 
     def leave(self, subscriber: Subscriber, channel: Channel) -> None:
         """Take the subscriber out of the channel, if it is in."""
@@ -119,25 +122,31 @@ class Channels:
             if not self._members:
                 self._forget_waiting()
 
-    def take(self, events: Events, known: Mapping[int, Series]) -> None:
+    def take(self, events: Events) -> None:
         """Note what the view has taken in, as far as somebody wants it; cheap, for the view's reader waits for it."""
         with self._lock:
+            self._told = events.place.position
             if not self._members or events.kept:
                 return
-            for series_id in np.unique(events.ids).tolist():
-                series = known[series_id].name
-                if series in self._members:
-                    rows = np.flatnonzero(events.ids == series_id)
-                    self._wait(_Piece(series, events.positions[rows], events.times[rows], events.values[rows]))
+            for change in events.changes:
+                if isinstance(change, SeriesEnd) and change.series in self._ids:
+                    self._wait(_gap(self._ids[change.series], change.position))
+            self._look_up_ids()
+            wanted = np.flatnonzero(np.isin(events.ids, np.fromiter(self._ids, np.uint32)))
+            for series_id in np.unique(events.ids[wanted]).tolist():
+                rows = wanted[events.ids[wanted] == series_id]
+                columns = events.positions[rows], events.times[rows], events.values[rows]
+                self._wait(_Piece(self._ids[series_id], *columns))
 
-    def lose(self, position: int, series: str | None = None) -> None:
-        """Tell those who listen to a series, or to any, that something up to `position` is lost that they should have
-        had. Behind it, positions may be lower than those they have had: the log may have another history now."""
+    def lose_all(self, position: int) -> None:
+        """Tell all that the log has another history now, which the view has read up to `position`: the positions that
+        they have had mean nothing any more."""
         with self._lock:
-            if series is None:
-                self._forget_waiting()
-            for name in self._members if series is None else {series} & self._members.keys():
-                self._wait(_gap(name, position))
+            self._forget_waiting()
+            self._told = position
+            self._look_up_ids()
+            for series in self._members:
+                self._wait(_gap(series, position))
 
     def step(self) -> bool:
         """Hand out some of what waits; whether there is more."""
@@ -154,6 +163,10 @@ class Channels:
                 self._waiting_events -= len(piece.positions)
                 self._hand_out(piece)
             return bool(self._waiting)
+
+    def _look_up_ids(self) -> None:
+        found = {self._source.series_id(series): series for series in self._members}
+        self._ids = {series_id: series for series_id, series in found.items() if series_id is not None}
 
     def _wait(self, piece: _Piece) -> None:
         self._waiting.append(piece)

@@ -6,9 +6,9 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable
 
-from event_log.base import Events, LogUnavailable, Series
+from event_log.base import Events, LogUnavailable
 from streaming.channels import Channel, Channels, Source
 from streaming.departures import Departures
 from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
@@ -65,7 +65,7 @@ class Feed:
         self._lock = threading.RLock()
         self._source = source
         self._channels = Channels(source, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
-        self._pulses = Pulses(answer, source.newest, self._lock, clock)
+        self._pulses = Pulses(answer, source.position, self._lock, clock)
         # All below: under _lock.
         self._departures: Departures[Subscriber] = Departures()
         self._places: dict[Subscriber, int] = {}  # and the descriptor that is watched for each
@@ -125,14 +125,13 @@ class Feed:
         self._something_new.set()
         return position
 
-    def take(self, events: Events, known: Mapping[int, Series]) -> None:
-        """Hear what the view has taken in."""
-        self._channels.take(events, known)
+    def hear(self, events: Events | None) -> None:
+        """Hear what the view has taken in, or (None) that the log has another history now."""
+        if events is None:
+            self._channels.lose_all(self._source.position())
+        else:
+            self._channels.take(events)
         self._something_new.set()
-
-    def lose(self, position: int, series: str | None = None) -> None:
-        """Hear that events up to a position are lost, of a series or of all."""
-        self._channels.lose(position, series)
 
     def close(self) -> None:
         """End all streams politely and take no more; may be called twice."""
@@ -174,7 +173,7 @@ class Feed:
     def _follow(self) -> bool:
         """See that the view takes in what is new, and hand out some of that; whether there is more."""
         try:
-            more = self._source.catch_up()
+            more = self._source.advance()
         except LogUnavailable:
             more = False  # it may come back; nothing is skipped, since the view stays where it is
         return self._channels.step() or more

@@ -19,7 +19,16 @@ from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, StatisticsQuery, load_query
 from api.reading.schemas import Duration, SeriesName
-from api.stream_answers import EVENT_STREAM, Subject, client_socket, feed, open_events, open_statistics, require_place, require_streaming
+from api.stream_answers import (
+    EVENT_STREAM,
+    Subject,
+    client_socket,
+    feed,
+    open_events,
+    open_statistics,
+    require_place,
+    require_streaming,
+)
 from streaming import Subscriber
 from streaming.pulses import Question
 from streaming.websocket import serve, websocket_route
@@ -146,7 +155,7 @@ def _beginning() -> int:
             after = position(seen)
         except ValidationError as fault:
             raise invalid({LAST_EVENT_ID: fault.messages}) from fault
-    return service().newest() if after is None else after
+    return service().position() if after is None else after
 
 
 _STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
