@@ -85,7 +85,7 @@ class View:
         window = self.windows.pop(series, None)
         if window is not None:
             if window.count_after(self.horizon):
-                yield from self._all.remove(series)
+                yield from self._all.remove(series, window)
             yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
