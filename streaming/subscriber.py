@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 
 from streaming.endings import Ending
@@ -81,7 +81,7 @@ class Subscriber:
         """Whether the client is known to have left, besides what the descriptor says."""
         return False
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Generator[bytes]:
         """Everything that is put, as it comes, until the ending; what waited together comes as one piece."""
         while self.ending is None:
             self._news.acquire()
