@@ -93,6 +93,10 @@ class Environment:
         self.damage = f"the log at {self.path} is damaged: {reason}"
         return LogDamaged(self.damage)
 
+    def clear_dead_readers(self) -> None:
+        """Give free the reader slots of processes that died; they would pin what is deleted."""
+        self.lmdb.reader_check()
+
     def close(self) -> None:
         self.lmdb.close()
 

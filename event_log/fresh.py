@@ -6,6 +6,7 @@ settled. It lies in a directory named by the run of the machine, after which nob
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,7 @@ from struct import Struct
 
 import lmdb
 
-from event_log.base import Budget, Change, LogDamaged, Memo, OverBudget, Rules, Series
+from event_log.base import Budget, Change, LogDamaged, LogFull, Memo, OverBudget, Rules, Series
 from event_log.entries import (
     pack_change,
     pack_id,
@@ -25,16 +26,21 @@ from event_log.entries import (
     unpack_position,
     unpack_series,
 )
-from event_log.environment import Environment
+from event_log.environment import PAGE, Environment
 from event_log.heads import HEAD, FreshHead, pack_fresh, unpack_fresh
 from event_log.records import Data
 from times import SECOND
 
 Item = tuple[Data, Data]
 """Key and record."""
+
 _CLAIM = b"claim"
 _RULES = Struct("<qq")
 _BUDGET = Struct("<dq")  # events it holds, when
+
+
+class NoRoom(LogFull):
+    """Nothing more goes in before something is settled."""
 
 
 class Fresh(Environment):
@@ -69,6 +75,20 @@ class Fresh(Environment):
         """The log's position."""
         cursor = txn.cursor(self.records[head.active])
         return max(unpack_position(cursor.key()), head.base) if cursor.last() else head.base
+
+    def reserve(self, txn: lmdb.Transaction, head: FreshHead, size: int) -> int:
+        """The position behind which records of so many bytes are to be put, in this transaction. Raises NoRoom."""
+        table = self.records[head.active]
+        stat = txn.stat(table)
+        if (stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]) * PAGE + size > head.room:
+            raise NoRoom
+        if not head.began:
+            self.put_head(txn, head._replace(began=time.monotonic_ns()))
+        if not stat["entries"]:
+            return head.base
+        cursor = txn.cursor(table)
+        cursor.last()
+        return max(unpack_position(cursor.key()), head.base)
 
     def is_empty(self, txn: lmdb.Transaction, head: FreshHead) -> bool:
         """Whether nothing waits for being settled."""

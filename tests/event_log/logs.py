@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from event_log.base import Batch, EventLog
+from event_log.lmdb_log import LmdbLog
 from event_log.memory import MemoryLog
 from event_log.memory_changes import RECENT_CHANGES
 from times import SECOND
@@ -53,9 +55,44 @@ class MemoryKind(Kind):
         return
 
 
+class LmdbKind(Kind):
+    """LmdbLog; another process has a registry of its own over the files, which a process opens only once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._logs: list[LmdbLog] = []
+
+    def open(self, *, max_series: int = 10_000) -> EventLog:
+        log = open_lmdb(self._folder / str(len(self._logs)), max_series=max_series)
+        self._logs.append(log)
+        return log
+
+    def sibling(self, log: EventLog) -> EventLog:
+        assert isinstance(log, LmdbLog)
+        return sibling(log)
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+
+def open_lmdb(path: Path, **options: Any) -> LmdbLog:
+    """A log of 32 MiB unless `options` say otherwise."""
+    return LmdbLog(path, **{"max_bytes": 32 * MIB, "sync": "never", **options})
+
+
+def sibling(log: LmdbLog) -> LmdbLog:
+    """The log as another process has it."""
+    other = LmdbLog(Path("unused"), max_bytes=0)
+    other._process = log._process
+    other._registry._max_series = log._registry._max_series
+    return other
+
+
 LOGS: dict[str, Callable[[Path], Kind]] = {
     "memory": MemoryKind,
     "forgetful memory": partial(MemoryKind, recent_changes=1),
+    "lmdb": LmdbKind,
 }
 """All kinds of log by name; each is given an empty folder. Every test of the contract runs on each of them."""
 
