@@ -1,4 +1,4 @@
-"""What a write does inside its one transaction of the fresh part, beside the storing of events whose series are known."""
+"""What a write does inside its one transaction of the fresh part."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def append_with_terms(
     registry.refresh(fresh, settled, txn, head)
     if terms.once is not None:
         _refuse_again(fresh, settled, txn, head, terms.once)
-    new = registry.admit(batch) if len(batch) else {}
+    new = registry.admit(batch, terms) if len(batch) else {}
     own = {series.name: number for number, series in new.items()}
     ids = [own[name] if name in own else registry.ids[name] for name in batch.names] if len(batch) else []
-    raised = registry.raised(ids, terms.keep, terms.most_keepers) if terms.keep is not None and ids else []
+    raised = registry.raised(batch, terms.keep) if ids else []
     if terms.budget is not None:
         fresh.spend(txn, terms.budget, len(batch))
     pieces = pack_pieces(batch, ids) if ids else []

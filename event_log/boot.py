@@ -10,7 +10,7 @@ from uuid import uuid4
 from event_log.base import LogUnavailable
 
 _KERNEL = Path("/proc/sys/kernel/random/boot_id")
-_MEMORY = Path("/dev/shm/tidemark-boot-id")  # noqa: S108
+_MEMORY = Path("/dev/shm/tidemark-boot-id")
 
 
 def boot_id() -> str:

@@ -7,7 +7,6 @@ misses a record between the two.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
@@ -25,8 +24,8 @@ from event_log.base import (
     KeptSince,
     LogDamaged,
     LogFull,
-    LogUncertain,
     LogUnavailable,
+    LogUncertain,
     Memo,
     Place,
     Rules,
@@ -38,7 +37,7 @@ from event_log.base import (
 )
 from event_log.cleaning import Plan, Planner
 from event_log.entries import pack_position
-from event_log.fresh import NoRoom
+from event_log.fresh import NoRoom, digest_of
 from event_log.group_commit import GroupCommit
 from event_log.kept import ALL_DEAD, Since
 from event_log.lmdb_reading import Reading
@@ -146,21 +145,20 @@ class LmdbLog(EventLog):
     def claim(self, rules: Rules, start: str) -> None:
         store = self._process.get()
         with store.fresh.read() as txn:
-            in_force = store.fresh.claim(txn)[1]
+            in_force = store.fresh.claims(txn)[1]
         if in_force is None:
             aside(lambda: store.settling.begin_with(rules))
-        with self._lock:
-            with store.fresh.write() as txn:
-                head = store.fresh.head(txn)
-                before, in_force = store.fresh.claim(txn)
-                if before == start:
-                    return
-                store.fresh.put_claim(txn, start, rules)
-                if in_force in (rules, None):
-                    return
-                change = RulesChange(store.fresh.reserve(txn, head, 0) + 1, head.horizon, rules)
-                head = store.fresh.put_change(txn, store.fresh.head(txn), change)
-                store.fresh.put_head(txn, head)
+        with self._lock, store.fresh.write() as txn:
+            head = store.fresh.head(txn)
+            starts, in_force = store.fresh.claims(txn)
+            if digest_of(start) in starts:
+                return
+            store.fresh.put_claims(txn, [*starts, digest_of(start)], rules)
+            if in_force in (rules, None):
+                return
+            change = RulesChange(store.fresh.reserve(txn, head, 0) + 1, head.horizon, rules)
+            head = store.fresh.put_change(txn, store.fresh.head(txn), change)
+            store.fresh.put_head(txn, head)
         self._acknowledged(change.position)
 
     def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
@@ -173,7 +171,9 @@ class LmdbLog(EventLog):
                 if known is None or known.ended:
                     return None
                 last = store.fresh.reserve(txn, head, 0)
-                if quiet_since is not None and not self._is_quiet(store, Reading(store, txn), series, quiet_since, last):
+                if quiet_since is not None and not self._is_quiet(
+                    store, Reading(store, txn), series, quiet_since, last
+                ):
                     return None
                 end = SeriesEnd(last + 1, series)
                 head = store.fresh.put_change(txn, store.fresh.head(txn), end)
@@ -235,7 +235,7 @@ class LmdbLog(EventLog):
             series = self._registry.series.get(number)
             return ALL_DEAD if series is None or series.ended else kept_since(number)
 
-        with self._planning, store.settled.read() as txn:  # type: ignore[attr-defined]
+        with self._planning, store.settled.read() as txn:
             planner = Planner(store.settled, txn, since)
             self._plan, more = planner.extend(self._plan, max(horizon, head.horizon), position)
         return more

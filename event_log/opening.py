@@ -131,7 +131,9 @@ class Store:
             make_folder(fresh.path)
             fresh = Fresh(fresh.path)
         lost = other is not None or not (head.closed or (head.boot == boot and not head.position))
-        position = self._jump(head, max(head.position, other.base if other is not None else 0)) if lost else head.position
+        position = (
+            self._jump(head, max(head.position, other.base if other is not None else 0)) if lost else head.position
+        )
         self._write_head(head._replace(closed=0, boot=boot, position=position))
         with fresh.write() as txn, self.settled.read() as settled_txn:
             used = self.settled.bytes_used(settled_txn)
@@ -149,7 +151,7 @@ class Store:
                     room=self.limits.room(used),
                 ),
             )
-            fresh.put_claim(txn, "", head.rules_now)
+            fresh.put_claims(txn, [], head.rules_now)
         return fresh
 
     def _jump(self, head: SettledHead, position: int) -> int:

@@ -20,7 +20,7 @@ Jumps = Sequence[tuple[int, int]]
 def take(items: Iterable[Item], limit: int) -> tuple[list[Item], list[int], bool]:
     """Records until they hold `limit` events, how many each holds, and whether there are more."""
     taken: list[Item] = []
-    counts = []
+    counts: list[int] = []
     for item in items:
         if limit <= 0:
             return taken, counts, True
@@ -59,8 +59,8 @@ def as_events(
         last = end
     rows = slice(int(columns[0].searchsorted(after, side="right")) if columns[0][0] <= after else 0, None)
     told = [change for change in changes if change.position <= last]
-    positions, ids, times, values = (column[rows] for column in columns)
-    return Events(positions, ids, times, values, Place(last), horizon, told, more=more)
+    positions, ids, times, values = columns
+    return Events(positions[rows], ids[rows], times[rows], values[rows], Place(last), horizon, told, more=more)
 
 
 def _without_events(after: int, changes: Sequence[Change], end: int, horizon: int) -> Events:

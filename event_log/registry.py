@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import lmdb
 
-from event_log.base import Batch, Change, KeepChange, Series, SeriesEnd, TooManyKeepers, TooManySeries
+from event_log.base import Batch, Change, KeepChange, Series, SeriesEnd, Terms, TooManyKeepers, TooManySeries
 from event_log.fresh import Fresh
 from event_log.heads import FreshHead
 from event_log.settled import Settled
@@ -95,23 +95,25 @@ class Registry:
             del self._ended[number]
             self.series.pop(number, None)
 
-    def admit(self, batch: Batch) -> dict[int, Series]:
-        """The series to be registered for a batch. Raises TooManySeries."""
+    def admit(self, batch: Batch, terms: Terms) -> dict[int, Series]:
+        """The series to be registered for a batch. Raises TooManySeries or TooManyKeepers."""
         new: dict[int, Series] = {}
         for index, name in enumerate(batch.names):
             if name not in self.ids:
                 created, initial = batch.first(index)
-                new[self._next_id + len(new)] = Series(name, created, initial)
+                new[self._next_id + len(new)] = Series(name, created, initial, terms.keep)
         if new and len(self.ids) + len(new) > self._max_series:
             raise TooManySeries(f"the limit of {self._max_series:,} series (MAX_SERIES) is reached")
+        if terms.keep is not None and terms.most_keepers is not None:
+            keepers = sum(self.ids.get(name, -1) not in self.keeps for name in batch.names)
+            if keepers and len(self.keeps) + keepers > terms.most_keepers:
+                raise TooManyKeepers(f"the limit of {terms.most_keepers:,} series with a keep of their own is reached")
         return new
 
-    def raised(self, numbers: Sequence[int], keep: int, most: int | None) -> list[int]:
-        """Those of these series that do not keep so many yet. Raises TooManyKeepers."""
-        new = [number for number in numbers if number not in self.keeps]
-        if most is not None and new and len(self.keeps) + len(new) > most:
-            raise TooManyKeepers(f"the limit of {most:,} series with a keep of their own is reached")
-        return [number for number in numbers if self.keeps.get(number) != keep]
+    def raised(self, batch: Batch, keep: int | None) -> list[int]:
+        """Those of a batch's series that are known, and keep another number than that."""
+        known = [self.ids[name] for name in batch.names if name in self.ids]
+        return [] if keep is None else [number for number in known if self.keeps.get(number) != keep]
 
     def wrote(self, head: FreshHead, new: dict[int, Series], changes: Sequence[Change]) -> None:
         """Take in what this process has written itself; `head` is the one it has written."""
@@ -121,5 +123,3 @@ class Registry:
             self._take(change)
         self.version = head.version
         self._changed = head.changed
-
-

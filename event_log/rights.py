@@ -12,7 +12,7 @@ from event_log.aside import native_lock
 
 _SETTLE, _LIVE, _OPEN = range(3)
 _open_here: dict[tuple[int, int, int], None] = {}
-"""Process, device and inode of each log that is open: closing the file a second time would drop the first one's locks."""
+"""Process, device and inode of each open log: to close its file a second time would drop the locks of the first."""
 
 
 class AlreadyOpen(OSError):

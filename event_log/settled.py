@@ -158,10 +158,10 @@ class Settled(Environment):
     def forget_memos(self, txn: lmdb.Transaction, now: int, most: int) -> None:
         """Forget the memos that need not be remembered at a time, a bounded number of them."""
         cursor = txn.cursor(self.memo_times)
-        more = cursor.first()
-        while more and most and _UNTIL.unpack_from(cursor.key())[0] <= now:
+        cursor.first()
+        while cursor.key() and most and _UNTIL.unpack_from(cursor.key())[0] <= now:
             txn.delete(bytes(cursor.key()[_UNTIL.size :]), db=self.memos)
-            more = cursor.delete()
+            cursor.delete()  # and stand on the next one, or on none
             most -= 1
 
     def jumps_in(self, txn: lmdb.Transaction) -> list[tuple[int, int]]:

@@ -25,7 +25,7 @@ from event_log.entries import (
 )
 from event_log.environment import bytes_in
 from event_log.fresh import Fresh
-from event_log.heads import FreshHead, SettledHead
+from event_log.heads import SettledHead
 from event_log.kept import Kept
 from event_log.records import RUN, Data, is_batch
 from event_log.rights import Rights
@@ -222,7 +222,7 @@ class Settling:
                 self._settled.put_head(txn, head._replace(retention_now=both[0], keep_last_now=both[1]))
 
 
-def _portion(txn: lmdb.Transaction, table: object, after: int) -> tuple[list[Item], bool]:
+def _portion(txn: lmdb.Transaction, table: lmdb._Database, after: int) -> tuple[list[Item], bool]:
     """The records behind a position until they are a portion, and whether these are all."""
     items: list[Item] = []
     cursor = txn.cursor(table)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import lmdb
-import numpy as np
 
 from event_log.base import Change, Events, HistoryChanged, Place
 from event_log.entries import pack_kept, unpack_kept
 from event_log.heads import SettledHead
-from event_log.records import Columns, unpack
+from event_log.records import Columns, chosen, joined, unpack
 from event_log.settled import Settled
 
 MOST_CHANGES = 16
@@ -49,9 +48,7 @@ def _changes(settled: Settled, txn: lmdb.Transaction, head: SettledHead, positio
     return changes
 
 
-def _portion(
-    settled: Settled, txn: lmdb.Transaction, head: SettledHead, low: int, walk: Walk, limit: int
-) -> Events:
+def _portion(settled: Settled, txn: lmdb.Transaction, head: SettledHead, low: int, walk: Walk, limit: int) -> Events:
     pieces: list[Columns] = []
     cursor = txn.cursor(settled.kept)
     more = cursor.set_range(pack_kept(walk.series, max(low, walk.position) + 1))
@@ -68,16 +65,13 @@ def _portion(
             walk = Walk(walk.high, number + 1, low)
         more = cursor.set_range(pack_kept(walk.series, max(last if number == walk.series else low, low) + 1))
     place = Place(low, walk) if more else Place(walk.high)
-    if not pieces:
-        return Events(*_columns(Events.none(place, head.horizon)), place, head.horizon, kept=True, more=True)
-    columns = pieces[0] if len(pieces) == 1 else tuple(map(np.concatenate, zip(*pieces, strict=True)))
-    return Events(*columns, place, head.horizon, kept=True, more=True)  # type: ignore[misc]
+    columns = joined(pieces) if pieces else _columns(Events.none(place, head.horizon))
+    return Events(*columns, place, head.horizon, kept=True, more=True)
 
 
 def _between(columns: Columns, low: int, high: int) -> Columns:
     start, end = (int(columns[0].searchsorted(position, side="right")) for position in (low, high))
-    positions, ids, times, values = (column[start:end] for column in columns)
-    return positions, ids, times, values
+    return chosen(columns, slice(start, end))
 
 
 def _columns(events: Events) -> Columns:
@@ -89,5 +83,3 @@ def refuse_behind(head: SettledHead, place: Place) -> None:
     told = place.detail.high if isinstance(place.detail, Walk) else place.position
     if told < head.forgotten and (place.position or place.detail is not None):
         raise HistoryChanged("this reader has fallen too far behind; it must begin anew")
-
-
