@@ -145,5 +145,5 @@ def _brings(events: Events, target: LogView) -> bool:
         or events.changes
         or events.rules is not None
         or events.kept
-        or events.horizon != target.view.horizon
+        or events.horizon > target.view.horizon
     )

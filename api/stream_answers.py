@@ -83,8 +83,9 @@ def client_socket() -> socket.socket | None:
 
 def open_events(subscriber: Subscriber, channel: Channel, after: int) -> Response:
     """Server-Sent Events of a channel; 503 when all places are taken."""
+    position = min(after, service().position())
     _enter(subscriber)
-    return _response(subscriber, feed().events(subscriber, channel, after), after)
+    return _response(subscriber, feed().events(subscriber, channel, after), position)
 
 
 def open_statistics(subscriber: Subscriber, question: Question) -> Response:

@@ -81,6 +81,11 @@ class Channels:
     def __bool__(self) -> bool:
         return bool(self._members)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to hand out."""
+        return bool(self._waiting)
+
     def join(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
         """The channel's events after position `after`, read at the pace of whoever iterates. At the end of it the
         subscriber is in the channel and is given every later event, exactly once; unless it has been ended meanwhile.

@@ -131,7 +131,8 @@ class Feed:
             self._channels.lose_all(self._source.position())
         else:
             self._channels.take(events)
-        self._something_new.set()
+        if self._channels.waiting:
+            self._something_new.set()
 
     def close(self) -> None:
         """End all streams politely and take no more; may be called twice."""

@@ -1,4 +1,4 @@
-"""Every subscriber gets every event of its series behind where it began, once, in log order."""
+"""Every subscriber gets every event of its series after where it began, once, in log order, or is told of a gap."""
 
 from __future__ import annotations
 
@@ -10,43 +10,77 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from event_log.base import Batch, Times, Values
+from event_log.base import Batch, Events, HistoryChanged, Place, Times, Values
 from event_log.memory import MemoryLog
+from event_service import EventService
+from settings import Settings
 from streaming import channels as module
-from streaming.channels import Channels
+from streaming.channels import PIECE_BYTES, PIECE_EVENTS, Channels
 from streaming.endings import SHUTDOWN, TOO_SLOW
 from streaming.subscriber import MOST_WAITING_CHUNKS, Subscriber
-from streaming.wire import sse_events, websocket_events
+from streaming.wire import SSE, WEBSOCKET, Wire
+from tests.conftest import FakeClock
 
 SERIES = ("a", "b", "c")
 
 
 def positions_as_text(series: str, positions: Times, times: Times, values: Values) -> bytes:
-    """A wire format that is easy to check."""
     return b"".join(b"%s%d " % (series.encode(), position) for position in positions.tolist())
 
 
-class Following:
-    """Channels over a memory log, and subscribers whose mailboxes are read on demand."""
+TEXT = Wire(positions_as_text, lambda series, position: b"%s>=%d " % (series.encode(), position))
+"""A wire format that is easy to check."""
 
-    def __init__(self) -> None:
-        self.log = MemoryLog()
+
+class ForgetfulLog(MemoryLog):
+    """A log in memory that can be given another history."""
+
+    forgotten = False
+
+    def read(self, place: Place, limit: int = 1_000_000) -> Events:
+        if self.forgotten:
+            self.forgotten = False
+            raise HistoryChanged("a replica with less was promoted")
+        return super().read(place, limit)
+
+
+class Following:
+    """Channels over a service whose log is in memory, and subscribers whose mailboxes are read on demand."""
+
+    def __init__(self, keep_last: int = 1000) -> None:
+        self.log = ForgetfulLog()
+        self.clock = FakeClock()
+        self.service = EventService(self.log, Settings(log_url="memory:", keep_last=keep_last), self.clock)
         self.dropped: list[Subscriber] = []
-        self.channels = Channels(self.log, threading.RLock(), self.drop)
+        self.channels = Channels(self.service, threading.RLock(), self.drop)
+        self.service.start()
+        self.service.listen(self.hear)
         self.accepted: list[tuple[str, int]] = []
         self.received: dict[Subscriber, bytes] = {}
+
+    def hear(self, events: Events | None) -> None:
+        if events is None:
+            self.channels.lose_all(self.service.position())
+        else:
+            self.channels.take(events)
 
     def drop(self, subscriber: Subscriber) -> None:
         self.dropped.append(subscriber)
         subscriber.end(TOO_SLOW, 0.0)
 
-    def accept(self, which: list[int]) -> None:
-        last = self.log.append(Batch(SERIES, np.array(which, np.uint32), 0, np.zeros(len(which))))
-        self.accepted += [(SERIES[i], last - len(which) + 1 + n) for n, i in enumerate(which)]
+    def accept(self, series: list[int]) -> None:
+        batch = Batch(SERIES, np.array(series, np.uint32), self.clock(), np.zeros(len(series)))
+        last = self.log.append(batch)
+        self.accepted += [(SERIES[i], last - len(series) + 1 + n) for n, i in enumerate(series)]
+
+    def step(self) -> None:
+        """Take in all there is, and hand all of it out."""
+        while self.service.advance() or self.channels.step():
+            pass
 
     def join(self, series: str, after: int) -> Subscriber:
         subscriber = Subscriber()
-        self.received[subscriber] = b"".join(self.channels.catch_up(subscriber, (series, positions_as_text), after))
+        self.received[subscriber] = b"".join(self.channels.join(subscriber, (series, TEXT), after))
         return subscriber
 
     def read(self, subscriber: Subscriber) -> bytes:
@@ -68,13 +102,13 @@ Moves = st.lists(
 )
 
 
-@pytest.fixture(params=[1, 3, 10_000])
-def read_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small block makes long catching up out of few events."""
-    monkeypatch.setattr(module, "READ_EVENTS", request.param)
+@pytest.fixture(params=[1, 3, PIECE_EVENTS])
+def piece_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pieces make long catching up out of few events."""
+    monkeypatch.setattr(module, "PIECE_EVENTS", request.param)
 
 
-@pytest.mark.usefixtures("read_events")
+@pytest.mark.usefixtures("piece_events")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(Moves)
 def test_each_subscriber_gets_each_event_once_and_in_order(moves: list[tuple[str, Any]]) -> None:
@@ -84,52 +118,76 @@ def test_each_subscriber_gets_each_event_once_and_in_order(moves: list[tuple[str
         if move == "accept":
             following.accept(what)
         elif move == "step":
+            following.service.advance()
             following.channels.step()
         elif move == "join":
             series, share = what
-            after = round(share * following.log.position())
+            after = round(share * following.service.position())
             members.append((following.join(series, after), series, after))
         elif members:
             subscriber, series, _ = members.pop(what % len(members))
-            following.channels.leave(subscriber, (series, positions_as_text))
-    for _ in following.accepted:
-        following.channels.step()
+            following.channels.leave(subscriber, (series, TEXT))
+    following.step()
     for subscriber, series, after in members:
         assert following.read(subscriber) == following.expected(series, after)
-        following.channels.leave(subscriber, (series, positions_as_text))
+        following.channels.leave(subscriber, (series, TEXT))
     assert not following.channels
     assert following.dropped == []
 
 
 def test_events_accepted_while_a_subscriber_catches_up_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ_EVENTS", 2)
+    monkeypatch.setattr(module, "PIECE_EVENTS", 2)
     following = Following()
     early = following.join("a", 0)
     following.accept([0] * 7)
-    following.channels.step()
+    following.step()
     late = Subscriber()
     received = b""
-    for chunk in following.channels.catch_up(late, ("a", positions_as_text), 3):
+    for chunk in following.channels.join(late, ("a", TEXT), 3):
         received += chunk
         if len(following.accepted) < 30:
             following.accept([0, 1, 0])
-            following.channels.step()
-    for _ in following.accepted:
-        following.channels.step()
+            following.step()
+    following.step()
     assert received + late.take() == following.expected("a", 3)
     assert following.read(early) == following.expected("a", 0)
 
 
+def test_a_resume_inside_a_large_record_loses_nothing() -> None:
+    following = Following(keep_last=20_000)
+    following.accept([0] * 501)
+    following.accept([0] * 10_000)
+    following.step()
+    assert following.read(following.join("a", 700)) == following.expected("a", 700)
+
+
+def test_what_was_missed_is_written_in_bounded_pieces() -> None:
+    following = Following(keep_last=20_000)
+    following.accept([0] * 10_000)
+    pieces = list(following.channels.join(Subscriber(), ("a", SSE), 0))
+    assert len(pieces) > 10
+    assert max(map(len, pieces)) <= PIECE_BYTES
+
+
+def test_news_of_a_large_batch_are_handed_out_in_portions() -> None:
+    following = Following(keep_last=20_000)
+    member = following.join("a", 0)
+    following.accept([0] * 10_000)
+    while following.service.advance():
+        pass
+    portions = 1
+    while following.channels.step():
+        portions += 1
+    assert portions == 10_000 / PIECE_EVENTS
+    assert following.read(member) == following.expected("a", 0)
+
+
 def test_a_subscriber_that_is_ended_catches_up_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ_EVENTS", 2)
+    monkeypatch.setattr(module, "PIECE_EVENTS", 2)
     following = Following()
-    following.join("b", 0)
-    following.accept([0])
-    for _ in range(6):
-        following.accept([0])
-        following.channels.step()
+    following.accept([0] * 12)
     late = Subscriber()
-    chunks = following.channels.catch_up(late, ("a", positions_as_text), 0)
+    chunks = following.channels.join(late, ("a", TEXT), 0)
     next(chunks)
     late.end(SHUTDOWN, 0.0)
     assert list(chunks) == []
@@ -139,7 +197,7 @@ def test_all_subscribers_share_the_bytes() -> None:
     following = Following()
     members = [following.join("a", 0) for _ in range(3)]
     following.accept([0, 0, 1])
-    following.channels.step()
+    following.step()
     first, *others = [member.take() for member in members]
     assert first == b"a1 a2 "
     assert all(chunk is first for chunk in others)
@@ -148,20 +206,22 @@ def test_all_subscribers_share_the_bytes() -> None:
 def test_each_wire_format_of_a_series_is_written_for_its_own() -> None:
     following = Following()
     over_sse, over_websocket = Subscriber(), Subscriber()
-    assert list(following.channels.catch_up(over_sse, ("a", sse_events), 0)) == []
-    assert list(following.channels.catch_up(over_websocket, ("a", websocket_events), 0)) == []
+    assert list(following.channels.join(over_sse, ("a", SSE), 0)) == []
+    assert list(following.channels.join(over_websocket, ("a", WEBSOCKET), 0)) == []
     following.accept([0])
-    following.channels.step()
+    following.step()
     assert over_sse.take().startswith(b"id: 1\n")
     assert over_websocket.take().startswith(b"\x81")
 
 
-def test_nothing_is_read_when_nobody_listens_or_nothing_is_new() -> None:
+def test_nothing_waits_where_nobody_listens() -> None:
     following = Following()
     following.accept([0])
-    assert following.channels.step() is False
-    following.join("a", 1)
-    assert following.channels.step() is False
+    following.step()
+    following.join("b", 1)
+    following.accept([0])
+    assert following.service.advance() is False
+    assert not following.channels._waiting
 
 
 def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_go_on() -> None:
@@ -169,7 +229,7 @@ def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_go_on() -> No
     slow, quick = following.join("a", 0), following.join("a", 0)
     for _ in range(MOST_WAITING_CHUNKS + 1):
         following.accept([0])
-        following.channels.step()
+        following.step()
         following.read(quick)
     assert following.dropped == [slow]
     assert following.read(quick) == following.expected("a", 0)
@@ -179,5 +239,73 @@ def test_leaving_twice_or_without_having_joined_does_nothing() -> None:
     following = Following()
     member = following.join("a", 0)
     for subscriber in (Subscriber(), member, member):
-        following.channels.leave(subscriber, ("a", positions_as_text))
+        following.channels.leave(subscriber, ("a", TEXT))
     assert not following.channels
+
+
+class TestGaps:
+    def test_a_resume_older_than_what_is_held_says_so_and_goes_on(self) -> None:
+        following = Following(keep_last=2)
+        following.accept([0] * 3000)
+        following.clock.now += 2 * following.service.rules.retention
+        while following.service.tick():
+            pass
+        following.accept([0])
+        received = following.read(following.join("a", 7))
+        assert received.startswith(b"a>=")
+        first = int(received.removeprefix(b"a>=").split()[0])
+        assert received == b"a>=%d " % first + following.expected("a", first - 1)
+
+    def test_a_resume_of_a_quiet_series_that_has_lost_nothing_says_nothing(self) -> None:
+        following = Following(keep_last=2)
+        following.accept([1])
+        following.accept([0] * 3000)
+        following.clock.now += 2 * following.service.rules.retention
+        while following.service.tick():
+            pass
+        assert following.read(following.join("b", 0)) == b"b1 "
+
+    def test_a_position_from_another_history_is_a_gap(self) -> None:
+        following = Following()
+        following.accept([0])
+        member = following.join("a", 10**6)
+        assert following.read(member) == b"a>=2 "
+        following.accept([0])
+        following.step()
+        assert following.read(member) == b"a>=2 a2 "
+
+    def test_who_listens_to_a_series_that_ends_is_told_and_hears_of_its_new_beginning(self) -> None:
+        following = Following()
+        following.accept([0, 1])
+        member, other = following.join("a", 2), following.join("b", 2)
+        assert following.service.end_series("a") == 3
+        following.accept([0])
+        following.step()
+        assert following.read(member) == b"a>=4 a4 "
+        assert following.read(other) == b""
+
+    def test_all_are_told_when_the_history_is_another_one(self) -> None:
+        following = Following()
+        following.accept([0, 1])
+        member, other = following.join("a", 2), following.join("b", 0)
+        following.log.forgotten = True
+        following.accept([0])
+        following.step()
+        following.accept([1])
+        following.step()
+        assert following.read(member) == b"a>=4 "
+        assert following.read(other) == b"b2 b>=4 b4 "
+
+    def test_who_cannot_be_handed_all_that_waits_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "MOST_WAITING_EVENTS", 10)
+        following = Following()
+        member, other = following.join("a", 0), following.join("b", 0)
+        following.accept([0] * 11)
+        following.accept([1])
+        while following.service.advance():
+            pass
+        following.step()
+        following.accept([0])
+        following.step()
+        assert following.read(member) == b"a>=12 a13 "
+        assert following.read(other) == b"b12 "

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Generator, Hashable
+from typing import Any
 
 import pytest
 
-from event_log.base import Events, LogUnavailable
+from event_log.base import Events, LogUnavailable, Place
 from event_log.memory import MemoryLog
+from event_service import EventService
+from settings import Settings
 from streaming import Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW
 from streaming.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
-from streaming.pulses import Question
+from streaming.pulses import Answered, Question
 from streaming.subscriber import MOST_WAITING_CHUNKS
-from streaming.wire import SSE_HEARTBEAT, sse_events
+from streaming.wire import SSE, SSE_HEARTBEAT
+from tests.conftest import FakeClock
 
-CHANNEL = ("a", sse_events)
+CHANNEL = ("a", SSE)
 EVERY_SECOND = Question("all", 1.0)
 
 
@@ -25,10 +29,21 @@ class FailingLog(MemoryLog):
 
     fault: Exception | None = None
 
-    def read(self, after: int, limit: int = 1_000_000) -> Events:
+    def read(self, place: Place, limit: int = 1_000_000) -> Events:
         if self.fault is not None:
             raise self.fault
-        return super().read(after, limit)
+        return super().read(place, limit)
+
+    def accept(self) -> None:
+        """One event, dated now."""
+        self.append_one("a", FakeClock().now, 1.0)
+
+
+def feed_of(service: EventService, *arguments: Any, **options: Any) -> Feed:
+    """A feed that hears what the view of the service takes in."""
+    feed = Feed(service, *arguments, **options)
+    service.listen(feed.hear)
+    return feed
 
 
 class Worker:
@@ -39,8 +54,10 @@ class Worker:
         self.worker_is_stopping = False
         self.runs: list[Callable[[], None]] = []
         self.log = FailingLog()
-        self.feed = Feed(
-            self.log,
+        self.service = EventService(self.log, Settings(log_url="memory:"), FakeClock())
+        self.service.start()
+        self.feed = feed_of(
+            self.service,
             self.answer,
             max_streams,
             clock=lambda: self.now,
@@ -49,10 +66,10 @@ class Worker:
         )
         self.listening: list[Generator[bytes]] = []
 
-    def answer(self, subject: Hashable) -> bytes:
+    def answer(self, subject: Hashable) -> Answered:
         if self.log.fault is not None:
             raise self.log.fault
-        return f"{subject}".encode()
+        return Answered(f"{subject}".encode(), 0)
 
     def follow(self, subscriber: Subscriber | None = None) -> Subscriber:
         """A subscriber that has entered and read all there is of its series."""
@@ -74,7 +91,7 @@ def test_news_reach_the_mailbox_with_the_next_tick() -> None:
     worker = Worker()
     subscriber = worker.follow()
     assert worker.feed.tick() == FOLLOW_SECONDS
-    worker.log.append_one("a", 5, 2.5)
+    worker.log.accept()
     worker.feed.tick()
     assert subscriber.take().startswith(b"id: 1\nevent: event\n")
 
@@ -84,10 +101,10 @@ def test_without_events_to_follow_it_rests_until_the_next_sweep_or_answer() -> N
     subscriber = Subscriber()
     worker.feed.enter(subscriber)
     assert worker.feed.tick() == SWEEP_SECONDS
-    answers = worker.feed.statistics(subscriber, Question("all", 0.25))
-    assert next(answers) == b"all"
+    assert worker.feed.statistics(subscriber, Question("all", 0.25)) == 0
+    assert subscriber.take() == b"all"
     assert worker.feed.tick() == 0.25
-    answers.close()
+    worker.feed.leave(subscriber)
     worker.now += 0.25
     assert worker.feed.tick() == SWEEP_SECONDS - 0.25
 
@@ -114,7 +131,7 @@ def test_a_quiet_stream_gets_a_heartbeat_every_fifteen_seconds() -> None:
     assert subscriber.take() == SSE_HEARTBEAT
     worker.sweep(HEARTBEAT_SWEEPS - 1)
     assert subscriber.take() == b""
-    worker.log.append_one("a", 1, 1.0)
+    worker.log.accept()
     worker.sweep()
     assert subscriber.take().startswith(b"id: 1\n")
     worker.sweep(HEARTBEAT_SWEEPS - 2)
@@ -151,7 +168,7 @@ def test_a_slow_reader_is_told_and_then_cut_off() -> None:
         worker = Worker()
         slow, quick = worker.follow(Subscriber(ours)), worker.follow()
         for _ in range(MOST_WAITING_CHUNKS + 1):
-            worker.log.append_one("a", 1, 1.0)
+            worker.log.accept()
             worker.feed.tick()
             quick.take()
         assert (slow.ending, quick.ending) == (TOO_SLOW, None)
@@ -202,7 +219,7 @@ def test_the_thread_runs_while_there_are_streams() -> None:
 def test_a_log_that_fails_for_a_while_costs_no_event() -> None:
     worker = Worker()
     subscriber = worker.follow()
-    worker.log.append_one("a", 1, 1.0)
+    worker.log.accept()
     worker.log.fault = LogUnavailable("the disk is away")
     assert worker.feed.tick() == FOLLOW_SECONDS
     assert subscriber.take() == b""
@@ -214,19 +231,19 @@ def test_a_log_that_fails_for_a_while_costs_no_event() -> None:
 def test_a_stream_that_cannot_begin_because_of_the_log_says_so() -> None:
     worker = Worker()
     worker.follow()
-    worker.log.append_one("a", 1, 1.0)
+    worker.log.accept()
     worker.feed.tick()
     worker.log.fault = LogUnavailable("the disk is away")
     follower, listener = Subscriber(), Subscriber()
     assert list(worker.feed.events(follower, CHANNEL, 0)) == []
-    assert list(worker.feed.statistics(listener, EVERY_SECOND)) == []
+    assert worker.feed.statistics(listener, EVERY_SECOND) is None
     assert follower.ending is listener.ending is NO_LOG
 
 
 def test_a_failure_of_the_feed_ends_its_streams_and_not_the_next_ones(caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker()
     subscriber = worker.follow()
-    worker.log.append_one("a", 1, 1.0)
+    worker.log.accept()
     worker.log.fault = RuntimeError("a bug")
     worker.runs[0]()
     assert subscriber.ending is BROKEN
@@ -238,13 +255,15 @@ def test_a_failure_of_the_feed_ends_its_streams_and_not_the_next_ones(caplog: py
 
 
 def test_its_own_thread_delivers_and_ends() -> None:
-    log = MemoryLog()
-    feed = Feed(log, lambda subject: b"", 1)
+    log = FailingLog()
+    service = EventService(log, Settings(log_url="memory:"), FakeClock())
+    service.start()
+    feed = feed_of(service, lambda subject: Answered(b"", 0), 1)
     subscriber = Subscriber()
     feed.enter(subscriber)
     chunks = feed.events(subscriber, CHANNEL, 0)
     for position in range(1, 4):
-        log.append_one("a", 1, 1.0)
+        log.accept()
         assert next(chunks).startswith(b"id: %d\n" % position)
     feed.close()
     assert list(chunks) == []

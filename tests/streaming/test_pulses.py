@@ -9,7 +9,7 @@ from collections.abc import Hashable
 import pytest
 
 from event_log.base import LogUnavailable
-from streaming.pulses import SLICE, Pulses, Question
+from streaming.pulses import REST, SLICE, Answered, Pulses, Question
 from streaming.subscriber import Subscriber
 
 EVERY_SECOND = Question("all", 1.0)
@@ -22,13 +22,17 @@ class Questioned:
         self.now = 100.0
         self.asked: list[Hashable] = []
         self.fault: Exception | None = None
-        self.pulses = Pulses(self.answer, threading.RLock(), lambda: self.now)
+        self.newest = 0
+        self.cost = 0.0
+        """Seconds that an answer takes."""
+        self.pulses = Pulses(self.answer, lambda: self.newest, threading.RLock(), lambda: self.now)
 
-    def answer(self, subject: Hashable) -> bytes:
+    def answer(self, subject: Hashable) -> Answered:
         self.asked.append(subject)
+        self.now += self.cost
         if self.fault is not None:
             raise self.fault
-        return b"%d" % len(self.asked)
+        return Answered(b"%d" % len(self.asked), self.newest)
 
     def join(self, question: Question = EVERY_SECOND) -> Subscriber:
         subscriber = Subscriber(only_latest=True)
@@ -85,6 +89,29 @@ def test_a_late_comer_to_a_slow_rhythm_does_not_get_an_old_answer() -> None:
     assert first.take() == b"3"
 
 
+def test_a_newcomer_hears_of_all_that_was_acknowledged_before_it_came() -> None:
+    questioned = Questioned()
+    questioned.join()
+    assert questioned.join().take() == b"1"
+    questioned.newest = 1
+    listener = Subscriber(only_latest=True)
+    assert questioned.pulses.join(listener, EVERY_SECOND) == 1
+    assert listener.take() == b"2"
+
+
+def test_a_question_that_costs_much_is_asked_less_often() -> None:
+    questioned = Questioned()
+    listener = questioned.join(Question("all", 0.1))
+    questioned.cost = 0.2
+    questioned.pass_time(0.1)
+    assert listener.take() == b"2"
+    assert questioned.pass_time(0.0) == pytest.approx(REST * questioned.cost)
+    questioned.pass_time(REST * questioned.cost - 0.01)
+    assert listener.take() == b""
+    questioned.pass_time(0.01)
+    assert listener.take() == b"3"
+
+
 def test_rounds_missed_while_the_worker_was_busy_are_left_out_and_the_rhythm_stays() -> None:
     questioned = Questioned()
     listener = questioned.join()
@@ -108,19 +135,19 @@ def test_different_questions_are_asked_each_in_its_turn() -> None:
 def test_a_question_nobody_listens_to_is_forgotten() -> None:
     questioned = Questioned()
     first, second = questioned.join(), questioned.join()
-    questioned.pulses.leave(first, EVERY_SECOND)
-    questioned.pulses.leave(first, EVERY_SECOND)
+    questioned.pulses.leave(first)
+    questioned.pulses.leave(first)
     questioned.pass_time(1.0)
     assert second.take() == b"2"
-    questioned.pulses.leave(second, EVERY_SECOND)
-    questioned.pulses.leave(second, EVERY_SECOND)
+    questioned.pulses.leave(second)
+    questioned.pulses.leave(second)
     assert questioned.pass_time(1.0) == math.inf
     assert len(questioned.asked) == 2
 
 
 def test_a_question_taken_up_again_keeps_one_rhythm() -> None:
     questioned = Questioned()
-    questioned.pulses.leave(questioned.join(), EVERY_SECOND)
+    questioned.pulses.leave(questioned.join())
     questioned.pass_time(0.5)
     listener = questioned.join()
     del questioned.asked[:]

@@ -12,11 +12,15 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
 from event_log.memory import MemoryLog
+from event_service import EventService
+from settings import Settings
 from streaming import Feed
+from streaming.pulses import Answered
 from streaming.websocket import Unread, WholeFrames, serve
-from streaming.wire import websocket_events
+from streaming.wire import WEBSOCKET
+from tests.conftest import FakeClock
 
-CHANNEL = ("a", websocket_events)
+CHANNEL = ("a", WEBSOCKET)
 HANDSHAKE = {
     "HTTP_HOST": "x",
     "HTTP_UPGRADE": "websocket",
@@ -58,13 +62,16 @@ def pair() -> Iterator[tuple[Server, Client]]:
 
 def feed(log: MemoryLog, max_streams: int = 1) -> Feed:
     """A feed with its own thread."""
-    return Feed(log, lambda subject: b"", max_streams)
+    service = EventService(log, Settings(log_url="memory:"), FakeClock())
+    feed = Feed(service, lambda subject: Answered(b"", 0), max_streams)
+    service.listen(feed.hear)
+    return feed
 
 
 def test_it_sends_events_until_the_feed_closes(pair: tuple[Server, Client]) -> None:
     ws, client = pair
     log = MemoryLog()
-    log.append_one("a", 0, 1.5)
+    log.append_one("a", FakeClock().now, 1.5)
     streams = feed(log)
     handler = threading.Thread(target=serve, args=(ws, streams, CHANNEL, 0))
     handler.start()
@@ -92,7 +99,7 @@ def test_a_client_that_leaves_frees_its_place(pair: tuple[Server, Client]) -> No
 def test_a_client_that_vanishes_in_the_middle_of_a_write_frees_its_place(pair: tuple[Server, Client]) -> None:
     ws, _ = pair
     log = MemoryLog()
-    log.append_one("a", 0, 1.5)
+    log.append_one("a", FakeClock().now, 1.5)
     streams = feed(log)
     ws.sock.shutdown(socket.SHUT_RDWR)
     serve(ws, streams, CHANNEL, 0)

@@ -133,10 +133,14 @@ def test_it_resumes_in_the_middle_of_a_batch(
         assert response.headers["Log-Position"] == "2"
 
 
-def test_a_last_event_id_of_another_log_means_now(client: FlaskClient, feed: Feed) -> None:
+def test_a_last_event_id_of_another_log_is_a_gap_and_then_means_now(client: FlaskClient, feed: Feed) -> None:
     post(client, 1.0)
     with opened(client, "/series/AAPL/stream", {"Last-Event-ID": "999999"}) as response:
+        assert response.headers["Log-Position"] == "1"
         pieces = messages(response)
+        gap = next(pieces)
+        assert (gap.event, gap.id) == ("gap", "1")
+        assert gap.json == {"type": "gap", "series": "AAPL", "position": 2}
         post(client, 2.0)
         assert next(pieces).json["value"] == 2.0
 
@@ -277,7 +281,7 @@ def test_the_rate_counts_what_arrives_however_it_is_dated(
     subject = stream_answers.Subject("AAPL", None, None, (), SECOND)
 
     def look() -> object:
-        [message] = parse(stream_answers._statistics(service, subject, rates))
+        [message] = parse(stream_answers._statistics(service, subject, rates).chunk)
         return message.json["rate"]
 
     assert look() == 0.0
