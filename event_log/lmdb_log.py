@@ -41,11 +41,12 @@ from event_log.fresh import NoRoom, digest_of
 from event_log.group_commit import GroupCommit
 from event_log.kept import ALL_DEAD, Since
 from event_log.lmdb_reading import Reading
-from event_log.opening import Options, Store
+from event_log.opening import Options
 from event_log.per_process import PerProcess
 from event_log.records import pack_one, pack_pieces
 from event_log.registry import Registry
 from event_log.settled import WAYS_OUT
+from event_log.store import Store
 
 DUE = 0.5
 """So many seconds after the first event that is not settled, the next `sync` settles."""

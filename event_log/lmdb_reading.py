@@ -8,8 +8,8 @@ from itertools import chain
 import lmdb
 
 from event_log.base import START, Events, HistoryChanged, Place
-from event_log.opening import Store
 from event_log.reading import as_events, take
+from event_log.store import Store
 from event_log.walk import Walk, refuse_behind, step
 
 

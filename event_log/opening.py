@@ -6,31 +6,26 @@ import logging
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from event_log.base import LogDamaged, LogFull, LogUnavailable, Usage
+from event_log.base import LogDamaged, LogUnavailable
 from event_log.boot import boot_id, digest
-from event_log.cleaning import Plan
-from event_log.environment import bytes_in
 from event_log.fresh import Fresh
 from event_log.heads import FreshHead, SettledHead
+from event_log.pages import is_unfinished, make_whole
 from event_log.rights import Rights
-from event_log.settled import NOTICE_KEY, Settled
-from event_log.settling import Limits, Settling
+from event_log.salvage import Salvage
+from event_log.settled import NOTICE_KEY, Foreign, Settled
+from event_log.settling import Limits
 
 JUMP = 10**9
 """Positions go on so far ahead after a loss: more than can have been given out since the last settling."""
-NOTICE_SECONDS = 86_400.0
-LATE = 5.0
-"""Not settled for longer than so many seconds: people should know."""
-SOME_ROOM = 64 * 1024
-"""What a common batch takes. A log that has not so much left is not healthy, whatever smaller may still go in."""
-_PROBE = b"probe"
+AN_HOUR = 3600.0
+STAMP = "%Y%m%dT%H%M%SZ"
 logger = logging.getLogger("tidemark.log")
 
 
@@ -46,14 +41,15 @@ class Options:
     clock: Callable[[], float] = lambda: datetime.now(UTC).timestamp()
 
 
-class Store:
-    """One open log, owned by the process that made it."""
+class Opened:
+    """The parts of one open log, owned by the process that made it."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.pid = os.getpid()
         self.path = options.path
         self.limits = Limits(options.max_bytes)
+        self._notices: list[str] = []
         try:
             make_folder(self.path)
             self.rights = Rights(self.path)
@@ -68,14 +64,13 @@ class Store:
         except BaseException:
             self.rights.close()
             raise
-        self.settling = Settling(self.fresh, self.settled, self.rights, self.limits)
 
     def _open(self) -> None:
         alone = self.rights.is_alone()
         boot = digest(self.options.boot())
         refuse_first_format(self.path)
         folder = self.path / "fresh" / boot.hex()
-        self.settled = self._open_settled(boot)
+        self.settled = self._open_settled(boot, alone)
         try:
             self.fresh = self._open_fresh(folder, boot, alone)
         except BaseException:
@@ -84,22 +79,86 @@ class Store:
         with self.settled.read() as txn:
             self.jumps = self.settled.jumps_in(txn)
         self.rights.live()
+        if self._notices:
+            self.tell("; ".join(self._notices))
 
-    def _open_settled(self, boot: bytes) -> Settled:
+    def _open_settled(self, boot: bytes, alone: bool) -> Settled:
+        """Open what is settled; damaged, it is set aside, and what is intact of it saved."""
         folder = self.path / "settled"
+        if alone:
+            finish_salvage(folder)
         make_folder(folder)
-        settled = Settled(folder, sync=self.options.sync != "never")
         try:
+            reason = self._known_damage(folder, alone)
+            if reason is not None:
+                raise LogDamaged(reason)
+            return self._open_sound(folder, boot)
+        except Foreign:
+            raise
+        except LogDamaged as fault:
+            if alone and is_unfinished(folder / "data.mdb"):
+                folder.rename(folder.with_name(f"settled.unfinished-{self._stamp()}"))
+                make_folder(folder)
+            else:
+                self._notices.append(self._salvage(folder, str(fault), alone))
+        return self._open_sound(folder, boot)
+
+    def _known_damage(self, folder: Path, alone: bool) -> str | None:
+        if alone and (folder / "data.mdb").exists() and not make_whole(folder / "data.mdb"):
+            return "it is cut off"
+        try:
+            return (self.path / "damaged").read_text()
+        except FileNotFoundError:
+            return None
+
+    def _open_sound(self, folder: Path, boot: bytes) -> Settled:
+        begin = SettledHead(secrets.token_bytes(16), boot)
+        settled = Settled(folder, begin, sync=self.options.sync != "never")
+        try:
+            sync_folder(folder)
             with settled.read() as txn:
-                empty = not txn.stat()["entries"] or txn.get(b"format") is None
-            if empty:
-                with settled.write() as txn:
-                    settled.begin(txn, SettledHead(secrets.token_bytes(16), boot))
-                sync_folder(folder)
+                settled.head(txn)
         except BaseException:
             settled.close()
             raise
         return settled
+
+    def _salvage(self, folder: Path, reason: str, alone: bool) -> str:
+        """Returns the line for people. Raises LogDamaged where it may not be done, or nothing is left to save."""
+        refusal = f"the log at {self.path} is damaged ({reason}); "
+        if not alone:
+            raise LogDamaged(f"{refusal}stop all processes that use it, and start again")
+        if self.options.sync == "always":
+            raise LogDamaged(
+                f"{refusal}with SYNC=always nothing is given up unasked: restore a backup, or start once "
+                "with TIDEMARK_SYNC=everysec to go on with what is intact"
+            )
+        if any(age < AN_HOUR for age in self._ages_of_salvages()):
+            raise LogDamaged(f"{refusal}it was, less than an hour ago; look at the disk, and restore a backup")
+        try:
+            salvage = Salvage(folder / "data.mdb")
+        except (LogDamaged, OSError) as fault:
+            raise LogDamaged(f"{refusal}{fault}; restore a backup, or move {folder} away to start anew") from fault
+        new = folder.with_name("settled.new")
+        shutil.rmtree(new, ignore_errors=True)
+        make_folder(new)
+        salvage.write(new)
+        sync_folder(new)
+        aside = folder.with_name(f"settled.damaged-{self._stamp()}")
+        folder.rename(aside)
+        new.rename(folder)
+        (self.path / "damaged").unlink(missing_ok=True)
+        sync_folder(self.path)
+        return (
+            f"damage was found ({reason}); what is intact was saved, up to position {salvage.head.position:,} with "
+            f"{salvage.lost:,} positions lost; the damaged files are in {aside.name}"
+        )
+
+    def _ages_of_salvages(self) -> list[float]:
+        """How many seconds ago damaged files were set aside."""
+        stamps = [aside.name.partition("-")[2] for aside in self.path.glob("settled.damaged-*")]
+        times = [datetime.strptime(stamp, STAMP).replace(tzinfo=UTC).timestamp() for stamp in stamps]
+        return [self.options.clock() - when for when in times]
 
     def _open_fresh(self, folder: Path, boot: bytes, alone: bool) -> Fresh:
         with self.settled.read() as txn:
@@ -115,12 +174,20 @@ class Store:
                 if not alone:
                     raise LogDamaged(f"the log at {self.path} was exchanged while others use it; stop them all")
                 fresh = self._begin_fresh(fresh, fresh_head, head, boot)
-            elif alone and head.closed:
-                self._write_head(head._replace(closed=0))
+            elif alone:
+                self._go_on(fresh, fresh_head, head)
         except BaseException:
             fresh.close()
             raise
         return fresh
+
+    def _go_on(self, fresh: Fresh, fresh_head: FreshHead, head: SettledHead) -> None:
+        """Nothing has happened but that all processes have ended."""
+        if head.closed:
+            self._write_head(head._replace(closed=0))
+        if fresh_head.damaged:
+            with fresh.write() as txn:
+                fresh.put_head(txn, fresh_head._replace(damaged=0))
 
     def _begin_fresh(self, fresh: Fresh, other: FreshHead | None, head: SettledHead, boot: bytes) -> Fresh:
         """Go on from what is settled alone: as of the last settling, if nobody has left in peace since."""
@@ -156,10 +223,13 @@ class Store:
 
     def _jump(self, head: SettledHead, position: int) -> int:
         """Let positions go on far ahead, and tell people: committed before the first of them is given out."""
-        to = (position // JUMP + 2) * JUMP
+        to, settled_at = (position // JUMP + 2) * JUMP, self._settled_at()
         with self.settled.write() as txn:
             self.settled.put_jump(txn, head.position, to)
-        self.tell(f"after a power cut, or a crash of the system, the log goes on from position {head.position:,}")
+        self._notices.append(
+            f"after a power cut, or a crash of the system, it goes on as of position {head.position:,}, "
+            f"settled at {settled_at}"
+        )
         return to
 
     def tell(self, what: str) -> None:
@@ -167,6 +237,12 @@ class Store:
         logger.warning("the log at %s: %s", self.path, what)
         with self.settled.write() as txn:
             txn.put(NOTICE_KEY, f"{self.options.clock()} {what}".encode())
+
+    def _settled_at(self) -> str:
+        """When something was written to what is settled last."""
+        return datetime.fromtimestamp((self.settled.path / "data.mdb").stat().st_mtime, UTC).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        )
 
     def _write_head(self, head: SettledHead) -> None:
         with self.settled.write() as txn:
@@ -180,88 +256,7 @@ class Store:
                     shutil.rmtree(other)
 
     def _stamp(self) -> str:
-        return datetime.fromtimestamp(self.options.clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
-
-    def settled_position(self) -> int:
-        """Up to where all is on the disk."""
-        with self.settled.read() as txn:
-            return self.settled.head(txn).position
-
-    def age(self) -> float:
-        """Seconds since the oldest of what is not settled came; 0 where all is."""
-        with self.fresh.read() as txn:
-            head = self.fresh.head(txn)
-        began = head.frozen_began if head.frozen else head.began
-        return max(0.0, (time.monotonic_ns() - began) / 1e9) if began else 0.0
-
-    def settle(self, plan: Plan | None, *, wait: bool) -> None:
-        """Raises LogUnavailable."""
-        self.fresh.clear_dead_readers()
-        self.settled.clear_dead_readers()
-        self.settling.run(plan, wait=wait)
-        self.fresh.fault = self.settled.fault = None
-
-    def usage(self) -> Usage:
-        with self.fresh.read() as txn:
-            used = bytes_in(txn, *self.fresh.records)
-        with self.settled.read() as txn:
-            used += self.settled.bytes_used(txn)
-        return Usage(used, self.limits.all, None if self.options.sync == "never" else self.age())
-
-    def check(self) -> None:
-        """Raises LogUnavailable, with the reason, when it cannot be read or written."""
-        with self.fresh.read() as txn:
-            head = self.fresh.head(txn)
-            used = bytes_in(txn, self.fresh.records[head.active])
-        if used + SOME_ROOM > head.room and head.room < self.limits.fresh:
-            raise LogFull(self.why_full())
-        if self.fresh.fault or self.settled.fault:
-            self._probe()
-        disk = os.statvfs(self.path)
-        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SOME_ROOM:
-            raise LogUnavailable(f"the disk under the log at {self.path} is full; make room there")
-
-    def _probe(self) -> None:
-        """Forget a fault if there is room for a batch again."""
-        with self.fresh.write() as txn:
-            txn.put(_PROBE, bytes(SOME_ROOM))
-        with self.fresh.write() as txn:
-            txn.delete(_PROBE)
-        self.fresh.fault = None
-        if self.settled.fault:
-            raise LogUnavailable(self.settled.fault)
-
-    def notice(self) -> str | None:
-        """What people should know of the log though it works."""
-        told = []
-        with self.settled.read() as txn:
-            data = txn.get(NOTICE_KEY)
-        if data is not None:
-            when, what = bytes(data).decode().split(" ", 1)
-            if self.options.clock() - float(when) < NOTICE_SECONDS:
-                told.append(what)
-        age = self.age()
-        if age > LATE and self.options.sync != "never":
-            told.append(f"what came in the last {age:.0f} seconds is not yet safe from a power cut")
-        return "; ".join(told) or None
-
-    def why_full(self) -> str:
-        with self.settled.read() as txn:
-            return self.settled.why_full(txn)
-
-    def note_damage(self, fault: LogDamaged) -> LogDamaged:
-        """Damage was found: nobody reads or writes any more until the next start puts it right."""
-        reason = str(fault)
-        if not self.settled.damage:
-            self.settled.damage = self.fresh.damage = reason if str(self.path) in reason else self._in_words(reason)
-            with suppress(OSError):
-                (self.path / "damaged").write_text(reason)
-            with suppress(LogUnavailable), self.fresh.write() as txn:
-                self.fresh.put_head(txn, self.fresh.head(txn)._replace(damaged=1))
-        return LogDamaged(self.settled.damage)
-
-    def _in_words(self, reason: str) -> str:
-        return f"the log at {self.path} is damaged: {reason}; restart Tidemark, and it saves what is intact"
+        return datetime.fromtimestamp(self.options.clock(), UTC).strftime(STAMP)
 
     def close(self) -> None:
         """Let go of all; the last process notes whether everything is settled."""
@@ -292,6 +287,18 @@ class Store:
 def _belong(fresh: FreshHead, settled: SettledHead) -> bool:
     """Whether what is fresh goes on where what is settled ends."""
     return fresh.identity == settled.identity and fresh.floor <= settled.position
+
+
+def finish_salvage(folder: Path) -> None:
+    """Put the new files of a salvage that was cut short where they belong, or drop them where it must begin anew."""
+    new = folder.with_name("settled.new")
+    if new.is_dir():
+        if folder.exists():
+            shutil.rmtree(new)
+        else:
+            new.rename(folder)
+            (folder.parent / "damaged").unlink(missing_ok=True)
+            sync_folder(folder.parent)
 
 
 def make_folder(path: Path) -> None:

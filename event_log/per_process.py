@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from threading import Lock
 
-from event_log.opening import Options, Store
+from event_log.opening import Options
+from event_log.store import Store
 
 
 class PerProcess:
