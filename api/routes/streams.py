@@ -159,6 +159,16 @@ def _beginning() -> int:
 
 
 _STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
+_ENDS = (
+    "Says `event: gap` with `{type, series, position}` where events it should have had are no longer there: what follows "
+    "begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too slow a reader, "
+    "or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
+)
+_WEBSOCKET_ENDS = (
+    "A message with `type` `gap` and `position` says that events it should have had are no longer there: what follows "
+    "begins at that position. Close codes: 1001 the worker ends, come back; 1013 too slow a reader, or no log, come back "
+    "after the last `position`; 1011 the server failed."
+)
 _SWITCHED = Reply(description="The WebSocket is open: one JSON text message an event.")
 
 describe(
@@ -167,7 +177,8 @@ describe(
             tag="streams",
             summary="Statistics at intervals, as Server-Sent Events",
             description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
-            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s.",
+            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s. A question that costs "
+            f"much is asked less often. {_ENDS}",
             query=StreamQuery,
             replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
             errors=_STREAM_ERRORS,
@@ -175,6 +186,7 @@ describe(
         stream_events: Operation(
             tag="streams",
             summary="The events of a series as they are accepted, as Server-Sent Events",
+            description=f"One `event: event` each, its position as `id`. {_ENDS}",
             path=SERIES_IN_PATH,
             query=EventsStreamQuery,
             headers=(LAST_EVENT_ID,),
@@ -184,6 +196,7 @@ describe(
         websocket: Operation(
             tag="streams",
             summary="The events of a series as they are accepted, over a WebSocket",
+            description=_WEBSOCKET_ENDS,
             path=SERIES_IN_PATH,
             query=EventsStreamQuery,
             headers=(LAST_EVENT_ID,),
