@@ -160,14 +160,14 @@ def _beginning() -> int:
 
 _STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
 _ENDS = (
-    "Says `event: gap` with `{type, series, position}` where events it should have had are no longer there: what follows "
-    "begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too slow a reader, "
-    "or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
+    "Says `event: gap` with `{type, series, position}` where events it should have had are no longer there: what "
+    "follows begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too slow "
+    "a reader, or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
 )
 _WEBSOCKET_ENDS = (
     "A message with `type` `gap` and `position` says that events it should have had are no longer there: what follows "
-    "begins at that position. Close codes: 1001 the worker ends, come back; 1013 too slow a reader, or no log, come back "
-    "after the last `position`; 1011 the server failed."
+    "begins at that position. Close codes: 1001 the worker ends, come back; 1013 too slow a reader, or no log, come "
+    "back after the last `position`; 1011 the server failed."
 )
 _SWITCHED = Reply(description="The WebSocket is open: one JSON text message an event.")
 
@@ -177,8 +177,8 @@ describe(
             tag="streams",
             summary="Statistics at intervals, as Server-Sent Events",
             description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
-            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s. A question that costs "
-            f"much is asked less often. {_ENDS}",
+            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s. A question that "
+            f"costs much is asked less often. {_ENDS}",
             query=StreamQuery,
             replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
             errors=_STREAM_ERRORS,

@@ -19,7 +19,7 @@ EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 1}
 
 
 @pytest.mark.parametrize(
-    "path", ["/nope", "/v1", "/v2/statistics", "/event/", "/statistics/", "/series/", "/%00", "/%FF"]
+    "path", ["/nope", "/v1", "/v2/statistics", "/event/", "/statistics/", "/series//events", "/%00", "/%FF"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
 def test_unknown_paths(client: FlaskClient, path: str, method: str) -> None:
@@ -39,8 +39,7 @@ def test_a_long_unknown_path_is_not_repeated_whole(client: FlaskClient) -> None:
         ("/statistics", ("POST", "DELETE"), "GET, HEAD, OPTIONS"),
         ("/statistics/a/b", ("POST",), "GET, HEAD, OPTIONS"),
         ("/series", ("POST",), "GET, HEAD, OPTIONS"),
-        ("/series/a", ("GET", "POST"), "DELETE, OPTIONS"),
-        ("/series/a/events", ("POST", "PUT"), "DELETE, GET, HEAD, OPTIONS"),  # a series may be called a/events
+        ("/series/a/events", ("POST", "DELETE"), "GET, HEAD, OPTIONS"),
         ("/health", ("POST",), "GET, HEAD, OPTIONS"),
         ("/health/ready", ("POST",), "GET, HEAD, OPTIONS"),
     ],
