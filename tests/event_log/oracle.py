@@ -52,8 +52,7 @@ class Oracle:
         """From now on all series keep so many that have no keep of their own."""
         if keep_last == self.keep_last:
             return
-        if self.position:
-            self.position += 1
+        self.position += 1
         self.keep_last = keep_last
         for name in self.series.keys() - self.keepers:
             self._change(name, keep_last)

@@ -99,6 +99,7 @@ class Agreement(RuleBasedStateMachine):
         self.oracle = Oracle(keep_last)
         self.settings = Settings(retention=RETENTION, window=RETENTION, keep_last=keep_last)
         self.services = [self.fresh() for _ in range(SERVICES)]
+        self.services[0].start()
 
     def fresh(self) -> EventService:
         """A worker made by the last start."""
