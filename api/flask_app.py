@@ -35,6 +35,13 @@ class SeriesConverter(BaseConverter):
     weight = 200
 
 
+class WholeSeriesConverter(SeriesConverter):
+    """`<whole_series:series>` leaves alone what is another resource of a series: deleting its events deletes nothing,
+    and so a series whose own name ends like that can only fall idle."""
+
+    regex = r"(?![\s\S]*/(?:events|stream)$)[\s\S]+"
+
+
 class Application(Flask):
     """The class of the one application."""
 
@@ -44,6 +51,7 @@ class Application(Flask):
     def __init__(self, import_name: str) -> None:
         super().__init__(import_name, static_folder=None)
         self.url_map.converters["series"] = SeriesConverter
+        self.url_map.converters["whole_series"] = WholeSeriesConverter
         self.url_map.merge_slashes = False
 
     def make_default_options_response(self) -> Response:

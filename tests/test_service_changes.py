@@ -82,7 +82,9 @@ class TestRules:
         services = [service_on(kind.sibling(log), clock, "one", keep_last=i) for i in range(4)]
         for service in services:
             service.add("a", None, 1.0)
-        assert [service.rules.keep_last for service in services if service.statistics()] == [0] * 4
+        for service in services:
+            assert service.statistics().summary.count == 4
+            assert service.rules.keep_last == 0
         assert log.position() == 4
 
     def test_nothing_comes_back_under_longer_rules(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:

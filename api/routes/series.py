@@ -45,7 +45,7 @@ def get_events(series: str) -> Response:
     return answer({"series": series, "events": events}, position=position)
 
 
-@bp.delete("/series/<series:series>")
+@bp.delete("/series/<whole_series:series>")
 def delete_series(series: str) -> Response:
     """End a series."""
     series = series_in_path(series)

@@ -59,6 +59,10 @@ class ViewReader:
                 found[number] = self._view.series[number].name, events
         return found
 
+    def names(self) -> list[str]:
+        """Of all series it knows."""
+        return self._view.names()
+
     def check(self, truth: Truth) -> None:
         """Its series, all of them as one, and what it can tell from a position on."""
         names = {one.name: number for number, one in truth.series.items()}

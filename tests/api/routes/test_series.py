@@ -154,6 +154,13 @@ class TestDelete:
         assert_problem(response, 404)
         assert response.headers["Log-Position"] == "2"
 
+    @pytest.mark.parametrize("part", ["events", "stream"])
+    def test_what_belongs_to_a_series_is_not_deleted(self, client: FlaskClient, clock: FakeClock, part: str) -> None:
+        for name in ("a", f"a/{part}"):
+            send(client, name, 1, clock.now)
+        assert client.delete(f"/series/a/{part}").status_code == 405
+        assert names(client) == (["a", f"a/{part}"], None)
+
     def test_its_name_may_begin_anew(self, client: FlaskClient, clock: FakeClock) -> None:
         send(client, "a", 1, clock.now)
         client.delete("/series/a")
