@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from event_log.base import START as BEGIN
+from event_log.base import Place, Rules
 from event_log.lmdb_log import LmdbLog
-from tests.event_log.logs import START, batch, open_lmdb, rows_behind
+from tests.event_log.logs import START, batch, open_lmdb
+from tests.event_log.reader import Reader, rows_behind
 
 WRITERS = 3
 EACH = 200
@@ -36,15 +40,19 @@ def ended(*pids: int) -> bool:
 
 
 def locks(path: Path, pid: int) -> int:
-    """How many locks a process holds on the file by which LMDB tells the living from the dead."""
-    inode = (path / "lock.mdb").stat().st_ino
+    """How many locks a process holds on the files by which LMDB, and the log, tell the living from the dead."""
+    return sum(_locks(file, pid) for file in (path / "lock", *path.rglob("lock.mdb")))
+
+
+def _locks(file: Path, pid: int) -> int:
+    inode = file.stat().st_ino
     lines = Path("/proc/locks").read_text().splitlines()
     return sum(f":{inode} " in line and f" {pid} " in line for line in lines)
 
 
 def readers(log: LmdbLog) -> set[int]:
     """The pids in LMDB's table of readers."""
-    lines = log._process.get()._env.readers().splitlines()[1:]
+    lines = log._process.get().fresh.lmdb.readers().splitlines()[1:]
     return {int(line.split()[0]) for line in lines}
 
 
@@ -53,23 +61,23 @@ def test_a_log_may_be_used_on_both_sides_of_a_fork(tmp_path: Path, used_before: 
     log = open_lmdb(tmp_path)
     if used_before:
         log.append(batch([("a", START, 1.0), ("b", START, 1.0)]))
-        log.read(0)
+        log.read(BEGIN)
 
     def work() -> None:
         log.append_one("b", START, 2.0)
         log.append_one("child", START, 3.0)
-        assert locks(tmp_path, os.getpid()) >= 2
+        assert locks(tmp_path, os.getpid()) >= 5
         log.close()
 
     before = 2 if used_before else 0
     assert ended(in_child(work))
     assert log.append_one("a", START, 4.0) == before + 3
-    assert [row for _, row in rows_behind(log, before)] == [
+    assert [row for _, row in rows_behind(log, Place(before))] == [
         ("b", START, 2.0),
         ("child", START, 3.0),
         ("a", START, 4.0),
     ]
-    assert locks(tmp_path, os.getpid()) >= 2
+    assert locks(tmp_path, os.getpid()) >= 5
     log.close()
 
 
@@ -80,14 +88,14 @@ def test_others_see_that_a_child_is_alive_which_inherited_an_open_log(tmp_path: 
 
     def read() -> None:
         other = in_child(lambda: clear(os.getppid()))
-        with log._process.get().read() as txn:
-            txn.get(b"meta")
+        with log._process.get().fresh.read() as txn:
+            txn.get(b"head")
             os.write(tell, b"!")
             assert ended(other)
 
     def clear(reader: int) -> None:
         os.read(told, 1)
-        log.clean(0, lambda series: (0, 0))
+        log._settle_all()
         assert reader in readers(log)
 
     assert ended(in_child(read))
@@ -103,12 +111,12 @@ def test_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
         for i in range(EACH):
             log.append_one(f"{number}-{i % 9}", i, float(number))
             log.append(batch([("all", i, float(number)), (f"{number}", i, float(number))]))
-            log.read(max(0, log.position() - 3))
+            log.read(Place(max(1, log.position() - 3)))
 
     assert ended(*[in_child(lambda number=number: work(number)) for number in range(WRITERS)])  # type: ignore[misc]
     found = rows_behind(log)
     assert [position for position, _ in found] == list(range(1, WRITERS * EACH * 3 + 1))
-    assert len({series.name for series in log.series}) == len(log.series) == WRITERS * 10 + 1
+    assert len({series.name for series in log.series.values()}) == len(log.series) == WRITERS * 10 + 1
     for number in range(WRITERS):
         own = [(name, time) for _, (name, time, value) in found if value == number and name == str(number)]
         assert own == [(str(number), i) for i in range(EACH)]
@@ -156,8 +164,8 @@ def test_readers_of_killed_processes_are_cleared(tmp_path: Path) -> None:
     told, tell = os.pipe()
 
     def hang() -> None:
-        with log._process.get().read() as txn:
-            txn.get(b"meta")
+        with log._process.get().fresh.read() as txn:
+            txn.get(b"head")
             os.write(tell, b"!")
             signal.pause()
 
@@ -168,8 +176,91 @@ def test_readers_of_killed_processes_are_cleared(tmp_path: Path) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    log.clean(0, lambda series: (0, 0))
+    log._settle_all()
     assert not readers(log) & set(pids)
     log.close()
     os.close(told)
     os.close(tell)
+
+
+# Storms.
+
+POINTS = ("freezing", "frozen", "settling", "settled", "cleaning", "cleaned", "dropping", "dropped")
+"""Where one that settles may die."""
+ROUNDS = 5
+
+
+def test_whoever_is_killed_wherever_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+    log = open_lmdb(tmp_path)
+    log.claim(Rules(60, 10_000), "start")
+    told, tell = os.pipe()
+    acknowledged: dict[int, float] = {}
+    for number, point in enumerate(POINTS * ROUNDS):
+        pids = [
+            in_child(lambda number=number, own=own: write(log, tell, 1000.0 * number + own))  # type: ignore[misc]
+            for own in (0.1, 0.2)
+        ]
+        settler = in_child(lambda point=point: settle_until(log, point))  # type: ignore[misc]
+        enough = len(acknowledged) + 20 + number % 7
+        while len(acknowledged) < enough:
+            acknowledged.update(take_told(told))
+        assert os.waitpid(settler, 0)[1] == signal.SIGKILL
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        if number % 3 == 0:
+            log._settle_all()
+        if number % 5 == 0:
+            log.close()
+    os.write(tell, bytes(16))
+    while 0 not in (last := take_told(told)):
+        acknowledged.update(last)
+    acknowledged.update(last)
+    del acknowledged[0]
+    log._settle_all()
+    reader = Reader(log)
+    reader.follow()
+    found = {position: value for one in reader.series.values() for _, position, value in one.events}
+    assert {position: found[position] for position in acknowledged} == acknowledged
+    assert len(found) == len(set(found.values())) == log.position()
+    written = sum(value > 0 for value in found.values())
+    assert len(acknowledged) <= written <= len(acknowledged) + 2 * len(POINTS) * ROUNDS
+    assert (list(log.jumps), log.notice()) == ([], None)
+    log.close()
+    os.close(told)
+    os.close(tell)
+
+
+def write(log: LmdbLog, tell: int, value: float) -> None:
+    """Append, and tell of each event that was acknowledged, a hundred times or until killed."""
+    signal.alarm(20)
+    for _ in range(100):
+        value += 1
+        position = log.append_one(f"s{int(value) % 20}", 0, value)
+        os.write(tell, struct.pack("<qd", position, value))
+    signal.pause()
+
+
+def settle_until(log: LmdbLog, point: str) -> None:
+    """Settle and clean until a point is reached, and die there."""
+
+    def at(reached: str) -> None:
+        if reached == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    reader = Reader(log)
+    log._process.get().settling.at = at
+    horizon = 0
+    signal.alarm(20)
+    while True:
+        log.append_one("settler", 0, -float(log.position()) - 1)
+        reader.follow()
+        horizon = max(horizon + 1, reader.horizon + 1)
+        log.clean(horizon, reader.kept_since, reader.place.position)
+        log._settle_all()
+
+
+def take_told(pipe: int) -> dict[int, float]:
+    """What writers have told since."""
+    data = os.read(pipe, 16 * 4096)
+    return dict(struct.iter_unpack("<qd", data))
