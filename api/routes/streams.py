@@ -161,8 +161,8 @@ def _beginning() -> int:
 _STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
 _ENDS = (
     "Says `event: gap` with `{type, series, position}` where events it should have had are no longer there: what "
-    "follows begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too slow "
-    "a reader, or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
+    "follows begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too "
+    "slow a reader, or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
 )
 _WEBSOCKET_ENDS = (
     "A message with `type` `gap` and `position` says that events it should have had are no longer there: what follows "
