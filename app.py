@@ -15,10 +15,10 @@ from flask import Flask
 
 import api
 import dashboard
-from api import cors, logs
-from api.answers import OrjsonProvider
-from api.application import Application
+import dialects
+import logs
 from api.context import Context, attach, context
+from api.flask_app import Application, allow_origins
 from event_log.base import EventLog, LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
@@ -40,14 +40,14 @@ def create_app(
     """The application, wired; `follow` has the service follow its log in the background. Raises BadSetting."""
     settings = settings or read_settings()
     log = log or open_log(settings)
-    app = Application(__name__, static_folder=None)
-    app.json = OrjsonProvider(app)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.bodies.read_body
+    app = Application(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
     attach(app, Context(EventService(log, settings, clock, follow=follow), settings))
     if settings.cors_origins:
-        cors.register(app, settings.cors_origins)
+        allow_origins(app, settings.cors_origins)
     api.register(app)
+    dialects.register(app)
     app.register_blueprint(dashboard.bp)
     app.logger.info("created", extra={"fields": {"log": settings.log_url}})
     return app

@@ -18,8 +18,8 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
-from api.logs import JsonFormatter
 from event_log.base import LogError
+from logs import JsonFormatter
 from settings import BadSetting, read_address, read_settings, unknown_settings
 
 

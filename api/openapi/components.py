@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.openapi.operation import JSON, PROBLEM, Json
-from api.schemas import SeriesName, Timestamp
+from api.reading.schemas import SeriesName, Timestamp
 
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}

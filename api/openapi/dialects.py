@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from api.dialects.batches import NewBatch, Question
-from api.dialects.tickers import History
-from api.dialects.ticks import Tick
-from api.dialects.transactions import Transaction
 from api.openapi.native import OPERATIONS as NATIVE
 from api.openapi.operation import JSON, Answer, Body, Operation
+from dialects.batches import NewBatch, Question
+from dialects.tickers import History
+from dialects.ticks import Tick
+from dialects.transactions import Transaction
 
 _POSITION = ("Log-Position",)
 _WRITE_ERRORS = ("400-Detail", "413-Detail", "422-Detail", "429-Detail", "503-Detail")
@@ -125,7 +125,7 @@ OPERATIONS: dict[str, Operation] = {
         },
         errors=("404-Detail", "422-Detail", "503-Detail"),
     ),
-    "ticker_stream.price_updates": Operation(
+    "tickers.prices.price_updates": Operation(
         tag="dialect tickers",
         summary="Each new price of a ticker, over a WebSocket",
         description='`{"type": "price_update", "data": {"ticker_id", "price", "timestamp"}}`; an unknown ticker is '

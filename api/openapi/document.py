@@ -15,7 +15,7 @@ from werkzeug.routing import Rule
 from api.openapi import dialects, native, pages
 from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS
 from api.openapi.operation import Answer, Body, Json, Operation
-from api.schemas import SeriesName
+from api.reading.schemas import SeriesName
 
 VERSION = "1.0.0"
 OPERATIONS: dict[str, Operation] = native.OPERATIONS | dialects.OPERATIONS | pages.OPERATIONS

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from api.forms import CSV, NDJSON
-from api.live import EventsStreamQuery, StreamQuery
 from api.openapi.operation import JSON, Answer, Body, Operation
-from api.queries import EventsQuery, SeriesQuery, StatisticsQuery
-from api.schemas import ColumnsSchema, EventSchema
+from api.reading.batch_formats import CSV, NDJSON
+from api.reading.queries import EventsQuery, SeriesQuery, StatisticsQuery
+from api.reading.schemas import ColumnsSchema, EventSchema
+from api.routes.streams import EventsStreamQuery, StreamQuery
 
 _POSITION = ("Log-Position",)
 _EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
@@ -124,7 +124,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: Answer(description="The events.", schema="Events", headers=_POSITION)},
         errors=(*_READ_ERRORS, "404-NoSeries"),
     ),
-    "live.stream_statistics": Operation(
+    "streams.stream_statistics": Operation(
         tag="streams",
         summary="Statistics at intervals, as Server-Sent Events",
         description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
@@ -133,7 +133,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: Answer(description="The stream.", schema="Text", media_type=_EVENT_STREAM, headers=_POSITION)},
         errors=_STREAM_ERRORS,
     ),
-    "live.stream_events": Operation(
+    "streams.stream_events": Operation(
         tag="streams",
         summary="The events of a series as they are accepted, as Server-Sent Events",
         query=EventsStreamQuery,
@@ -141,7 +141,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: Answer(description="The stream.", schema="Text", media_type=_EVENT_STREAM, headers=_POSITION)},
         errors=_STREAM_ERRORS,
     ),
-    "live.websocket": Operation(
+    "streams.websocket": Operation(
         tag="streams",
         summary="The events of a series as they are accepted, over a WebSocket",
         query=EventsStreamQuery,

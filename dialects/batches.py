@@ -1,0 +1,87 @@
+"""Drop-in for a service of price batches: statistics of the last 10^k values of up to MAX_SYMBOLS symbols."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from marshmallow import fields
+
+from api.answers import answer
+from api.context import service, settings
+from dialects.fields import Model, Numbers, SeriesName, WholeNumber
+from dialects.plain_batches import read_plain_batch
+from dialects.requests import MISSING, Refused, load, load_body, load_query
+from event_log.base import TooManySymbols
+
+SMALLEST_K = 1
+LARGEST_K = 8
+
+bp = Blueprint("batches", __name__)
+
+
+class NewBatch(Model):
+    """Values of a symbol, oldest to newest."""
+
+    symbol = SeriesName(required=True)
+    values = Numbers(required=True)
+
+
+class Exponent(Model):
+    """How many values to cover, as a power of ten."""
+
+    k = WholeNumber(required=True)
+
+
+class Question(Model):
+    """A symbol, and how many of its values to cover."""
+
+    symbol = fields.String(required=True, error_messages={"required": MISSING})
+    k = WholeNumber(required=True)
+
+
+_NEW_BATCH, _EXPONENT, _QUESTION = NewBatch(), Exponent(), Question()
+
+
+@bp.post("/add_batch/")
+@bp.post("/add_batch")
+def add_batch() -> Response:
+    """Take in up to 10,000 values of a symbol, stamped on arrival."""
+    batch = load_body(_NEW_BATCH, read_plain_batch)
+    try:
+        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
+    except TooManySymbols as error:
+        raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
+    body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
+    return answer(body, 201, position=accepted.position)
+
+
+@bp.get("/stats/")
+@bp.get("/stats")
+def stats_by_query() -> Response:
+    """Statistics of the last 10^k values of a symbol."""
+    question = load_query(_QUESTION)
+    return _stats(question["symbol"], question["k"])
+
+
+@bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
+@bp.get("/stats/<series:symbol>/<k>/", strict_slashes=False)
+def stats_by_path(symbol: str, k: str) -> Response:
+    """Statistics of the last 10^k values of a symbol."""
+    return _stats(symbol, load(_EXPONENT, {"k": k}, "path")["k"])
+
+
+def _stats(symbol: str, k: int) -> Response:
+    if not SMALLEST_K <= k <= LARGEST_K:
+        raise Refused(422, f"Window size exponent (k={k}) must be between {SMALLEST_K} and {LARGEST_K}")
+    found = service().statistics(symbol, last=10**k, edges=True)
+    if found.last is None:
+        raise Refused(404, f"Symbol {symbol} not found", position=found.position)
+    summary = found.summary
+    body = {
+        "min": summary.min,
+        "max": summary.max,
+        "last": found.last[1],
+        "avg": summary.mean,
+        "var": summary.variance,
+        "values": summary.count,
+    }
+    return answer(body, position=found.position)

@@ -1,0 +1,38 @@
+"""Drop-in for a service of transactions: statistics of those of the last 60 seconds."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from dialects import last_minute
+from dialects.fields import Milliseconds, Model, Number
+from dialects.requests import load_body
+
+SERIES = "transactions"
+"""Where they are kept among the other series."""
+
+bp = Blueprint("transactions", __name__)
+
+
+class Transaction(Model):
+    """An amount and when it was moved."""
+
+    amount = Number(required=True)
+    timestamp = Milliseconds(required=True)
+
+
+_TRANSACTION = Transaction()
+
+
+@bp.post("/transactions", strict_slashes=False)
+def add_transaction() -> Response:
+    """Take in a transaction; 204 when it is older than 60 seconds."""
+    transaction = load_body(_TRANSACTION)
+    accepted = last_minute.add(SERIES, transaction["timestamp"], transaction["amount"])
+    return last_minute.empty_answer(201 if accepted.stored else 204, accepted.position)
+
+
+@bp.get("/statistics", strict_slashes=False)
+def statistics() -> Response:
+    """Statistics of the transactions of the last 60 seconds; all zero when there was none."""
+    return last_minute.statistics(SERIES, "sum", "avg", "max", "min", "count")
