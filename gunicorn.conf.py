@@ -18,9 +18,12 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
+from access.exposure import exposed
+from access.keys import BadKeys
+from access.watch import Watch
 from event_log.base import LogError
 from logs import JsonFormatter
-from settings import BadSetting, read_address, read_settings, unknown_settings
+from settings import PREFIX, BadSetting, read_address, read_settings, unknown_settings
 
 
 def _say(line: object) -> None:
@@ -29,9 +32,13 @@ def _say(line: object) -> None:
 
 try:
     _settings = read_settings()
+    _keys = Watch(_settings.keys) if _settings.keys else None  # here, so that workers inherit the last good file
     _host, _port = read_address()
 except BadSetting as fault:
     _say(fault)
+    sys.exit(2)
+except BadKeys as fault:
+    _say(f"{PREFIX}KEYS: {fault}")
     sys.exit(2)
 
 _FOR_REQUESTS = 2000
@@ -92,6 +99,8 @@ def on_starting(server: Arbiter) -> None:
     if _settings.log_url == "memory:" and server.cfg.workers > 1:
         _say(f"TIDEMARK_LOG_URL=memory: serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
         sys.exit(2)
+    if _keys is None and (warning := exposed(server.cfg.address)):
+        _say(warning)
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
 
 

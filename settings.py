@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from environs import Env, EnvError
@@ -56,6 +57,10 @@ def _log_url(text: str) -> str:
     raise ValueError("write memory: or lmdb: and a path, such as lmdb:/var/lib/tidemark")
 
 
+def _file(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
     for origin in origins:
@@ -83,6 +88,7 @@ SETTINGS = (
         "When the log is synced to disk: `everysec`, `always` or `never`",
         OneOf(("everysec", "always", "never")),
     ),
+    Setting("KEYS", "", _file, "File of access keys; without it everyone who reaches the port may do everything"),
     Setting("CORS_ORIGINS", "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"),
     Setting(
         "LOG_LEVEL",
@@ -110,6 +116,7 @@ class Settings:
     log_url: str = "memory:"
     log_max_bytes: int = 10 * GIB
     sync: str = "everysec"
+    keys: Path | None = None
     cors_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
 

@@ -76,9 +76,9 @@ class Key:
     expires: int | None = None
     """Microseconds since the epoch; from then on the key is none."""
 
-    def sees(self, series: str) -> bool:
-        """Whether the key is for this series."""
-        return self.series is None or series in self.series
+    def sees(self, series: str | None) -> bool:
+        """Whether the key is for this series; None: for all of them together."""
+        return self.series is None or (series is not None and series in self.series)
 
 
 class Keys:
@@ -101,7 +101,13 @@ class Keys:
         secret of this process (SipHash), so its time says nothing of the digests in it either. The comparison that
         decides takes the same time whatever it compares.
         """
-        digest = hashlib.sha256(token).digest()
+        return self._valid(hashlib.sha256(token).digest(), now)
+
+    def renewed(self, key: Key, now: int) -> Key | None:
+        """The entry of the same token in this file, for one found in an earlier one; None if there is none by `now`."""
+        return self._valid(key.digest, now)
+
+    def _valid(self, digest: bytes, now: int) -> Key | None:
         key = self._by_digest.get(digest)
         same = hmac.compare_digest(_NEVER if key is None else key.digest, digest)
         return key if key is not None and same and (key.expires is None or now < key.expires) else None

@@ -104,7 +104,6 @@ class Watch:
         return keys
 
     def _note(self, fault: str) -> None:
-        message = f"The key file {self._path} is not used as it is now, the keys before it are: {fault}."
-        if message != self._fault:
-            self._fault = message
-            logger.error("%s", message)
+        if fault != self._fault:
+            self._fault = fault
+            logger.error("the key file %s is not used as it is now, the last good one is: %s", self._path, fault)

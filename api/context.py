@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
 from event_service import EventService
 from settings import Settings
+
+if TYPE_CHECKING:
+    from api.guard import Guard
 
 EXTENSION = "tidemark"
 
@@ -18,6 +23,8 @@ class Context:
 
     service: EventService
     settings: Settings
+    guard: Guard | None = None
+    """None where no access keys are in use."""
 
 
 def attach(app: Flask, context: Context) -> None:
@@ -34,6 +41,12 @@ def context(app: Flask | None = None) -> Context:
 def service() -> EventService:
     """The one door to events."""
     return context().service
+
+
+def lease(series: str | None) -> Callable[[], bool] | None:
+    """Whether a stream of this series, or of all, that begins now may still go on; None: always."""
+    guard = context().guard
+    return None if guard is None else guard.lease(series)
 
 
 def settings() -> Settings:

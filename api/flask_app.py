@@ -69,7 +69,7 @@ def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         headers["Access-Control-Expose-Headers"] = f"{POSITION}, Retry-After, X-Request-ID"
         if request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = headers.get("Allow", "GET, HEAD, OPTIONS, POST")
-            headers["Access-Control-Allow-Headers"] = "Content-Type, Last-Event-ID, X-Request-ID"
+            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Last-Event-ID, X-Request-ID"
             headers["Access-Control-Max-Age"] = str(_DAY_SECONDS)
         return response
 

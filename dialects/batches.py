@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from marshmallow import fields
 
+from access.keys import READ, WRITE
 from api.answers import answer
 from api.context import service, settings
+from api.guard import needs, permit
 from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
@@ -43,9 +45,11 @@ _NEW_BATCH, _EXPONENT, _QUESTION = NewBatch(), Exponent(), Question()
 
 @bp.post("/add_batch/")
 @bp.post("/add_batch")
+@needs(WRITE)
 def add_batch() -> Response:
     """Take in up to 10,000 values of a symbol, stamped on arrival."""
     batch = load_body(_NEW_BATCH, read_plain_batch)
+    permit(batch["symbol"])
     try:
         accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
     except TooManySymbols as error:
@@ -56,14 +60,17 @@ def add_batch() -> Response:
 
 @bp.get("/stats/")
 @bp.get("/stats")
+@needs(READ)
 def stats_by_query() -> Response:
     """Statistics of the last 10^k values of a symbol."""
     question = load_query(_QUESTION)
+    permit(question["symbol"])
     return _stats(question["symbol"], question["k"])
 
 
 @bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
 @bp.get("/stats/<series:symbol>/<k>/", strict_slashes=False)
+@needs(READ, series="symbol")
 def stats_by_path(symbol: str, k: str) -> Response:
     """Statistics of the last 10^k values of a symbol."""
     return _stats(symbol, load(_EXPONENT, {"k": k}, "path")["k"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from access.keys import READ, WRITE
+from api.guard import needs, permit
 from dialects import last_minute
 from dialects.fields import Milliseconds, Model, Number
 from dialects.requests import load_body
@@ -25,14 +27,18 @@ _TRANSACTION = Transaction()
 
 
 @bp.post("/transactions", strict_slashes=False)
+@needs(WRITE)
 def add_transaction() -> Response:
     """Take in a transaction; 204 when it is older than 60 seconds."""
     transaction = load_body(_TRANSACTION)
+    permit(SERIES)
     accepted = last_minute.add(SERIES, transaction["timestamp"], transaction["amount"])
     return last_minute.empty_answer(201 if accepted.stored else 204, accepted.position)
 
 
 @bp.get("/statistics", strict_slashes=False)
+@needs(READ)
 def statistics() -> Response:
     """Statistics of the transactions of the last 60 seconds; all zero when there was none."""
+    permit(SERIES)
     return last_minute.statistics(SERIES, "sum", "avg", "max", "min", "count")

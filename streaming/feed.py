@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Hashable
 from event_log.base import EventLog, LogUnavailable
 from streaming.channels import Channel, Channels
 from streaming.departures import Departures
-from streaming.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW, Ending
+from streaming.endings import BROKEN, CLOSING, GONE, NO_KEY, NO_LOG, TOO_SLOW, Ending
 from streaming.pulses import Pulses, Question
 from streaming.subscriber import Subscriber
 
@@ -185,6 +185,8 @@ class Feed:
                 subscriber.cut()
         elif subscriber.gone():
             self._end(subscriber, GONE)
+        elif subscriber.barred():
+            self._end(subscriber, NO_KEY)
         else:
             subscriber.quiet_sweeps += 1
             if subscriber.quiet_sweeps >= HEARTBEAT_SWEEPS:

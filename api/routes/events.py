@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from access.keys import WRITE
 from api.answers import answer
 from api.context import service
+from api.guard import needs, permit, permit_each
 from api.problems import invalid
 from api.reading.batch_formats import FORMATS, parse_event, parse_events
 from api.reading.bodies import media_type, read_body
@@ -19,12 +21,14 @@ _NO_QUERY = Query()
 
 
 @bp.post("/event")
+@needs(WRITE)
 def post_event() -> Response:
     """Take one event."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     media_type()
     series, time, value = parse_event(read_body())
+    permit(series)
     try:
         accepted = service().add(series, time, value)
     except TooFarAhead as fault:
@@ -33,11 +37,13 @@ def post_event() -> Response:
 
 
 @bp.post("/events")
+@needs(WRITE)
 def post_events() -> Response:
     """Take a batch of events, all or none."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     events = parse_events(media_type(FORMATS), read_body())
+    permit_each(events.names)
     try:
         accepted = service().add_many(events.names, events.which, events.times, events.values)
     except TooFarAhead as fault:

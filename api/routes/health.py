@@ -5,34 +5,45 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api.answers import answer
-from api.context import service
+from api.context import context, service
+from api.guard import open_to_all
 from event_log.base import LogUnavailable
 
 bp = Blueprint("health", __name__, url_prefix="/health")
 
 
 @bp.get("")
+@open_to_all
 def get_health() -> Response:
     """Whether the log can be read and written."""
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503)
-    return answer({"status": "healthy"})
+    return answer({"status": "healthy"} | _notice())
 
 
 @bp.get("/live")
+@open_to_all
 def get_live() -> Response:
     """That the process answers."""
     return answer({"status": "alive"})
 
 
 @bp.get("/ready")
+@open_to_all
 def get_ready() -> Response:
     """Whether the view has caught up and the log takes writes."""
     fault = _log_fault() if service().ready() else "The view has not caught up with the log yet."
     if fault is not None:
         return answer({"status": "not ready", "detail": fault}, 503)
     return answer({"status": "ready"})
+
+
+def _notice() -> dict[str, str]:
+    """What a person should know of, although everything works."""
+    guard = context().guard
+    fault = guard and guard.watch.fault()
+    return {"notice": f"The key file is not used as it is now, the last good one is: {fault}."} if fault else {}
 
 
 def _log_fault() -> str | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from access.keys import READ
 from api.answers import POSITION, answer
 from api.context import service
+from api.guard import needs
+from api.listing import list_series
 from api.problems import Problem
 from api.reading.paths import series_in_path
 from api.reading.queries import EventsQuery, SeriesQuery, load_query
@@ -17,10 +20,11 @@ _EVENTS_QUERY = EventsQuery()
 
 
 @bp.get("/series")
+@needs(READ)
 def get_series() -> Response:
     """A page of the series, sorted by name."""
     query = load_query(_SERIES_QUERY, request.args)
-    found, following, position = service().series(query["prefix"], query["limit"], query["after"])
+    found, following, position = list_series(query["prefix"], query["limit"], query["after"])
     page = [
         {"series": info.name, "count": info.count, "first": edge(info.first), "last": edge(info.last)} for info in found
     ]
@@ -28,6 +32,7 @@ def get_series() -> Response:
 
 
 @bp.get("/series/<series:series>/events")
+@needs(READ, series="series")
 def get_events(series: str) -> Response:
     """The last events of one series, oldest first."""
     series = series_in_path(series)
