@@ -11,19 +11,20 @@ Address = tuple[str, int] | str | int
 
 def exposed(addresses: Iterable[Address]) -> str | None:
     """One line, for a service without keys that others than this machine can reach; None where they cannot."""
-    open_ones = [f"{address[0]}:{address[1]}" for address in addresses if _beyond_this_machine(address)]
+    reachable = [address for address in addresses if isinstance(address, tuple)]
+    open_ones = [f"{host}:{port}" for host, port, *_ in reachable if _beyond_this_machine(host)]
     if not open_ones:
         return None
     return (
         f"everyone who reaches {' or '.join(open_ones)} may read and write. To close the door: python -m access new "
-        "--name me --can read write, put the entry it prints into keys.toml, and set TIDEMARK_KEYS=keys.toml"
+        "--name me --can write read delete metrics, put the entry it prints into keys.toml, set TIDEMARK_KEYS=keys.toml"
     )
 
 
-def _beyond_this_machine(address: Address) -> bool:
-    if not isinstance(address, tuple) or address[0] == "localhost":
+def _beyond_this_machine(host: str) -> bool:
+    if host == "localhost":
         return False
     try:
-        return not ip_address(address[0].strip("[]")).is_loopback
+        return not ip_address(host.strip("[]")).is_loopback
     except ValueError:  # a name: it may lead anywhere
         return True

@@ -114,8 +114,7 @@ class Guard:
             raise Problem(403, "Nobody may ask this: its route does not say who may.")
         _refuse_scope(key, need)
         if need.all_series or need.series is not None:
-            series = None if need.all_series else (request.view_args or {}).get(need.series)
-            permit(series)
+            permit((request.view_args or {}).get(need.series) if need.series else None)
         self._refuse_foreign_page(environ)
 
     def lease(self, series: str | None) -> Callable[[], bool]:
@@ -148,7 +147,7 @@ class Guard:
         if request.method in _SAFE and not (request.url_rule and request.url_rule.websocket):
             return
         origin = environ.get("HTTP_ORIGIN")
-        if origin is None or not environ["HTTP_AUTHORIZATION"][:5].lower() == "basic":
+        if origin is None or environ["HTTP_AUTHORIZATION"][:5].lower() != "basic":
             return
         ours = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin" or urlsplit(origin).netloc == request.host
         if not (ours or origin in self._origins):

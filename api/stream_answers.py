@@ -15,7 +15,7 @@ from gevent.monkey import is_module_patched
 from api.answers import POSITION
 from api.context import service, settings
 from api.problems import Problem
-from api.statistics import basic, included
+from api.statistics import shown
 from event_service import EventService
 from streaming import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
 from streaming.departures import notice_silence
@@ -23,6 +23,7 @@ from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
 from times import SECOND
 
+EVENT_STREAM = "text/event-stream"
 _FEEDS = "tidemark_feeds"
 _RETRY_MS = (1_000, 3_000)
 """When clients reconnect; spread out, so that those of a stopped worker do not come all at once."""
@@ -90,7 +91,7 @@ def open_stream(subscriber: Subscriber, chunks: Generator[bytes], position: int)
     except Closing:
         # Not 503: a browser's EventSource would never try again.
         subscriber.end(CLOSING, 0.0)
-    response = Response(_Body(feed(), subscriber, chunks), content_type="text/event-stream")
+    response = Response(_Body(feed(), subscriber, chunks), content_type=EVENT_STREAM)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
     response.headers[POSITION] = str(position)
@@ -143,7 +144,7 @@ def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
         recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
         rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
-    return sse_statistics(found.position, basic(found) | included(found, names) | {"rate": rate})
+    return sse_statistics(found.position, shown(found, names) | {"rate": rate})
 
 
 def _worker_is_ending() -> bool:

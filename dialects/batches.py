@@ -9,6 +9,9 @@ from access.keys import READ, WRITE
 from api.answers import answer
 from api.context import service, settings
 from api.guard import needs, permit
+from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
+from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
@@ -92,3 +95,60 @@ def _stats(symbol: str, k: int) -> Response:
         "values": summary.count,
     }
     return answer(body, position=found.position)
+
+
+_BATCH_STATISTICS = Reply(
+    description="The statistics; `values` is how many there were.",
+    schema="BatchStatistics",
+    example={"min": 1.0, "max": 3.0, "last": 3.0, "avg": 2.0, "var": 0.6666666666666666, "values": 3},
+    headers=POSITIONED,
+)
+
+share(
+    BatchAdded=object_of({"status": TEXT, "message": TEXT}),
+    BatchStatistics=object_of(
+        {
+            "min": NUMBER_OR_NULL,
+            "max": NUMBER_OR_NULL,
+            "last": NUMBER,
+            "avg": NUMBER_OR_NULL,
+            "var": NUMBER_OR_NULL,
+            "values": COUNT,
+        }
+    ),
+)
+describe(
+    {
+        add_batch: Operation(
+            tag="dialect batches",
+            summary="Take values of a symbol, oldest to newest",
+            bodies={JSON: (Body(schema=NewBatch, examples={"batch": {"symbol": "BTC/USD", "values": [1, 2.5, 3]}}),)},
+            replies={
+                201: Reply(
+                    description="Stored.",
+                    schema="BatchAdded",
+                    example={"status": "success", "message": "Added batch for symbol: BTC/USD"},
+                    headers=POSITIONED,
+                )
+            },
+            errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+        stats_by_query: Operation(
+            tag="dialect batches",
+            summary="Statistics of the last 10^k values of a symbol",
+            query=Question,
+            replies={200: _BATCH_STATISTICS},
+            errors=READ_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+        stats_by_path: Operation(
+            tag="dialect batches",
+            summary="Statistics of the last 10^k values of a symbol",
+            path={"k": {"type": "integer", "minimum": SMALLEST_K, "maximum": LARGEST_K}},
+            replies={200: _BATCH_STATISTICS},
+            errors=READ_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+    }
+)

@@ -15,7 +15,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from api.context import settings
 from api.reading.columns import gather
-from api.reading.schemas import LONGEST_NAME, SERIES_NAME
+from api.reading.schemas import LONGEST_NAME, NAME, SERIES_NAME
 from dialects.requests import MISSING, MOST_FAULTS, Fault, fault
 from event_log.base import Values
 
@@ -48,7 +48,7 @@ class _Field(fields.Field[Any]):
 class SeriesName(_Field):
     """A name that can be a series: 1 to 128 characters, none of them a control character."""
 
-    json_schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
+    json_schema = NAME
     default_error_messages = {
         "required": MISSING,
         "null": TEXT,

@@ -15,8 +15,12 @@ from api.answers import answer
 from api.context import lease, service
 from api.guard import needs
 from api.listing import list_series
+from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
+from api.openapi.operation import Operation, Reply, describe
+from api.reading.schemas import NAME
 from api.routes.health import get_health
 from api.stream_answers import feed, require_place, require_streaming
+from dialects.descriptions import KEY_ERRORS, READ_ERRORS
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
 from event_log.base import Times, Values
@@ -31,7 +35,7 @@ _NUMBERED = re.compile(r"ITEM_(\d{2,})", re.ASCII)
 
 bp = Blueprint("tickers", __name__)
 bp.get("/health", strict_slashes=False)(get_health)
-prices = Blueprint("prices", __name__)
+stream = Blueprint("stream", __name__)
 
 Event = tuple[int, float]
 """Time and value."""
@@ -98,7 +102,7 @@ def _ticker(name: str, initial: Event, last: Event) -> dict[str, Any]:
     }
 
 
-@prices.before_request
+@stream.before_request
 def require_a_server_that_streams() -> None:
     """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done."""
     require_streaming()
@@ -106,7 +110,7 @@ def require_a_server_that_streams() -> None:
     g.beginning = service().log.position()
 
 
-@websocket_route(prices, "/ws/<series:ticker>")
+@websocket_route(stream, "/ws/<series:ticker>")
 @needs(READ, series="ticker")
 def price_updates(ws: Server, ticker: str) -> None:
     """One `price_update` for each new price, from now on."""
@@ -128,4 +132,65 @@ def _updates(ticker: bytes, prices: Iterable[bytes], timestamps: Iterable[bytes]
     return (form % (ticker, price, timestamp) for price, timestamp in zip(prices, timestamps, strict=True))
 
 
-bp.register_blueprint(prices)
+bp.register_blueprint(stream)
+
+_TICKER = {
+    "id": "ITEM_00",
+    "name": "Item 00",
+    "current_price": 101.5,
+    "initial_price": 100.0,
+    "created_at": "2025-06-26T14:29:00Z",
+    "updated_at": "2025-06-26T14:30:00Z",
+}
+
+share(
+    Ticker=object_of(
+        {
+            "id": NAME,
+            "name": TEXT,
+            "current_price": NUMBER,
+            "initial_price": NUMBER,
+            "created_at": TIME,
+            "updated_at": TIME,
+        }
+    ),
+    Tickers=array(ref("Ticker")),
+    TickerHistory=object_of(
+        {"ticker": ref("Ticker"), "history": array(object_of({"value": NUMBER, "timestamp": TIME}))}
+    ),
+)
+describe(
+    {
+        tickers: Operation(
+            tag="dialect tickers",
+            summary="All tickers",
+            replies={200: Reply(description="The tickers.", schema="Tickers", example=[_TICKER], headers=POSITIONED)},
+            errors=("503-Detail",),
+            key_errors=KEY_ERRORS,
+        ),
+        history: Operation(
+            tag="dialect tickers",
+            summary="The last prices of a ticker, oldest first",
+            query=History,
+            replies={
+                200: Reply(
+                    description="The ticker and its prices.",
+                    schema="TickerHistory",
+                    example={"ticker": _TICKER, "history": [{"value": 101.5, "timestamp": "2025-06-26T14:30:00Z"}]},
+                    headers=POSITIONED,
+                )
+            },
+            errors=READ_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+        price_updates: Operation(
+            tag="dialect tickers",
+            summary="Each new price of a ticker, over a WebSocket",
+            description='`{"type": "price_update", "data": {"ticker_id", "price", "timestamp"}}`; an unknown ticker is '
+            "closed with code 4004.",
+            replies={101: Reply(description="The WebSocket is open.")},
+            errors=("400-Detail", "426-Detail", "501-Detail", "503-Detail"),
+            key_errors=KEY_ERRORS,
+        ),
+    }
+)

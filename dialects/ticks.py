@@ -7,7 +7,10 @@ from flask import Blueprint, Response
 from access.keys import READ, WRITE
 from api.answers import answer
 from api.guard import needs, permit
+from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
+from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects import last_minute
+from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number, SeriesName
 from dialects.requests import load_body
 
@@ -44,3 +47,42 @@ def add_tick() -> Response:
 def statistics(instrument: str | None = None) -> Response:
     """Statistics of the last 60 seconds; all zero when there was no tick."""
     return last_minute.statistics(instrument, "avg", "max", "min", "count")
+
+
+share(
+    Nothing=object_of({}),
+    MinuteOfTicks=object_of({"avg": NUMBER_OR_NULL, "max": NUMBER_OR_NULL, "min": NUMBER_OR_NULL, "count": COUNT}),
+)
+describe(
+    {
+        add_tick: Operation(
+            tag="dialect ticks",
+            summary="Take a price of an instrument",
+            bodies={
+                JSON: (
+                    Body(
+                        schema=Tick,
+                        examples={"tick": {"instrument": "AAPL", "price": 201.5, "timestamp": 1750948200000}},
+                    ),
+                )
+            },
+            replies={201: Reply(description="Stored.", schema="Nothing", example={}, headers=POSITIONED), 204: OLD},
+            errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+        statistics: Operation(
+            tag="dialect ticks",
+            summary="Statistics of the last 60 seconds, of all instruments or one; all zero when empty",
+            replies={
+                200: Reply(
+                    description="The statistics.",
+                    schema="MinuteOfTicks",
+                    example={"avg": 150.0, "max": 200.0, "min": 100.0, "count": 2},
+                    headers=POSITIONED,
+                )
+            },
+            errors=("503-Detail",),
+            key_errors=KEY_ERRORS,
+        ),
+    }
+)

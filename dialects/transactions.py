@@ -6,7 +6,10 @@ from flask import Blueprint, Response
 
 from access.keys import READ, WRITE
 from api.guard import needs, permit
+from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
+from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects import last_minute
+from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number
 from dialects.requests import load_body
 
@@ -42,3 +45,46 @@ def statistics() -> Response:
     """Statistics of the transactions of the last 60 seconds; all zero when there was none."""
     permit(SERIES)
     return last_minute.statistics(SERIES, "sum", "avg", "max", "min", "count")
+
+
+share(
+    MinuteOfTransactions=object_of(
+        {
+            "sum": NUMBER_OR_NULL,
+            "avg": NUMBER_OR_NULL,
+            "max": NUMBER_OR_NULL,
+            "min": NUMBER_OR_NULL,
+            "count": COUNT,
+        }
+    ),
+)
+describe(
+    {
+        add_transaction: Operation(
+            tag="dialect transactions",
+            summary="Take a transaction",
+            bodies={
+                JSON: (
+                    Body(schema=Transaction, examples={"transaction": {"amount": 12.5, "timestamp": 1750948200000}}),
+                )
+            },
+            replies={201: Reply(description="Stored.", headers=POSITIONED), 204: OLD},
+            errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+        statistics: Operation(
+            tag="dialect transactions",
+            summary="Statistics of the transactions of the last 60 seconds; all zero when empty",
+            replies={
+                200: Reply(
+                    description="The statistics.",
+                    schema="MinuteOfTransactions",
+                    example={"sum": 300.0, "avg": 150.0, "max": 200.0, "min": 100.0, "count": 2},
+                    headers=POSITIONED,
+                )
+            },
+            errors=("503-Detail",),
+            key_errors=KEY_ERRORS,
+        ),
+    }
+)

@@ -6,8 +6,10 @@ from flask import request
 from marshmallow import ValidationError
 
 from api.problems import invalid
-from api.reading.schemas import series_name
+from api.reading.schemas import SeriesName, series_name
 
+SERIES_IN_PATH = {"series": SeriesName.json_schema}
+"""What the document says of the name."""
 _REPLACED = "\ufffd"
 """What Werkzeug puts in the place of bytes that are not UTF-8."""
 

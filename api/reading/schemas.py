@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from api.context import settings
+from api.openapi.components import TIME
+from api.statistics import INCLUDABLE, NAME_SCHEMA, is_includable
 from times import format_duration, parse_duration, parse_timestamp
 
 DEFAULT_SERIES = "default"
 LONGEST_NAME = 128
 LARGEST_LAST = 10**8
-INCLUDABLE = ("sum", "variance", "stddev", "first", "last")
 SERIES_NAME = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
 """Neither control characters (Unicode category Cc) nor halves of surrogate pairs, which UTF-8 cannot write."""
+NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 _REQUIRED = "Missing; it is required."
 _NUMBER = "[0-9]+([.][0-9]+)?"
 _WHOLE = re.compile(r"[0-9]{1,12}")
@@ -53,9 +55,7 @@ class SeriesName(_Field):
     """The name of a series."""
 
     json_schema: ClassVar[dict[str, Any]] = {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": LONGEST_NAME,
+        **NAME,
         "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
         "description": "The name of a series: no control characters.",
         "examples": ["AAPL", "BTC/USD"],
@@ -69,10 +69,8 @@ class Timestamp(_Field):
     """ISO-8601 -> microseconds since the epoch."""
 
     json_schema: ClassVar[dict[str, Any]] = {
-        "type": "string",
-        "format": "date-time",
+        **TIME,
         "description": "ISO-8601 with date and time; no zone means UTC. Cut to microseconds. Not far in the future.",
-        "examples": ["2025-06-26T14:30:00Z"],
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
@@ -183,7 +181,7 @@ class Include(_Field):
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "array",
-        "items": {"type": "string", "enum": list(INCLUDABLE)},
+        "items": NAME_SCHEMA,
         "minItems": 1,
         "description": "Further statistics to answer with, separated by commas.",
         "examples": [["sum", "stddev"]],
@@ -191,7 +189,7 @@ class Include(_Field):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(value.split(",")))
-        if unknown := [name for name in names if name not in INCLUDABLE]:
+        if unknown := [name for name in names if not is_includable(name)]:
             raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {', '.join(INCLUDABLE)}.")
         return names
 

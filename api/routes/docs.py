@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, request
 
 from access.keys import READ
 from api.guard import needs
+from api.openapi import operation
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("docs", __name__)
@@ -57,3 +58,12 @@ def _build(app: Flask) -> dict[str, object]:
     from api.openapi.document import build  # apispec is loaded by the worker that is asked, and by no other
 
     return build(app)
+
+
+operation.describe(
+    {
+        document: operation.page("This document", "application/json", "Document"),
+        page: operation.page("Interactive documentation"),
+        file: operation.files("Files of the documentation"),
+    }
+)

@@ -8,10 +8,13 @@ from access.keys import WRITE
 from api.answers import answer
 from api.context import service
 from api.guard import needs, permit, permit_each
+from api.openapi.components import COUNT, POSITIONED, WRITE_ERRORS, object_of, share
+from api.openapi.operation import Body, Operation, Reply, describe
 from api.problems import invalid
-from api.reading.batch_formats import FORMATS, parse_event, parse_events
-from api.reading.bodies import media_type, read_body
+from api.reading.batch_formats import CSV, FORMATS, NDJSON, parse_event, parse_events
+from api.reading.bodies import JSON, media_type, read_body
 from api.reading.queries import Query, load_query
+from api.reading.schemas import ColumnsSchema, EventSchema
 from event_service import Accepted, TooFarAhead
 from times import format_duration
 
@@ -59,3 +62,74 @@ def _answer(accepted: Accepted) -> Response:
 def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:
     limit = format_duration(fault.limit)
     return {"timestamp": [f"More than {limit} ahead of the server's clock, which is the limit (MAX_FUTURE)."]}
+
+
+share(Accepted=object_of({"stored": COUNT, "expired": COUNT}))
+_EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
+_AAPL = {"timestamp": "2025-06-26T14:29:59.250Z", "value": 201.5, "series": "AAPL"}
+_STORED = Reply(description="Stored.", schema="Accepted", example={"stored": 1, "expired": 0}, headers=POSITIONED)
+_EXPIRED = Reply(
+    description="Valid, but already older than the retention.",
+    schema="Accepted",
+    example={"stored": 0, "expired": 1},
+    headers=POSITIONED,
+)
+
+describe(
+    {
+        post_event: Operation(
+            tag="events",
+            summary="Take one event",
+            bodies={
+                JSON: (Body(schema=EventSchema, examples={"plain": _EVENT, "of a series": _AAPL}),),
+            },
+            replies={201: _STORED, 200: _EXPIRED},
+            errors=WRITE_ERRORS,
+        ),
+        post_events: Operation(
+            tag="events",
+            summary="Take a batch of events, all or none",
+            description="At most MAX_BATCH events. Columns without `timestamps` are all stamped on arrival.",
+            bodies={
+                JSON: (
+                    Body(
+                        schema={"type": "array", "items": EventSchema, "minItems": 1},
+                        examples={"events": [_EVENT, _AAPL]},
+                    ),
+                    Body(
+                        schema=ColumnsSchema,
+                        examples={
+                            "columns": {
+                                "series": "AAPL",
+                                "timestamps": ["2025-06-26T14:29:59Z", "2025-06-26T14:30:00Z"],
+                                "values": [201.5, 201.75],
+                            },
+                            "stamped on arrival": {"values": [1, 2.5, 3]},
+                        },
+                    ),
+                ),
+                NDJSON: (
+                    Body(
+                        schema={"type": "string", "description": "One event a line, as in `POST /event`."},
+                        examples={
+                            "lines": '{"timestamp": "2025-06-26T14:29:59Z", "value": 1}\n'
+                            '{"timestamp": "2025-06-26T14:30:00Z", "value": 2.5, "series": "AAPL"}\n'
+                        },
+                    ),
+                ),
+                CSV: (
+                    Body(
+                        schema={
+                            "type": "string",
+                            "description": "With the header `timestamp,value` or that and `series`; a row whose "
+                            "`series` is empty belongs to `default`.",
+                        },
+                        examples={"table": "timestamp,value,series\n2025-06-26T14:30:00Z,2.5,AAPL\n"},
+                    ),
+                ),
+            },
+            replies={201: _STORED, 200: _EXPIRED},
+            errors=WRITE_ERRORS,
+        ),
+    }
+)

@@ -7,6 +7,8 @@ from flask import Blueprint, Response
 from api.answers import answer
 from api.context import context, service
 from api.guard import open_to_all
+from api.openapi.components import TEXT, object_of, share
+from api.openapi.operation import Operation, Reply, describe
 from event_log.base import LogUnavailable
 
 bp = Blueprint("health", __name__, url_prefix="/health")
@@ -52,3 +54,28 @@ def _log_fault() -> str | None:
     except LogUnavailable as fault:
         return str(fault) or "The log is not available."
     return None
+
+
+def _described(summary: str, good: str, bad: str) -> Operation:
+    return Operation(
+        tag="health",
+        summary=summary,
+        replies={
+            200: Reply(description="Yes.", schema="Status", example={"status": good}),
+            503: Reply(description="No.", schema="Status", example={"status": bad, "detail": "why"}),
+        },
+    )
+
+
+share(Status=object_of({"status": TEXT}, {"detail": TEXT}))
+describe(
+    {
+        get_health: _described("Whether the log can be read and written", "healthy", "unhealthy"),
+        get_live: Operation(
+            tag="health",
+            summary="That the process answers",
+            replies={200: Reply(description="Yes.", schema="Status", example={"status": "alive"})},
+        ),
+        get_ready: _described("Whether the view has caught up and the log takes writes", "ready", "not ready"),
+    }
+)

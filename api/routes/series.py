@@ -9,10 +9,13 @@ from api.answers import POSITION, answer
 from api.context import service
 from api.guard import needs
 from api.listing import list_series
+from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
+from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem
-from api.reading.paths import series_in_path
+from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import EventsQuery, SeriesQuery, load_query
-from api.statistics import edge
+from api.reading.schemas import NAME
+from api.statistics import EVENT_OR_NULL, edge
 
 bp = Blueprint("series", __name__)
 _SERIES_QUERY = SeriesQuery()
@@ -45,3 +48,30 @@ def get_events(series: str) -> Response:
     times, values, position = found
     events = [edge(event) for event in zip(times.tolist(), values.tolist(), strict=True)]
     return answer({"series": series, "events": events}, position=position)
+
+
+share(
+    SeriesInfo=object_of({"series": NAME, "count": COUNT, "first": EVENT_OR_NULL, "last": EVENT_OR_NULL}),
+    SeriesPage=object_of({"series": array(ref("SeriesInfo")), "next": NAME_OR_NULL}),
+    Events=object_of({"series": NAME, "events": array(ref("StoredEvent"))}),
+)
+describe(
+    {
+        get_series: Operation(
+            tag="series",
+            summary="The series, sorted by name",
+            description="`next`, unless null, is what to ask for with `after` to get the next page.",
+            query=SeriesQuery,
+            replies={200: Reply(description="A page of them.", schema="SeriesPage", headers=POSITIONED)},
+            errors=READ_ERRORS,
+        ),
+        get_events: Operation(
+            tag="series",
+            summary="The last events of one series, oldest first",
+            path=SERIES_IN_PATH,
+            query=EventsQuery,
+            replies={200: Reply(description="The events.", schema="Events", headers=POSITIONED)},
+            errors=(*READ_ERRORS, "404-NoSeries"),
+        ),
+    }
+)

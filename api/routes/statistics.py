@@ -8,9 +8,11 @@ from access.keys import READ
 from api.answers import answer
 from api.context import service
 from api.guard import needs
-from api.reading.paths import series_in_path
+from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.operation import Json, Operation, Reply, describe
+from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import StatisticsQuery, load_query
-from api.statistics import EDGES, basic, included
+from api.statistics import has_edge, shown
 
 bp = Blueprint("statistics", __name__)
 _QUERY = StatisticsQuery()
@@ -37,6 +39,34 @@ def _statistics(series: str | None) -> Response:
         series,
         window=query.get("window"),
         last=query.get("last"),
-        edges=any(name in EDGES for name in include),
+        edges=has_edge(include),
     )
-    return answer(basic(found) | included(found, include), position=found.position)
+    return answer(shown(found, include), position=found.position)
+
+
+_STATISTICS = {"count": 4, "min": 1.0, "max": 42.0, "mean": 12.3}
+
+
+def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
+    return Operation(
+        tag="statistics",
+        summary=summary,
+        description="Over the configured window, unless `window` or `last` say otherwise; with both, over the last "
+        "events of those in the window. Exact: correctly rounded doubles, the same on every worker.",
+        path=path or {},
+        query=StatisticsQuery,
+        replies={
+            200: Reply(description="The statistics.", schema="Statistics", example=_STATISTICS, headers=POSITIONED)
+        },
+        errors=READ_ERRORS,
+    )
+
+
+describe(
+    {
+        get_statistics: _described("Statistics over all series"),
+        get_statistics_of_series: _described(
+            "Statistics of one series; those of no events if never seen", SERIES_IN_PATH
+        ),
+    }
+)

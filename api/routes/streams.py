@@ -15,11 +15,13 @@ from wsproto.utilities import RemoteProtocolError
 from access.keys import READ
 from api.context import lease, service
 from api.guard import needs, permit
+from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
-from api.reading.paths import series_in_path
+from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, StatisticsQuery, load_query
 from api.reading.schemas import Duration, SeriesName
-from api.stream_answers import Subject, client_socket, feed, open_stream, require_place, require_streaming
+from api.stream_answers import EVENT_STREAM, Subject, client_socket, feed, open_stream, require_place, require_streaming
 from streaming import Subscriber
 from streaming.pulses import Question
 from streaming.websocket import serve, websocket_route
@@ -158,3 +160,39 @@ def _beginning() -> int:
         except ValidationError as fault:
             raise invalid({LAST_EVENT_ID: fault.messages}) from fault
     return newest if after is None else min(after, newest)
+
+
+_STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
+_SWITCHED = Reply(description="The WebSocket is open: one JSON text message an event.")
+
+describe(
+    {
+        stream_statistics: Operation(
+            tag="streams",
+            summary="Statistics at intervals, as Server-Sent Events",
+            description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
+            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s.",
+            query=StreamQuery,
+            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
+            errors=_STREAM_ERRORS,
+        ),
+        stream_events: Operation(
+            tag="streams",
+            summary="The events of a series as they are accepted, as Server-Sent Events",
+            path=SERIES_IN_PATH,
+            query=EventsStreamQuery,
+            headers=(LAST_EVENT_ID,),
+            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
+            errors=_STREAM_ERRORS,
+        ),
+        websocket: Operation(
+            tag="streams",
+            summary="The events of a series as they are accepted, over a WebSocket",
+            path=SERIES_IN_PATH,
+            query=EventsStreamQuery,
+            headers=(LAST_EVENT_ID,),
+            replies={101: _SWITCHED},
+            errors=(*_STREAM_ERRORS, "426-NoHandshake"),
+        ),
+    }
+)

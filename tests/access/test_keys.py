@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from access.keys import BadKeys, Key, Keys, Patterns, Rate, hash_of, new_token, parse_keys
 from times import SECOND, parse_timestamp
 
-TOKEN = new_token()
+TOKEN = "tm_" + "Ab3_-" * 8 + "xyz"
 HASH = hash_of(TOKEN)
 
 
