@@ -26,7 +26,8 @@ from api.guard import Guard
 from api.guard import register as register_guard
 from event_log.base import EventLog, LogUnavailable
 from event_log.memory import MemoryLog
-from event_service import EventService
+from metrics.meter import Meter, shared
+from metrics.service import MeteredService
 from settings import PREFIX, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
@@ -49,7 +50,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
     guard = open_guard(settings, clock)
-    attach(app, Context(EventService(log, settings, clock, follow=follow), settings, guard))
+    app.meter = meter = Meter(shared())
+    attach(app, Context(MeteredService(meter, log, settings, clock, follow=follow), settings, meter, guard))
     if guard is not None:
         register_guard(app, guard)
     if settings.cors_origins:

@@ -23,6 +23,7 @@ from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError
 from logs import JsonFormatter
+from metrics.meter import shared
 from settings import PREFIX, BadSetting, read_address, read_settings, unknown_settings
 
 
@@ -101,6 +102,7 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(2)
     if _keys is None and (warning := exposed(server.cfg.address)):
         _say(warning)
+    shared()  # here, so that all workers count in the same table
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
 
 

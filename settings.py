@@ -15,6 +15,7 @@ from marshmallow.validate import OneOf
 
 from times import HOUR, MINUTE, format_duration, parse_duration
 
+VERSION = "1.0.0"
 GIB = 1024**3
 PREFIX = "TIDEMARK_"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\s?#@]+")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 from event_service import EventService
+from metrics.meter import Meter
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Context:
 
     service: EventService
     settings: Settings
+    meter: Meter
     guard: Guard | None = None
     """None where no access keys are in use."""
 
@@ -47,6 +49,11 @@ def lease(series: str | None) -> Callable[[], bool] | None:
     """Whether a stream of this series, or of all, that begins now may still go on; None: always."""
     guard = context().guard
     return None if guard is None else guard.lease(series)
+
+
+def meter() -> Meter:
+    """Where requests and events are counted."""
+    return context().meter
 
 
 def settings() -> Settings:

@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 
-from access.keys import READ, Key
+from access.keys import READ, WRITE, Key
 from access.watch import Watch
 from api.problems import Problem
 
 _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
+EVENTS = "tidemark.events"
+"""How many events a request has that stores more than one."""
 _CHALLENGE = 'Bearer realm="Tidemark", Basic realm="Tidemark", charset="UTF-8"'
 _SAFE = ("GET", "HEAD")
 _MOST_NAMED = 3
@@ -74,8 +76,15 @@ def permit(series: str | None) -> None:
         raise _not_these(key, [] if series is None else [series])
 
 
-def permit_each(names: Iterable[str]) -> None:
-    """403 unless the key of this request is for every one of these series."""
+def takes_events(view: Callable[..., Any]) -> bool:
+    """Whether the view is there to store events."""
+    need = need_of(view)
+    return need is not None and need.scope == WRITE
+
+
+def permit_each(names: Iterable[str], events: int) -> None:
+    """403 unless the key of this request is for every one of these series, of so many events."""
+    request.environ[EVENTS] = events
     key: Key | None = request.environ.get(_KEY)
     if key is not None and key.series is not None and (unseen := [name for name in names if name not in key.series]):
         raise _not_these(key, unseen)

@@ -13,10 +13,12 @@ from flask import Response, current_app, request
 from gevent.monkey import is_module_patched
 
 from api.answers import POSITION
-from api.context import service, settings
+from api.context import meter, service, settings
 from api.problems import Problem
 from api.statistics import shown
 from event_service import EventService
+from metrics.meter import OPEN_STREAMS
+from metrics.table import Table
 from streaming import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
 from streaming.departures import notice_silence
 from streaming.rates import Rates
@@ -45,7 +47,7 @@ class Subject(NamedTuple):
 def feed() -> Feed:
     """The feed of this process, made when the first stream asks for it; so never before a fork."""
     feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
-    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service()))
+    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service(), meter().table))
 
 
 def require_streaming() -> None:
@@ -127,14 +129,17 @@ class _Body:
             yield sse_ending(ending)
 
 
-def _new_feed(events: EventService) -> Feed:
+def _new_feed(events: EventService, table: Table) -> Feed:
     rates = Rates()
 
     def answer(subject: Hashable) -> bytes:
         assert isinstance(subject, Subject)
         return _statistics(events, subject, rates)
 
-    return Feed(events.log, answer, events.settings.max_streams, ending=_worker_is_ending)
+    def note(open_streams: int) -> None:
+        table.put(OPEN_STREAMS, open_streams)
+
+    return Feed(events.log, answer, events.settings.max_streams, on_change=note, ending=_worker_is_ending)
 
 
 def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:

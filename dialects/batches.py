@@ -8,7 +8,7 @@ from marshmallow import fields
 from access.keys import READ, WRITE
 from api.answers import answer
 from api.context import service, settings
-from api.guard import needs, permit
+from api.guard import needs, permit, permit_each
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
@@ -52,7 +52,7 @@ _NEW_BATCH, _EXPONENT, _QUESTION = NewBatch(), Exponent(), Question()
 def add_batch() -> Response:
     """Take in up to 10,000 values of a symbol, stamped on arrival."""
     batch = load_body(_NEW_BATCH, read_plain_batch)
-    permit(batch["symbol"])
+    permit_each([batch["symbol"]], len(batch["values"]))
     try:
         accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
     except TooManySymbols as error:

@@ -54,11 +54,14 @@ class Feed:
         clock: Callable[[], float] = time.monotonic,
         ending: Callable[[], bool] = lambda: False,
         spawn: Callable[[Callable[[], None]], None] = _in_thread,
+        on_change: Callable[[int], None] = lambda open_streams: None,
     ) -> None:
+        """`on_change` is told how many streams are open, whenever that changes."""
         self._max_streams = max_streams
         self._clock = clock
         self._worker_is_ending = ending
         self._spawn = spawn
+        self._on_change = on_change
         self._lock = threading.RLock()
         self._channels = Channels(log, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
         self._pulses = Pulses(answer, self._lock, clock)
@@ -88,6 +91,7 @@ class Feed:
             self.check()
             fileno = subscriber.fileno()
             self._places[subscriber] = fileno
+            self._on_change(len(self._places))
             self._departures.watch(fileno, subscriber)
             if not self._running:
                 self._running = True
@@ -97,6 +101,7 @@ class Feed:
         """Give the place back; may be called twice."""
         with self._lock:
             self._departures.forget(self._places.pop(subscriber, -1), subscriber)
+            self._on_change(len(self._places))
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
         """The channel's events behind position `after`, those that exist and then those to come."""

@@ -16,8 +16,8 @@ from api.context import context
 from api.guard import need_of
 from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES
 from api.openapi.operation import Body, Json, Operation, Reply, operation_of
+from settings import VERSION
 
-VERSION = "1.0.0"
 _STABLE = "v1_"
 """What the names of blueprints begin with that are registered at /v1."""
 _V1 = " (v1)"

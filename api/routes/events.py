@@ -46,7 +46,7 @@ def post_events() -> Response:
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     events = parse_events(media_type(FORMATS), read_body())
-    permit_each(events.names)
+    permit_each(events.names, len(events.values))
     try:
         accepted = service().add_many(events.names, events.which, events.times, events.values)
     except TooFarAhead as fault:
