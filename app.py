@@ -25,7 +25,7 @@ from api.flask_app import Application, allow_origins
 from api.guard import Guard
 from api.guard import register as register_guard
 from event_log.base import EventLog, LogUnavailable
-from event_log.memory import MemoryLog
+from event_log.urls import open_log
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
 from settings import PREFIX, BadSetting, Settings, read_address, read_settings
@@ -65,28 +65,12 @@ def create_app(
 
 def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
     """The guard with the keys that KEYS names; None where it names none. Raises BadSetting."""
-    if settings.keys is None:
+    if not settings.keys:
         return None
     try:
-        return Guard(Watch(settings.keys), clock, settings.cors_origins)
+        return Guard(Watch(Path(settings.keys)), clock, settings.cors_origins)
     except BadKeys as fault:
         raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
-
-
-def open_log(settings: Settings) -> EventLog:
-    """The log that LOG_URL names."""
-    scheme, _, path = settings.log_url.partition(":")
-    if scheme == "memory":
-        return MemoryLog(settings.max_series, settings.max_symbols)
-    from event_log.lmdb_log import LmdbLog  # only where it is used: `memory:` needs no LMDB
-
-    return LmdbLog(
-        Path(path),
-        max_bytes=settings.log_max_bytes,
-        sync=settings.sync,
-        max_series=settings.max_series,
-        max_symbols=settings.max_symbols,
-    )
 
 
 @cache

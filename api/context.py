@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXTENSION = "tidemark"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """Put together once, by `create_app`."""
 
@@ -27,6 +27,8 @@ class Context:
     meter: Meter
     guard: Guard | None = None
     """None where no access keys are in use."""
+    worker_is_stopping: Callable[[], bool] = lambda: False
+    """Whether the server's worker has been told to end, or has served its last request; `gunicorn.conf.py` knows."""
 
 
 def attach(app: Flask, context: Context) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
 from collections.abc import Generator, Hashable, Iterator
 from typing import NamedTuple
@@ -13,13 +12,12 @@ from flask import Response, current_app, request
 from gevent.monkey import is_module_patched
 
 from api.answers import POSITION
-from api.context import meter, service, settings
+from api.context import Context, context, settings
 from api.problems import Problem
 from api.statistics import shown
 from event_service import EventService
 from metrics.meter import OPEN_STREAMS
-from metrics.table import Table
-from streaming import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
+from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.departures import notice_silence
 from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
@@ -47,7 +45,7 @@ class Subject(NamedTuple):
 def feed() -> Feed:
     """The feed of this process, made when the first stream asks for it; so never before a fork."""
     feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
-    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service(), meter().table))
+    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(context()))
 
 
 def require_streaming() -> None:
@@ -64,8 +62,8 @@ def require_place() -> None:
         feed().check()
     except TooManyStreams as fault:
         raise too_many_streams() from fault
-    except Closing as fault:
-        raise Problem(503, CLOSING.reason, headers={"Retry-After": "1"}) from fault
+    except ShuttingDown as fault:
+        raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
 
 
 def too_many_streams() -> Problem:
@@ -90,9 +88,9 @@ def open_stream(subscriber: Subscriber, chunks: Generator[bytes], position: int)
         feed().enter(subscriber)
     except TooManyStreams as fault:
         raise too_many_streams() from fault
-    except Closing:
+    except ShuttingDown:
         # Not 503: a browser's EventSource would never try again.
-        subscriber.end(CLOSING, 0.0)
+        subscriber.end(SHUTDOWN, 0.0)
     response = Response(_Body(feed(), subscriber, chunks), content_type=EVENT_STREAM)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
@@ -129,7 +127,8 @@ class _Body:
             yield sse_ending(ending)
 
 
-def _new_feed(events: EventService, table: Table) -> Feed:
+def _new_feed(context: Context) -> Feed:
+    events = context.service
     rates = Rates()
 
     def answer(subject: Hashable) -> bytes:
@@ -137,9 +136,10 @@ def _new_feed(events: EventService, table: Table) -> Feed:
         return _statistics(events, subject, rates)
 
     def note(open_streams: int) -> None:
-        table.put(OPEN_STREAMS, open_streams)
+        context.meter.table.put(OPEN_STREAMS, open_streams)
 
-    return Feed(events.log, answer, events.settings.max_streams, on_change=note, ending=_worker_is_ending)
+    most = events.settings.max_streams
+    return Feed(events.log, answer, most, worker_is_stopping=context.worker_is_stopping, on_change=note)
 
 
 def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
@@ -150,13 +150,3 @@ def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
         rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
     return sse_statistics(found.position, shown(found, names) | {"rate": rate})
-
-
-def _worker_is_ending() -> bool:
-    """Whether this gunicorn worker has been told to end, or has served its last request (--max-requests).
-
-    gunicorn calls no hook when that begins, and gives the application no way to its worker but this:
-    the worker's own method handles SIGTERM.
-    """
-    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return not getattr(worker, "alive", True)

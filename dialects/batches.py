@@ -36,14 +36,14 @@ class Exponent(Model):
     k = WholeNumber(required=True)
 
 
-class Question(Model):
+class StatsQuery(Model):
     """A symbol, and how many of its values to cover."""
 
     symbol = fields.String(required=True, error_messages={"required": MISSING})
     k = WholeNumber(required=True)
 
 
-_NEW_BATCH, _EXPONENT, _QUESTION = NewBatch(), Exponent(), Question()
+_NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
 
 
 @bp.post("/add_batch/")
@@ -66,9 +66,9 @@ def add_batch() -> Response:
 @needs(READ)
 def stats_by_query() -> Response:
     """Statistics of the last 10^k values of a symbol."""
-    question = load_query(_QUESTION)
-    permit(question["symbol"])
-    return _stats(question["symbol"], question["k"])
+    query = load_query(_STATS_QUERY)
+    permit(query["symbol"])
+    return _stats(query["symbol"], query["k"])
 
 
 @bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
@@ -137,7 +137,7 @@ describe(
         stats_by_query: Operation(
             tag="dialect batches",
             summary="Statistics of the last 10^k values of a symbol",
-            query=Question,
+            query=StatsQuery,
             replies={200: _BATCH_STATISTICS},
             errors=READ_ERRORS,
             key_errors=KEY_ERRORS,

@@ -64,10 +64,16 @@ def test_all_names_are_there_and_promtool_finds_no_fault(client: FlaskClient) ->
     client.get("/statistics")
     text = client.get("/metrics?series=&window=1m&include=stddev,last").get_data()
     families = {family.name for family in text_string_to_metric_families(text.decode())}
-    assert NAMES | {"tidemark_window", "tidemark_windows_left_out"} <= families <= NAMES | WHEN_SAID | {
-        "tidemark_window",
-        "tidemark_windows_left_out",
-    }
+    assert (
+        NAMES | {"tidemark_window", "tidemark_windows_left_out"}
+        <= families
+        <= NAMES
+        | WHEN_SAID
+        | {
+            "tidemark_window",
+            "tidemark_windows_left_out",
+        }
+    )
     done = subprocess.run([prometheus.required("promtool"), "check", "metrics"], input=text, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
