@@ -42,7 +42,7 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(key_file: Path) -> Settings:
-    return Settings(keys=str(key_file))
+    return Settings(log_url="memory:", keys=str(key_file))
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_nor_read_over_a_websocket(client: FlaskClient) -> None:
 
 
 def test_an_origin_that_may_call_the_api_may_do_it_with_a_password(key_file: Path, clock: FakeClock) -> None:
-    settings = Settings(keys=str(key_file), cors_origins=("https://pages.example", "*"))
+    settings = Settings(log_url="memory:", keys=str(key_file), cors_origins=("https://pages.example", "*"))
     client = composition.create_app(settings, clock=clock).test_client()
     body = {"timestamp": START, "value": 1}
     for origin, status in (("https://pages.example", 201), ("https://evil.example", 403)):
@@ -318,7 +318,9 @@ def test_an_origin_that_may_call_the_api_may_do_it_with_a_password(key_file: Pat
 
 
 def test_a_preflight_needs_no_key_and_allows_one(key_file: Path) -> None:
-    app = composition.create_app(Settings(keys=str(key_file), cors_origins=("https://pages.example",)))
+    app = composition.create_app(
+        Settings(log_url="memory:", keys=str(key_file), cors_origins=("https://pages.example",))
+    )
     asked = {"Origin": "https://pages.example", "Access-Control-Request-Method": "POST"}
     answer = app.test_client().options("/event", headers=asked)
     assert answer.status_code == 204
@@ -387,13 +389,15 @@ def test_a_lease_ends_with_its_key(
 def test_a_file_that_cannot_be_used_stops_the_start(key_file: Path) -> None:
     key_file.write_text("")
     with pytest.raises(BadSetting, match=r"^TIDEMARK_KEYS: .*keys\.toml: it has no key"):
-        composition.create_app(Settings(keys=str(key_file)))
+        composition.create_app(Settings(log_url="memory:", keys=str(key_file)))
 
 
 def test_no_token_is_in_any_log_or_answer(
     client: FlaskClient, key_file: Path, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
-    client = composition.create_app(Settings(keys=str(key_file), log_level="DEBUG"), clock=clock).test_client()
+    client = composition.create_app(
+        Settings(log_url="memory:", keys=str(key_file), log_level="DEBUG"), clock=clock
+    ).test_client()
     said = []
     with caplog.at_level(logging.DEBUG):
         for name in (*KEYS, "wrong"):
@@ -410,5 +414,5 @@ def test_the_document_says_which_key_it_needs(app: Flask, client: FlaskClient) -
     assert set(document["components"]["securitySchemes"]) == {"token", "password"}
     assert document["paths"]["/event"]["post"]["security"] == [{"token": []}, {"password": []}]
     assert "security" not in document["paths"]["/health"]["get"]
-    free = build(composition.create_app(Settings()))
+    free = build(composition.create_app(Settings(log_url="memory:")))
     assert free["paths"]["/event"]["post"]["security"] == [{}, {"token": []}, {"password": []}]
