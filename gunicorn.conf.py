@@ -26,7 +26,9 @@ from event_log.base import LogError
 from event_log.urls import serves_many_processes
 from logs import JsonFormatter
 from metrics.meter import shared
+from overload import Shedding
 from settings import PREFIX, BadSetting, read_address, read_settings, unknown_settings
+from times import SECOND
 
 
 def _say(line: object) -> None:
@@ -150,6 +152,10 @@ def post_worker_init(worker: Worker) -> None:
     that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do.
     """
     context = _extensions(worker)["tidemark"]
+    if context.settings.max_wait:
+        app: Any = worker.wsgi
+        most = context.settings.max_wait / SECOND
+        app.wsgi_app = Shedding(app.wsgi_app, most, context.meter.shed)
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1:
         try:

@@ -14,6 +14,8 @@ _WIDTH = len(BUCKETS_SECONDS) + 2
 """A histogram's columns: one for each bucket, one for what is slower, one for the nanoseconds altogether."""
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"))
 OTHER = "other"
+OVERLOAD = "overload"
+"""What stands for the route of a request that was refused for want of time."""
 OPEN_STREAMS = 1
 """The level of the table that says how many streams this process has open."""
 REASONS = {
@@ -61,6 +63,10 @@ class Meter:
         """Events were stored, or found to be expired."""
         self.table.add((self._stored, stored), (self._expired, expired))
 
+    def shed(self, method: str) -> None:
+        """A request was refused before anybody looked at it: there was too much to do."""
+        self.request(OVERLOAD, method, 503, None)
+
     def refused(self, reason: str, events: int) -> None:
         """Events were refused, all of one request."""
         self.table.add((self.table.column(f"refused {reason}"), events))
@@ -91,6 +97,8 @@ class Totals:
         """Route, method, how many took up to how long, and how long all took together."""
         for rest, columns in self._of("seconds"):
             method, route = rest.split(" ", 1)
+            if not any(columns):
+                continue  # only what lasts, or was refused unseen
             rising = [sum(columns[: index + 1]) for index in range(_WIDTH - 1)]
             bounds = [*map(str, BUCKETS_SECONDS), "+Inf"]
             yield route, method, list(zip(bounds, rising, strict=True)), columns[-1] / 1e9
