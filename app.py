@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -28,7 +29,7 @@ from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
-from settings import PREFIX, BadSetting, Settings, read_address, read_settings
+from settings import PREFIX, START_ID, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
 _BAD_SETTING = 2
@@ -51,7 +52,8 @@ def create_app(
     logs.configure(app, settings.log_level)
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
-    attach(app, Context(MeteredService(meter, log, settings, clock, follow=follow), settings, meter, guard))
+    service = MeteredService(meter, log, settings, clock, follow=follow, start=os.environ.get(START_ID))
+    attach(app, Context(service, settings, meter, guard))
     if guard is not None:
         register_guard(app, guard)
     if settings.cors_origins:
@@ -98,7 +100,7 @@ def main() -> None:
     try:
         host, port = read_address()
         app = create_app(follow=True)
-        context(app).service.log.position()  # opens the log, here where its faults are told in one line
+        context(app).service.position()  # opens the log, here where its faults are told in one line
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
     if context(app).guard is None and exposed([(host, port)]):

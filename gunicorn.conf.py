@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import secrets
 import signal
 import socket
 import sys
@@ -27,7 +28,7 @@ from event_log.urls import serves_many_processes
 from logs import JsonFormatter
 from metrics.meter import shared
 from overload import Shedding
-from settings import PREFIX, BadSetting, read_address, read_settings, unknown_settings
+from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
 from times import SECOND
 
 
@@ -95,7 +96,8 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse what would give wrong answers, and make room for the connections asked for."""
+    """Refuse what would give wrong answers, make room for the connections asked for, and name this start for all
+    workers to come: the settings of the start that came last are those in force, whatever older ones still run."""
     for name in unknown_settings():
         _say(f"{name} is no setting and changes nothing; the README lists those there are")
     if server.cfg.workers < 1:
@@ -109,6 +111,7 @@ def on_starting(server: Arbiter) -> None:
         _say(warning)
     shared()  # here, so that all workers count in the same table
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
+    os.environ[START_ID] = secrets.token_hex(16)
 
 
 def _allow_files(wanted: int) -> None:
@@ -159,7 +162,7 @@ def post_worker_init(worker: Worker) -> None:
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1:
         try:
-            context.service.log.position()
+            context.service.position()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import unwrap
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,7 +19,9 @@ from flask import Flask, current_app, request
 
 from access.keys import READ, WRITE, Key
 from access.watch import Watch
+from api.context import service
 from api.problems import Problem
+from event_log.base import PLAIN, Budget, Terms
 
 _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
@@ -88,6 +90,20 @@ def permit_each(names: Iterable[str], events: int) -> None:
     key: Key | None = request.environ.get(_KEY)
     if key is not None and key.series is not None and (unseen := [name for name in names if name not in key.series]):
         raise _not_these(key, unseen)
+
+
+def terms(events: int = 1, base: Terms = PLAIN) -> Terms:
+    """The terms on which this request stores so many events: `base`, and paid from the budget of its key if that has
+    one. 413 where it never could be."""
+    key: Key | None = request.environ.get(_KEY)
+    if key is None or key.rate is None:
+        return base
+    rate = key.rate
+    if events > rate.burst:
+        raise Problem(
+            413, f"The key {key.name} may write at most {rate.burst} events at once, not {events}; send them in parts."
+        )
+    return replace(base, budget=Budget(key.name, rate.per_second, rate.burst, service().clock()))
 
 
 def visible() -> Callable[[str], bool] | None:

@@ -8,17 +8,19 @@ from marshmallow import fields
 from access.keys import READ, WRITE
 from api.answers import answer
 from api.context import service, settings
-from api.guard import needs, permit, permit_each
+from api.guard import needs, permit, permit_each, terms
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
-from event_log.base import TooManySymbols
+from event_log.base import Terms, TooManyKeepers
 
 SMALLEST_K = 1
 LARGEST_K = 8
+KEEP = 10**LARGEST_K
+"""How many values of a symbol are kept."""
 
 bp = Blueprint("batches", __name__)
 
@@ -54,11 +56,15 @@ def add_batch() -> Response:
     batch = load_body(_NEW_BATCH, read_plain_batch)
     permit_each([batch["symbol"]], len(batch["values"]))
     try:
-        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
-    except TooManySymbols as error:
+        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], _terms(len(batch["values"])))
+    except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
     body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
     return answer(body, 201, position=accepted.position)
+
+
+def _terms(events: int) -> Terms:
+    return terms(events, Terms(keep=KEEP, most_keepers=settings().max_symbols))
 
 
 @bp.get("/stats/")

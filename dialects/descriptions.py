@@ -44,7 +44,10 @@ share_errors(
         "413-Detail": _detail("The body is larger than MAX_BODY."),
         "422-Detail": _detail("A field or parameter is not valid.", schema="ValidationFaults"),
         "426-Detail": _detail("Not the handshake of a WebSocket client.", "Upgrade"),
-        "429-Detail": _detail("A new series beyond MAX_SERIES. Nothing was stored."),
+        "429-Detail": _detail(
+            "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",
+            "Retry-After",
+        ),
         "501-Detail": _detail("The server runs under a worker class that cannot hold streams."),
         "503-Detail": _detail("The log cannot be read or written now.", "Retry-After"),
     }

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from flask import Response
 
 from api.answers import POSITION, answer
-from api.context import service, settings
+from api.context import service
+from api.guard import terms
 from dialects.requests import fault, refuse
 from event_service import Accepted, TooFarAhead
 from rolling.summary import Summary
@@ -25,7 +26,7 @@ _FIGURES: dict[str, Callable[[Summary], float | int | None]] = {
 def add(series: str, time: int, value: float) -> Accepted:
     """Store an event, unless it is older than a minute. Raises Refused when it is too far ahead."""
     try:
-        return service().add(series, time, value, max_age=MINUTE)
+        return service().add(series, time, value, max_age=MINUTE, terms=terms())
     except TooFarAhead as error:
         msg = f"Value error, the timestamp is more than {format_duration(error.limit)} ahead of the clock"
         refuse(fault("value_error", msg), ["body", "timestamp"], time // 1000)
@@ -44,7 +45,7 @@ def statistics(series: str | None, *names: str) -> Response:
 
     Zero when there are no events; null where the result is beyond the doubles.
     """
-    found = service().statistics(series, window=min(MINUTE, settings().retention))
+    found = service().statistics(series, window=MINUTE)
     summary = found.summary
     body = {name: _FIGURES[name](summary) if summary.count or name == "count" else 0.0 for name in names}
     return answer(body, position=found.position)

@@ -30,7 +30,7 @@ def open_log(settings: Settings) -> EventLog:
     if settings.log_url == _MEMORY:
         from event_log.memory import MemoryLog
 
-        return MemoryLog(settings.max_series, settings.max_symbols)
+        return MemoryLog(settings.max_series)
     from event_log.lmdb_log import LmdbLog
 
     return LmdbLog(
@@ -38,5 +38,4 @@ def open_log(settings: Settings) -> EventLog:
         max_bytes=settings.log_max_bytes,
         sync=settings.sync,
         max_series=settings.max_series,
-        max_symbols=settings.max_symbols,
     )

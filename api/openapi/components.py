@@ -99,7 +99,10 @@ RESPONSES: dict[str, Json] = {
         "Not one of the media types listed, not in UTF-8, or with a Content-Encoding.", "Accept", "Accept-Encoding"
     ),
     "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
-    "429-TooManySeries": error("A new series beyond MAX_SERIES. Nothing was stored."),
+    "429-TooManySeries": error(
+        "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",
+        "Retry-After",
+    ),
     "501-CannotStream": error("The server runs under a worker class that cannot hold streams."),
     "503-Unavailable": error("The log cannot be read or written now, or all places are taken.", "Retry-After"),
 }

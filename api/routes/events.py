@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from access.keys import WRITE
 from api.answers import answer
 from api.context import service
-from api.guard import needs, permit, permit_each
+from api.guard import needs, permit, permit_each, terms
 from api.openapi.components import COUNT, POSITIONED, WRITE_ERRORS, object_of, share
 from api.openapi.operation import Body, Operation, Reply, describe
 from api.problems import invalid
@@ -33,7 +33,7 @@ def post_event() -> Response:
     series, time, value = parse_event(read_body())
     permit(series)
     try:
-        accepted = service().add(series, time, value)
+        accepted = service().add(series, time, value, terms=terms())
     except TooFarAhead as fault:
         raise invalid(_too_far_ahead(fault)) from fault
     return _answer(accepted)
@@ -48,7 +48,8 @@ def post_events() -> Response:
     events = parse_events(media_type(FORMATS), read_body())
     permit_each(events.names, len(events.values))
     try:
-        accepted = service().add_many(events.names, events.which, events.times, events.values)
+        paid = terms(len(events.values))
+        accepted = service().add_many(events.names, events.which, events.times, events.values, paid)
     except TooFarAhead as fault:
         raise invalid({str(index): _too_far_ahead(fault) for index in fault.indexes}) from fault
     return _answer(accepted)

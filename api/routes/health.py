@@ -17,11 +17,12 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 @bp.get("")
 @open_to_all
 def get_health() -> Response:
-    """Whether the log can be read and written."""
+    """Whether the log can be read and written, and what a person should know of it."""
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503)
-    return answer({"status": "healthy"} | _notice())
+    notices = [notice for notice in (service().notice(), _notice_of_keys()) if notice is not None]
+    return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}))
 
 
 @bp.get("/live")
@@ -41,16 +42,15 @@ def get_ready() -> Response:
     return answer({"status": "ready"})
 
 
-def _notice() -> dict[str, str]:
-    """What a person should know of, although everything works."""
+def _notice_of_keys() -> str | None:
     guard = context().guard
-    fault = guard and guard.watch.fault()
-    return {"notice": f"The key file is not used as it is now, the last good one is: {fault}."} if fault else {}
+    fault = None if guard is None else guard.watch.fault()
+    return fault and f"The key file is not used as it is now, the last good one is: {fault}."
 
 
 def _log_fault() -> str | None:
     try:
-        service().log.check()
+        service().check()
     except LogUnavailable as fault:
         return str(fault) or "The log is not available."
     return None
@@ -67,7 +67,7 @@ def _described(summary: str, good: str, bad: str) -> Operation:
     )
 
 
-share(Status=object_of({"status": TEXT}, {"detail": TEXT}))
+share(Status=object_of({"status": TEXT}, {"detail": TEXT, "notice": TEXT}))
 describe(
     {
         get_health: _described("Whether the log can be read and written", "healthy", "unhealthy"),

@@ -57,15 +57,14 @@ def get_metrics() -> Response:
 
 def _standing(totals: Totals) -> exposition.Gauges:
     everything = service().statistics(window=settings().retention)
-    usage = getattr(service().log, "usage", None)  # the logs of the first format have none
-    found = usage() if usage is not None else None
+    usage = service().usage()
     return (
         ("live_events", "Events of the retention.", everything.summary.count),
-        ("series", "Series known.", len(service().log.series)),
+        ("series", "Series known.", sum(not series.ended for series in service().log.series.values())),
         ("log_position", "Where the log stands: how many events were accepted.", everything.position),
-        ("log_used_bytes", "What the log takes.", found and found.bytes_used),
-        ("log_allowed_bytes", "What the log may take.", found.bytes_allowed if found else settings().log_max_bytes),
-        ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", found and found.settled),
+        ("log_used_bytes", "What the log takes.", usage.bytes_used),
+        ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
+        ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", usage.settled),
         ("open_streams", "Streams open now.", totals.open_streams),
     )
 

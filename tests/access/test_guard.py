@@ -23,7 +23,7 @@ from settings import BadSetting, Settings
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys
 
-CALLS = list(calls(build(composition.create_app(Settings(), log=MemoryLog(10, 10)))))
+CALLS = list(calls(build(composition.create_app(Settings(), log=MemoryLog(10)))))
 OPEN = {f"{prefix}{path}" for prefix in ("", "/v1") for path in ("/health", "/health/live", "/health/ready")}
 OPEN |= {"/dialects/tickers/health"}
 GUARDED = [call for call in CALLS if call.path not in OPEN]
@@ -153,7 +153,7 @@ def test_health_is_open_to_all(call: Call, client: FlaskClient) -> None:
 
 @each_call
 def test_without_keys_everyone_may_do_everything(call: Call) -> None:
-    app = composition.create_app(Settings(), log=MemoryLog(1000, 100))
+    app = composition.create_app(Settings(), log=MemoryLog(1000))
     assert call.ask(app.test_client()).status_code not in (401, 403)
     assert app.before_request_funcs.get(None) is None  # nor does anyone pay for a guard
 

@@ -1,15 +1,19 @@
-"""What the tests of the logs share: opening them, a second view of the same log, reading all there is."""
+"""What the tests of the logs share: the table of all kinds of log, and requests in short."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from event_log.base import Batch, EventLog
+from event_log.base import PLAIN, Batch, EventLog, KeptSince, Terms
 from event_log.lmdb_log import LmdbLog
+from event_log.memory import MemoryLog
+from event_log.memory_changes import RECENT_CHANGES
 from times import SECOND
 
 MIB = 1024**2
@@ -18,38 +22,113 @@ Row = tuple[str, int, float]
 """Series, time and value of one event."""
 
 
+class Kind(ABC):
+    """A kind of log, for one test."""
+
+    @abstractmethod
+    def open(self, *, max_series: int = 10_000) -> EventLog:
+        """An empty log."""
+
+    @abstractmethod
+    def sibling(self, log: EventLog) -> EventLog:
+        """A log made by `open` as another process has it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all that were opened."""
+
+
+class MemoryKind(Kind):
+    """MemoryLog, of which a process has but one."""
+
+    def __init__(self, folder: Path, recent_changes: int = RECENT_CHANGES) -> None:
+        del folder
+        self._recent_changes = recent_changes
+
+    def open(self, *, max_series: int = 10_000) -> EventLog:
+        return MemoryLog(max_series, recent_changes=self._recent_changes)
+
+    def sibling(self, log: EventLog) -> EventLog:
+        return log
+
+    def close(self) -> None:
+        return
+
+
+class SettlingLog(LmdbLog):
+    """Carries out at once what others leave to the next `sync`: cleaning, and settling."""
+
+    def clean(self, horizon: int, kept_since: KeptSince, position: int) -> bool:
+        self._settle_all()
+        more = super().clean(horizon, kept_since, position)
+        self._settle_all()
+        return more
+
+
+class RestlessLog(SettlingLog):
+    """Settles each write."""
+
+    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
+        try:
+            return super().append(batch, terms)
+        finally:
+            self._settle_all()
+
+
+class LmdbKind(Kind):
+    """LmdbLog; another process has a registry of its own over the files, which a process opens only once."""
+
+    def __init__(self, folder: Path, log: type[LmdbLog] = SettlingLog) -> None:
+        self._folder = folder
+        self._log = log
+        self._logs: list[LmdbLog] = []
+
+    def open(self, *, max_series: int = 10_000) -> EventLog:
+        folder = self._folder / str(len(self._logs))
+        log = self._log(folder, max_bytes=32 * MIB, sync="never", max_series=max_series)
+        self._logs.append(log)
+        return log
+
+    def sibling(self, log: EventLog) -> EventLog:
+        assert isinstance(log, LmdbLog)
+        return sibling(log)
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+
 def open_lmdb(path: Path, **options: Any) -> LmdbLog:
     """A log of 32 MiB unless `options` say otherwise."""
     return LmdbLog(path, **{"max_bytes": 32 * MIB, "sync": "never", **options})
 
 
-def sibling(log: LmdbLog, kind: type[LmdbLog] = LmdbLog) -> LmdbLog:
-    """The log as another process has it: a registry of its own over the environment, which LMDB lets a
-    process open only once."""
-    other = kind(Path("unused"), max_bytes=0)
+def sibling(log: LmdbLog) -> LmdbLog:
+    """The log as another process has it."""
+    other = type(log)(Path("unused"), max_bytes=0)
     other._process = log._process
     other._registry._max_series = log._registry._max_series
-    other._registry._max_symbols = log._registry._max_symbols
     return other
+
+
+LOGS: dict[str, Callable[[Path], Kind]] = {
+    "memory": MemoryKind,
+    "forgetful memory": partial(MemoryKind, recent_changes=1),
+    "lmdb": LmdbKind,
+    "restless lmdb": partial(LmdbKind, log=RestlessLog),
+}
+"""All kinds of log by name; each is given an empty folder. Every test of the contract runs on each of them."""
 
 
 def batch(rows: Sequence[Row]) -> Batch:
     """These events as one request."""
     names = list(dict.fromkeys(name for name, _, _ in rows))
-    which = np.array([names.index(name) for name, _, _ in rows], np.uint32)
+    indexes = np.array([names.index(name) for name, _, _ in rows], np.uint32)
     times = np.array([time for _, time, _ in rows], np.int64)
     values = np.array([value for _, _, value in rows], np.float64)
-    return Batch(names, which if len(names) > 1 else None, times, values)
+    return Batch(names, indexes if len(names) > 1 else None, times, values)
 
 
-def rows_behind(log: EventLog, after: int = 0, limit: int = 1_000_000) -> list[tuple[int, Row]]:
-    """All events behind a position, each with its own, read in portions of about `limit`."""
-    found: list[tuple[int, Row]] = []
-    while True:
-        events = log.read(after, limit)
-        names = [log.series[number].name for number in events.ids.tolist()]
-        rows = zip(names, events.times.tolist(), events.values.tolist(), strict=True)
-        found.extend(zip(events.positions.tolist(), rows, strict=True))
-        if events.position == after or not len(events):
-            return found
-        after = events.position
+def ids(log: EventLog) -> dict[str, int]:
+    """The living series by name."""
+    return {series.name: number for number, series in log.series.items() if not series.ended}

@@ -28,10 +28,12 @@ NAMES = {
     "tidemark_series",
     "tidemark_log_position",
     "tidemark_log_allowed_bytes",
+    "tidemark_log_used_bytes",
     "tidemark_open_streams",
     "tidemark_build_info",
 }
-WHEN_SAID = {"tidemark_log_used_bytes", "tidemark_log_settled_age_seconds"}
+WHEN_SAID = {"tidemark_log_settled_age_seconds"}
+"""Not by a log in memory."""
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
