@@ -208,15 +208,14 @@ def test_streams_answer_as_documented(server: Server, path: str, status: int) ->
         assert described.get("headers", {}).keys() <= response.headers.keys()
 
 
-@pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_a_method_not_allowed_is_told_those_that_are(client: FlaskClient, prefix: str) -> None:
+def test_a_method_not_allowed_is_told_those_that_are(client: FlaskClient) -> None:
     """As documented; but any path below /series may name a series, which may be deleted."""
     for path, operations in client.get("/openapi.json").get_json()["paths"].items():
-        response = client.put(prefix + path.replace("{series}", "a") if "dialects" not in path else path)
+        response = client.put(path.replace("{", "").replace("}", ""))
         allowed = {method.lower() for method in response.allow} - {"options", "head"}
         assert response.status_code == 405, path
-        documented = {"delete"} & allowed if path.startswith("/series/") else set()
-        assert allowed == documented | operations.keys() & {"get", "post", "delete"}, path
+        below_series = {"delete"} if "/series/" in path else set()
+        assert allowed - below_series == operations.keys() & {"get", "post", "delete"} - below_series, path
 
 
 CHECKS = (
