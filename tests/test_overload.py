@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
 from overload import Shedding, waited
 
 from .servers import Server, until
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
