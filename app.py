@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 from flask import Flask
@@ -17,12 +18,18 @@ import api
 import dashboard
 import dialects
 import logs
+from access.exposure import exposed
+from access.keys import BadKeys
+from access.watch import Watch
 from api.context import Context, attach, context
 from api.flask_app import Application, allow_origins
+from api.guard import Guard
+from api.guard import register as register_guard
 from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log
-from event_service import EventService
-from settings import START_ID, BadSetting, Settings, read_address, read_settings
+from metrics.meter import Meter, shared
+from metrics.service import MeteredService
+from settings import PREFIX, START_ID, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
 _BAD_SETTING = 2
@@ -43,7 +50,12 @@ def create_app(
     app = Application(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
-    attach(app, Context(EventService(log, settings, clock, follow=follow, start=os.environ.get(START_ID)), settings))
+    guard = open_guard(settings, clock)
+    app.meter = meter = Meter(shared())
+    service = MeteredService(meter, log, settings, clock, follow=follow, start=os.environ.get(START_ID))
+    attach(app, Context(service, settings, meter, guard))
+    if guard is not None:
+        register_guard(app, guard)
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     api.register(app)
@@ -51,6 +63,16 @@ def create_app(
     app.register_blueprint(dashboard.bp)
     app.logger.info("created", extra={"fields": {"log": settings.log_url}})
     return app
+
+
+def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
+    """The guard with the keys that KEYS names; None where it names none. Raises BadSetting."""
+    if not settings.keys:
+        return None
+    try:
+        return Guard(Watch(Path(settings.keys)), clock, settings.cors_origins)
+    except BadKeys as fault:
+        raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
 
 
 @cache
@@ -81,6 +103,8 @@ def main() -> None:
         context(app).service.position()  # opens the log, here where its faults are told in one line
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
+    if context(app).guard is None and exposed([(host, port)]):
+        print(f"tidemark: {exposed([(host, port)])}", file=sys.stderr)
     try:
         app.run(host, port, threaded=True)
     finally:

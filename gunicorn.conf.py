@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -19,10 +20,16 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
+from access.exposure import exposed
+from access.keys import BadKeys
+from access.watch import Watch
 from event_log.base import LogError
 from event_log.urls import serves_many_processes
 from logs import JsonFormatter
-from settings import START_ID, BadSetting, read_address, read_settings, unknown_settings
+from metrics.meter import shared
+from overload import Shedding
+from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
+from times import SECOND
 
 
 def _say(line: object) -> None:
@@ -31,9 +38,13 @@ def _say(line: object) -> None:
 
 try:
     _settings = read_settings()
+    _keys = Watch(Path(_settings.keys)) if _settings.keys else None  # here, so that workers inherit the last good file
     _host, _port = read_address()
 except BadSetting as fault:
     _say(fault)
+    sys.exit(2)
+except BadKeys as fault:
+    _say(f"{PREFIX}KEYS: {fault}")
     sys.exit(2)
 
 _FOR_REQUESTS = 2000
@@ -96,6 +107,9 @@ def on_starting(server: Arbiter) -> None:
         url = _settings.log_url
         _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
         sys.exit(2)
+    if _keys is None and (warning := exposed(server.cfg.address)):
+        _say(warning)
+    shared()  # here, so that all workers count in the same table
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
     os.environ[START_ID] = secrets.token_hex(16)
 
@@ -141,6 +155,10 @@ def post_worker_init(worker: Worker) -> None:
     that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do.
     """
     context = _extensions(worker)["tidemark"]
+    if context.settings.max_wait:
+        app: Any = worker.wsgi
+        most = context.settings.max_wait / SECOND
+        app.wsgi_app = Shedding(app.wsgi_app, most, context.meter.shed)
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1:
         try:

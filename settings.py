@@ -11,6 +11,7 @@ from typing import Any
 from event_log.urls import checked_url
 from times import format_duration, parse_duration
 
+VERSION = "1.0.0"
 GIB = 1024**3
 PREFIX = "TIDEMARK_"
 START_ID = "SERVICE_START_ID"
@@ -84,6 +85,10 @@ class Settings:
         _one_of("everysec", "always", "never"),
         "When the log is synced to disk: `everysec`, `always` or `never`",
     )
+    max_wait: int = _setting(
+        "0.1s", _duration_or_none, "How long a request may wait in its worker before others are refused; `0`: any time"
+    )
+    keys: str = _setting("", str, "File of access keys; without it everyone who reaches the port may do everything")
     cors_origins: tuple[str, ...] = _setting(
         "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"
     )

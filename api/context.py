@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
 from event_service import EventService
+from metrics.meter import Meter
 from settings import Settings
+
+if TYPE_CHECKING:
+    from api.guard import Guard
 
 EXTENSION = "tidemark"
 
@@ -19,6 +24,9 @@ class Context:
 
     service: EventService
     settings: Settings
+    meter: Meter
+    guard: Guard | None = None
+    """None where no access keys are in use."""
     worker_is_stopping: Callable[[], bool] = lambda: False
     """Whether the server's worker has been told to end, or has served its last request; `gunicorn.conf.py` knows."""
 
@@ -37,6 +45,17 @@ def context(app: Flask | None = None) -> Context:
 def service() -> EventService:
     """The one door to events."""
     return context().service
+
+
+def lease(series: str | None) -> Callable[[], bool] | None:
+    """Whether a stream of this series, or of all, that begins now may still go on; None: always."""
+    guard = context().guard
+    return None if guard is None else guard.lease(series)
+
+
+def meter() -> Meter:
+    """Where requests and events are counted."""
+    return context().meter
 
 
 def settings() -> Settings:

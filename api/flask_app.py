@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from time import perf_counter_ns
 from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response, request
+from flask.globals import request_ctx
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
 
 from api.answers import POSITION, OrjsonProvider
+from api.guard import EVENTS, takes_events
+from metrics.meter import REASONS, Meter
 
 _QUOTE = "werkzeug.url_quote"
 """What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
 _DAY_SECONDS = 86_400
+NOWHERE = "none"
+"""What metrics call the route of a request that has none."""
 
 
 class LenientRequest(Request):
@@ -50,9 +56,34 @@ class Application(Flask):
 
     def __init__(self, import_name: str) -> None:
         super().__init__(import_name, static_folder=None)
+        self.meter: Meter | None = None
         self.url_map.converters["series"] = SeriesConverter
         self.url_map.converters["whole_series"] = WholeSeriesConverter
         self.url_map.merge_slashes = False
+
+    def full_dispatch_request(self) -> Response:
+        """Flask's own, counted."""
+        started = perf_counter_ns()
+        status = 500  # of a bug, which Flask answers elsewhere
+        try:
+            response = super().full_dispatch_request()
+            status = response.status_code
+            return response
+        finally:
+            if self.meter is not None:
+                self._count(self.meter, status, perf_counter_ns() - started)
+
+    def _count(self, meter: Meter, status: int, nanoseconds: int) -> None:
+        asked = request_ctx.request
+        rule = asked.url_rule
+        if rule is None:
+            meter.request(NOWHERE, asked.method, status, nanoseconds)
+        elif rule.websocket and status < 400:  # counted when it has ended
+            meter.request(rule.rule, asked.method, 101, None)
+        else:
+            meter.request(rule.rule, asked.method, status, nanoseconds)
+            if status >= 400 and status in REASONS and takes_events(self.view_functions[rule.endpoint]):
+                meter.refused(REASONS[status], asked.environ.get(EVENTS, 1))
 
     def make_default_options_response(self) -> Response:
         """204 with `Allow`; Flask's own is an empty text/html."""
@@ -77,7 +108,7 @@ def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         headers["Access-Control-Expose-Headers"] = f"{POSITION}, Retry-After, X-Request-ID"
         if request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = headers.get("Allow", "GET, HEAD, OPTIONS, POST")
-            headers["Access-Control-Allow-Headers"] = "Content-Type, Last-Event-ID, X-Request-ID"
+            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Last-Event-ID, X-Request-ID"
             headers["Access-Control-Max-Age"] = str(_DAY_SECONDS)
         return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.context import settings
-from event_log.base import LogFull, LogUnavailable, TooManySeries
+from event_log.base import LogFull, LogUnavailable, OverBudget, TooManySeries
 from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -111,6 +112,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, lambda error: render(_from_http(error)))
     app.register_error_handler(InternalServerError, lambda error: render(_from_bug()))
     app.register_error_handler(LogUnavailable, lambda error: render(_from_log(error)))
+    app.register_error_handler(OverBudget, lambda error: render(_from_over_budget(error)))
     app.register_error_handler(TooManySeries, lambda error: render(_from_too_many_series()))
 
 
@@ -140,6 +142,12 @@ def _from_log(error: LogUnavailable) -> Problem:
         f"The log cannot serve this request now, nothing was stored: {str(error) or 'unavailable'}. Try again later."
     )
     return Problem(503, detail, headers={"Retry-After": str(seconds)})
+
+
+def _from_over_budget(error: OverBudget) -> Problem:
+    seconds = max(1, math.ceil(error.retry_after))
+    detail = f"The access key may not write so many events just now, nothing was stored. Try again in {seconds} s."
+    return Problem(429, detail, headers={"Retry-After": str(seconds)})
 
 
 def _from_too_many_series() -> Problem:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from typing import NamedTuple
 
 from flask import Response, current_app, request
 from gevent.monkey import is_module_patched
 
 from api.answers import POSITION
-from api.context import context, service, settings
+from api.context import Context, context, service, settings
 from api.problems import Problem
 from api.statistics import shown
 from event_service import EventService
+from metrics.meter import OPEN_STREAMS
 from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.channels import Channel
 from streaming.departures import notice_silence
@@ -46,7 +47,7 @@ class Subject(NamedTuple):
 def feed() -> Feed:
     """The feed of this process, made when the first stream asks for it; so never before a fork."""
     feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
-    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service(), context().worker_is_stopping))
+    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(context()))
 
 
 def require_streaming() -> None:
@@ -149,14 +150,19 @@ class _Body:
             yield sse_ending(ending)
 
 
-def _new_feed(events: EventService, worker_is_stopping: Callable[[], bool]) -> Feed:
+def _new_feed(context: Context) -> Feed:
+    events = context.service
     rates = Rates()
 
     def answer(subject: Hashable) -> Answered:
         assert isinstance(subject, Subject)
         return _statistics(events, subject, rates)
 
-    made = Feed(events, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
+    def note(open_streams: int) -> None:
+        context.meter.table.put(OPEN_STREAMS, open_streams)
+
+    most = events.settings.max_streams
+    made = Feed(events, answer, most, worker_is_stopping=context.worker_is_stopping, on_change=note)
     events.listen(made.hear)
     return made
 

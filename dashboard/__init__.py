@@ -6,6 +6,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort
 
+from access.keys import READ
+from api.guard import needs
 from api.openapi import operation
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
@@ -16,18 +18,21 @@ _VENDORED = frozenset({"uPlot.iife.js", "uPlot.min.css"})
 
 
 @bp.get("/")
+@needs(READ)
 def page() -> Response:
     """The page itself."""
     return send_file(_STATIC, "index.html")
 
 
 @bp.get("/dashboard/<path:name>")
+@needs(READ)
 def static_file(name: str) -> Response:
     """A style sheet, module or picture of the page."""
     return send_file(_STATIC, name)
 
 
 @bp.get("/dashboard/vendor/<name>")
+@needs(READ)
 def vendored_file(name: str) -> Response:
     """A file of uPlot, straight out of the installed `uplot-python` package, whose import would pull in IPython."""
     if name not in _VENDORED:

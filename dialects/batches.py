@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from marshmallow import fields
 
+from access.keys import READ, WRITE
 from api.answers import answer
 from api.context import service, settings
+from api.guard import needs, permit, permit_each, terms
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
-from dialects.descriptions import READ_ERRORS, WRITE_ERRORS
+from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
@@ -48,31 +50,36 @@ _NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
 
 @bp.post("/add_batch/")
 @bp.post("/add_batch")
+@needs(WRITE)
 def add_batch() -> Response:
     """Take in up to 10,000 values of a symbol, stamped on arrival."""
     batch = load_body(_NEW_BATCH, read_plain_batch)
+    permit_each([batch["symbol"]], len(batch["values"]))
     try:
-        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], _terms())
+        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], _terms(len(batch["values"])))
     except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
     body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
     return answer(body, 201, position=accepted.position)
 
 
-def _terms() -> Terms:
-    return Terms(keep=KEEP, most_keepers=settings().max_symbols)
+def _terms(events: int) -> Terms:
+    return terms(events, Terms(keep=KEEP, most_keepers=settings().max_symbols))
 
 
 @bp.get("/stats/")
 @bp.get("/stats")
+@needs(READ)
 def stats_by_query() -> Response:
     """Statistics of the last 10^k values of a symbol."""
     query = load_query(_STATS_QUERY)
+    permit(query["symbol"])
     return _stats(query["symbol"], query["k"])
 
 
 @bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
 @bp.get("/stats/<series:symbol>/<k>/", strict_slashes=False)
+@needs(READ, series="symbol")
 def stats_by_path(symbol: str, k: str) -> Response:
     """Statistics of the last 10^k values of a symbol."""
     return _stats(symbol, load(_EXPONENT, {"k": k}, "path")["k"])
@@ -131,6 +138,7 @@ describe(
                 )
             },
             errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
         ),
         stats_by_query: Operation(
             tag="dialect batches",
@@ -138,6 +146,7 @@ describe(
             query=StatsQuery,
             replies={200: _BATCH_STATISTICS},
             errors=READ_ERRORS,
+            key_errors=KEY_ERRORS,
         ),
         stats_by_path: Operation(
             tag="dialect batches",
@@ -145,6 +154,7 @@ describe(
             path={"k": {"type": "integer", "minimum": SMALLEST_K, "maximum": LARGEST_K}},
             replies={200: _BATCH_STATISTICS},
             errors=READ_ERRORS,
+            key_errors=KEY_ERRORS,
         ),
     }
 )

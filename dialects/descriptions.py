@@ -8,6 +8,7 @@ from api.openapi.operation import JSON, Json, Reply
 
 READ_ERRORS = ("404-Detail", "422-Detail", "503-Detail")
 WRITE_ERRORS = ("400-Detail", "413-Detail", "422-Detail", "429-Detail", "503-Detail")
+KEY_ERRORS = ("401-Detail", "403-Detail")
 OLD = Reply(description="Older than 60 seconds; not stored.", headers=POSITIONED)
 
 
@@ -37,11 +38,16 @@ share(
 share_errors(
     {
         "400-Detail": _detail("The request makes no sense."),
+        "401-Detail": _detail("No access key, or one that is none (any more).", "WWW-Authenticate"),
+        "403-Detail": _detail("The access key may not do this, or not with these series. Nothing was stored."),
         "404-Detail": _detail("There is no such thing.", POSITION),
         "413-Detail": _detail("The body is larger than MAX_BODY."),
         "422-Detail": _detail("A field or parameter is not valid.", schema="ValidationFaults"),
         "426-Detail": _detail("Not the handshake of a WebSocket client.", "Upgrade"),
-        "429-Detail": _detail("A new series beyond MAX_SERIES. Nothing was stored."),
+        "429-Detail": _detail(
+            "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",
+            "Retry-After",
+        ),
         "501-Detail": _detail("The server runs under a worker class that cannot hold streams."),
         "503-Detail": _detail("The log cannot be read or written now.", "Retry-After"),
     }

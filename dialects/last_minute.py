@@ -8,6 +8,7 @@ from flask import Response
 
 from api.answers import POSITION, answer
 from api.context import service
+from api.guard import terms
 from dialects.requests import fault, refuse
 from event_service import Accepted, TooFarAhead
 from rolling.summary import Summary
@@ -25,7 +26,7 @@ _FIGURES: dict[str, Callable[[Summary], float | int | None]] = {
 def add(series: str, time: int, value: float) -> Accepted:
     """Store an event, unless it is older than a minute. Raises Refused when it is too far ahead."""
     try:
-        return service().add(series, time, value, max_age=MINUTE)
+        return service().add(series, time, value, max_age=MINUTE, terms=terms())
     except TooFarAhead as error:
         msg = f"Value error, the timestamp is more than {format_duration(error.limit)} ahead of the clock"
         refuse(fault("value_error", msg), ["body", "timestamp"], time // 1000)

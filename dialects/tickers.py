@@ -10,14 +10,17 @@ import orjson
 from flask import Blueprint, Response, g
 from simple_websocket import Server
 
+from access.keys import READ
 from api.answers import answer
-from api.context import service
+from api.context import lease, service
+from api.guard import needs
+from api.listing import list_series
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.schemas import NAME
 from api.routes.health import get_health
 from api.stream_answers import feed, require_place, require_streaming
-from dialects.descriptions import READ_ERRORS
+from dialects.descriptions import KEY_ERRORS, READ_ERRORS
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
 from event_log.base import Times, Values
@@ -48,12 +51,13 @@ _HISTORY = History()
 
 
 @bp.get("/api/v1/tickers", strict_slashes=False)
+@needs(READ)
 def tickers() -> Response:
     """Every series that holds an event, sorted by name."""
-    infos, after, position = service().series(limit=PAGE)
+    infos, after, position = list_series(limit=PAGE)
     while after is not None:
         # The first page's position stands for all: no page knows less of the log.
-        page, after, _ = service().series(limit=PAGE, after=after)
+        page, after, _ = list_series(limit=PAGE, after=after)
         infos += page
     body = [_ticker(info.name, info.initial, info.last) for info in infos if info.last]
     return answer(body, position=position)
@@ -61,6 +65,7 @@ def tickers() -> Response:
 
 @bp.get("/api/v1/tickers/<series:ticker>/history", strict_slashes=False)
 @bp.get("/api/v1/tickers/<series:ticker>/history/", strict_slashes=False)
+@needs(READ, series="ticker")
 def history(ticker: str) -> Response:
     """The last events of a series, oldest first."""
     limit = load_query(_HISTORY)["limit"]
@@ -106,13 +111,14 @@ def require_a_server_that_streams() -> None:
 
 
 @websocket_route(stream, "/ws/<series:ticker>")
+@needs(READ, series="ticker")
 def price_updates(ws: Server, ticker: str) -> None:
     """One `price_update` for each new price, from now on."""
     found = service().events(ticker, 1)
     if found is None or not len(found[0]):
         close(ws, UNKNOWN_TICKER, "Ticker not found")
     else:
-        serve(ws, feed(), (ticker, _PRICES), g.beginning)
+        serve(ws, feed(), (ticker, _PRICES), g.beginning, lease(ticker))
 
 
 def price_frames(series: str, positions: Times, times: Times, values: Values) -> bytes:
@@ -163,6 +169,7 @@ describe(
             summary="All tickers",
             replies={200: Reply(description="The tickers.", schema="Tickers", example=[_TICKER], headers=POSITIONED)},
             errors=("503-Detail",),
+            key_errors=KEY_ERRORS,
         ),
         history: Operation(
             tag="dialect tickers",
@@ -177,6 +184,7 @@ describe(
                 )
             },
             errors=READ_ERRORS,
+            key_errors=KEY_ERRORS,
         ),
         price_updates: Operation(
             tag="dialect tickers",
@@ -185,6 +193,7 @@ describe(
             "closed with code 4004.",
             replies={101: Reply(description="The WebSocket is open.")},
             errors=("400-Detail", "426-Detail", "501-Detail", "503-Detail"),
+            key_errors=KEY_ERRORS,
         ),
     }
 )

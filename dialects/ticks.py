@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from access.keys import READ, WRITE
 from api.answers import answer
+from api.guard import needs, permit
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects import last_minute
-from dialects.descriptions import OLD, WRITE_ERRORS
+from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number, SeriesName
 from dialects.requests import load_body
 
@@ -27,9 +29,11 @@ _TICK = Tick()
 
 
 @bp.post("/ticks", strict_slashes=False)
+@needs(WRITE)
 def add_tick() -> Response:
     """Take in a tick; 204 when it is older than 60 seconds."""
     tick = load_body(_TICK)
+    permit(tick["instrument"])
     accepted = last_minute.add(tick["instrument"], tick["timestamp"], tick["price"])
     if not accepted.stored:
         return last_minute.empty_answer(204, accepted.position)
@@ -39,6 +43,7 @@ def add_tick() -> Response:
 @bp.get("/statistics", strict_slashes=False)
 @bp.get("/statistics/<series:instrument>", strict_slashes=False)
 @bp.get("/statistics/<series:instrument>/", strict_slashes=False)
+@needs(READ, series="instrument")
 def statistics(instrument: str | None = None) -> Response:
     """Statistics of the last 60 seconds; all zero when there was no tick."""
     return last_minute.statistics(instrument, "avg", "max", "min", "count")
@@ -63,6 +68,7 @@ describe(
             },
             replies={201: Reply(description="Stored.", schema="Nothing", example={}, headers=POSITIONED), 204: OLD},
             errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
         ),
         statistics: Operation(
             tag="dialect ticks",
@@ -76,6 +82,7 @@ describe(
                 )
             },
             errors=("503-Detail",),
+            key_errors=KEY_ERRORS,
         ),
     }
 )

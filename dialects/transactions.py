@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from access.keys import READ, WRITE
+from api.guard import needs, permit
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects import last_minute
-from dialects.descriptions import OLD, WRITE_ERRORS
+from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number
 from dialects.requests import load_body
 
@@ -28,16 +30,20 @@ _TRANSACTION = Transaction()
 
 
 @bp.post("/transactions", strict_slashes=False)
+@needs(WRITE)
 def add_transaction() -> Response:
     """Take in a transaction; 204 when it is older than 60 seconds."""
     transaction = load_body(_TRANSACTION)
+    permit(SERIES)
     accepted = last_minute.add(SERIES, transaction["timestamp"], transaction["amount"])
     return last_minute.empty_answer(201 if accepted.stored else 204, accepted.position)
 
 
 @bp.get("/statistics", strict_slashes=False)
+@needs(READ)
 def statistics() -> Response:
     """Statistics of the transactions of the last 60 seconds; all zero when there was none."""
+    permit(SERIES)
     return last_minute.statistics(SERIES, "sum", "avg", "max", "min", "count")
 
 
@@ -58,6 +64,7 @@ describe(
             },
             replies={201: Reply(description="Stored.", headers=POSITIONED), 204: OLD},
             errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
         ),
         statistics: Operation(
             tag="dialect transactions",
@@ -71,6 +78,7 @@ describe(
                 )
             },
             errors=("503-Detail",),
+            key_errors=KEY_ERRORS,
         ),
     }
 )

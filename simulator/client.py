@@ -73,11 +73,12 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
 class Client:
     """Requests to one server over one connection, opened again when the server has closed it. Not thread-safe."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
         parts = urlsplit(url)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._connection = kind(parts.hostname or "", parts.port, timeout=timeout)
         self._prefix = parts.path.rstrip("/")
+        self._key = {} if key is None else {"Authorization": f"Bearer {key}"}
 
     def post(self, call: Call) -> Reply:
         """Send one POST. Raises Unreachable or Lost."""
@@ -94,7 +95,7 @@ class Client:
     def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         self._connect()
         try:
-            self._connection.request(method, self._prefix + path, body, dict(headers))
+            self._connection.request(method, self._prefix + path, body, {**headers, **self._key})
             answer = self._connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException) as error:

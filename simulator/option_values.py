@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from simulator.pacing import MICRO, Recurring
@@ -19,6 +20,19 @@ SHORTEST_PERIOD_US = 100_000
 SHORTEST_REST_US = 10_000
 
 Fault = argparse.ArgumentTypeError
+_TOKEN = re.compile(r"[!-~]{1,200}")
+
+
+def key(text: str) -> str:
+    """Reads a token, or the file that `@` names: what stands on a command line others on the machine can see."""
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text().strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise Fault(f"the file {text[1:]!r} cannot be read: {fault}") from fault
+    if not _TOKEN.fullmatch(text):
+        raise Fault("a token is one word, such as `python -m access new` prints")
+    return text
 
 
 def number(least: float, most: float, what: str) -> Callable[[str], float]:

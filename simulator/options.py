@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import NoReturn
 
 from simulator.dialects import DIALECTS, FORMATS, NoSuchForm, Target, target
-from simulator.option_values import DEFAULT_URL, burst, idle, names, number, seconds, starts, url, whole
+from simulator.option_values import DEFAULT_URL, burst, idle, key, names, number, seconds, starts, url, whole
 from simulator.pacing import Phases
 
 LARGEST_BATCH = 1_000_000
@@ -33,6 +33,7 @@ class Options:
     """What a run was asked to do. Times are seconds; `rate` 0 means as fast as possible."""
 
     url: str
+    key: str | None = field(repr=False)
     target: Target
     names: tuple[str, ...]
     starts: tuple[tuple[float, float], ...]
@@ -77,6 +78,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _add_where(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--url", type=url, default=DEFAULT_URL, help="the server (default %(default)s)")
+    group.add_argument(
+        "--key", type=key, metavar="TOKEN", help="the token of an access key, or @ and the name of a file that holds it"
+    )
     group.add_argument("--dialect", choices=DIALECTS, default="native", help="the wire form (default %(default)s)")
     group.add_argument(
         "--batch", type=whole(1, LARGEST_BATCH), default=1, metavar="N", help="events in one request (default 1)"
@@ -169,6 +173,7 @@ def read_options(arguments: Sequence[str] | None = None, program: str = "python 
     burst, factor = given.burst or (None, 1.0)
     return Options(
         url=given.url,
+        key=given.key,
         target=where,
         names=given.instruments,
         starts=given.start,

@@ -105,7 +105,7 @@ class Simulation:
         return Reporter(
             self._console,
             self._tally,
-            Client(options.url, min(options.timeout, LAST_ANSWERS)),
+            Client(options.url, min(options.timeout, LAST_ANSWERS), options.key),
             options.target,
             options.names,
             clock=self._clock,
@@ -131,7 +131,7 @@ class Simulation:
             feed,
             self._pacer(len(walks), thread),
             options.target.form,
-            Client(options.url, options.timeout),
+            Client(options.url, options.timeout, options.key),
             self._tally,
             wall_clock=wall_clock,
             sleep=self._stop.wait,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
+POLICY = 1008
 TRY_AGAIN_LATER = 1013
 
 
@@ -22,5 +23,6 @@ SHUTDOWN = Ending("close", GOING_AWAY, "This worker is shutting down; reconnect 
 TOO_SLOW = Ending("error", TRY_AGAIN_LATER, "Events came faster than you read them; reconnect after your last id.")
 NO_LOG = Ending("error", TRY_AGAIN_LATER, "The log cannot be read just now; reconnect after your last id.")
 BROKEN = Ending("error", INTERNAL_ERROR, "The server failed at this stream; reconnect after your last id.")
+NO_KEY = Ending("error", POLICY, "Your access key has ended, or no longer opens this stream.")
 GONE = Ending("", GOING_AWAY, "")
 """The client has left: there is nobody to tell."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Hashable
 from event_log.base import Events, LogUnavailable
 from streaming.channels import Channel, Channels, Source
 from streaming.departures import Departures
-from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
+from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
 from streaming.pulses import Answered, Pulses, Question
 from streaming.subscriber import Subscriber
 
@@ -57,11 +57,14 @@ class Feed:
         clock: Callable[[], float] = time.monotonic,
         worker_is_stopping: Callable[[], bool] = lambda: False,
         spawn: Callable[[Callable[[], None]], None] = _in_thread,
+        on_change: Callable[[int], None] = lambda open_streams: None,
     ) -> None:
+        """`on_change` is told how many streams are open, whenever that changes."""
         self._max_streams = max_streams
         self._clock = clock
         self._worker_is_stopping = worker_is_stopping
         self._spawn = spawn
+        self._on_change = on_change
         self._lock = threading.RLock()
         self._source = source
         self._channels = Channels(source, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
@@ -92,6 +95,7 @@ class Feed:
             self.check()
             fileno = subscriber.fileno()
             self._places[subscriber] = fileno
+            self._on_change(len(self._places))
             self._departures.watch(fileno, subscriber)
             if not self._running:
                 self._running = True
@@ -102,6 +106,7 @@ class Feed:
         self._pulses.leave(subscriber)
         with self._lock:
             self._departures.forget(self._places.pop(subscriber, -1), subscriber)
+            self._on_change(len(self._places))
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
         """The channel's events after position `after`, those that exist and then those to come."""
@@ -201,6 +206,8 @@ class Feed:
                 subscriber.cut()
         elif subscriber.gone():
             self._end(subscriber, GONE)
+        elif subscriber.barred():
+            self._end(subscriber, NO_KEY)
         else:
             subscriber.quiet_sweeps += 1
             if subscriber.quiet_sweeps >= HEARTBEAT_SWEEPS:

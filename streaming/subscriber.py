@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from streaming.endings import Ending
@@ -21,7 +21,15 @@ class Subscriber:
     so it is gevent's wherever gevent has taken over.
     """
 
-    def __init__(self, sock: socket.socket | None = None, heartbeat: bytes = b"", *, only_latest: bool = False) -> None:
+    def __init__(
+        self,
+        sock: socket.socket | None = None,
+        heartbeat: bytes = b"",
+        *,
+        only_latest: bool = False,
+        allowed: Callable[[], bool] | None = None,
+    ) -> None:
+        """`allowed` is asked again and again; once it says no the stream ends."""
         self.ending: Ending | None = None
         self.cut_at = 0.0
         """When the socket is shut down if the stream has not ended by itself; set with `ending`."""
@@ -30,6 +38,7 @@ class Subscriber:
         self._socket = sock
         self._heartbeat = heartbeat
         self._only_latest = only_latest
+        self._allowed = allowed
         self._chunks: deque[bytes] = deque()
         self._put_bytes = 0  # changed by the feed only
         self._taken_bytes = 0  # changed by the reader only
@@ -80,6 +89,10 @@ class Subscriber:
     def gone(self) -> bool:
         """Whether the client is known to have left, besides what the descriptor says."""
         return False
+
+    def barred(self) -> bool:
+        """Whether this stream may go on no longer."""
+        return self._allowed is not None and not self._allowed()
 
     def __iter__(self) -> Generator[bytes]:
         """Everything that is put, as it comes, until the ending; what waited together comes as one piece."""

@@ -42,8 +42,8 @@ def websocket_route(bp: Blueprint, path: str) -> Callable[[View], View]:
 class WebSocketSubscriber(Subscriber):
     """A mailbox whose reader writes to a WebSocket; the thread that reads there notices when it is closed."""
 
-    def __init__(self, ws: Server) -> None:
-        super().__init__(heartbeat=PING)
+    def __init__(self, ws: Server, allowed: Callable[[], bool] | None = None) -> None:
+        super().__init__(heartbeat=PING, allowed=allowed)
         self._ws = ws
 
     def gone(self) -> bool:
@@ -81,12 +81,12 @@ class Unread(list[Any]):
         """Forget it."""
 
 
-def serve(ws: Server, feed: Feed, channel: Channel, after: int) -> None:
-    """Send the channel's events until one of the two sides ends it."""
+def serve(ws: Server, feed: Feed, channel: Channel, after: int, allowed: Callable[[], bool] | None = None) -> None:
+    """Send the channel's events until one of the two sides ends it, or it is `allowed` no longer."""
     notice_silence(ws.sock)
     ws.sock = WholeFrames(ws.sock)
     ws.input_buffer = Unread()
-    subscriber = WebSocketSubscriber(ws)
+    subscriber = WebSocketSubscriber(ws, allowed)
     try:
         feed.enter(subscriber)
     except TooManyStreams:

@@ -41,7 +41,7 @@ def load_config() -> Config:
 
 def master(**settings: int) -> SimpleNamespace:
     """As much of gunicorn's Arbiter as the hooks look at."""
-    return SimpleNamespace(cfg=SimpleNamespace(**settings))
+    return SimpleNamespace(cfg=SimpleNamespace(address=[], **settings))
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ HEADERS: dict[str, Json] = {
         "schema": COUNT,
     },
     "Retry-After": {"description": "Seconds after which to try again.", "schema": COUNT},
+    "WWW-Authenticate": {"description": "How to send a key.", "schema": TEXT},
     "Accept": {"description": "The media types that are accepted.", "schema": TEXT},
     "Accept-Encoding": {"description": "Of bodies: only as they are.", "schema": TEXT},
     "Upgrade": {"description": "The protocol to use.", "schema": TEXT},
@@ -89,6 +90,8 @@ RESPONSES: dict[str, Json] = {
     "400-Invalid": error(
         "Malformed, or a field or parameter is not valid; `errors` says which. Nothing was stored.", example=_EXAMPLE
     ),
+    "401-NoKey": error("No access key, or one that is none (any more).", "WWW-Authenticate"),
+    "403-MayNot": error("The access key may not do this, or not with these series. Nothing was stored."),
     "404-NotFound": error("There is no such thing."),
     "404-NoSeries": error("There is no such series.", POSITION),
     "413-TooLarge": error("The body is larger than MAX_BODY, or the batch than MAX_BATCH."),
@@ -96,7 +99,10 @@ RESPONSES: dict[str, Json] = {
         "Not one of the media types listed, not in UTF-8, or with a Content-Encoding.", "Accept", "Accept-Encoding"
     ),
     "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
-    "429-TooManySeries": error("A new series beyond MAX_SERIES. Nothing was stored."),
+    "429-TooManySeries": error(
+        "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",
+        "Retry-After",
+    ),
     "501-CannotStream": error("The server runs under a worker class that cannot hold streams."),
     "503-Unavailable": error("The log cannot be read or written now, or all places are taken.", "Retry-After"),
 }
@@ -106,6 +112,12 @@ POSITIONED = (POSITION,)
 """The headers of answers about events."""
 READ_ERRORS = ("400-Invalid", "503-Unavailable")
 WRITE_ERRORS = ("400-Invalid", "413-TooLarge", "415-MediaType", "429-TooManySeries", "503-Unavailable")
+
+
+SECURITY_SCHEMES: dict[str, Json] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "The token of an access key."},
+    "password": {"type": "http", "scheme": "basic", "description": "The token as the password of any user."},
+}
 
 
 def share(**schemas: Json) -> None:

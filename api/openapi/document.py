@@ -12,10 +12,12 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 from werkzeug.routing import Rule
 
-from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS
+from api.context import context
+from api.guard import need_of
+from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES
 from api.openapi.operation import Body, Json, Operation, Reply, operation_of
+from settings import VERSION
 
-VERSION = "1.0.0"
 _STABLE = "v1_"
 """What the names of blueprints begin with that are registered at /v1."""
 _V1 = " (v1)"
@@ -31,8 +33,8 @@ Exact statistics over rolling windows of events.
 version; today the two are one. Paths below `/dialects` are drop-ins for other services and do not change.
 
 Errors are `application/problem+json` (RFC 9457), below `/dialects` `{"detail": ...}`. A rejected request stores
-nothing. Every `GET` answers `HEAD` too, every path but a WebSocket's `OPTIONS`, and
-another method is 405 with `Allow`.
+nothing. Where access keys are in use, each operation says what its key needs. Every `GET` answers
+`HEAD` too, every path but a WebSocket's `OPTIONS`, and another method is 405 with `Allow`.
 """
 
 
@@ -51,12 +53,19 @@ def build(app: Flask) -> Json:
         spec.components.response(name, response)
     for name, parameter in HEADER_PARAMETERS.items():
         spec.components.parameter(name, parameter["in"], parameter)
+    for name, scheme in SECURITY_SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
     described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()]
+    optional: list[Json] = [{}] if context(app).guard is None else []
     tags = {_tag(rule, operation) for rule, operation in described}
     for tag in sorted(tags, key=lambda tag: (not tag.endswith(_V1), tag)):
         spec.tag({"name": tag})
     for rule, operation in described:
-        spec.path(path_of(rule), operations={method_of(rule): _operation(rule, operation)})
+        need = need_of(app.view_functions[rule.endpoint])
+        found = _operation(rule, operation)
+        if need is not None and need.scope is not None:
+            _require_key(found, operation, need.scope, optional)
+        spec.path(path_of(rule), operations={method_of(rule): found})
     document: Json = spec.to_dict()
     return document
 
@@ -95,6 +104,13 @@ def _operation(rule: Rule, operation: Operation) -> Json:
         content = {kind: _media(bodies) for kind, bodies in operation.bodies.items()}
         found["requestBody"] = {"required": True, "content": content}
     return found
+
+
+def _require_key(found: Json, operation: Operation, scope: str, optional: list[Json]) -> None:
+    """Say that it needs a key that may do this, unless that is optional: where no keys are in use."""
+    found["security"] = [*optional, *({name: []} for name in SECURITY_SCHEMES)]
+    found["description"] = f"{operation.description}\n\nNeeds a key that may `{scope}`.".strip()
+    found["responses"] |= {name.partition("-")[0]: name for name in operation.key_errors}
 
 
 def _tag(rule: Rule, operation: Operation) -> str:

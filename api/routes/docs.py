@@ -10,6 +10,8 @@ from pathlib import Path
 import orjson
 from flask import Blueprint, Flask, Response, abort, current_app, request
 
+from access.keys import READ
+from api.guard import needs
 from api.openapi import operation
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
@@ -22,6 +24,7 @@ _DOCUMENT = "tidemark_openapi"
 
 
 @bp.get("/openapi.json")
+@needs(READ)
 def document() -> Response:
     """The OpenAPI document, put together when it is first asked for."""
     extensions = current_app.extensions
@@ -34,12 +37,14 @@ def document() -> Response:
 
 
 @bp.get("/docs")
+@needs(READ)
 def page() -> Response:
     """The page that shows it."""
     return send_file(_OWN, "index.html")
 
 
 @bp.get("/docs/<name>")
+@needs(READ)
 def file(name: str) -> Response:
     """A file of the page: ours, or straight out of the installed `flask-swagger-ui` package."""
     if name in _OWN_FILES:

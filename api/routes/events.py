@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from access.keys import WRITE
 from api.answers import answer
 from api.context import service
+from api.guard import needs, permit, permit_each, terms
 from api.openapi.components import COUNT, POSITIONED, WRITE_ERRORS, object_of, share
 from api.openapi.operation import Body, Operation, Reply, describe
 from api.problems import invalid
@@ -22,27 +24,32 @@ _NO_QUERY = Query()
 
 
 @bp.post("/event")
+@needs(WRITE)
 def post_event() -> Response:
     """Take one event."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     media_type()
     series, time, value = parse_event(read_body())
+    permit(series)
     try:
-        accepted = service().add(series, time, value)
+        accepted = service().add(series, time, value, terms=terms())
     except TooFarAhead as fault:
         raise invalid(_too_far_ahead(fault)) from fault
     return _answer(accepted)
 
 
 @bp.post("/events")
+@needs(WRITE)
 def post_events() -> Response:
     """Take a batch of events, all or none."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     events = parse_events(media_type(FORMATS), read_body())
+    permit_each(events.names, len(events.values))
     try:
-        accepted = service().add_many(events.names, events.which, events.times, events.values)
+        paid = terms(len(events.values))
+        accepted = service().add_many(events.names, events.which, events.times, events.values, paid)
     except TooFarAhead as fault:
         raise invalid({str(index): _too_far_ahead(fault) for index in fault.indexes}) from fault
     return _answer(accepted)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api.answers import answer
-from api.context import service
+from api.context import context, service
+from api.guard import open_to_all
 from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
 from event_log.base import LogUnavailable
@@ -14,28 +15,37 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 
 
 @bp.get("")
+@open_to_all
 def get_health() -> Response:
     """Whether the log can be read and written, and what a person should know of it."""
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503)
-    notice = service().notice()
-    return answer({"status": "healthy"} if notice is None else {"status": "healthy", "notice": notice})
+    notices = [notice for notice in (service().notice(), _notice_of_keys()) if notice is not None]
+    return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}))
 
 
 @bp.get("/live")
+@open_to_all
 def get_live() -> Response:
     """That the process answers."""
     return answer({"status": "alive"})
 
 
 @bp.get("/ready")
+@open_to_all
 def get_ready() -> Response:
     """Whether the view has caught up and the log takes writes."""
     fault = _log_fault() if service().ready() else "The view has not caught up with the log yet."
     if fault is not None:
         return answer({"status": "not ready", "detail": fault}, 503)
     return answer({"status": "ready"})
+
+
+def _notice_of_keys() -> str | None:
+    guard = context().guard
+    fault = None if guard is None else guard.watch.fault()
+    return fault and f"The key file is not used as it is now, the last good one is: {fault}."
 
 
 def _log_fault() -> str | None:

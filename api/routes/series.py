@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from access.keys import DELETE, READ
 from api.answers import POSITION, answer
 from api.context import service
+from api.guard import needs
+from api.listing import list_series
 from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem
@@ -21,10 +24,11 @@ _NO_QUERY = Query()
 
 
 @bp.get("/series")
+@needs(READ)
 def get_series() -> Response:
     """A page of the series, sorted by name."""
     query = load_query(_SERIES_QUERY, request.args)
-    found, following, position = service().series(query["prefix"], query["limit"], query["after"])
+    found, following, position = list_series(query["prefix"], query["limit"], query["after"])
     page = [
         {"series": info.name, "count": info.count, "first": edge(info.first), "last": edge(info.last)} for info in found
     ]
@@ -32,6 +36,7 @@ def get_series() -> Response:
 
 
 @bp.get("/series/<series:series>/events")
+@needs(READ, series="series")
 def get_events(series: str) -> Response:
     """The last events of one series, oldest first."""
     series = series_in_path(series)
@@ -46,6 +51,7 @@ def get_events(series: str) -> Response:
 
 
 @bp.delete("/series/<whole_series:series>")
+@needs(DELETE, series="series")
 def delete_series(series: str) -> Response:
     """End a series."""
     series = series_in_path(series)

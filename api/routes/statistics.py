@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from access.keys import READ
 from api.answers import answer
 from api.context import service
+from api.guard import needs
 from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Json, Operation, Reply, describe
 from api.reading.paths import SERIES_IN_PATH, series_in_path
@@ -17,12 +19,14 @@ _QUERY = StatisticsQuery()
 
 
 @bp.get("/statistics")
+@needs(READ, all_series=True)
 def get_statistics() -> Response:
     """Statistics over all series."""
     return _statistics(None)
 
 
 @bp.get("/statistics/<series:series>")
+@needs(READ, series="series")
 def get_statistics_of_series(series: str) -> Response:
     """Statistics of one series; of one never seen they are those of no events."""
     return _statistics(series_in_path(series))

@@ -12,7 +12,9 @@ from simple_websocket import Server
 from werkzeug.routing.exceptions import WebsocketMismatch
 from wsproto.utilities import RemoteProtocolError
 
-from api.context import service
+from access.keys import READ
+from api.context import lease, service
+from api.guard import needs, permit
 from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
@@ -99,27 +101,32 @@ def require_a_server_that_streams() -> None:
 
 
 @bp.get("/stream")
+@needs(READ)
 def stream_statistics() -> Response:
     """One `event: statistics` at once and then one every interval."""
     query = load_query(_STREAM, request.args)
+    permit(query["series"])
     subject = Subject(
         query["series"], query.get("window"), query.get("last"), query["include"], interval := query["interval"]
     )
-    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True)
+    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True, allowed=lease(query["series"]))
     return open_statistics(subscriber, Question(subject, interval / SECOND))
 
 
 @bp.get("/series/<series:series>/stream")
+@needs(READ, series="series")
 def stream_events(series: str) -> Response:
     """One `event: event` for each event of the series, by whichever worker it was accepted."""
     channel = (series_in_path(series), SSE)
-    return open_events(Subscriber(client_socket(), SSE_HEARTBEAT), channel, _beginning())
+    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, allowed=lease(series))
+    return open_events(subscriber, channel, _beginning())
 
 
 @websocket_route(bp, "/ws/<series:series>")
+@needs(READ, series="series")
 def websocket(ws: Server, series: str) -> None:
     """The same events, as text messages."""
-    serve(ws, feed(), (series, WEBSOCKET), g.beginning)
+    serve(ws, feed(), (series, WEBSOCKET), g.beginning, lease(series))
 
 
 @bp.app_errorhandler(WebsocketMismatch)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,14 @@ def test_an_address_loses_its_last_slash() -> None:
     assert read("--url https://example.org:8443/tidemark/").url == "https://example.org:8443/tidemark"
 
 
+def test_a_key_comes_itself_or_from_a_file_and_is_shown_nowhere(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("tm_secret\n")
+    assert read("--key tm_secret").key == read(f"--key @{file}").key == "tm_secret"
+    assert read("").key is None
+    assert "secret" not in repr(read("--key tm_secret"))
+
+
 @pytest.mark.parametrize("line", [row.split("   ")[0] for row in EPILOG.splitlines()[1:] for row in [row.strip()]])
 def test_the_examples_of_the_help_are_right(line: str) -> None:
     assert line.startswith("python -m simulator")
@@ -84,6 +93,8 @@ def test_the_examples_of_the_help_are_right(line: str) -> None:
         ("--instruments a,,b", "'' is not a name: write 1 to 128 printable characters"),
         ("--instruments " + "x" * 129, "is not a name"),
         ("--instruments a,b,a", "'a' is named twice"),
+        ("--key @/nowhere/at/all", "the file '/nowhere/at/all' cannot be read"),
+        ("--key tm_ü", "a token is one word, such as `python -m access new` prints"),
         ("--start x", "'x' is not a price from 0 to 1e15"),
         ("--start nan", "'nan' is not a price"),
         ("--start 3..1", "'3..1' runs backwards; write the lower price first"),

@@ -6,6 +6,7 @@ import io
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,6 +16,7 @@ from simulator.client import Client
 from simulator.dialects import FORMATS, target
 from simulator.report import Console, Reporter
 from simulator.tally import Tally
+from tests.access.guarded import TOKENS, write_keys
 from tests.servers import Server
 from tests.simulator.fakes import FakeTime
 from tests.simulator.processes import Program
@@ -88,3 +90,14 @@ def test_a_run_outlives_the_death_of_its_server() -> None:
     lost = int((re.findall(r"(\d+) x connection lost", said) or ["0"])[0])
     assert accepted <= counted <= accepted + lost
     assert re.search(r"\d+ x connection refused", said)
+
+
+def test_with_a_key_it_posts_and_asks_where_keys_are_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = tmp_path / "keys.toml"
+    write_keys(keys)
+    with Server(["-w", "1"], {"TIDEMARK_KEYS": str(keys)}) as guarded:
+        said = run(guarded, f"--rate 0 --count 20 --batch 5 --key {TOKENS['everything']}", capsys)
+        assert "events    20 accepted" in said
+        assert "errors    none" in said
+        assert TOKENS["everything"] not in said
+        assert "401" in run(guarded, "--rate 0 --count 5", capsys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any, Self
@@ -40,11 +40,19 @@ def _message(block: str) -> Message | None:
 class Stream:
     """An open stream of a real server."""
 
-    def __init__(self, url: str, last_event_id: int | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        last_event_id: int | None = None,
+        timeout: float = 10.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         parts = urlsplit(url)
         self._connection = HTTPConnection(parts.netloc, timeout=timeout)
-        headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
-        self._connection.request("GET", parts._replace(scheme="", netloc="").geturl(), headers=headers)
+        resume = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
+        self._connection.request(
+            "GET", parts._replace(scheme="", netloc="").geturl(), headers={**resume, **(headers or {})}
+        )
         self._response = self._connection.getresponse()
         if self._response.status != 200:
             self.close()

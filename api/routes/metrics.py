@@ -1,0 +1,114 @@
+"""`GET /metrics`: how the service is doing, for Prometheus; on request the windows themselves too."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response, request
+from prometheus_client.core import Metric
+
+from access.keys import METRICS
+from api.context import meter, service, settings
+from api.guard import needs
+from api.listing import list_series
+from api.openapi.components import READ_ERRORS
+from api.openapi.operation import Operation, Reply, describe
+from api.reading.queries import Query, load_query
+from api.reading.schemas import Include, Prefix, Window
+from api.statistics import BASIC, STATISTICS, has_edge
+from event_service import Answer
+from metrics import exposition
+from metrics.meter import Totals
+from settings import VERSION
+from times import format_duration
+
+MOST_SERIES = 1000
+"""Of those whose windows are shown."""
+_PORTION = 50
+"""How many windows are asked for until other requests have their turn: some milliseconds of work."""
+
+bp = Blueprint("metrics", __name__)
+
+
+class MetricsQuery(Query):
+    """Whose windows to show, which, and what of them."""
+
+    series = Prefix()
+    window = Window()
+    include = Include(load_default=())
+
+
+_QUERY = MetricsQuery()
+
+
+@bp.get("/metrics")
+@needs(METRICS)
+def get_metrics() -> Response:
+    """The numbers of all workers of this host, and how the log stands."""
+    query = load_query(_QUERY, request.args) if request.query_string else {}
+    totals = Totals(meter().table)
+    families = [*exposition.counted(totals), *exposition.gauges(_standing(totals))]
+    families.append(exposition.build_info(VERSION))
+    if query:
+        families += _windows(query)
+    return Response(exposition.write(families), content_type=exposition.CONTENT_TYPE)
+
+
+def _standing(totals: Totals) -> exposition.Gauges:
+    everything = service().statistics(window=settings().retention)
+    usage = service().usage()
+    return (
+        ("live_events", "Events of the retention.", everything.summary.count),
+        ("series", "Series known.", sum(not series.ended for series in service().log.series.values())),
+        ("log_position", "Where the log stands: how many events were accepted.", everything.position),
+        ("log_used_bytes", "What the log takes.", usage.bytes_used),
+        ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
+        ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", usage.settled),
+        ("open_streams", "Streams open now.", totals.open_streams),
+    )
+
+
+def _windows(query: dict[str, Any]) -> list[Metric]:
+    """The statistics of every series asked for, as one gauge; and whether that are all of them."""
+    window = query.get("window") or settings().window
+    names = (*BASIC, *query["include"])
+    infos, following, _ = list_series(query.get("series", ""), MOST_SERIES)
+    samples: dict[tuple[str, ...], float] = {}
+    for number, info in enumerate(infos):
+        if number % _PORTION == _PORTION - 1:
+            time.sleep(0)
+        found = service().statistics(info.name, window=window, edges=has_edge(names))
+        for name in names:
+            value = _number(found, name)
+            if value is not None:
+                samples[info.name, name, format_duration(window)] = value
+    labels = ("series", "statistic", "window")
+    return [
+        exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
+        *exposition.gauges(
+            [("windows_left_out", "1 where more series match than are shown.", int(following is not None))]
+        ),
+    ]
+
+
+def _number(found: Answer, name: str) -> float | None:
+    """A statistic as one number: of an event its value. None where it has none."""
+    value = STATISTICS[name].read(found)
+    number: float | None = value["value"] if isinstance(value, dict) else value
+    return number
+
+
+describe(
+    {
+        get_metrics: Operation(
+            tag="metrics",
+            summary="How the service is doing, for Prometheus",
+            description="Counters are sums over all workers of this host since the service started. With any parameter "
+            "the windows themselves are added, as the gauge `tidemark_window`: those of at most 1,000 series.",
+            query=MetricsQuery,
+            replies={200: Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")},
+            errors=READ_ERRORS,
+        ),
+    }
+)

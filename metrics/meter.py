@@ -1,0 +1,118 @@
+"""What is counted of each request and its events, and where."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import cache
+
+from metrics.table import Table
+
+BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_BUCKETS_NS = tuple(round(seconds * 1e9) for seconds in BUCKETS_SECONDS)
+_WIDTH = len(BUCKETS_SECONDS) + 2
+"""A histogram's columns: one for each bucket, one for what is slower, one for the nanoseconds altogether."""
+_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"))
+OTHER = "other"
+OVERLOAD = "overload"
+"""What stands for the route of a request that was refused for want of time."""
+OPEN_STREAMS = 1
+"""The level of the table that says how many streams this process has open."""
+REASONS = {
+    400: "invalid",
+    401: "forbidden",
+    403: "forbidden",
+    413: "too_large",
+    415: "invalid",
+    422: "invalid",
+    429: "limit",
+    500: "error",
+    503: "unavailable",
+}
+"""Why events are refused, by the status that says so."""
+
+
+@cache
+def shared() -> Table:
+    """The table that this process shares with those it forks; made by the first to ask."""
+    return Table()
+
+
+class Meter:
+    """Counts into a table. Columns are looked up once for each route, method and status."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._requests: dict[tuple[str, str, int], tuple[int, int]] = {}
+        self._stored = table.column("stored")
+        self._expired = table.column("expired")
+
+    def request(self, route: str, method: str, status: int, nanoseconds: int | None) -> None:
+        """A request was answered; None: of one that lasts, a WebSocket, the time says nothing."""
+        try:
+            count, histogram = self._requests[route, method, status]
+        except KeyError:
+            count, histogram = self._columns(route, method, status)
+        if nanoseconds is None:
+            self.table.add((count, 1))
+        else:
+            bucket = histogram + bisect_left(_BUCKETS_NS, nanoseconds)
+            self.table.add((count, 1), (bucket, 1), (histogram + _WIDTH - 1, nanoseconds))
+
+    def accepted(self, stored: int, expired: int) -> None:
+        """Events were stored, or found to be expired."""
+        self.table.add((self._stored, stored), (self._expired, expired))
+
+    def shed(self, method: str) -> None:
+        """A request was refused before anybody looked at it: there was too much to do."""
+        self.request(OVERLOAD, method, 503, None)
+
+    def refused(self, reason: str, events: int) -> None:
+        """Events were refused, all of one request."""
+        self.table.add((self.table.column(f"refused {reason}"), events))
+
+    def _columns(self, route: str, method: str, status: int) -> tuple[int, int]:
+        known = method if method in _METHODS else OTHER
+        count = self.table.column(f"requests {known} {status} {route}")
+        found = count, self.table.column(f"seconds {known} {route}", _WIDTH)
+        if known is not OTHER:  # else clients could make up methods until the memory is full
+            self._requests[route, method, status] = found
+        return found
+
+
+class Totals:
+    """What all processes have counted, read at one moment."""
+
+    def __init__(self, table: Table) -> None:
+        levels, self._counts = table.totals()
+        self.open_streams = levels[OPEN_STREAMS]
+
+    def requests(self) -> Iterator[tuple[str, str, str, int]]:
+        """Route, method, status, how many."""
+        for rest, [count] in self._of("requests"):
+            method, status, route = rest.split(" ", 2)
+            yield route, method, status, count
+
+    def seconds(self) -> Iterator[tuple[str, str, list[tuple[str, int]], float]]:
+        """Route, method, how many took up to how long, and how long all took together."""
+        for rest, columns in self._of("seconds"):
+            method, route = rest.split(" ", 1)
+            if not any(columns):
+                continue  # only what lasts, or was refused unseen
+            rising = [sum(columns[: index + 1]) for index in range(_WIDTH - 1)]
+            bounds = [*map(str, BUCKETS_SECONDS), "+Inf"]
+            yield route, method, list(zip(bounds, rising, strict=True)), columns[-1] / 1e9
+
+    def events(self, key: str) -> int:
+        """How many were `stored`, or had `expired`."""
+        return self._counts[key][0]
+
+    def refused(self) -> dict[str, int]:
+        """How many events were refused, by reason, those that never gave one too."""
+        return dict.fromkeys(sorted(set(REASONS.values())), 0) | {rest: count for rest, [count] in self._of("refused")}
+
+    def _of(self, kind: str) -> Iterator[tuple[str, list[int]]]:
+        for key, columns in self._counts.items():
+            name, _, rest = key.partition(" ")
+            if name == kind:
+                yield rest, columns

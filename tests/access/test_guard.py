@@ -1,0 +1,418 @@
+"""Every operation of the OpenAPI document, without a key and with each kind of key; and what only some of them do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import app as composition
+from access.keys import SCOPES
+from access.watch import LOOK_SECONDS
+from api.context import context
+from api.guard import Guard, need_of
+from api.openapi.document import build
+from event_log.memory import MemoryLog
+from event_service import EventService
+from settings import BadSetting, Settings
+
+from ..conftest import FakeClock
+from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys
+
+CALLS = list(calls(build(composition.create_app(Settings(), log=MemoryLog(10)))))
+OPEN = {f"{prefix}{path}" for prefix in ("", "/v1") for path in ("/health", "/health/live", "/health/ready")}
+OPEN |= {"/dialects/tickers/health"}
+GUARDED = [call for call in CALLS if call.path not in OPEN]
+each_call = pytest.mark.parametrize("call", CALLS, ids=str)
+each_guarded_call = pytest.mark.parametrize("call", GUARDED, ids=str)
+
+REACHES_ITS_VIEW = range(200, 600)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.toml"
+    write_keys(path)
+    return path
+
+
+@pytest.fixture
+def settings(key_file: Path) -> Settings:
+    return Settings(log_url="memory:", keys=str(key_file))
+
+
+@pytest.fixture
+def guard(app: Flask) -> Guard:
+    guard = context(app).guard
+    assert guard is not None
+    return guard
+
+
+@pytest.fixture
+def look(guard: Guard) -> Callable[[], None]:
+    """Let the time pass after which the file is looked at again."""
+
+    def look() -> None:
+        guard.watch._next_look -= 10 * LOOK_SECONDS
+
+    return look
+
+
+def stored(service: EventService) -> int:
+    return service.statistics().summary.count
+
+
+def assert_refused(call: Call, answer, status: int) -> None:  # type: ignore[no-untyped-def]
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    if call.path.startswith("/dialects/"):
+        assert list(answer.get_json()) == ["detail"]
+    else:
+        assert answer.content_type == "application/problem+json"
+        assert answer.get_json()["status"] == status
+    if status == 401:
+        assert "Bearer" in answer.headers["WWW-Authenticate"]
+        assert "Basic realm=" in answer.headers["WWW-Authenticate"]
+
+
+def test_every_route_says_what_it_needs(app: Flask) -> None:
+    undecided = {rule.rule for rule in app.url_map.iter_rules() if need_of(app.view_functions[rule.endpoint]) is None}
+    assert not undecided, f"add @needs(...) or @open_to_all to the views of {undecided}"
+
+
+def test_what_is_open_is_the_health(app: Flask) -> None:
+    assert {call.path for call in CALLS if call.scope is None} == OPEN
+    assert {call.scope for call in GUARDED} <= set(SCOPES)
+    assert len(GUARDED) > 40
+
+
+@each_guarded_call
+def test_without_a_key_nothing_is_done(call: Call, client: FlaskClient, service: EventService) -> None:
+    assert_refused(call, call.ask(client), 401)
+    assert stored(service) == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": f"Bearer tm_{'x' * 43}"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": TOKENS["everything"]},
+        {"Authorization": f"Token {TOKENS['everything']}"},
+        {"Authorization": f"Bearer {TOKENS['everything']}x"},
+        {"Authorization": f"Bearer {TOKENS['everything'][:-1]}"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic bWU="},
+        {"Authorization": "Bearer \xfc\xff"},
+        {"Authorization": ""},
+        bearer("expired"),
+        basic("expired"),
+    ],
+    ids=lambda headers: headers["Authorization"][:40],
+)
+@pytest.mark.parametrize("call", [GUARDED[0], GUARDED[-1]], ids=str)
+def test_a_wrong_or_expired_key_is_none(call: Call, headers: dict[str, str], client: FlaskClient) -> None:
+    assert_refused(call, call.ask(client, headers), 401)
+
+
+@each_guarded_call
+@pytest.mark.parametrize("name", ["expired", "reading", "writing", "restricted", "everything"])
+def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, service: EventService) -> None:
+    answer = call.ask(client, bearer(name))
+    may = name == "everything" or (name == "reading" and call.scope == "read")
+    may |= name == "writing" and call.scope == "write"
+    if name == "expired":
+        assert_refused(call, answer, 401)
+    elif may:
+        assert answer.status_code not in (401, 403), answer.get_data(as_text=True)
+    elif name == "restricted":
+        # None of these requests is for its series: it may open pages, look at lists, and nothing else.
+        # (A stream of all series finds no server that could hold it before it comes to that.)
+        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics"))
+        assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
+    else:
+        assert_refused(call, answer, 403)
+        assert f"a key that may {call.scope}" in answer.get_json()["detail"]
+    if not may:
+        assert stored(service) == 0
+
+
+def is_page(call: Call) -> bool:
+    return call.path.removeprefix("/v1") in ("/", "/docs", "/openapi.json", "/dashboard/{name}")
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.path in OPEN], ids=str)
+def test_health_is_open_to_all(call: Call, client: FlaskClient) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        assert call.ask(client, headers).status_code == 200
+
+
+@each_call
+def test_without_keys_everyone_may_do_everything(call: Call) -> None:
+    app = composition.create_app(Settings(), log=MemoryLog(1000))
+    assert call.ask(app.test_client()).status_code not in (401, 403)
+    assert app.before_request_funcs.get(None) is None  # nor does anyone pay for a guard
+
+
+def test_a_route_without_a_decision_is_closed(app: Flask, client: FlaskClient) -> None:
+    app.add_url_rule("/forgotten", view_func=lambda: "secret")
+    assert client.get("/forgotten").status_code == 401
+    answer = client.get("/forgotten", headers=bearer("everything"))
+    assert (answer.status_code, answer.get_json()["detail"]) == (
+        403,
+        "Nobody may ask this: its route does not say who may.",
+    )
+
+
+@pytest.mark.parametrize("path", ["/nothing/here", "/dialects/none", "/event"])
+def test_what_is_not_there_is_told_only_to_those_with_a_key(path: str, client: FlaskClient) -> None:
+    assert client.get(path).status_code == 401
+    assert client.get(path, headers=bearer("writing")).status_code in (404, 405)
+
+
+def test_head_is_guarded_like_get(client: FlaskClient) -> None:
+    assert client.head("/statistics").status_code == 401
+    assert client.head("/statistics", headers=bearer("reading")).status_code == 200
+
+
+def test_the_token_comes_as_a_password_too(client: FlaskClient) -> None:
+    for user in ("", "me", "tidemark"):
+        assert client.get("/statistics", headers=basic("reading", user)).status_code == 200
+    assert client.get("/statistics", headers={"Authorization": f"bearer   {TOKENS['reading']} "}).status_code == 200
+
+
+# Series
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/event", {"timestamp": START, "value": 1, "series": "{}"}),
+        (
+            "/events",
+            [{"timestamp": START, "value": 1, "series": "ours"}, {"timestamp": START, "value": 1, "series": "{}"}],
+        ),
+        ("/events", {"series": "{}", "values": [1, 2]}),
+        ("/dialects/batches/add_batch/", {"symbol": "{}", "values": [1]}),
+        ("/dialects/ticks/ticks", {"instrument": "{}", "price": 1, "timestamp": 1750948200000}),
+    ],
+)
+def test_a_write_is_for_its_series_or_nothing(
+    path: str, body: object, client: FlaskClient, service: EventService
+) -> None:
+    import json
+
+    def post(series: str) -> int:
+        text = json.dumps(body).replace("{}", series)
+        return client.post(path, data=text, headers=bearer("restricted"), content_type="application/json").status_code
+
+    assert post("theirs") == 403
+    assert stored(service) == 0
+    assert service.series() == ([], None, 0)
+    assert post("ours/a") == 201
+    assert stored(service) > 0
+
+
+def test_a_csv_and_lines_are_checked_whole(client: FlaskClient, service: EventService) -> None:
+    csv = f"timestamp,value,series\n{START},1,ours\n{START},2,\n"
+    answer = client.post("/events", data=csv, headers=bearer("restricted"), content_type="text/csv")
+    assert answer.status_code == 403
+    assert "ours, ours/*, not for 'default'" in answer.get_json()["detail"]
+    assert stored(service) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/statistics", 403),
+        ("/statistics/ours", 200),
+        ("/statistics/ours/deep/down", 200),
+        ("/statistics/theirs", 403),
+        ("/series/ours/events", 200),
+        ("/series/theirs/events", 403),
+        ("/series/never/events", 403),
+        ("/dialects/ticks/statistics", 403),
+        ("/dialects/ticks/statistics/ours", 200),
+        ("/dialects/transactions/statistics", 403),
+        ("/dialects/batches/stats/?symbol=ours&k=1", 200),
+        ("/dialects/batches/stats/?symbol=theirs&k=1", 403),
+        ("/dialects/batches/stats/theirs/1", 403),
+        ("/dialects/tickers/api/v1/tickers/ours/history", 200),
+        ("/dialects/tickers/api/v1/tickers/theirs/history", 403),
+        ("/stream", 403),
+        ("/stream?series=theirs", 403),
+        ("/series/theirs/stream", 403),
+    ],
+)
+def test_a_question_is_for_its_series_or_nothing(
+    path: str, status: int, client: FlaskClient, service: EventService
+) -> None:
+    for name in ("ours", "theirs"):
+        service.add(name, None, 1.0)
+    environ = {"SERVER_SOFTWARE": "Werkzeug"}  # which can stream
+    assert client.get(path, headers=bearer("restricted"), environ_overrides=environ).status_code == status
+
+
+def test_a_listing_shows_what_may_be_seen_and_pages_as_if_there_were_nothing_else(
+    client: FlaskClient, service: EventService
+) -> None:
+    ours = [f"ours/{number:04}" for number in range(0, 2500, 5)]
+    for number in range(2500):
+        service.add(f"ours/{number:04}" if number % 5 == 0 else f"theirs/{number:04}", None, 1.0)
+    found: list[str] = []
+    url: str | None = "/series?limit=100"
+    while url is not None:
+        answer = client.get(url, headers=bearer("restricted")).get_json()
+        assert 0 < len(answer["series"]) <= 100
+        found += [entry["series"] for entry in answer["series"]]
+        url = f"/series?limit=100&after={answer['next']}" if answer["next"] else None
+    assert found == ours
+    tickers = client.get("/dialects/tickers/api/v1/tickers", headers=bearer("restricted")).get_json()
+    assert [ticker["id"] for ticker in tickers] == ours
+    assert client.get("/series?prefix=theirs", headers=bearer("restricted")).get_json() == {"series": [], "next": None}
+    assert len(client.get("/series?limit=1000", headers=bearer("reading")).get_json()["series"]) == 1000
+
+
+# Browsers
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 201),
+        ({"Origin": "http://localhost"}, 201),
+        ({"Origin": "https://proxied.example", "Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_a_page_of_another_origin_cannot_write_with_the_browsers_password(
+    headers: dict[str, str], status: int, client: FlaskClient
+) -> None:
+    body = {"instrument": "x", "price": 1, "timestamp": 1750948200000}
+    answer = client.post("/dialects/ticks/ticks", json=body, headers=basic("writing") | headers)
+    assert answer.status_code == status
+    assert client.post("/dialects/ticks/ticks", json=body, headers=bearer("writing") | headers).status_code == 201
+
+
+def test_nor_read_over_a_websocket(client: FlaskClient) -> None:
+    [call] = [call for call in CALLS if call.path == "/ws/{series}"]
+    evil = {"Origin": "https://evil.example"}
+    assert call.ask(client, basic("reading") | evil).status_code == 403
+    assert call.ask(client, bearer("reading") | evil).status_code != 403
+    assert call.ask(client, basic("reading") | {"Origin": "http://localhost"}).status_code != 403
+
+
+def test_an_origin_that_may_call_the_api_may_do_it_with_a_password(key_file: Path, clock: FakeClock) -> None:
+    settings = Settings(log_url="memory:", keys=str(key_file), cors_origins=("https://pages.example", "*"))
+    client = composition.create_app(settings, clock=clock).test_client()
+    body = {"timestamp": START, "value": 1}
+    for origin, status in (("https://pages.example", 201), ("https://evil.example", 403)):
+        headers = basic("writing") | {"Origin": origin}
+        assert client.post("/event", json=body, headers=headers).status_code == status
+
+
+def test_a_preflight_needs_no_key_and_allows_one(key_file: Path) -> None:
+    app = composition.create_app(
+        Settings(log_url="memory:", keys=str(key_file), cors_origins=("https://pages.example",))
+    )
+    asked = {"Origin": "https://pages.example", "Access-Control-Request-Method": "POST"}
+    answer = app.test_client().options("/event", headers=asked)
+    assert answer.status_code == 204
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+    refused = app.test_client().get("/statistics", headers={"Origin": "https://pages.example"})
+    assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, "https://pages.example")
+
+
+# The file
+
+
+def test_a_withdrawn_key_is_none_within_two_seconds(
+    key_file: Path, client: FlaskClient, look: Callable[[], None]
+) -> None:
+    assert client.get("/statistics", headers=bearer("reading")).status_code == 200
+    write_keys(key_file, "writing")
+    look()
+    assert client.get("/statistics", headers=bearer("reading")).status_code == 401
+
+
+def test_a_key_expires(client: FlaskClient, key_file: Path, clock: FakeClock, look: Callable[[], None]) -> None:
+    clock.advance(-1)
+    assert client.get("/statistics", headers=bearer("expired")).status_code == 200
+    clock.advance(1)
+    assert client.get("/statistics", headers=bearer("expired")).status_code == 401
+
+
+def test_health_tells_of_a_broken_file(client: FlaskClient, key_file: Path, look: Callable[[], None]) -> None:
+    assert client.get("/health").get_json() == {"status": "healthy"}
+    key_file.write_text("[[key")
+    look()
+    answer = client.get("/health")
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "healthy")
+    assert answer.get_json()["notice"].startswith(
+        "The key file is not used as it is now, the last good one is: it is not TOML"
+    )
+    assert client.get("/statistics", headers=bearer("reading")).status_code == 200
+    write_keys(key_file)
+    look()
+    assert client.get("/health").get_json() == {"status": "healthy"}
+
+
+def test_a_lease_ends_with_its_key(
+    app: Flask, guard: Guard, key_file: Path, clock: FakeClock, look: Callable[[], None]
+) -> None:
+    with app.test_request_context("/stream?series=ours", headers=bearer("restricted")):
+        guard.check()
+        lease = guard.lease("ours")
+    assert lease()
+    write_keys(key_file, "reading")
+    look()
+    assert not lease()
+    write_keys(key_file)
+    look()
+    assert lease()
+    key_file.write_text(key_file.read_text().replace('["ours", "ours/*"]', '["ours/*"]'))
+    look()
+    assert not lease()
+    key_file.write_text(key_file.read_text().replace('["ours/*"]', '["ours"]\nexpires = 2025-06-26T14:31:00'))
+    look()
+    assert lease()
+    clock.advance(60_000_000)
+    assert not lease()
+
+
+def test_a_file_that_cannot_be_used_stops_the_start(key_file: Path) -> None:
+    key_file.write_text("")
+    with pytest.raises(BadSetting, match=r"^TIDEMARK_KEYS: .*keys\.toml: it has no key"):
+        composition.create_app(Settings(log_url="memory:", keys=str(key_file)))
+
+
+def test_no_token_is_in_any_log_or_answer(
+    client: FlaskClient, key_file: Path, caplog: pytest.LogCaptureFixture, clock: FakeClock
+) -> None:
+    client = composition.create_app(
+        Settings(log_url="memory:", keys=str(key_file), log_level="DEBUG"), clock=clock
+    ).test_client()
+    said = []
+    with caplog.at_level(logging.DEBUG):
+        for name in (*KEYS, "wrong"):
+            headers = bearer(name) if name in KEYS else {"Authorization": f"Bearer tm_{'w' * 43}"}
+            for call in CALLS:
+                answer = call.ask(client, headers)
+                said.append(answer.get_data(as_text=True) + str(answer.headers))
+    text = "".join(said) + caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert not any(token in text for token in (*TOKENS.values(), "w" * 43))
+
+
+def test_the_document_says_which_key_it_needs(app: Flask, client: FlaskClient) -> None:
+    document = build(app)
+    assert set(document["components"]["securitySchemes"]) == {"token", "password"}
+    assert document["paths"]["/event"]["post"]["security"] == [{"token": []}, {"password": []}]
+    assert "security" not in document["paths"]["/health"]["get"]
+    free = build(composition.create_app(Settings(log_url="memory:")))
+    assert free["paths"]["/event"]["post"]["security"] == [{}, {"token": []}, {"password": []}]

@@ -1,0 +1,157 @@
+"""What a key may write: exactly its rate and burst, over all workers, all or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from access.keys import hash_of
+from api.context import context
+from event_service import EventService
+from settings import Settings
+from times import SECOND
+
+from ..conftest import START, FakeClock
+from ..servers import Server
+
+TOKENS = {"slow": "tm_slow", "other": "tm_other", "free": "tm_free"}
+"""Of ten events a second, twenty at once; the same; as many as it likes."""
+NOW = "2025-06-26T14:30:00Z"
+
+
+def keys() -> str:
+    rate = 'rate = "10/s"\nburst = 20'
+    entries = []
+    for name, token in TOKENS.items():
+        entry = f'[[key]]\nname = "{name}"\nhash = "{hash_of(token)}"\ncan = ["write", "metrics"]\n'
+        entries.append(entry + ("" if name == "free" else rate))
+    return "\n".join(entries)
+
+
+def header(name: str = "slow") -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKENS[name]}"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "keys.toml"
+    path.write_text(keys())
+    return Settings(keys=str(path))
+
+
+def post(client: FlaskClient, count: int, name: str = "slow") -> TestResponse:
+    return client.post("/events", json={"values": [1.0] * count}, headers=header(name))
+
+
+def stored(service: EventService) -> int:
+    return service.statistics().summary.count
+
+
+def test_the_burst_at_once_then_the_rate(client: FlaskClient, service: EventService, clock: FakeClock) -> None:
+    assert post(client, 20).status_code == 201
+    refused = post(client, 1)
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "1"
+    assert "may not write so many events just now" in refused.get_json()["detail"]
+    clock.advance(SECOND // 10)
+    assert post(client, 1).status_code == 201
+    assert post(client, 1).status_code == 429
+    assert stored(service) == 21
+
+
+def test_what_is_refused_costs_nothing_and_retry_after_is_true(client: FlaskClient, clock: FakeClock) -> None:
+    assert post(client, 20).status_code == 201
+    for _ in range(50):
+        assert post(client, 15).headers["Retry-After"] == "2"
+    clock.advance(int(1.4 * SECOND))
+    assert post(client, 15).status_code == 429
+    clock.advance(int(0.6 * SECOND))  # two seconds, as it was told
+    assert post(client, 15).status_code == 201
+
+
+def test_a_bucket_holds_no_more_than_the_burst(client: FlaskClient, clock: FakeClock) -> None:
+    clock.advance(3600 * SECOND)
+    assert post(client, 20).status_code == 201
+    assert post(client, 1).status_code == 429
+
+
+def test_each_key_has_its_own_and_who_has_none_pays_nothing(client: FlaskClient) -> None:
+    assert post(client, 20).status_code == 201
+    assert post(client, 20, "other").status_code == 201
+    for _ in range(5):
+        assert post(client, 1000, "free").status_code == 201
+    assert post(client, 1).status_code == post(client, 1, "other").status_code == 429
+
+
+def test_a_batch_larger_than_the_burst_is_told_the_way_out(client: FlaskClient, service: EventService) -> None:
+    refused = post(client, 21)
+    assert refused.status_code == 413
+    assert refused.get_json()["detail"] == (
+        "The key slow may write at most 20 events at once, not 21; send them in parts."
+    )
+    assert stored(service) == 0
+    assert post(client, 20).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/event", {"timestamp": NOW, "value": 1}),
+        ("/dialects/ticks/ticks", {"instrument": "x", "price": 1, "timestamp": START // 1000}),
+        ("/dialects/transactions/transactions", {"amount": 1, "timestamp": START // 1000}),
+        ("/dialects/batches/add_batch/", {"symbol": "x", "values": [1]}),
+    ],
+)
+def test_every_way_to_write_pays_from_one_budget(path: str, body: Any, client: FlaskClient) -> None:
+    assert post(client, 19).status_code == 201
+    assert client.post(path, json=body, headers=header()).status_code == 201
+    refused = client.post(path, json=body, headers=header())
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert ("title" in refused.get_json()) == (not path.startswith("/dialects"))
+
+
+def test_what_has_expired_costs_nothing(client: FlaskClient) -> None:
+    old = [{"timestamp": "2025-06-26T12:00:00Z", "value": 1}] * 20
+    for _ in range(5):
+        assert client.post("/events", json=old, headers=header()).status_code == 200
+    assert post(client, 20).status_code == 201
+
+
+def test_a_key_without_a_rate_makes_no_terms(app: Flask) -> None:
+    from api.guard import terms
+    from event_log.base import PLAIN
+
+    guard = context(app).guard
+    assert guard is not None
+    with app.test_request_context("/event", method="POST", headers=header("free")):
+        guard.check()
+        assert terms(5) is PLAIN
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> Iterator[Server]:
+    path = tmp_path / "keys.toml"
+    path.write_text(keys().replace('"10/s"', '"1/h"').replace("burst = 20", "burst = 100"))
+    with Server(["-w", "4"], {"TIDEMARK_KEYS": str(path)}) as server:
+        yield server
+
+
+def test_four_workers_together_let_exactly_the_burst_through(four: Server) -> None:
+    def ask(_: int) -> int:
+        answer = four.post("/events", json.loads('{"values": [1, 2, 3]}'), headers=header())
+        assert answer.status_code == 201 or int(answer.headers["Retry-After"]) > 60
+        return answer.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(ask, range(80)))
+    assert statuses.count(201) == 33
+    assert statuses.count(429) == 47
+    assert "tidemark_events_stored_total 99.0" in four.get("/metrics", headers=header()).text

@@ -1,0 +1,126 @@
+"""Keys before real gunicorn workers: the start, every worker, open streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import requests
+import websocket
+
+from tests.servers import CHECKOUT, Server, until
+from tests.streaming.sse import Stream
+
+from .guarded import TOKENS, bearer, write_keys
+
+TWO_SECONDS = 2.5
+"""And what a busy machine adds."""
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.toml"
+    write_keys(path)
+    return path
+
+
+@pytest.fixture
+def two(key_file: Path) -> Iterator[Server]:
+    with Server(["-w", "2"], {"TIDEMARK_KEYS": str(key_file)}) as server:
+        yield server
+
+
+def status(server: Server, name: str) -> int:
+    return server.get("/statistics", headers=bearer(name)).status_code
+
+
+def test_every_worker_follows_the_file_and_none_prints_a_token(two: Server, key_file: Path) -> None:
+    assert two.ask_each_worker(lambda: status(two, "reading")) == [200, 200]
+    assert two.ask_each_worker(lambda: two.get("/statistics").status_code) == [401, 401]
+    write_keys(key_file, "writing")
+    until(lambda: two.ask_each_worker(lambda: status(two, "reading")) == [401, 401], "the file to be read", TWO_SECONDS)
+    assert not any(token in two.output() for token in TOKENS.values())
+
+
+def test_a_new_worker_has_the_last_good_file_while_a_broken_one_is_there(two: Server, key_file: Path) -> None:
+    write_keys(key_file, "reading", "writing")
+    until(lambda: status(two, "everything") == 401, "the file to be read again")
+    key_file.write_text("[[key")
+    before = two.workers()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(two.workers()) == 2 and not set(two.workers()) & set(before), "two new workers")
+    until(lambda: two.get("/health/ready").status_code == 200, "the new workers to be ready")
+    assert two.ask_each_worker(lambda: status(two, "reading")) == [200, 200]
+    assert two.ask_each_worker(lambda: status(two, "everything")) == [401, 401]
+    notice = two.get("/health").json()["notice"]
+    assert "it is not TOML" in notice
+
+
+@pytest.mark.parametrize("path", ["/stream", "/series/a/stream"])
+def test_a_stream_ends_with_its_key(path: str, two: Server, key_file: Path) -> None:
+    with closing(Stream(two.url + path, headers=bearer("reading"))) as stream:
+        other = Stream(two.url + path, headers=bearer("everything"))
+        write_keys(key_file, "everything")
+        began = time.monotonic()
+        *_, last = stream
+        assert time.monotonic() - began < TWO_SECONDS
+        assert last.event == "error"
+        assert "access key" in last.json["reason"]
+        two.post("/events", {"series": "a", "values": [1]}, headers=bearer("everything"))
+        assert other.take(1)
+        other.close()
+
+
+def test_a_websocket_ends_with_its_key(two: Server, key_file: Path) -> None:
+    url = two.url.replace("http", "ws") + "/ws/a"
+    ws = websocket.create_connection(url, timeout=10, header=bearer("restricted") | bearer("reading"))
+    try:
+        write_keys(key_file, "everything")
+        began = time.monotonic()
+        frame = ws.recv_frame()  # type: ignore[no-untyped-call]
+        assert time.monotonic() - began < TWO_SECONDS
+        assert frame.opcode == websocket.ABNF.OPCODE_CLOSE
+        assert int.from_bytes(frame.data[:2]) == 1008
+    finally:
+        ws.shutdown()  # type: ignore[no-untyped-call]
+    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+        websocket.create_connection(url, timeout=10, header=bearer("reading"))
+
+
+def test_a_browser_opens_the_dashboard_its_streams_and_websockets_with_a_password(two: Server) -> None:
+    auth = ("me", TOKENS["reading"])
+    assert requests.get(two.url + "/", auth=auth, timeout=10).status_code == 200
+    with requests.get(two.url + "/stream", auth=auth, timeout=10, stream=True) as answer:
+        assert answer.status_code == 200
+
+
+def start(**env: str) -> subprocess.CompletedProcess[str]:
+    """What a start prints that has to fail; a port of nobody's ends it where nothing else does."""
+    command = [sys.executable, "-m", "gunicorn", "--check-config", "app:app"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, env={"PATH": "", **env}, timeout=30)
+
+
+def test_a_file_that_cannot_be_used_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    done = start(TIDEMARK_KEYS=str(tmp_path / "none.toml"))
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("tidemark: TIDEMARK_KEYS: ")
+    assert "it cannot be read: No such file or directory" in line
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "warned"), [("0.0.0.0", False, 1), ("127.0.0.1", False, 0), ("0.0.0.0", True, 0)]
+)
+def test_the_start_says_how_to_close_an_open_door(host: str, keys: bool, warned: int, key_file: Path) -> None:
+    env = {"HOST": host} | ({"TIDEMARK_KEYS": str(key_file)} if keys else {})
+    with Server(["-w", "1"], env) as server:
+        lines = [line for line in server.output().splitlines() if "To close the door" in line]
+    assert len(lines) == warned

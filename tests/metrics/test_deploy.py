@@ -1,0 +1,78 @@
+"""What stands in deploy/ for Prometheus and Grafana speaks of metrics that there are."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.prometheus import required
+from tests.servers import CHECKOUT
+
+from .test_route import WHEN_SAID
+
+ALERTS = CHECKOUT / "deploy/alerts.yml"
+DASHBOARD = CHECKOUT / "deploy/grafana-dashboard.json"
+NAME = re.compile(r"\btidemark_\w+")
+LABEL = re.compile(r"(\w+)[=!]~?\"")
+SELECTOR = re.compile(r"(tidemark_\w+)\{([^}]*)\}")
+
+
+def expressions() -> Iterator[str]:
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
+        yield from (rule["expr"] for rule in group["rules"])
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+
+
+@pytest.fixture
+def samples(client: FlaskClient) -> dict[str, set[str]]:
+    """The names of samples, and the labels that each has."""
+    client.post("/events", json={"values": [1]})
+    found: dict[str, set[str]] = {name: set() for name in WHEN_SAID}
+    for family in text_string_to_metric_families(client.get("/metrics").get_data(as_text=True)):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def test_every_name_and_label_is_one(samples: dict[str, set[str]]) -> None:
+    found = list(expressions())
+    assert len(found) > 15
+    for expression in found:
+        assert set(NAME.findall(expression)) <= samples.keys()
+        for name, selectors in SELECTOR.findall(expression):
+            labels = set(LABEL.findall(selectors))
+            assert labels <= samples[name] | {"instance", "job"}, expression
+
+
+def test_promtool_takes_the_alerts() -> None:
+    done = subprocess.run([required("promtool"), "check", "rules", ALERTS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_promtool_takes_the_expressions_of_the_dashboard(tmp_path: Any) -> None:
+    rules = [
+        {"record": f"panel:{number}", "expr": expression.replace("$__rate_interval", "1m")}
+        for number, expression in enumerate(expressions())
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run([required("promtool"), "check", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dashboard_shows_every_metric(samples: dict[str, set[str]]) -> None:
+    shown = {name.removesuffix("_bucket") for name in NAME.findall(DASHBOARD.read_text())}
+    families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in samples}
+    assert families <= shown
+    ids = [panel["id"] for panel in json.loads(DASHBOARD.read_text())["panels"]]
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,126 @@
+"""A queue that stands is refused early; a pause is not, and who looks after the server is always answered."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+
+from overload import Shedding, waited
+
+from .servers import Server, until
+
+
+def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return [b"served"]
+
+
+class Worker:
+    """A worker with 0.1 s of patience, whose requests have waited as long as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.wait = 0.0
+        self.refused: list[str] = []
+        self.headers: list[tuple[str, str]] = []
+        self._application = Shedding(
+            serve, 0.1, self.refused.append, wait_of=lambda environ: self.wait, clock=lambda: self.now
+        )
+
+    def ask(self, wait: float, path: str = "/statistics") -> int:
+        """The status of a request that has waited so long."""
+        self.wait = wait
+        status = []
+
+        def start(line: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            status.append(int(line[:3]))
+            self.headers = headers
+
+        self.body = b"".join(self._application({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, start))  # type: ignore[arg-type]
+        return status[0]
+
+    def stand(self) -> None:
+        """Let a queue stand."""
+        assert self.ask(0.2) == 200
+        self.now += 0.06
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+def test_a_queue_that_stands_is_refused_until_it_is_short_again(worker: Worker) -> None:
+    worker.stand()
+    assert worker.ask(0.11) == 503
+    assert dict(worker.headers) == {
+        "Content-Type": "application/problem+json",
+        "Retry-After": "1",
+        "Content-Length": str(len(worker.body)),
+    }
+    assert json.loads(worker.body)["status"] == 503
+    assert worker.ask(0.1) == 200
+    assert worker.ask(0.2) == 200  # late again, but not for long
+    assert worker.refused == ["GET"]
+
+
+def test_what_a_pause_has_held_up_is_served(worker: Worker) -> None:
+    assert worker.ask(0.0) == 200
+    worker.now += 3.0
+    for _ in range(100):
+        assert worker.ask(3.0) == 200
+        worker.now += 0.0004
+
+
+def test_who_looks_after_the_server_is_answered(worker: Worker) -> None:
+    worker.stand()
+    for path in ("/health", "/health/live", "/v1/health/ready", "/metrics", "/dialects/tickers/health"):
+        assert worker.ask(9.0, path) == 200
+    assert worker.ask(9.0, "/") == 503
+
+
+def test_the_dialects_have_their_shape(worker: Worker) -> None:
+    worker.stand()
+    assert worker.ask(0.2, "/dialects/ticks/ticks") == 503
+    assert list(json.loads(worker.body)) == ["detail"]
+
+
+@pytest.fixture
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a TCP connection, of which ours was accepted late."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        client.sendall(b"request")
+        ours, _ = server.accept()
+        with ours:
+            yield client, ours
+
+
+def test_the_kernel_knows_how_long_a_request_has_waited(connected: tuple[socket.socket, socket.socket]) -> None:
+    client, ours = connected
+    environ = {"gunicorn.socket": ours}
+    until(lambda: waited(environ) >= 0.05, "50 ms to pass")
+    client.sendall(b"another")
+    until(lambda: waited(environ) < 0.05, "the newer bytes to count")
+
+
+def test_where_nobody_knows_nobody_has_waited() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert waited({"gunicorn.socket": ours}) == 0.0
+    assert waited({}) == 0.0
+
+
+def test_a_worker_sheds_by_its_setting() -> None:
+    # A microsecond: whatever came a millisecond ago has waited too long, so that nearly every request is late.
+    with Server(["-w", "1"], {"TIDEMARK_MAX_WAIT": "0.000001"}) as server:
+        refused = until(
+            lambda: [found for found in [server.get("/statistics")] if found.status_code == 503], "a 503", 30
+        )
+        assert refused[0].headers["Retry-After"] == "1"
+        assert server.get("/health/live").status_code == 200
+        text = server.get("/metrics").text
+    assert 'tidemark_requests_total{method="GET",route="overload",status="503"}' in text
