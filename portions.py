@@ -25,7 +25,8 @@ def run_for(work: Iterator[object], seconds: float = SECONDS) -> bool:
 class Pace:
     """How much to take at a time for a portion of about SECONDS, learnt from those before it."""
 
-    def __init__(self, size: int = 4096, least: int = 2048, most: int = 1_000_000) -> None:
+    def __init__(self, size: int = 10_000, least: int = 10_000, most: int = 1_000_000) -> None:
+        # Fewer than `least` events, dealt to hundreds of series, would cost several times as much each.
         self.size = size
         self._least = least
         self._most = most

@@ -15,6 +15,7 @@ from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import fmean
+from threading import Thread
 
 import numpy as np
 
@@ -113,8 +114,9 @@ def replays(part: float) -> Iterator[Sequence[str]]:
         with tempfile.TemporaryDirectory() as folder:
             log = LmdbLog(Path(folder), max_bytes=MAX_BYTES, sync="never")
             write(log, events)
+            log.close()  # which settles all; the next use opens it again
             reading, building = _read(log), _replay(log)
-            size = Path(folder, "data.mdb").stat().st_size / events
+            size = Path(folder, "settled", "data.mdb").stat().st_size / events
             log.close()
         rates = [f"{events / seconds:,.0f}/s" for seconds in (reading, building)]
         yield [name, f"{events:,}", f"{size:.1f}", *rates, bar]
@@ -133,6 +135,24 @@ def _replay(log: LmdbLog) -> float:
     return time.perf_counter() - start
 
 
+def together(clients: int, each: int) -> Sequence[str]:
+    """A row of the third table: clients that wait for the disk, each in a thread."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        log = LmdbLog(Path(folder), max_bytes=MAX_BYTES, sync="always")
+        log.append_one(SERIES[0], 0, 0.0)
+        threads = [
+            Thread(target=lambda: [log.append_one(SERIES[0], 0, 0.0) for _ in range(each)]) for _ in range(clients)
+        ]
+        begin = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seconds = time.perf_counter() - begin
+        log.close()
+    return [str(clients), f"{clients * each / seconds:,.0f}/s", f"{seconds / each * 1e3:.1f} ms"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the work")
@@ -143,6 +163,8 @@ def main() -> None:
     show(head, [with_processes(processes, appends) for processes in (1, 2, 4)])
     print("\nReplay by a worker that starts, over 100 series:\n")
     show(["records", "events", "bytes each", "read and verified", "and made a view", "must reach"], replays(part))
+    print("\nEvents appended one by one with SYNC=always, on this disk:\n")
+    show(["clients", "all together", "one append"], [together(clients, int(200 * part)) for clients in (1, 50)])
     print(f"\n{machine()}")
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
-from collections.abc import Iterator
+import resource
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,17 +21,18 @@ from event_log.base import Batch, EventLog, LogFull, LogUnavailable, Rules
 from event_log.lmdb_log import LmdbLog
 from tests.event_log.logs import MIB, START, batch, open_lmdb
 from tests.event_log.reader import LATEST, rows_behind
+from tests.event_log.test_processes import ended, in_child
 
 BATCH = Batch(["a"], None, START, np.arange(1000.0))
 
 
-def fill(log: LmdbLog, some: Batch = BATCH) -> LogFull:
+def fill(log: LmdbLog, some: Batch = BATCH) -> LogUnavailable:
     """Append until that fails; with what."""
     while True:
         before = log.position()
         try:
             log.append(some)
-        except LogFull as fault:
+        except LogUnavailable as fault:
             assert log.position() == before
             return fault
 
@@ -161,6 +167,69 @@ def clean_for(log: EventLog, horizon: int, since: object) -> None:
     while log.clean(horizon, since, log.position()):  # type: ignore[arg-type]
         pass
     log.sync()
+
+
+# A disk without room: a small file system of its own where this user may mount one, and everywhere a limit
+# on the size of files, in a child that may raise it again.
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Callable[[int], None]]:
+    """A file system of 1 MiB mounted there; what it yields gives it another size."""
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", path], check=True)
+
+    def resize(mib: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={mib}m", path], check=True)
+
+    try:
+        yield resize
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@contextmanager
+def limited_files(path: Path) -> Iterator[Callable[[int], None]]:
+    """No file may grow beyond 1 MiB; what it yields gives another limit. For a process of its own."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def limit(mib: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (mib * MIB, resource.RLIM_INFINITY))
+
+    limit(1)
+    yield limit
+
+
+def may_mount() -> bool:
+    return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0
+
+
+def disk_full(path: Path, disk: Callable[[Path], AbstractContextManager[Callable[[int], None]]]) -> None:
+    """Fills the disk, and finds everything acknowledged before and after there is room again."""
+    with disk(path) as resize:
+        log = open_lmdb(path / "log")
+        for _ in range(3):
+            fault = fill(log, batch([("a", START, 1.0), ("b", START, 2.0)] * 50))
+            assert not isinstance(fault, LogFull)
+            assert any(os.strerror(code) in str(fault) for code in (errno.ENOSPC, errno.EFBIG, errno.EIO))
+        for _ in range(3):
+            with pytest.raises(LogUnavailable, match=r"cannot be written|disk under the log"):
+                log.check()
+        stored = rows_behind(log)
+        assert len(stored) == log.position()
+        resize(8)
+        log.check()
+        assert log.append(batch([("c", START, 1.0)])) == len(stored) + 1
+        log.close()
+        log = open_lmdb(path / "log")
+        assert rows_behind(log)[:-1] == stored
+        log.close()
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    kinds = [limited_files, small_disk] if may_mount() else [limited_files]
+    for kind in kinds:
+        assert ended(in_child(lambda kind=kind: disk_full(tmp_path / kind.__name__, kind)))  # type: ignore[misc]
 
 
 def test_a_disk_without_room_is_not_healthy_even_before_a_write_fails(
