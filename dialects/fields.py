@@ -142,16 +142,16 @@ class WholeNumber(_Field):
 
 
 class Limit(WholeNumber):
-    """How many to answer with, from 1 to 1,000; 100 when not said."""
+    """How many to answer with, from 1 to 1,000; 1,000 when not said."""
 
-    json_schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    json_schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}
     default_error_messages = {
         "low": fault("greater_than_equal", "Input should be greater than or equal to 1", ge=1),
         "high": fault("less_than_equal", "Input should be less than or equal to 1000", le=1000),
     }
 
     def __init__(self) -> None:
-        super().__init__(load_default=100)
+        super().__init__(load_default=1000)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         limit = super()._deserialize(value, attr, data)

@@ -60,7 +60,7 @@ def stats_by_path(symbol: str, k: int) -> None:
 
 
 @app.get("/tickers/api/v1/tickers/{ticker}/history")
-def history(ticker: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> None:
+def history(ticker: str, limit: Annotated[int, Query(ge=1, le=1000)] = 1000) -> None:
     return None
 
 
