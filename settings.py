@@ -11,6 +11,8 @@ from typing import Any
 from event_log.urls import checked_url
 from times import format_duration, parse_duration
 
+VERSION = "1.0.0"
+"""Of the service, wherever it says which it is; the changelog names it first."""
 GIB = 1024**3
 PREFIX = "TIDEMARK_"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@]+")
