@@ -65,9 +65,7 @@ def format_timestamp(microseconds: int) -> str:
 def parse_duration(text: str) -> int:
     """Microseconds of `90s`, `5m`, `1h30m`, `500ms`, `2.5`. Raises ValueError for anything else or not above zero."""
     if len(text) <= _LONGEST_TEXT:
-        if _SECONDS.fullmatch(text):
-            text += "s"
-        match = _DURATION.fullmatch(text)
+        match = _DURATION.fullmatch(f"{text}s" if _SECONDS.fullmatch(text) else text)
         if match and text:
             parts = ((Fraction(number), UNITS[unit]) for unit, number in match.groupdict().items() if number)
             if total := int(sum(number * unit for number, unit in parts)):
