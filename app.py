@@ -29,7 +29,7 @@ from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
-from settings import PREFIX, START_ID, BadSetting, Settings, read_address, read_settings
+from settings import PREFIX, START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
 _BAD_SETTING = 2
@@ -61,7 +61,7 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
-    app.logger.info("created", extra={"fields": {"log": settings.log_url}})
+    app.logger.info("created", extra={"fields": {"version": VERSION, "log": settings.log_url}})
     return app
 
 
