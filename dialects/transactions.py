@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from access.keys import READ, WRITE
+from access.keys import DELETE, READ, WRITE
+from api.context import service
 from api.guard import needs, permit
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
@@ -39,6 +40,15 @@ def add_transaction() -> Response:
     return last_minute.empty_answer(201 if accepted.stored else 204, accepted.position)
 
 
+@bp.delete("/transactions", strict_slashes=False)
+@needs(DELETE)
+def end_transactions() -> Response:
+    """Forget them all; there may be none."""
+    permit(SERIES)
+    position = service().end_series(SERIES)
+    return last_minute.empty_answer(204, service().position() if position is None else position)
+
+
 @bp.get("/statistics", strict_slashes=False)
 @needs(READ)
 def statistics() -> Response:
@@ -64,6 +74,13 @@ describe(
             },
             replies={201: Reply(description="Stored.", headers=POSITIONED), 204: OLD},
             errors=WRITE_ERRORS,
+            key_errors=KEY_ERRORS,
+        ),
+        end_transactions: Operation(
+            tag="dialect transactions",
+            summary="Forget all transactions",
+            replies={204: Reply(description="There are none left.", headers=POSITIONED)},
+            errors=("503-Detail",),
             key_errors=KEY_ERRORS,
         ),
         statistics: Operation(

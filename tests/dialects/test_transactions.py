@@ -63,3 +63,24 @@ def test_too_far_ahead_is_refused(client: FlaskClient) -> None:
     assert response.status_code == 422
     assert response.get_json()["detail"][0]["loc"] == ["body", "timestamp"]
     assert client.get("/dialects/transactions/statistics").data == ZERO
+
+
+@pytest.mark.parametrize("path", ["/transactions", "/transactions/"])
+def test_all_can_be_forgotten(client: FlaskClient, path: str) -> None:
+    for _ in range(2):  # the second time there are new ones
+        post(client, 2.5)
+        post(client, 3.5)
+        position = int(client.get("/dialects/transactions/statistics").headers["Log-Position"])
+        response = client.delete(f"/dialects/transactions{path}")
+        assert (response.status_code, response.data) == (204, b"")
+        assert "Content-Type" not in response.headers
+        assert int(response.headers["Log-Position"]) >= position
+        assert client.get("/dialects/transactions/statistics").get_json()["count"] == 0
+    assert client.delete(f"/dialects/transactions{path}").status_code == 204  # none is as good as all
+
+
+def test_other_series_are_not_forgotten(client: FlaskClient) -> None:
+    post(client, 2.5)
+    client.post("/events", json={"series": "other", "values": [1]})
+    client.delete("/dialects/transactions/transactions")
+    assert client.get("/statistics").get_json()["count"] == 1
