@@ -16,9 +16,11 @@ from flask import Flask
 import api
 import dashboard
 import dialects
+import dialects.short_way
 import logs
 from api.context import Context, attach, context
 from api.flask_app import Application, allow_origins
+from api.short_way import ShortWay, native_takes
 from event_log.base import EventLog, LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
@@ -49,8 +51,16 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
+    _lay_short_way(app)
     app.logger.info("created", extra={"fields": {"log": settings.log_url}})
     return app
+
+
+def _lay_short_way(app: Flask) -> None:
+    """Let plain requests go past Flask; last of all, as it looks at the routes and hooks that there are."""
+    service = context(app).service
+    takes = native_takes(service) | dialects.short_way.takes(service)
+    app.wsgi_app = ShortWay(app, takes)  # type: ignore[method-assign]  # how Flask has it done
 
 
 def open_log(settings: Settings) -> EventLog:

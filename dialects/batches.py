@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from marshmallow import fields
 
-from api.answers import answer
+from api.answers import Outcome, answer
 from api.context import service, settings
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
@@ -14,6 +14,7 @@ from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
 from event_log.base import TooManySymbols
+from event_service import Accepted
 
 SMALLEST_K = 1
 LARGEST_K = 8
@@ -53,8 +54,14 @@ def add_batch() -> Response:
         accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
     except TooManySymbols as error:
         raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
-    body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
-    return answer(body, 201, position=accepted.position)
+    body, status, position = added_outcome(batch["symbol"], accepted)
+    return answer(body, status, position=position)
+
+
+def added_outcome(symbol: str, accepted: Accepted) -> Outcome:
+    """What is answered when a batch was taken in."""
+    body = {"status": "success", "message": f"Added batch for symbol: {symbol}"}
+    return Outcome(body, 201, accepted.position)
 
 
 @bp.get("/stats/")

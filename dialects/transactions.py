@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from api.answers import Outcome
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects import last_minute
 from dialects.descriptions import OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number
 from dialects.requests import load_body
+from event_service import Accepted
 
 SERIES = "transactions"
 """Where they are kept among the other series."""
@@ -31,8 +33,14 @@ _TRANSACTION = Transaction()
 def add_transaction() -> Response:
     """Take in a transaction; 204 when it is older than 60 seconds."""
     transaction = load_body(_TRANSACTION)
-    accepted = last_minute.add(SERIES, transaction["timestamp"], transaction["amount"])
-    return last_minute.empty_answer(201 if accepted.stored else 204, accepted.position)
+    return last_minute.answer_added(
+        added_outcome(last_minute.add(SERIES, transaction["timestamp"], transaction["amount"]))
+    )
+
+
+def added_outcome(accepted: Accepted) -> Outcome:
+    """What is answered when a transaction was taken in, or was too old."""
+    return Outcome(None, 201 if accepted.stored else 204, accepted.position)
 
 
 @bp.get("/statistics", strict_slashes=False)

@@ -20,7 +20,7 @@ from marshmallow import ValidationError
 from api.context import settings
 from api.problems import BODY, Problem, invalid, invalid_body
 from api.reading.bodies import JSON, explain_loosely, load_json, refuse_repeated_keys
-from api.reading.columns import ITEM, Columns, Event, gather, read_each, read_event
+from api.reading.columns import ITEM, Columns, Event, gather, plain_event, read_each, read_event
 from api.reading.schemas import DEFAULT_SERIES, ColumnsSchema
 
 NDJSON = "application/x-ndjson"
@@ -38,10 +38,40 @@ _NO_FORMAT = (
 
 def parse_event(body: bytes) -> Event:
     """The one event in a JSON body; 400 says why it is none."""
-    data = load_json(body, read_event)
-    event = read_event(data)
-    refuse_repeated_keys(body, _quotes([data]))
+    event = plain_event_in(body)
+    if event is None:
+        data = load_json(body, read_event)
+        event = read_event(data)
+        refuse_repeated_keys(body, _quotes([data]))
     return event
+
+
+def plain_event_in(body: bytes) -> Event | None:
+    """The event in a JSON body that plainly is one; None says nothing about it."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    event = plain_event(data)
+    return event if event is not None and body.count(b'"') == _quotes([data]) else None
+
+
+def plain_events_in(body: bytes, most: int) -> Columns | None:
+    """The events in a JSON body that plainly holds 1 to `most` of them; None says nothing about it."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    columns = _plain_columns(data, most)
+    return columns if columns is not None and body.count(b'"') == _quotes_of(data) else None
+
+
+def _plain_columns(data: Any, most: int) -> Columns | None:
+    if type(data) is list:
+        return _gather_items(data) if 1 <= len(data) <= most else None
+    if type(data) is dict and type(values := data.get("values")) is list and 1 <= len(values) <= most:
+        return _gather_columns(data, values)
+    return None
 
 
 def parse_events(kind: str, body: bytes) -> Columns:
@@ -52,11 +82,7 @@ def parse_events(kind: str, body: bytes) -> Columns:
 def _from_json(body: bytes) -> Columns:
     data = load_json(body, _from_data)
     columns = _from_data(data)
-    if type(data) is dict:
-        quotes = 2 * (len(data) + len(data.get("timestamps", ())) + ("series" in data))
-    else:
-        quotes = _quotes(data)
-    refuse_repeated_keys(body, quotes)
+    refuse_repeated_keys(body, _quotes_of(data))
     return columns
 
 
@@ -195,6 +221,13 @@ def _number(cell: str) -> float | None:
         if type(number) in (int, float):
             return cast(float, number)
     return None
+
+
+def _quotes_of(data: Any) -> int:
+    """How many quotation marks valid events need, as items or as columns."""
+    if type(data) is dict:
+        return 2 * (len(data) + len(data.get("timestamps", ())) + ("series" in data))
+    return _quotes(data)
 
 
 def _quotes(items: list[dict[str, Any]]) -> int:
