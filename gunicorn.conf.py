@@ -68,7 +68,7 @@ class JsonLogger(Logger):
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 # `memory:` is one process's own memory: a second worker would answer from another one.
 workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _settings.log_url == "memory:" else _cores()))
-worker_class = "gevent"
+worker_class = "worker.Worker"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
 limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded
 keepalive = 5

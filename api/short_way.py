@@ -14,7 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
@@ -29,9 +30,6 @@ from api.routes.events import accepted_outcome
 from api.statistics import shown
 from event_log.base import LogError
 from event_service import EventService, TooFarAhead
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Take = Callable[[bytes], Outcome | None]
 """Do what a plain body asks for; None leaves the request to Flask, and nothing has been done."""

@@ -23,7 +23,7 @@ QUESTIONS = (
 WAYS = {
     "defaults": ["-w", "4"],
     "gthread": ["-w", "3", "-k", "gthread", "--threads", "4"],
-    "gevent": ["-w", "3", "-k", "gevent"],
+    "ours": ["-w", "3"],
     "sync": ["-w", "3", "-k", "sync"],
     "preload": ["-w", "3", "--preload"],
 }
