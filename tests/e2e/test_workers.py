@@ -23,7 +23,7 @@ QUESTIONS = (
 WAYS = {
     "defaults": ["-w", "4"],
     "gthread": ["-w", "3", "-k", "gthread", "--threads", "4"],
-    "ours": ["-w", "3"],
+    "gevent": ["-w", "3", "-k", "gevent"],
     "sync": ["-w", "3", "-k", "sync"],
     "preload": ["-w", "3", "--preload"],
 }
