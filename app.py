@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import NoReturn
 
 from flask import Flask
@@ -22,7 +21,7 @@ from api.context import Context, attach, context
 from api.flask_app import Application, allow_origins
 from api.short_way import ShortWay, native_takes
 from event_log.base import EventLog, LogUnavailable
-from event_log.memory import MemoryLog
+from event_log.urls import open_log
 from event_service import EventService
 from settings import BadSetting, Settings, read_address, read_settings
 from times import wall_clock
@@ -61,22 +60,6 @@ def _lay_short_way(app: Flask) -> None:
     service = context(app).service
     takes = native_takes(service) | dialects.short_way.takes(service)
     app.wsgi_app = ShortWay(app, takes)  # type: ignore[method-assign]  # how Flask has it done
-
-
-def open_log(settings: Settings) -> EventLog:
-    """The log that LOG_URL names."""
-    scheme, _, path = settings.log_url.partition(":")
-    if scheme == "memory":
-        return MemoryLog(settings.max_series, settings.max_symbols)
-    from event_log.lmdb_log import LmdbLog  # only where it is used: `memory:` needs no LMDB
-
-    return LmdbLog(
-        Path(path),
-        max_bytes=settings.log_max_bytes,
-        sync=settings.sync,
-        max_series=settings.max_series,
-        max_symbols=settings.max_symbols,
-    )
 
 
 @cache

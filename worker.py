@@ -108,11 +108,12 @@ class Worker(GeventWorker):
     """The worker class of `gunicorn.conf.py`."""
 
     def init_process(self) -> None:
-        """Put the parts above in their places, in this process; gunicorn has no settings for them."""
+        """Begin, in a process of its own."""
         self.prepare()
         super().init_process()
 
     def prepare(self) -> None:
+        """Put the parts above in their places; gunicorn has no settings for that."""
         RequestParser.mesg_class = RememberingRequest
         wsgi.create = create  # type: ignore[assignment]
         gunicorn.util.http_date = http_date

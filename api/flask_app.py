@@ -55,7 +55,7 @@ class Application(Flask):
 
 
 def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
-    """Give pages of these origins leave to call the API; `*` stands for all."""
+    """Allow pages of these origins to call the API; `*` stands for all."""
     anyone = "*" in origins
 
     def allow(response: Response) -> Response:

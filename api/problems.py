@@ -107,7 +107,7 @@ def render(problem: Problem) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Answer every error of `app` in its one shape."""
+    """Answer every error of `app` as a problem."""
     app.register_error_handler(HTTPException, lambda error: render(_from_http(error)))
     app.register_error_handler(InternalServerError, lambda error: render(_from_bug()))
     app.register_error_handler(LogUnavailable, lambda error: render(_from_log(error)))

@@ -5,7 +5,7 @@ Whatever is anything else goes to Flask untouched, which alone words errors. It 
 call, so that no client can tell; `tests/api/test_short_way.py` sends both the same requests.
 
 A path takes part only where nothing is hooked around its route: a hook (a guard, CORS, the log's line a request)
-sees every request without knowing of this module. What must see them all at no such cost has one place here, `_send`.
+sees every request without knowing of this module. Whatever counts requests is told of those that went this way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from io import BytesIO
+from time import perf_counter_ns
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -33,6 +34,9 @@ from event_service import EventService, TooFarAhead
 
 Take = Callable[[bytes], Outcome | None]
 """Do what a plain body asks for; None leaves the request to Flask, and nothing has been done."""
+
+Count = Callable[[str, str, int, int], object]
+"""Takes the rule of the route, the method, the status and how many nanoseconds it took."""
 
 _SERVERS = (
     "REMOTE_ADDR REMOTE_PORT REQUEST_METHOD REQUEST_URI RAW_URI PATH_INFO QUERY_STRING SCRIPT_NAME SERVER_NAME "
@@ -58,9 +62,10 @@ _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP
 class ShortWay:
     """A WSGI callable to stand in front of `app.wsgi_app` once all routes and hooks are there."""
 
-    def __init__(self, app: Flask, takes: Mapping[str, Take]) -> None:
+    def __init__(self, app: Flask, takes: Mapping[str, Take], count: Count | None = None) -> None:
         self._app = app
         self._flask = app.wsgi_app
+        self._count = count
         self._service = context(app).service
         self._max_body = context(app).settings.max_body
         self._takes = {path: take for path, take in takes.items() if is_bare(app, "POST", path)}
@@ -70,6 +75,7 @@ class ShortWay:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """The answer to a plain request, or Flask's."""
+        started = perf_counter_ns()
         try:
             outcome = self._outcome(environ)
         except Exception as error:  # noqa: BLE001  # a bug, which Flask logs and answers like those of its views
@@ -77,7 +83,17 @@ class ShortWay:
                 return self._app.handle_exception(error)(environ, start_response)
         if outcome is None:
             return self._flask(environ, start_response)
+        if self._count is not None:
+            nanoseconds = perf_counter_ns() - started
+            self._count(self._rule(environ["PATH_INFO"]), environ["REQUEST_METHOD"], outcome.status, nanoseconds)
         return self._send(outcome, start_response)
+
+    def _rule(self, path: str) -> str:
+        """How Flask calls the route of a path that went this way."""
+        if path in self._takes or path in self._statistics:
+            return path
+        prefix = next(prefix for prefix in self._statistics if path.startswith(f"{prefix}/"))
+        return f"{prefix}/<series:series>"
 
     def _outcome(self, environ: WSGIEnvironment) -> Outcome | None:
         try:
@@ -124,7 +140,6 @@ class ShortWay:
         return None
 
     def _send(self, outcome: Outcome, start_response: StartResponse) -> Iterable[bytes]:
-        """The one place through which all answers of the short way go."""
         body, headers = body_and_headers(outcome)
         start_response(_STATUS_LINES[outcome.status], headers)
         return [body]

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
-from collections.abc import Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import NamedTuple
 
 from flask import Response, current_app, request
 from gevent.monkey import is_module_patched
 
 from api.answers import POSITION
-from api.context import service, settings
+from api.context import context, service, settings
 from api.problems import Problem
 from api.statistics import shown
 from event_service import EventService
-from streaming import CLOSING, Closing, Ending, Feed, Subscriber, TooManyStreams
+from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.departures import notice_silence
 from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
@@ -45,7 +44,7 @@ class Subject(NamedTuple):
 def feed() -> Feed:
     """The feed of this process, made when the first stream asks for it; so never before a fork."""
     feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
-    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service()))
+    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service(), context().worker_is_stopping))
 
 
 def require_streaming() -> None:
@@ -62,8 +61,8 @@ def require_place() -> None:
         feed().check()
     except TooManyStreams as fault:
         raise too_many_streams() from fault
-    except Closing as fault:
-        raise Problem(503, CLOSING.reason, headers={"Retry-After": "1"}) from fault
+    except ShuttingDown as fault:
+        raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
 
 
 def too_many_streams() -> Problem:
@@ -88,9 +87,9 @@ def open_stream(subscriber: Subscriber, chunks: Generator[bytes], position: int)
         feed().enter(subscriber)
     except TooManyStreams as fault:
         raise too_many_streams() from fault
-    except Closing:
+    except ShuttingDown:
         # Not 503: a browser's EventSource would never try again.
-        subscriber.end(CLOSING, 0.0)
+        subscriber.end(SHUTDOWN, 0.0)
     response = Response(_Body(feed(), subscriber, chunks), content_type=EVENT_STREAM)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
@@ -127,14 +126,14 @@ class _Body:
             yield sse_ending(ending)
 
 
-def _new_feed(events: EventService) -> Feed:
+def _new_feed(events: EventService, worker_is_stopping: Callable[[], bool]) -> Feed:
     rates = Rates()
 
     def answer(subject: Hashable) -> bytes:
         assert isinstance(subject, Subject)
         return _statistics(events, subject, rates)
 
-    return Feed(events.log, answer, events.settings.max_streams, ending=_worker_is_ending)
+    return Feed(events.log, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
 
 
 def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
@@ -145,13 +144,3 @@ def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
         rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
     return sse_statistics(found.position, shown(found, names) | {"rate": rate})
-
-
-def _worker_is_ending() -> bool:
-    """Whether this gunicorn worker has been told to end, or has served its last request (--max-requests).
-
-    gunicorn calls no hook when that begins, and gives the application no way to its worker but this:
-    the worker's own method handles SIGTERM.
-    """
-    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return not getattr(worker, "alive", True)

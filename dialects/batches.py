@@ -35,14 +35,14 @@ class Exponent(Model):
     k = WholeNumber(required=True)
 
 
-class Question(Model):
+class StatsQuery(Model):
     """A symbol, and how many of its values to cover."""
 
     symbol = fields.String(required=True, error_messages={"required": MISSING})
     k = WholeNumber(required=True)
 
 
-_NEW_BATCH, _EXPONENT, _QUESTION = NewBatch(), Exponent(), Question()
+_NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
 
 
 @bp.post("/add_batch/")
@@ -68,8 +68,8 @@ def added_outcome(symbol: str, accepted: Accepted) -> Outcome:
 @bp.get("/stats")
 def stats_by_query() -> Response:
     """Statistics of the last 10^k values of a symbol."""
-    question = load_query(_QUESTION)
-    return _stats(question["symbol"], question["k"])
+    query = load_query(_STATS_QUERY)
+    return _stats(query["symbol"], query["k"])
 
 
 @bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
@@ -136,7 +136,7 @@ describe(
         stats_by_query: Operation(
             tag="dialect batches",
             summary="Statistics of the last 10^k values of a symbol",
-            query=Question,
+            query=StatsQuery,
             replies={200: _BATCH_STATISTICS},
             errors=READ_ERRORS,
         ),

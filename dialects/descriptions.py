@@ -25,11 +25,7 @@ share(
                     array(
                         {
                             "type": "object",
-                            "properties": {
-                                "type": TEXT,
-                                "loc": array({"type": ["string", "integer"]}),
-                                "msg": TEXT,
-                            },
+                            "properties": {"type": TEXT, "loc": array({"type": ["string", "integer"]}), "msg": TEXT},
                             "required": ["type", "loc", "msg"],
                         }
                     ),

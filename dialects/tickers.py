@@ -34,7 +34,7 @@ bp = Blueprint("tickers", __name__)
 bp.get("/health", strict_slashes=False)(get_health)
 stream = Blueprint("stream", __name__)
 
-Event = tuple[int, float]
+Price = tuple[int, float]
 """Time and value."""
 
 
@@ -77,7 +77,7 @@ def history(ticker: str) -> Response:
     return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
 
 
-def _initial(name: str) -> tuple[Event | None, int]:
+def _initial(name: str) -> tuple[Price | None, int]:
     """The event with which a series began, and how far the view had read.
 
     Among the names that begin with its name, its own comes first.
@@ -86,7 +86,7 @@ def _initial(name: str) -> tuple[Event | None, int]:
     return infos[0].initial if infos and infos[0].name == name else None, position
 
 
-def _ticker(name: str, initial: Event, last: Event) -> dict[str, Any]:
+def _ticker(name: str, initial: Price, last: Price) -> dict[str, Any]:
     return {
         "id": name,
         "name": _NUMBERED.sub(r"Item \1", name) if _NUMBERED.fullmatch(name) else name,

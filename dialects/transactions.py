@@ -51,14 +51,8 @@ def statistics() -> Response:
 
 share(
     MinuteOfTransactions=object_of(
-        {
-            "sum": NUMBER_OR_NULL,
-            "avg": NUMBER_OR_NULL,
-            "max": NUMBER_OR_NULL,
-            "min": NUMBER_OR_NULL,
-            "count": COUNT,
-        }
-    ),
+        {"sum": NUMBER_OR_NULL, "avg": NUMBER_OR_NULL, "max": NUMBER_OR_NULL, "min": NUMBER_OR_NULL, "count": COUNT}
+    )
 )
 describe(
     {

@@ -1,9 +1,13 @@
-"""What accepted events become on their way to open streams: one follower of the log per worker."""
+"""Accepted events on their way to open streams (Server-Sent Events, WebSockets), and statistics at intervals.
+
+A `Feed` holds the open streams of one worker, each a `Subscriber`, a mailbox. One thread fills them all: `Channels`
+fans new events out to them, `Pulses` asks each timed question once for all who listen.
+"""
 
 from __future__ import annotations
 
-from streaming.endings import CLOSING, Ending
-from streaming.feed import Closing, Feed, TooManyStreams
+from streaming.endings import SHUTDOWN, Ending
+from streaming.feed import Feed, ShuttingDown, TooManyStreams
 from streaming.subscriber import Subscriber
 
-__all__ = ["CLOSING", "Closing", "Ending", "Feed", "Subscriber", "TooManyStreams"]
+__all__ = ["SHUTDOWN", "Ending", "Feed", "ShuttingDown", "Subscriber", "TooManyStreams"]

@@ -1,4 +1,5 @@
-"""The one reader of the log: turns what is new into chunks, once per series and wire format."""
+"""The fan-out of new events: read from the log once, written once per series and wire format, handed to all who want
+them."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class Channels:
         return bool(self._members)
 
     def catch_up(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
-        """The channel's events behind `after`, read at the pace of whoever iterates. At the end of it the
+        """The channel's events after position `after`, read at the pace of whoever iterates. At the end of it the
         subscriber is in the channel and is given every later event, exactly once; unless it has been ended meanwhile.
         Raises LogUnavailable."""
         while subscriber.ending is None and not self._join(subscriber, channel, after):
@@ -74,12 +75,12 @@ class Channels:
                 self.step()
             if self._position - after > READ_EVENTS:
                 return False
-            self._bring_level(subscriber, channel, after)
+            self._send_missed(subscriber, channel, after)
             series, wire = channel
             self._members.setdefault(series, {}).setdefault(wire, set()).add(subscriber)
             return True
 
-    def _bring_level(self, subscriber: Subscriber, channel: Channel, after: int) -> None:
+    def _send_missed(self, subscriber: Subscriber, channel: Channel, after: int) -> None:
         """Give one subscriber what the channel's members have had since `after`."""
         while after < self._position and len(events := self._log.read(after, READ_EVENTS)):
             after = events.position

@@ -1,4 +1,8 @@
-"""Notices clients that have left, on quiet streams too: one `poll` over all their sockets, once a second."""
+"""Disconnects: which clients have closed their connection, or vanished without a word.
+
+A stream on which nothing is sent would notice neither. So one `poll` looks at all their sockets, once a second, and the
+kernel is told how long to wait for an acknowledgement.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why the server ends a stream, and how it says so."""
+"""The reasons for which the server ends a stream, each with its SSE event and its WebSocket close code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Ending:
     reason: str
 
 
-CLOSING = Ending("close", GOING_AWAY, "This worker is shutting down; reconnect to go on.")
+SHUTDOWN = Ending("close", GOING_AWAY, "This worker is shutting down; reconnect to go on.")
 TOO_SLOW = Ending("error", TRY_AGAIN_LATER, "Events came faster than you read them; reconnect after your last id.")
 NO_LOG = Ending("error", TRY_AGAIN_LATER, "The log cannot be read just now; reconnect after your last id.")
 BROKEN = Ending("error", INTERNAL_ERROR, "The server failed at this stream; reconnect after your last id.")

@@ -1,4 +1,4 @@
-"""The feed: one follower per worker that fills the mailboxes of all its open streams."""
+"""The open streams of a worker: their places, and the one thread that fills their mailboxes and ends them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Callable, Generator, Hashable
 from event_log.base import EventLog, LogUnavailable
 from streaming.channels import Channel, Channels
 from streaming.departures import Departures
-from streaming.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW, Ending
+from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
 from streaming.pulses import Pulses, Question
 from streaming.subscriber import Subscriber
 
 FOLLOW_SECONDS = 0.02
 """How often the log is asked for news while somebody wants events; half of it is the typical delay."""
 SWEEP_SECONDS = 1.0
-"""How often departed clients, heartbeats and stuck writes are looked after."""
+"""How often departed clients, heartbeats and stuck writes are looked for."""
 HEARTBEAT_SWEEPS = 15
 CUT_SECONDS = 5.0
 """How long a stream may take to end by itself before its socket is shut down."""
@@ -30,7 +30,7 @@ class TooManyStreams(Exception):
     """All places of this worker are taken."""
 
 
-class Closing(Exception):
+class ShuttingDown(Exception):
     """This worker is shutting down and takes no more streams."""
 
 
@@ -41,7 +41,7 @@ def _in_thread(run: Callable[[], None]) -> None:
 class Feed:
     """The open streams of one worker.
 
-    The thread that follows the log runs only while there are streams. `lock` guards everything here; no client is
+    That thread runs only while there are streams. `lock` guards everything here; no client is
     written to under it, so it is held for as long as a step takes to compute and no longer.
     """
 
@@ -52,12 +52,12 @@ class Feed:
         max_streams: int,
         *,
         clock: Callable[[], float] = time.monotonic,
-        ending: Callable[[], bool] = lambda: False,
+        worker_is_stopping: Callable[[], bool] = lambda: False,
         spawn: Callable[[Callable[[], None]], None] = _in_thread,
     ) -> None:
         self._max_streams = max_streams
         self._clock = clock
-        self._worker_is_ending = ending
+        self._worker_is_stopping = worker_is_stopping
         self._spawn = spawn
         self._lock = threading.RLock()
         self._channels = Channels(log, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
@@ -66,7 +66,7 @@ class Feed:
         self._departures: Departures[Subscriber] = Departures()
         self._places: dict[Subscriber, int] = {}  # and the descriptor that is watched for each
         self._next_sweep = -math.inf
-        self._closing = False
+        self._closed = False
         self._running = False
         self._something_new = threading.Event()
 
@@ -76,9 +76,9 @@ class Feed:
         return len(self._places)
 
     def check(self) -> None:
-        """Raises TooManyStreams or Closing when no stream can be opened now."""
-        if self._closing or self._worker_is_ending():
-            raise Closing
+        """Raises TooManyStreams or ShuttingDown when no stream can be opened now."""
+        if self._closed or self._worker_is_stopping():
+            raise ShuttingDown
         if len(self._places) >= self._max_streams:
             raise TooManyStreams
 
@@ -99,7 +99,7 @@ class Feed:
             self._departures.forget(self._places.pop(subscriber, -1), subscriber)
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
-        """The channel's events behind position `after`, those that exist and then those to come."""
+        """The channel's events after position `after`, those that exist and then those to come."""
         try:
             yield from self._channels.catch_up(subscriber, channel, after)
             self._something_new.set()  # the thread may be in a longer rest than one who wants events can bear
@@ -123,9 +123,9 @@ class Feed:
     def close(self) -> None:
         """End all streams politely and take no more; may be called twice."""
         with self._lock:
-            self._closing = True
+            self._closed = True
             for subscriber in self._places:
-                self._end(subscriber, CLOSING)
+                self._end(subscriber, SHUTDOWN)
 
     def tick(self) -> float:
         """Do what is due; seconds until there is something to do again."""
@@ -172,14 +172,14 @@ class Feed:
             return self._next_sweep - now
 
     def _sweep(self, now: float) -> None:
-        if self._worker_is_ending() and not self._closing:
+        if self._worker_is_stopping() and not self._closed:
             self.close()
         for subscriber in self._departures.found():
             self._end(subscriber, GONE)
         for subscriber in self._places:
-            self._look_after(subscriber, now)
+            self._check(subscriber, now)
 
-    def _look_after(self, subscriber: Subscriber, now: float) -> None:
+    def _check(self, subscriber: Subscriber, now: float) -> None:
         if subscriber.ending is not None:
             if now >= subscriber.cut_at:
                 subscriber.cut()

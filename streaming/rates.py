@@ -1,4 +1,4 @@
-"""How fast events come in: what a stream of statistics calls its rate."""
+"""The `rate` of a stream of statistics: events accepted a second, from one answer to the next."""
 
 from __future__ import annotations
 

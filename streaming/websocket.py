@@ -14,8 +14,8 @@ from simple_websocket import ConnectionClosed, Server
 
 from streaming.channels import Channel
 from streaming.departures import notice_silence
-from streaming.endings import CLOSING, GOING_AWAY, TRY_AGAIN_LATER
-from streaming.feed import Closing, Feed, TooManyStreams
+from streaming.endings import GOING_AWAY, SHUTDOWN, TRY_AGAIN_LATER
+from streaming.feed import Feed, ShuttingDown, TooManyStreams
 from streaming.subscriber import Subscriber
 from streaming.wire import PING
 
@@ -89,11 +89,14 @@ def serve(ws: Server, feed: Feed, channel: Channel, after: int) -> None:
     subscriber = WebSocketSubscriber(ws)
     try:
         feed.enter(subscriber)
-        _send(ws, feed.events(subscriber, channel, after))
     except TooManyStreams:
         close(ws, TRY_AGAIN_LATER, "All streams of this worker are taken; try again later.")
-    except Closing:
-        close(ws, CLOSING.code, CLOSING.reason)
+        return
+    except ShuttingDown:
+        close(ws, SHUTDOWN.code, SHUTDOWN.reason)
+        return
+    try:
+        _send(ws, feed.events(subscriber, channel, after))
     finally:
         feed.leave(subscriber)
     ending = subscriber.ending
@@ -101,7 +104,7 @@ def serve(ws: Server, feed: Feed, channel: Channel, after: int) -> None:
 
 
 def close(ws: Server, code: int, reason: str) -> None:
-    """Say goodbye, if there still is somebody to hear it."""
+    """Close it with this code, unless it is closed already."""
     with suppress(ConnectionClosed, OSError):
         ws.close(code, reason)
 

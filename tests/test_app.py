@@ -49,7 +49,7 @@ def run(environment: dict[str, str]) -> Run:
 
 
 def test_settings_reach_the_service() -> None:
-    settings = Settings(max_series=3)
+    settings = Settings(log_url="memory:", max_series=3)
     app = composition.create_app(settings)
     assert context(app).settings is settings
     assert context(app).service.settings is settings

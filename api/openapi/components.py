@@ -63,7 +63,7 @@ HEADER_PARAMETERS: dict[str, Json] = {
     "Last-Event-ID": {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "The `id` of the last event received; the stream goes on behind it.",
+        "description": "The `id` of the last event received; the stream goes on after it.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     }
 }

@@ -1,4 +1,4 @@
-"""The five formats in which many events come.
+"""One event, and the five formats in which many come.
 
 A valid request takes the fast way (`gather`). Only when that finds a fault do the schemas go
 through the items, to say which and why. Property tests hold both ways equal.
@@ -19,8 +19,9 @@ from marshmallow import ValidationError
 
 from api.context import settings
 from api.problems import BODY, Problem, invalid, invalid_body
-from api.reading.bodies import JSON, explain_loosely, load_json, refuse_repeated_keys
-from api.reading.columns import ITEM, Columns, Event, gather, plain_event, read_each, read_event
+from api.reading.bodies import JSON, explain_loosely, load_json
+from api.reading.columns import ITEM, EventColumns, NewEvent, gather, plain_event, read_each, read_event
+from api.reading.repeated_keys import refuse_repeated_keys, surely_without_repeated_keys
 from api.reading.schemas import DEFAULT_SERIES, ColumnsSchema
 
 NDJSON = "application/x-ndjson"
@@ -36,37 +37,37 @@ _NO_FORMAT = (
 )
 
 
-def parse_event(body: bytes) -> Event:
+def parse_event(body: bytes) -> NewEvent:
     """The one event in a JSON body; 400 says why it is none."""
     event = plain_event_in(body)
     if event is None:
         data = load_json(body, read_event)
         event = read_event(data)
-        refuse_repeated_keys(body, _quotes([data]))
+        refuse_repeated_keys(body, data)
     return event
 
 
-def plain_event_in(body: bytes) -> Event | None:
+def plain_event_in(body: bytes) -> NewEvent | None:
     """The event in a JSON body that plainly is one; None says nothing about it."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
     event = plain_event(data)
-    return event if event is not None and body.count(b'"') == _quotes([data]) else None
+    return event if event is not None and surely_without_repeated_keys(body, data) else None
 
 
-def plain_events_in(body: bytes, most: int) -> Columns | None:
+def plain_events_in(body: bytes, most: int) -> EventColumns | None:
     """The events in a JSON body that plainly holds 1 to `most` of them; None says nothing about it."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
     columns = _plain_columns(data, most)
-    return columns if columns is not None and body.count(b'"') == _quotes_of(data) else None
+    return columns if columns is not None and surely_without_repeated_keys(body, data) else None
 
 
-def _plain_columns(data: Any, most: int) -> Columns | None:
+def _plain_columns(data: Any, most: int) -> EventColumns | None:
     if type(data) is list:
         return _gather_items(data) if 1 <= len(data) <= most else None
     if type(data) is dict and type(values := data.get("values")) is list and 1 <= len(values) <= most:
@@ -74,19 +75,19 @@ def _plain_columns(data: Any, most: int) -> Columns | None:
     return None
 
 
-def parse_events(kind: str, body: bytes) -> Columns:
+def parse_events(kind: str, body: bytes) -> EventColumns:
     """The events in a body of a media type in FORMATS; 400 when any is not valid, 413 when they are too many."""
     return FORMATS[kind](body)
 
 
-def _from_json(body: bytes) -> Columns:
+def _from_json(body: bytes) -> EventColumns:
     data = load_json(body, _from_data)
     columns = _from_data(data)
-    refuse_repeated_keys(body, _quotes_of(data))
+    refuse_repeated_keys(body, data)
     return columns
 
 
-def _from_data(data: Any) -> Columns:
+def _from_data(data: Any) -> EventColumns:
     if type(data) is list:
         return _from_items(data)
     if type(data) is dict:
@@ -94,12 +95,12 @@ def _from_data(data: Any) -> Columns:
     raise invalid_body(_NO_FORMAT)
 
 
-def _from_items(items: list[Any]) -> Columns:
+def _from_items(items: list[Any]) -> EventColumns:
     check_size(len(items))
     return _gather_items(items) or read_each(items, read_event)
 
 
-def _gather_items(items: list[Any]) -> Columns | None:
+def _gather_items(items: list[Any]) -> EventColumns | None:
     """`gather` for events that all have the same fields."""
     if set(map(type, items)) != {dict} or len(set(map(len, items))) != 1:
         return None
@@ -113,7 +114,7 @@ def _gather_items(items: list[Any]) -> Columns | None:
         return None
 
 
-def _from_columns(data: dict[str, Any]) -> Columns:
+def _from_columns(data: dict[str, Any]) -> EventColumns:
     values = data.get("values")
     if type(values) is list:
         check_size(len(values), "values")
@@ -125,10 +126,10 @@ def _from_columns(data: dict[str, Any]) -> Columns:
     except ValidationError as fault:
         raise invalid(_by_index(fault.messages_dict)) from fault
     times = np.array(loaded["timestamps"], np.int64) if "timestamps" in loaded else None
-    return Columns([loaded["series"]], None, times, np.array(loaded["values"], np.float64))
+    return EventColumns([loaded["series"]], None, times, np.array(loaded["values"], np.float64))
 
 
-def _gather_columns(data: dict[str, Any], values: list[Any]) -> Columns | None:
+def _gather_columns(data: dict[str, Any], values: list[Any]) -> EventColumns | None:
     if not data.keys() <= _COLUMNS.fields.keys():
         return None
     stamps = data.get("timestamps", ())
@@ -150,7 +151,7 @@ def _by_index(errors: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _from_ndjson(body: bytes) -> Columns:
+def _from_ndjson(body: bytes) -> EventColumns:
     lines = [line for line in body.split(b"\n") if line.strip()]
     check_size(len(lines))
     try:
@@ -158,11 +159,11 @@ def _from_ndjson(body: bytes) -> Columns:
     except orjson.JSONDecodeError:
         return read_each(lines, _read_line)
     columns = _gather_items(items) or read_each(items, read_event)
-    refuse_repeated_keys(b"[%b]" % b",".join(lines), _quotes(items))
+    refuse_repeated_keys(b"[%b]" % b",".join(lines), items)
     return columns
 
 
-def _read_line(line: bytes) -> Event:
+def _read_line(line: bytes) -> NewEvent:
     try:
         return read_event(orjson.loads(line))
     except orjson.JSONDecodeError as fault:
@@ -171,7 +172,7 @@ def _read_line(line: bytes) -> Event:
         raise invalid({ITEM: [f"Not valid JSON: {fault.msg}, at column {fault.colno}."]}) from fault
 
 
-def _from_csv(body: bytes) -> Columns:
+def _from_csv(body: bytes) -> EventColumns:
     try:
         text = io.StringIO(body.decode("utf-8-sig"), newline="")
         rows = [row for row in csv.reader(text, strict=True) if row]
@@ -184,7 +185,7 @@ def _from_csv(body: bytes) -> Columns:
     return _gather_rows(header, rows) or read_each(rows, lambda row: _read_row(header, row))
 
 
-def _gather_rows(header: list[str], rows: list[list[str]]) -> Columns | None:
+def _gather_rows(header: list[str], rows: list[list[str]]) -> EventColumns | None:
     if set(map(len, rows)) != {len(header)}:
         return None
     cells = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
@@ -199,7 +200,7 @@ def _gather_rows(header: list[str], rows: list[list[str]]) -> Columns | None:
     return gather(values, cells["timestamp"], series) if len(values) == len(rows) else None
 
 
-def _read_row(header: list[str], row: list[str]) -> Event:
+def _read_row(header: list[str], row: list[str]) -> NewEvent:
     if len(row) != len(header):
         raise invalid({ITEM: [f"Must have {len(header)} cells, not {len(row)}."]})
     item: dict[str, Any] = dict(zip(header, row, strict=True))
@@ -223,18 +224,6 @@ def _number(cell: str) -> float | None:
     return None
 
 
-def _quotes_of(data: Any) -> int:
-    """How many quotation marks valid events need, as items or as columns."""
-    if type(data) is dict:
-        return 2 * (len(data) + len(data.get("timestamps", ())) + ("series" in data))
-    return _quotes(data)
-
-
-def _quotes(items: list[dict[str, Any]]) -> int:
-    """How many quotation marks valid events need: two a name, two a string."""
-    return 6 * len(items) + 4 * (sum(map(len, items)) - 2 * len(items))
-
-
 def check_size(count: int, field: str = BODY) -> None:
     """400 for an empty batch, which names the field that holds it; 413 for one with more than MAX_BATCH events."""
     limit = settings().max_batch
@@ -244,4 +233,4 @@ def check_size(count: int, field: str = BODY) -> None:
         raise Problem(413, f"The batch has {count} events; the most in one request is {limit} (MAX_BATCH).")
 
 
-FORMATS: dict[str, Callable[[bytes], Columns]] = {JSON: _from_json, NDJSON: _from_ndjson, CSV: _from_csv}
+FORMATS: dict[str, Callable[[bytes], EventColumns]] = {JSON: _from_json, NDJSON: _from_ndjson, CSV: _from_csv}

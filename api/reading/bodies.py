@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import IO, Any
 
@@ -13,7 +12,7 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
-from api.problems import Problem, invalid, invalid_body
+from api.problems import Problem, invalid_body
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
@@ -97,26 +96,3 @@ def explain_loosely(body: bytes, explain: Callable[[Any], object]) -> None:
     """
     with suppress(ValueError, RecursionError):  # not even that; the fault that orjson found says it best
         explain(json.loads(body))
-
-
-def refuse_repeated_keys(body: bytes, quotes: int) -> None:
-    """400 if an object names a key twice; `quotes` is how many quotation marks the JSON needs otherwise.
-
-    The JSON is known to be valid: one object, or an array of events. orjson, like most, keeps the last
-    one silently. Counting quotation marks clears nearly every request at memory speed; what they leave
-    in doubt (a name with an escaped one) is parsed again.
-    """
-    if body.count(b'"') == quotes:
-        return
-    found = json.loads(body, object_pairs_hook=tuple)
-    if isinstance(found, tuple):
-        errors = _repeated(found)
-    else:
-        errors = {str(index): wrong for index, pairs in enumerate(found) if (wrong := _repeated(pairs))}
-    if errors:
-        raise invalid(errors)
-
-
-def _repeated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    counts = Counter(key for key, _ in pairs)
-    return {key: ["Stands twice in one object; leave one out."] for key, count in counts.items() if count > 1}

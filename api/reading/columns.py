@@ -21,12 +21,12 @@ ITEM = "event"
 _NUMBERS = {int, float}
 _EVENT = EventSchema()
 
-Event = tuple[str, int, float]
+NewEvent = tuple[str, int, float]
 """Series, time, value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class EventColumns:
     """Events as `EventService.add_many` takes them."""
 
     names: list[str]
@@ -38,7 +38,7 @@ class Columns:
         return len(self.values)
 
 
-def gather(values: list[Any], stamps: list[Any] | None = None, series: list[Any] | None = None) -> Columns | None:
+def gather(values: list[Any], stamps: list[Any] | None = None, series: list[Any] | None = None) -> EventColumns | None:
     """The columns of plainly valid events, fast; None says that `read_each` must look at them one by one."""
     if not set(map(type, values)) <= _NUMBERS:
         return None
@@ -49,7 +49,7 @@ def gather(values: list[Any], stamps: list[Any] | None = None, series: list[Any]
     except (ValueError, OverflowError):
         return None
     numbers += 0.0  # negative zero becomes zero
-    return Columns(names, which, times, numbers) if np.isfinite(numbers).all() else None
+    return EventColumns(names, which, times, numbers) if np.isfinite(numbers).all() else None
 
 
 def _times(stamps: list[Any]) -> Times:
@@ -68,9 +68,9 @@ def _numbered(series: list[Any]) -> tuple[list[str], Ids | None]:
     return names, None if len(names) == 1 else np.fromiter(map(table.__getitem__, series), np.uint32, len(series))
 
 
-def read_each(items: Sequence[Any], read: Callable[[Any], Event]) -> Columns:
+def read_each(items: Sequence[Any], read: Callable[[Any], NewEvent]) -> EventColumns:
     """The columns of all items; 400 lists the first that `read` refuses under their indexes, and counts the others."""
-    events: list[Event] = []
+    events: list[NewEvent] = []
     faults: dict[str, Any] = {}
     more = 0
     for index, item in enumerate(items):
@@ -85,10 +85,10 @@ def read_each(items: Sequence[Any], read: Callable[[Any], Event]) -> Columns:
         raise invalid(faults, more)
     series, times, values = map(list, zip(*events, strict=True))
     names, which = _numbered(series)
-    return Columns(names, which, np.array(times, np.int64), np.array(values, np.float64))
+    return EventColumns(names, which, np.array(times, np.int64), np.array(values, np.float64))
 
 
-def read_event(data: object) -> Event:
+def read_event(data: object) -> NewEvent:
     """The event that `data` is; 400 says why it is none."""
     event = plain_event(data)
     if event is None:
@@ -103,7 +103,7 @@ def read_event(data: object) -> Event:
     return event
 
 
-def plain_event(data: object) -> Event | None:
+def plain_event(data: object) -> NewEvent | None:
     """The event that `data` plainly is, in a fraction of the time the schema takes; else None."""
     if type(data) is not dict or "timestamp" not in data or "value" not in data:
         return None

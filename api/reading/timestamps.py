@@ -51,7 +51,7 @@ def _parse_group(texts: Sequence[str]) -> Times:
 
 
 def _parse_alike(texts: Sequence[str]) -> Times | None:
-    """None when they are not alike; then `parse_timestamp` has the word."""
+    """None when they are not alike; then `parse_timestamp` reads each."""
     joined = "".join(texts)
     form = _ALIKE.fullmatch(texts[0])
     if form is None or not joined.isascii():
@@ -77,7 +77,7 @@ def _minutes(distinct: set[str], zone: str) -> dict[str, int] | None:
 
 
 def _seconds_and_fraction(rows: NDArray[np.uint8], decimals: int, zone: str) -> Times | None:
-    """What stands behind the minutes, in microseconds; None unless every row has the form of the first."""
+    """What follows the minutes, in microseconds; None unless every row has the form of the first."""
     digits = rows - np.uint8(ord("0"))
     seconds = digits[:, _MINUTE : _MINUTE + 2]
     fraction = digits[:, _FRACTION : _FRACTION + decimals]

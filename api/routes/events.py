@@ -80,9 +80,7 @@ describe(
         post_event: Operation(
             tag="events",
             summary="Take one event",
-            bodies={
-                JSON: (Body(schema=EventSchema, examples={"plain": _EVENT, "of a series": _AAPL}),),
-            },
+            bodies={JSON: (Body(schema=EventSchema, examples={"plain": _EVENT, "of a series": _AAPL}),)},
             replies={201: _STORED, 200: _EXPIRED},
             errors=WRITE_ERRORS,
         ),

@@ -31,12 +31,7 @@ def get_statistics_of_series(series: str) -> Response:
 def _statistics(series: str | None) -> Response:
     query = load_query(_QUERY, request.args) if request.query_string else {}
     include = query.get("include", ())
-    found = service().statistics(
-        series,
-        window=query.get("window"),
-        last=query.get("last"),
-        edges=has_edge(include),
-    )
+    found = service().statistics(series, window=query.get("window"), last=query.get("last"), edges=has_edge(include))
     return answer(shown(found, include), position=found.position)
 
 

@@ -62,7 +62,7 @@ class StreamQuery(StatisticsQuery):
 
 
 class EventsStreamQuery(Query):
-    """Where a stream of events begins: behind this position; without it, now."""
+    """Where a stream of events begins: after this position; without it, now."""
 
     after = Position(load_default=None)
 
@@ -142,7 +142,7 @@ def _refuse_mismatch() -> NoReturn:
 
 
 def _beginning() -> int:
-    """The position behind which the client wants events: what it saw last, what it asks for, or now.
+    """The position after which the client wants events: what it saw last, what it asks for, or now.
 
     One beyond the log's end is from another log (it was emptied, or never on disk): now.
     """

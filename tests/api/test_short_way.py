@@ -16,12 +16,12 @@ import app as composition
 from api import short_way
 from api.context import context
 from api.reading.bodies import JSON
-from api.short_way import ShortWay, is_bare
+from api.short_way import ShortWay, is_bare, native_takes
 from settings import Settings
 from tests.api.both_ways import SEED, Side, first_difference
 from tests.api.generated import Generator
 from tests.api.problems import assert_problem
-from tests.conftest import FakeClock
+from tests.conftest import START, FakeClock
 
 REQUESTS = 100_000
 
@@ -46,6 +46,25 @@ def test_plain_requests_take_the_short_way_and_others_do_not(monkeypatch: pytest
     assert statuses.keys() == {"200 OK", "201 CREATED", "204 NO CONTENT", "left"}
     assert 800 < statuses["left"] < 1_200
     assert statuses["left"] == len(left)
+
+
+def test_what_went_this_way_is_counted_under_the_names_of_flask() -> None:
+    side = Side(FakeClock(), short=True)
+    counted: list[tuple[str, str, int]] = []
+    way = ShortWay(side.app, native_takes(context(side.app).service), lambda *told: counted.append(told[:3]))
+    side.call = way
+    generator = Generator(SEED)
+    seen: set[tuple[str, str, int]] = set()
+    for _ in range(2_000):
+        request = generator.request(START)
+        environ = request.environ
+        before = len(counted)
+        status = int(side.tell(request)[0][:3])
+        if len(counted) > before:
+            route = side.app.url_map.bind("x").match(environ["PATH_INFO"], environ["REQUEST_METHOD"], return_rule=True)
+            seen.add((route[0].rule, environ["REQUEST_METHOD"], status))
+    assert set(counted) == seen
+    assert {rule for rule, _, _ in seen} > {"/event", "/v1/events", "/statistics", "/v1/statistics/<series:series>"}
 
 
 def test_a_bug_is_answered_as_flask_answers_it(monkeypatch: pytest.MonkeyPatch) -> None:

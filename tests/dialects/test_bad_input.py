@@ -52,7 +52,7 @@ def requests(draw: st.DrawFn) -> tuple[str, Any]:
 @pytest.fixture(scope="module")
 def shared() -> Flask:
     """One application for all the examples of a property: making one costs more than an example."""
-    app = create_app(Settings(), clock=FakeClock())
+    app = create_app(Settings(log_url="memory:"), clock=FakeClock())
     app.testing = True
     return app
 
@@ -151,7 +151,7 @@ def test_a_full_log_is_503_with_retry_after(
 
 
 def test_a_series_too_many_is_429(clock: FakeClock) -> None:
-    client = create_app(Settings(max_series=1), clock=clock).test_client()
+    client = create_app(Settings(log_url="memory:", max_series=1), clock=clock).test_client()
     assert client.post(WRITES[0], json=VALID[WRITES[0]]).status_code == 201
     response = client.post(WRITES[1], json=VALID[WRITES[1]])
     assert response.status_code == 429

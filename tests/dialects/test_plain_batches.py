@@ -28,7 +28,7 @@ BATCHES = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module", autouse=True)
 def application() -> Iterator[Flask]:
-    app = create_app(Settings())
+    app = create_app(Settings(log_url="memory:"))
     with app.app_context():
         yield app
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
+from dialects.tickers import price_frames
 from event_log.base import LogUnavailable
 from event_service import EventService
 from tests.conftest import FakeClock
+from tests.streaming.frames import websocket_messages
 from times import HOUR, SECOND
 
 TICKERS = "/dialects/tickers/api/v1/tickers"
@@ -148,3 +152,13 @@ def test_the_initial_price_outlives_its_event(client: FlaskClient, clock: FakeCl
     history = client.get(f"{TICKERS}/X/history?limit=1000").get_json()
     assert history["ticker"] == found
     assert history["history"][0]["value"] == 2.0
+
+
+def test_a_price_update() -> None:
+    times = np.array([1_750_948_200_000_000, 1_750_948_200_123_456], np.int64)
+    first, second = websocket_messages(price_frames("ITEM_00", np.array([7, 9]), times, np.array([12.345, -0.5])))
+    assert json.loads(first) == {
+        "type": "price_update",
+        "data": {"ticker_id": "ITEM_00", "price": 12.35, "timestamp": "2025-06-26T14:30:00Z"},
+    }
+    assert json.loads(second)["data"]["price"] == -0.5

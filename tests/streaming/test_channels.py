@@ -14,7 +14,7 @@ from event_log.base import Batch, Times, Values
 from event_log.memory import MemoryLog
 from streaming import channels as module
 from streaming.channels import Channels
-from streaming.endings import CLOSING, TOO_SLOW
+from streaming.endings import SHUTDOWN, TOO_SLOW
 from streaming.subscriber import MOST_WAITING_CHUNKS, Subscriber
 from streaming.wire import sse_events, websocket_events
 
@@ -131,7 +131,7 @@ def test_a_subscriber_that_is_ended_catches_up_no_further(monkeypatch: pytest.Mo
     late = Subscriber()
     chunks = following.channels.catch_up(late, ("a", positions_as_text), 0)
     next(chunks)
-    late.end(CLOSING, 0.0)
+    late.end(SHUTDOWN, 0.0)
     assert list(chunks) == []
 
 

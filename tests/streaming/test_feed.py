@@ -9,8 +9,8 @@ import pytest
 
 from event_log.base import Events, LogUnavailable
 from event_log.memory import MemoryLog
-from streaming import Closing, Feed, Subscriber, TooManyStreams
-from streaming.endings import BROKEN, CLOSING, GONE, NO_LOG, TOO_SLOW
+from streaming import Feed, ShuttingDown, Subscriber, TooManyStreams
+from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW
 from streaming.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
 from streaming.pulses import Question
 from streaming.subscriber import MOST_WAITING_CHUNKS
@@ -36,7 +36,7 @@ class Worker:
 
     def __init__(self, max_streams: int = 10) -> None:
         self.now = 1000.0
-        self.ending = False
+        self.worker_is_stopping = False
         self.runs: list[Callable[[], None]] = []
         self.log = FailingLog()
         self.feed = Feed(
@@ -44,7 +44,7 @@ class Worker:
             self.answer,
             max_streams,
             clock=lambda: self.now,
-            ending=lambda: self.ending,
+            worker_is_stopping=lambda: self.worker_is_stopping,
             spawn=self.runs.append,
         )
         self.listening: list[Generator[bytes]] = []
@@ -170,20 +170,20 @@ def test_close_ends_all_streams_and_takes_no_more() -> None:
     worker.feed.enter(listener)
     worker.feed.close()
     worker.feed.close()
-    assert follower.ending is listener.ending is CLOSING
+    assert follower.ending is listener.ending is SHUTDOWN
     assert list(worker.listening[0]) == []
-    with pytest.raises(Closing):
+    with pytest.raises(ShuttingDown):
         worker.feed.enter(Subscriber())
 
 
 def test_a_worker_that_is_told_to_end_closes_its_streams() -> None:
     worker = Worker()
     subscriber = worker.follow()
-    worker.ending = True
-    with pytest.raises(Closing):
+    worker.worker_is_stopping = True
+    with pytest.raises(ShuttingDown):
         worker.feed.check()
     worker.sweep(2)
-    assert subscriber.ending is CLOSING
+    assert subscriber.ending is SHUTDOWN
 
 
 def test_the_thread_runs_while_there_are_streams() -> None:

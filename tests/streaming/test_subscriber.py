@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from streaming.endings import CLOSING, GONE, TOO_SLOW
+from streaming.endings import GONE, SHUTDOWN, TOO_SLOW
 from streaming.subscriber import MOST_WAITING_BYTES, MOST_WAITING_CHUNKS, Subscriber
 
 
@@ -78,7 +78,7 @@ def test_a_reader_that_waits_when_the_ending_comes_is_woken() -> None:
 def test_only_the_first_ending_counts() -> None:
     subscriber = Subscriber()
     subscriber.end(TOO_SLOW, 1.0)
-    subscriber.end(CLOSING, 2.0)
+    subscriber.end(SHUTDOWN, 2.0)
     assert (subscriber.ending, subscriber.cut_at) == (TOO_SLOW, 1.0)
 
 

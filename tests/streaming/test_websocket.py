@@ -101,16 +101,24 @@ def test_a_client_that_vanishes_in_the_middle_of_a_write_frees_its_place(pair: t
 
 @pytest.mark.parametrize(("max_streams", "closed", "code"), [(0, False, 1013), (1, True, 1001)])
 def test_places_that_ran_out_during_the_handshake(
-    pair: tuple[Server, Client], max_streams: int, closed: bool, code: int
+    pair: tuple[Server, Client], monkeypatch: pytest.MonkeyPatch, max_streams: int, closed: bool, code: int
 ) -> None:
     ws, client = pair
     streams = feed(MemoryLog(), max_streams)
     if closed:
         streams.close()
+    closed_with: list[int] = []
+    close = ws.close
+
+    def note(code: int, reason: str) -> None:
+        closed_with.append(code)
+        close(code, reason)
+
+    monkeypatch.setattr(ws, "close", note)
     serve(ws, streams, CHANNEL, 0)
     (goodbye,) = client.receive()
     assert isinstance(goodbye, CloseConnection)
-    assert goodbye.code == code
+    assert [goodbye.code] == closed_with == [code]
 
 
 def test_a_frame_is_sent_whole_even_to_a_full_socket() -> None:

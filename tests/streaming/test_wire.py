@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import Ping, TextMessage
 
-from dialects.tickers import price_frames
 from streaming import wire
 from streaming.endings import TOO_SLOW
+from tests.streaming.frames import websocket_messages
 from tests.streaming.sse import parse
 from times import format_timestamp
 
@@ -21,12 +21,6 @@ POSITIONS = np.array([7, 9], np.int64)
 TIMES = np.array([1_750_948_200_000_000, 1_750_948_200_123_456], np.int64)
 VALUES = np.array([12.345, -0.5])
 YEAR_9999 = 253_402_300_799_999_999
-
-
-def websocket_messages(frames: bytes) -> list[str]:
-    client = Connection(ConnectionType.CLIENT)
-    client.receive_data(frames)
-    return [event.data for event in client.events() if isinstance(event, TextMessage) and event.message_finished]
 
 
 def test_an_event_over_sse() -> None:
@@ -41,15 +35,6 @@ def test_the_same_event_over_a_websocket() -> None:
     assert [json.loads(message) for message in messages] == [
         event.json for event in parse(wire.sse_events('"é"', POSITIONS, TIMES, VALUES))
     ]
-
-
-def test_a_price_update() -> None:
-    first, second = websocket_messages(price_frames("ITEM_00", POSITIONS, TIMES, VALUES))
-    assert json.loads(first) == {
-        "type": "price_update",
-        "data": {"ticker_id": "ITEM_00", "price": 12.35, "timestamp": "2025-06-26T14:30:00Z"},
-    }
-    assert json.loads(second)["data"]["price"] == -0.5
 
 
 def test_statistics_over_sse() -> None:

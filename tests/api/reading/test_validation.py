@@ -14,7 +14,7 @@ from marshmallow import ValidationError
 from api.problems import Problem
 from api.reading.batch_formats import CSV, NDJSON, parse_events
 from api.reading.bodies import JSON
-from api.reading.columns import Columns, plain_event
+from api.reading.columns import EventColumns, plain_event
 from api.reading.schemas import ColumnsSchema, EventSchema
 
 STAMPS = st.sampled_from(
@@ -52,7 +52,7 @@ def test_a_plain_event_is_what_the_schema_accepts(item: Any) -> None:
     assert repr(plain) == repr(slow)  # 0.0 and -0.0 are equal, and so are 1 and 1.0
 
 
-def rows(columns: Columns) -> list[tuple[str, int | None, float]]:
+def rows(columns: EventColumns) -> list[tuple[str, int | None, float]]:
     which = [0] * len(columns) if columns.which is None else columns.which.tolist()
     times = [None] * len(columns) if columns.times is None else columns.times.tolist()
     return [

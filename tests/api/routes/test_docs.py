@@ -108,7 +108,7 @@ def test_an_etag_spares_a_second_download(client: FlaskClient) -> None:
 def test_a_worker_that_is_not_asked_loads_none_of_it() -> None:
     script = (
         "import sys; from app import create_app; from settings import Settings\n"
-        "client = create_app(Settings()).test_client()\n"
+        "client = create_app(Settings(log_url='memory:')).test_client()\n"
         "assert client.post('/events', json={'values': [1]}).status_code == 201\n"
         "print([name for name in sys.modules if 'apispec' in name or 'swagger' in name])"
     )

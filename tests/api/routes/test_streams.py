@@ -15,7 +15,7 @@ from api import stream_answers
 from event_service import EventService
 from settings import Settings
 from streaming import Feed
-from streaming.endings import CLOSING
+from streaming.endings import SHUTDOWN
 from streaming.rates import Rates
 from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
@@ -243,7 +243,7 @@ def test_a_stream_that_the_server_ends_says_so(client: FlaskClient, feed: Feed) 
     with opened(client, "/series/AAPL/stream") as response:
         feed.close()
         (last,) = messages(response)
-    assert (last.event, last.json) == ("close", {"reason": CLOSING.reason})
+    assert (last.event, last.json) == ("close", {"reason": SHUTDOWN.reason})
 
 
 def test_a_worker_that_is_ending_sends_an_event_source_on_without_an_error(client: FlaskClient, feed: Feed) -> None:
@@ -259,7 +259,7 @@ def test_a_worker_that_is_ending_takes_no_websocket(client: FlaskClient, feed: F
     feed.close()
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
     response = client.get("/ws/a", headers=upgrade, base_url="ws://localhost", environ_overrides=THREADED)
-    assert assert_problem(response, 503)["detail"] == CLOSING.reason
+    assert assert_problem(response, 503)["detail"] == SHUTDOWN.reason
     assert response.headers["Retry-After"] == "1"
 
 

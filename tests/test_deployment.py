@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 
+from api.context import context
+from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
 
 Config = dict[str, Any]
@@ -128,6 +131,14 @@ def test_the_limit_of_open_files_is_raised_as_far_as_needed_and_allowed(
     assert limits[-1] == (raised, hard)
 
 
+def test_a_worker_tells_its_streams_when_it_stops(environment: pytest.MonkeyPatch, app: Flask) -> None:
+    worker = SimpleNamespace(wsgi=app, alive=True, age=2)
+    load_config()["post_worker_init"](worker)
+    assert not context(app).worker_is_stopping()
+    worker.alive = False
+    assert context(app).worker_is_stopping()
+
+
 def test_a_worker_that_died_before_it_had_an_application_ends_quietly(environment: pytest.MonkeyPatch) -> None:
     load_config()["worker_exit"](master(), SimpleNamespace())
 
@@ -174,6 +185,13 @@ def test_compose_keeps_the_events_in_a_volume() -> None:
     assert volume in compose["volumes"]
     assert place == instruction("VOLUME")
     assert "TIDEMARK_LOG_URL=lmdb:/data/log" in shlex.split(instruction("ENV"))
+
+
+def test_compose_passes_every_setting_on() -> None:
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    passed = compose["services"]["tidemark"]["environment"]
+    # Where the log stands, the image says.
+    assert passed == ["WEB_CONCURRENCY", *(name for name in VARIABLES if name != "TIDEMARK_LOG_URL")]
 
 
 def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch) -> None:
