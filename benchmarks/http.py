@@ -111,7 +111,7 @@ def _pinned(core: str) -> list[str]:
 def _ready(url: str) -> bool:
     try:
         return requests.get(f"{url}/health/ready", timeout=1).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
