@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
-from gunicorn.http.unreader import IterUnreader
+from gunicorn.http.unreader import IterUnreader, Unreader
 
 from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import START
@@ -129,6 +130,9 @@ def test_nobody_can_tell_on_the_wire(ours: Server, plain: Server) -> None:
     assert reset < CONNECTIONS / 20
 
 
+PARSED = ("method", "uri", "path", "query", "version", "headers", "scheme", "_expected_100_continue", "must_close")
+
+
 def parsed(stream: list[bytes], kind: type[Request]) -> list[object]:
     """What a parser makes of these reads from a socket."""
 
@@ -136,7 +140,7 @@ def parsed(stream: list[bytes], kind: type[Request]) -> list[object]:
         mesg_class = kind
 
     return [
-        (request.method, request.uri, request.version, request.headers, request.scheme, request.body.read())
+        (*map(partial(getattr, request), PARSED), request.body.read())
         for request in Parser(Config(), iter(stream), ("127.0.0.1", 1))
         if request.body is not None
     ]
@@ -146,20 +150,39 @@ def head(number: int, more: bytes = b"") -> bytes:
     return b"POST /event HTTP/1.1\r\nHost: x\r\nX: %d\r\n%bContent-Length: 2\r\n\r\n" % (number, more)
 
 
-def test_a_head_that_came_before_is_read_as_the_first_time() -> None:
-    streams = [
-        [head(1) + b"ab"] * 3,
-        [head(1) + b"ab" + head(1) + b"cd" + head(2) + b"ef"],
-        [head(1), b"ab", head(1)[:20], head(1)[20:] + b"c", b"d" + head(1), b"ef"],
-        [head(number % 12) + b"ab" for number in range(40)],
-        [head(1, b"Expect: 100-continue\r\n") + b"ab"] * 2,
-        [head(1, b"X-Forwarded-Proto: https\r\n") + b"ab", head(1) + b"ab"] * 2,
-        [b"\r\n" + head(1) + b"ab"] * 2 + [head(1) + b"ab"],
-        [b"GET / HTTP/1.1\r\n\r\n"] * 3,
-        [b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"],
-    ]
-    for stream in streams:
-        assert parsed(stream, RememberingRequest) == parsed(stream, Request) != []
+STREAMS = [
+    [head(1) + b"ab"] * 3,
+    [head(1) + b"ab" + head(1) + b"cd" + head(2) + b"ef"],
+    [head(1), b"ab", head(1)[:20], head(1)[20:] + b"c", b"d" + head(1), b"ef"],
+    [head(number % 12) + b"ab" for number in range(40)],
+    [head(1, b"Expect: 100-continue\r\n") + b"ab"] * 2,
+    [head(1, b"X-Forwarded-Proto: https\r\n") + b"ab", head(1) + b"ab"] * 2,
+    [b"\r\n" + head(1) + b"ab"] * 2 + [head(1) + b"ab"],
+    [b"GET / HTTP/1.1\r\n\r\n"] * 3,
+    [b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"],
+]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_head_that_came_before_is_read_as_the_first_time(stream: list[bytes]) -> None:
+    assert parsed(stream, RememberingRequest) == parsed(stream, Request) != []
+
+
+class RemembersAll(RememberingRequest):
+    def _may_be_remembered(self) -> bool:
+        return True
+
+
+class RemembersTheFirst(RememberingRequest):
+    def parse(self, unreader: Unreader) -> bytes:
+        rest = super().parse(unreader)
+        self.headers = vars(unreader).setdefault("first", self.headers)
+        return rest
+
+
+@pytest.mark.parametrize("wrong", [RemembersAll, RemembersTheFirst])
+def test_wrong_ways_to_remember_are_found(wrong: type[Request]) -> None:
+    assert any(parsed(stream, wrong) != parsed(stream, Request) for stream in STREAMS)
 
 
 def test_what_is_remembered_of_a_connection_is_bounded() -> None:
