@@ -17,6 +17,7 @@ from flask import Flask
 import api
 import dashboard
 import dialects
+import dialects.short_way
 import logs
 from access.exposure import exposed
 from access.keys import BadKeys
@@ -25,6 +26,7 @@ from api.context import Context, attach, context
 from api.flask_app import Application, allow_origins
 from api.guard import Guard
 from api.guard import register as register_guard
+from api.short_way import ShortWay, native_takes
 from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log
 from metrics.meter import Meter, shared
@@ -61,6 +63,7 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
+    _lay_short_way(app)
     app.logger.info("created", extra={"fields": {"version": VERSION, "log": settings.log_url}})
     return app
 
@@ -73,6 +76,13 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
         return Guard(Watch(Path(settings.keys)), clock, settings.cors_origins)
     except BadKeys as fault:
         raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
+
+
+def _lay_short_way(app: Flask) -> None:
+    """Let plain requests go past Flask; last of all, as it looks at the routes and hooks that there are."""
+    service, count = context(app).service, context(app).meter.request
+    takes = native_takes(service) | dialects.short_way.takes(service)
+    app.wsgi_app = ShortWay(app, takes, count)  # type: ignore[method-assign]  # how Flask has it done
 
 
 @cache

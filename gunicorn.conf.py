@@ -81,7 +81,7 @@ class JsonLogger(Logger):
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 # A second worker on a log of one process would answer from another log.
 workers = int(os.environ.get("WEB_CONCURRENCY") or (_cores() if serves_many_processes(_settings.log_url) else 1))
-worker_class = "gevent"
+worker_class = "worker.Worker"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
 limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded
 keepalive = 5

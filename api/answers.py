@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
 
+JSON = "application/json"
+NO_CONTENT = 204
 POSITION = "Log-Position"
 """The header that says where an event stands in the log, or how far the answering view has read."""
+
+
+class Outcome(NamedTuple):
+    """What a request about events has come to, before it is an answer; without a body there is no media type."""
+
+    body: object | None
+    status: int
+    position: int
 
 
 class OrjsonProvider(JSONProvider):
@@ -26,7 +36,21 @@ class OrjsonProvider(JSONProvider):
 
 def answer(body: object, status: int = 200, *, position: int | None = None) -> Response:
     """A JSON answer; one about events names the log position."""
-    response = Response(orjson.dumps(body), status, content_type="application/json")
+    response = Response(encode(body), status, content_type=JSON)
     if position is not None:
         response.headers[POSITION] = str(position)
     return response
+
+
+def encode(body: object) -> bytes:
+    """The JSON of an answer, always by this one encoder."""
+    return orjson.dumps(body)
+
+
+def body_and_headers(outcome: Outcome) -> tuple[bytes, list[tuple[str, str]]]:
+    """What a server sends for an outcome: to the byte what it sends for the `Response`."""
+    if outcome.body is None:
+        length = [] if outcome.status == NO_CONTENT else [("Content-Length", "0")]
+        return b"", [(POSITION, str(outcome.position)), *length]
+    body = encode(outcome.body)
+    return body, [("Content-Type", JSON), ("Content-Length", str(len(body))), (POSITION, str(outcome.position))]

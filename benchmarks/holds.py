@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from select import select
 from statistics import median
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarks.http import serving
+from benchmarks.http import ONE_CORE, SHARED, serving
 from benchmarks.table import machine, show
 
 BATCH = 10_000
@@ -35,7 +36,6 @@ LARGE = "large"
 QUIET = 10_000
 """How many series have but a few events each, about to expire."""
 PAUSE_SECONDS = 0.001
-_SERVER = [sys.executable, "-m", "gunicorn", "-k", "gevent", "-w", "1", "app:app"]
 
 
 class Hold(NamedTuple):
@@ -184,14 +184,14 @@ def measure(events: Fill, seconds: float) -> dict[str, Hold]:
     found = {}
     os.environ["TIDEMARK_MAX_SERIES"] = str(2 * QUIET)
     with tempfile.TemporaryDirectory() as directory:
-        log_url = f"lmdb:{directory}/log"
-        with serving(_SERVER, log_url) as url:
+        kind = SHARED._replace(log=f"lmdb:{directory}/log")
+        with serving(kind, ONE_CORE, Path(directory)) as url:
             print(f"  filling: {sum(events):,} events", file=sys.stderr)
             fill(url, events)
             for name, ask in questions(url).items():
                 print(f"  {name}", file=sys.stderr)
                 found[name] = hold(url, ask, seconds)
-        with serving(_SERVER, log_url, ready="/health/live") as url:
+        with serving(kind, ONE_CORE, Path(directory), ready="/health/live") as url:
             session = requests.Session()
             print("  a start", file=sys.stderr)
             found["the first GET /statistics after a start"] = hold(

@@ -1,7 +1,8 @@
 """Requests a second and latency over HTTP, beside a FastAPI peer: `python -m benchmarks.http`.
 
-Every server has one worker on one core of its own; wrk has the other. Rounds alternate between the servers,
-so that what else the machine does meets them all; the table gives medians.
+Twice: one worker on one core with wrk on another, and as many workers as cores with wrk beside them. The peer is one
+process in both, as it is right for one only. Rounds alternate between the servers, so that what else the machine does
+meets them all; the tables give medians, and the ratio to the peer of the same rounds.
 """
 
 from __future__ import annotations
@@ -28,13 +29,49 @@ from tests.servers import CHECKOUT, reserve_port, until
 
 CONNECTIONS = 16
 PRELOADED = 1000
-_POST = """
+BATCHES = (1_000, 10_000)
+PEER = "FastAPI peer"
+_JSON = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = string.format('{"timestamp": "%s", "value": 12.34, "series": "AAPL"}', os.date("!%Y-%m-%dT%H:%M:%SZ"))
 """
-_GUNICORN = [sys.executable, "-m", "gunicorn", "-w", "1", "app:app"]
+_POST = f"""{_JSON}
+wrk.body = string.format('{{"timestamp": "%s", "value": 12.34, "series": "AAPL"}}', os.date("!%Y-%m-%dT%H:%M:%SZ"))
+"""
+_BATCH = f"""{_JSON}
+local values = {{}}
+for i = 1, SIZE do values[i] = string.format("%.2f", 100 + (i * 7919 % 1000) / 100) end
+wrk.body = '{{"symbol": "AAPL", "values": [' .. table.concat(values, ", ") .. "]}}"
+"""
+_GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
 _UVICORN = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--no-access-log", "benchmarks.peer:app"]
+
+
+class Layout(NamedTuple):
+    """Which cores the server and wrk have; none named: all."""
+
+    title: str
+    server: str
+    client: str
+    workers: int
+
+
+class Kind(NamedTuple):
+    """A server under test."""
+
+    name: str
+    command: list[str]
+    log: str | None
+    """Its LOG_URL; `lmdb:` alone is a log of its own."""
+
+
+SHARED = Kind("Tidemark, lmdb:", _GUNICORN, "lmdb:")
+ONE_CORE = Layout("One worker on one core, wrk on another", "0", "1", 1)
+ALL_CORES = Layout("A worker for each core, wrk beside them", "", "", os.cpu_count() or 1)
+SERVERS = {
+    ONE_CORE: (Kind("Tidemark, memory:", _GUNICORN, "memory:"), SHARED, Kind(PEER, _UVICORN, None)),
+    ALL_CORES: (SHARED, Kind(PEER, _UVICORN, None)),
+}
 
 
 class Load(NamedTuple):
@@ -46,18 +83,17 @@ class Load(NamedTuple):
 
 
 @contextmanager
-def serving(command: list[str], log_url: str | None, ready: str = "/health/ready") -> Iterator[str]:
-    """A server on core 0, and its URL, once the path `ready` answers 200."""
+def serving(kind: Kind, layout: Layout, directory: Path, ready: str = "/health/ready") -> Iterator[str]:
+    """A server with a log of its own, and its URL, once the path `ready` answers 200."""
     with reserve_port() as reservation:
         port = str(reservation.getsockname()[1])
-        own = {"HOST": "127.0.0.1", "PORT": port}
-        if log_url is None:
-            command = [*command, "--port", port]
+        command = [*_pinned(layout.server), *kind.command]
+        own = {"HOST": "127.0.0.1", "PORT": port, "WEB_CONCURRENCY": str(layout.workers)}
+        if kind.log is None:
+            command += ["--port", port, "--workers", "1"]
         else:
-            own["TIDEMARK_LOG_URL"] = log_url
-        server = subprocess.Popen(
-            ["taskset", "-c", "0", *command], cwd=CHECKOUT, env=os.environ | own, stderr=subprocess.DEVNULL
-        )
+            own["TIDEMARK_LOG_URL"] = f"lmdb:{directory / port}" if kind.log == "lmdb:" else kind.log
+        server = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own, stderr=subprocess.DEVNULL)
         url = f"http://127.0.0.1:{port}"
         try:
             until(lambda: _ready(url + ready), f"{url} to be ready", 30)
@@ -65,6 +101,11 @@ def serving(command: list[str], log_url: str | None, ready: str = "/health/ready
         finally:
             server.terminate()
             server.wait()
+            shutil.rmtree(directory / port, ignore_errors=True)
+
+
+def _pinned(core: str) -> list[str]:
+    return ["taskset", "-c", core] if core else []
 
 
 def _ready(url: str) -> bool:
@@ -74,12 +115,14 @@ def _ready(url: str) -> bool:
         return False
 
 
-def load(url: str, seconds: int, script: Path | None = None) -> Load:
-    """What wrk measures with CONNECTIONS connections from core 1; every answer must be a success."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
-    if script is not None:
-        command[-1:-1] = ["-s", str(script)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def load(url: str, seconds: int, layout: Layout, script: str = "") -> Load:
+    """What wrk measures with CONNECTIONS connections; every answer must be a success."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        scripted = ["-s", file.name] if script else []
+        command = [*_pinned(layout.client), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+        printed = subprocess.run([*command, *scripted, url], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in printed:
         raise SystemExit(f"errors from {url}:\n{printed}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
@@ -93,24 +136,30 @@ def _milliseconds(printed: str, percentile: str) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
 
 
-def measure(seconds: int, rounds: int) -> dict[tuple[str, str], list[Load]]:
-    """All runs, by endpoint and server."""
-    runs: dict[tuple[str, str], list[Load]] = {}
+Runs = dict[tuple[str, str], list[Load]]
+"""By endpoint and server."""
+
+
+def measure(layout: Layout, seconds: int, rounds: int) -> Runs:
+    """All runs of a layout."""
+    runs: Runs = {}
     with tempfile.TemporaryDirectory() as directory:
-        script = Path(directory) / "post.lua"
-        script.write_text(_POST)
         for number in range(rounds):
-            for name, command, log_url in (
-                ("Tidemark, memory:", _GUNICORN, "memory:"),
-                ("Tidemark, lmdb:", _GUNICORN, f"lmdb:{directory}/log{number}"),
-                ("FastAPI peer", _UVICORN, None),
-            ):
-                print(f"  round {number + 1} of {rounds}: {name}", file=sys.stderr)
-                with serving(command, log_url) as url:
-                    _preload(url)
-                    runs.setdefault(("GET /statistics", name), []).append(load(f"{url}/statistics", seconds))
-                    runs.setdefault(("POST /event", name), []).append(load(f"{url}/event", seconds, script))
+            for kind in SERVERS[layout]:
+                print(f"  {layout.title}, round {number + 1} of {rounds}: {kind.name}", file=sys.stderr)
+                with serving(kind, layout, Path(directory)) as url:
+                    for endpoint, found in _loads(url, seconds, layout, batches=kind is SHARED):
+                        runs.setdefault((endpoint, kind.name), []).append(found)
     return runs
+
+
+def _loads(url: str, seconds: int, layout: Layout, *, batches: bool) -> Iterator[tuple[str, Load]]:
+    _preload(url)
+    yield "GET /statistics", load(f"{url}/statistics", seconds, layout)
+    yield "POST /event", load(f"{url}/event", seconds, layout, _POST)
+    for size in BATCHES if batches else ():
+        script = _BATCH.replace("SIZE", str(size))
+        yield f"batch of {size:,} values", load(f"{url}/dialects/batches/add_batch/", min(seconds, 3), layout, script)
 
 
 def _preload(url: str) -> None:
@@ -120,6 +169,17 @@ def _preload(url: str) -> None:
             session.post(f"{url}/event", event, headers={"Content-Type": "application/json"})
 
 
+def _rows(runs: Runs) -> Iterator[tuple[str, ...]]:
+    for endpoint in ("POST /event", "GET /statistics", *(f"batch of {size:,} values" for size in BATCHES)):
+        peer = runs.get((endpoint, PEER))
+        for (of, name), own in runs.items():
+            if of == endpoint:
+                rate = median(run.rate for run in own)
+                ratio = f"{rate / median(run.rate for run in peer):.2f}" if peer else ""
+                p50, p99 = median(run.p50_ms for run in own), median(run.p99_ms for run in own)
+                yield endpoint, name, f"{rate:,.0f}", ratio, f"{p50:.1f} ms", f"{p99:.1f} ms"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, only to see that it works")
@@ -127,17 +187,11 @@ def main() -> None:
     for tool in ("wrk", "taskset"):
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is missing; on Debian: apt install wrk util-linux")
-    runs = measure(*((1, 1) if quick else (5, 5)))
-    rows = []
-    for endpoint in ("POST /event", "GET /statistics"):
-        peer = median(run.rate for run in runs[endpoint, "FastAPI peer"])
-        for (of, name), own in runs.items():
-            if of == endpoint:
-                rate = median(run.rate for run in own)
-                p50, p99 = median(run.p50_ms for run in own), median(run.p99_ms for run in own)
-                rows.append((endpoint, name, f"{rate:,.0f}", f"{rate / peer:.2f}", f"{p50:.1f} ms", f"{p99:.1f} ms"))
-    print(f"One worker on one core, {CONNECTIONS} connections, {PRELOADED:,} events preloaded. {machine()}\n")
-    show(("endpoint", "server", "requests/s", "to the peer", "p50", "p99"), rows)
+    for layout in SERVERS:
+        rows = list(_rows(measure(layout, *((1, 1) if quick else (5, 5)))))
+        print(f"{layout.title}: {CONNECTIONS} connections, {PRELOADED:,} events preloaded. {machine()}\n")
+        show(("endpoint", "server", "requests/s", "to the peer", "p50", "p99"), rows)
+        print()
 
 
 if __name__ == "__main__":

@@ -11,18 +11,18 @@ import argparse
 import re
 import select
 import socket
-import sys
 import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import requests
 
-from benchmarks.http import serving
+from benchmarks.http import ONE_CORE, SHARED, serving
 from benchmarks.table import machine, show
 
 MOST_CONNECTIONS = 1500
@@ -32,7 +32,6 @@ _REQUEST = (
     b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
     % (len(_BODY), _BODY)
 )
-_GUNICORN = [sys.executable, "-m", "gunicorn", "-w", "1", "app:app"]
 
 
 class Load:
@@ -147,8 +146,8 @@ def stored(url: str) -> int:
 def measure(max_wait: str, seconds: float, factor: float) -> tuple[str, ...]:
     """One server's row of the table."""
     with tempfile.TemporaryDirectory() as directory:
-        command = ["env", f"TIDEMARK_MAX_WAIT={max_wait}", *_GUNICORN]
-        with serving(command, f"lmdb:{directory}/log") as url:
+        kind = SHARED._replace(command=["env", f"TIDEMARK_MAX_WAIT={max_wait}", *SHARED.command])
+        with serving(kind, ONE_CORE, Path(directory)) as url:
             capacity(url, 1)
             most = capacity(url, seconds / 2)
             before = stored(url)

@@ -26,14 +26,14 @@ from urllib.parse import urlsplit
 import psutil
 import requests
 
-from benchmarks.http import CONNECTIONS, load, serving
+from benchmarks.http import CONNECTIONS, ONE_CORE, Kind, load, serving
 from benchmarks.table import machine, show
 
 STREAMS = 2_000
 PROBES = 100
 PROBE_SECONDS = 0.02
 POSTED = "posted"
-_SERVER = [sys.executable, "-m", "gunicorn", "-k", "gevent", "-w", "1", "app:app"]
+_SERVER = [sys.executable, "-m", "gunicorn", "app:app"]
 _POST = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -147,7 +147,7 @@ def audience(url: str, paths: list[str]) -> Iterator[tuple[Audience, Probe]]:
         time.sleep(2.0)  # the worker notices within one
 
 
-def measure(url: str, worker: psutil.Process, scene: Scene, script: Path, seconds: int) -> Row:
+def measure(url: str, worker: psutil.Process, scene: Scene, seconds: int) -> Row:
     """One round."""
     with audience(url, scene.paths) as (listening, probe):
         quiet = probe.delays(PROBES)
@@ -155,7 +155,7 @@ def measure(url: str, worker: psutil.Process, scene: Scene, script: Path, second
         under_load = threading.Thread(target=lambda: busy.extend(probe.delays(PROBES // 2)))
         under_load.start()
         start = _cpu_seconds(worker)
-        run = load(f"{url}/event", seconds, script)
+        run = load(f"{url}/event", seconds, ONE_CORE, _POST % POSTED)
         cpu_us = (_cpu_seconds(worker) - start) / (run.rate * seconds) * 1e6
         messages = (listening.messages - before) / seconds
         under_load.join()
@@ -179,15 +179,13 @@ def rounds(count: int, seconds: int, scheme: str) -> dict[str, list[Row]]:
     """Every scene, in turn, `count` times."""
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        script = Path(directory) / "post.lua"
-        script.write_text(_POST % POSTED)
-        log_url = "memory:" if scheme == "memory" else f"lmdb:{directory}/log"
-        url = stack.enter_context(serving(_SERVER, log_url))
+        server = Kind(scheme, _SERVER, f"{scheme}:")
+        url = stack.enter_context(serving(server, ONE_CORE, Path(directory)))
         worker = _worker(url)
         for number in range(count):
             for scene in SCENES:
                 print(f"  round {number + 1} of {count}: {scene.name}", file=sys.stderr)
-                found.setdefault(scene.name, []).append(measure(url, worker, scene, script, seconds))
+                found.setdefault(scene.name, []).append(measure(url, worker, scene, seconds))
     return found
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 from marshmallow import fields
 
 from access.keys import READ, WRITE
-from api.answers import answer
+from api.answers import Outcome, answer
 from api.context import service, settings
 from api.guard import needs, permit, permit_each, terms
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
@@ -16,6 +16,7 @@ from dialects.fields import Model, Numbers, Symbol, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
 from event_log.base import Terms, TooManyKeepers
+from event_service import Accepted
 
 SMALLEST_K = 1
 LARGEST_K = 8
@@ -59,8 +60,14 @@ def add_batch() -> Response:
         accepted = service().add_many([batch["symbol"]], None, None, batch["values"], _terms(len(batch["values"])))
     except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
-    body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
-    return answer(body, 201, position=accepted.position)
+    body, status, position = added_outcome(batch["symbol"], accepted)
+    return answer(body, status, position=position)
+
+
+def added_outcome(symbol: str, accepted: Accepted) -> Outcome:
+    """What is answered when a batch was taken in."""
+    body = {"status": "success", "message": f"Added batch for symbol: {symbol}"}
+    return Outcome(body, 201, accepted.position)
 
 
 def _terms(events: int) -> Terms:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Response
 
-from api.answers import POSITION, answer
+from api.answers import POSITION, Outcome, answer
 from api.context import service
 from api.guard import terms
 from dialects.requests import refuse, value_error
@@ -32,11 +32,13 @@ def add(series: str, time: int, value: float) -> Accepted:
         refuse(value_error(msg), ["body", "timestamp"], time // 1000)
 
 
-def empty_answer(status: int, position: int) -> Response:
-    """An answer without a body, nor the media type that it would have."""
-    response = Response(status=status)
+def answer_added(outcome: Outcome) -> Response:
+    """The answer to an event; one without a body has no media type either."""
+    if outcome.body is not None:
+        return answer(outcome.body, outcome.status, position=outcome.position)
+    response = Response(status=outcome.status)
     del response.headers["Content-Type"]
-    response.headers[POSITION] = str(position)
+    response.headers[POSITION] = str(outcome.position)
     return response
 
 

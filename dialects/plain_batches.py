@@ -20,24 +20,29 @@ _idle: deque[Parser] = deque()
 
 def read_plain_batch(body: bytes) -> dict[str, Any] | None:
     """The symbol and values of a batch; None leaves the body to the schema, which also says what is wrong."""
+    return plain_batch_in(body, settings().max_batch)
+
+
+def plain_batch_in(body: bytes, most: int) -> dict[str, Any] | None:
+    """The same for at most so many values, in no need of an application."""
     if body.find(b"[") != body.rfind(b"["):
         return None  # the parser would flatten a list within the list
     parser = _idle.pop() if _idle else Parser()
     try:
-        return _read(parser.parse(body))
+        return _read(parser.parse(body), most)
     except (ValueError, TypeError, KeyError, RuntimeError):  # the last: too deep, or an integer beyond 64 bits
         return None
     finally:
         _idle.append(parser)
 
 
-def _read(document: Any) -> dict[str, Any] | None:
+def _read(document: Any, most: int) -> dict[str, Any] | None:
     # A parser cannot be used again while anything it gave out is alive; nothing of it leaves this function.
     if not isinstance(document, Object) or len(set(document)) != len(document):
         return None  # of a field given twice, the last counts
     symbol, values = document["symbol"], document["values"]
     if not (isinstance(symbol, str) and SERIES_NAME.fullmatch(symbol) and isinstance(values, Array)):
         return None
-    if not 1 <= len(values) <= settings().max_batch:
+    if not 1 <= len(values) <= most:
         return None
     return {"symbol": symbol, "values": np.frombuffer(values.as_buffer(of_type="d")) + 0.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from access.keys import READ, WRITE
-from api.answers import answer
+from api.answers import Outcome
 from api.guard import needs, permit
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
@@ -13,6 +13,7 @@ from dialects import last_minute
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number, SeriesName
 from dialects.requests import load_body
+from event_service import Accepted
 
 bp = Blueprint("ticks", __name__)
 
@@ -34,10 +35,14 @@ def add_tick() -> Response:
     """Take in a tick; 204 when it is older than 60 seconds."""
     tick = load_body(_TICK)
     permit(tick["instrument"])
-    accepted = last_minute.add(tick["instrument"], tick["timestamp"], tick["price"])
-    if not accepted.stored:
-        return last_minute.empty_answer(204, accepted.position)
-    return answer({}, 201, position=accepted.position)
+    return last_minute.answer_added(
+        added_outcome(last_minute.add(tick["instrument"], tick["timestamp"], tick["price"]))
+    )
+
+
+def added_outcome(accepted: Accepted) -> Outcome:
+    """What is answered when a tick was taken in, or was too old."""
+    return Outcome({}, 201, accepted.position) if accepted.stored else Outcome(None, 204, accepted.position)
 
 
 @bp.get("/statistics", strict_slashes=False)

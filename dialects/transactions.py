@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from access.keys import DELETE, READ, WRITE
+from api.answers import Outcome
 from api.context import service
 from api.guard import needs, permit
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
@@ -13,6 +14,7 @@ from dialects import last_minute
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number
 from dialects.requests import load_body
+from event_service import Accepted
 
 SERIES = "transactions"
 """Where they are kept among the other series."""
@@ -36,8 +38,14 @@ def add_transaction() -> Response:
     """Take in a transaction; 204 when it is older than 60 seconds."""
     transaction = load_body(_TRANSACTION)
     permit(SERIES)
-    accepted = last_minute.add(SERIES, transaction["timestamp"], transaction["amount"])
-    return last_minute.empty_answer(201 if accepted.stored else 204, accepted.position)
+    return last_minute.answer_added(
+        added_outcome(last_minute.add(SERIES, transaction["timestamp"], transaction["amount"]))
+    )
+
+
+def added_outcome(accepted: Accepted) -> Outcome:
+    """What is answered when a transaction was taken in, or was too old."""
+    return Outcome(None, 201 if accepted.stored else 204, accepted.position)
 
 
 @bp.delete("/transactions", strict_slashes=False)
@@ -46,7 +54,7 @@ def end_transactions() -> Response:
     """Forget them all; there may be none."""
     permit(SERIES)
     position = service().end_series(SERIES)
-    return last_minute.empty_answer(204, service().position() if position is None else position)
+    return last_minute.answer_added(Outcome(None, 204, service().position() if position is None else position))
 
 
 @bp.get("/statistics", strict_slashes=False)

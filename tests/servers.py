@@ -62,8 +62,11 @@ class Server:
     so it outlasts `stop`, `kill` and `restart`.
     """
 
-    def __init__(self, args: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, args: Sequence[str] = (), env: Mapping[str, str] | None = None, application: str = "app:app"
+    ) -> None:
         self.args = list(args)
+        self.application = application
         self.env = dict(env or {})
         self.port = 0
         self._cleanup = contextlib.ExitStack()
@@ -101,7 +104,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until `/health/ready` says yes."""
-        command = [sys.executable, "-m", "gunicorn", *self.args, "app:app"]
+        command = [sys.executable, "-m", "gunicorn", *self.args, self.application]
         with self._printed.open("ab") as printed:
             self._process = subprocess.Popen(
                 command, cwd=CHECKOUT, env=self._environment(), stdout=printed, stderr=printed, start_new_session=True

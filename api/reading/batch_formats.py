@@ -20,8 +20,8 @@ from marshmallow import ValidationError
 from api.context import settings
 from api.problems import BODY, Problem, invalid, invalid_body
 from api.reading.bodies import JSON, explain_loosely, load_json
-from api.reading.columns import ITEM, EventColumns, NewEvent, gather, read_each, read_event
-from api.reading.repeated_keys import refuse_repeated_keys
+from api.reading.columns import ITEM, EventColumns, NewEvent, gather, plain_event, read_each, read_event
+from api.reading.repeated_keys import refuse_repeated_keys, surely_without_repeated_keys
 from api.reading.schemas import DEFAULT_SERIES, ColumnsSchema
 
 NDJSON = "application/x-ndjson"
@@ -39,10 +39,40 @@ _NO_FORMAT = (
 
 def parse_event(body: bytes) -> NewEvent:
     """The one event in a JSON body; 400 says why it is none."""
-    data = load_json(body, read_event)
-    event = read_event(data)
-    refuse_repeated_keys(body, data)
+    event = plain_event_in(body)
+    if event is None:
+        data = load_json(body, read_event)
+        event = read_event(data)
+        refuse_repeated_keys(body, data)
     return event
+
+
+def plain_event_in(body: bytes) -> NewEvent | None:
+    """The event in a JSON body that plainly is one; None says nothing about it."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    event = plain_event(data)
+    return event if event is not None and surely_without_repeated_keys(body, data) else None
+
+
+def plain_events_in(body: bytes, most: int) -> EventColumns | None:
+    """The events in a JSON body that plainly holds 1 to `most` of them; None says nothing about it."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    columns = _plain_columns(data, most)
+    return columns if columns is not None and surely_without_repeated_keys(body, data) else None
+
+
+def _plain_columns(data: Any, most: int) -> EventColumns | None:
+    if type(data) is list:
+        return _gather_items(data) if 1 <= len(data) <= most else None
+    if type(data) is dict and type(values := data.get("values")) is list and 1 <= len(values) <= most:
+        return _gather_columns(data, values)
+    return None
 
 
 def parse_events(kind: str, body: bytes) -> EventColumns:

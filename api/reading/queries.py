@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, unquote_to_bytes
@@ -12,6 +13,9 @@ from werkzeug.datastructures import MultiDict
 
 from api.problems import invalid
 from api.reading.schemas import LARGEST_LAST, LONGEST_NAME, Include, Prefix, SeriesName, Strict, Whole, Window
+from times import parse_duration
+
+_PLAIN_STATISTICS = re.compile(r"(?:window=(?P<window>[0-9.dhms]+)(?:&(?!\Z)|\Z))?(?:last=(?P<last>[0-9]{1,8}))?")
 
 
 class Query(Strict):
@@ -62,6 +66,20 @@ def load_query(schema: Query, parameters: MultiDict[str, str]) -> dict[str, Any]
     except ValidationError as fault:
         raise invalid(fault.messages_dict) from fault
     return query
+
+
+def plain_query(query: str, retention: int) -> tuple[int | None, int | None] | None:
+    """The window and the last ones that a query of `GET /statistics` plainly asks for, and nothing else, as
+    `StatisticsQuery` reads them; None says nothing about it."""
+    match = _PLAIN_STATISTICS.fullmatch(query)
+    if match is None:
+        return None
+    try:
+        window = parse_duration(match["window"]) if match["window"] else None
+    except ValueError:
+        return None
+    last = int(match["last"]) if match["last"] else None
+    return None if last == 0 or (window is not None and window > retention) else (window, last)
 
 
 def _garbled(query: bytes) -> Iterator[str]:

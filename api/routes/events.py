@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from access.keys import WRITE
-from api.answers import answer
+from api.answers import Outcome, answer
 from api.context import service
 from api.guard import needs, permit, permit_each, terms
 from api.openapi.components import COUNT, POSITIONED, WRITE_ERRORS, object_of, share
@@ -55,9 +55,15 @@ def post_events() -> Response:
     return _answer(accepted)
 
 
-def _answer(accepted: Accepted) -> Response:
+def accepted_outcome(accepted: Accepted) -> Outcome:
+    """What is answered when events were accepted."""
     body = {"stored": accepted.stored, "expired": accepted.expired}
-    return answer(body, 201 if accepted.stored else 200, position=accepted.position)
+    return Outcome(body, 201 if accepted.stored else 200, accepted.position)
+
+
+def _answer(accepted: Accepted) -> Response:
+    body, status, position = accepted_outcome(accepted)
+    return answer(body, status, position=position)
 
 
 def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ def open_request(server: Server) -> socket.socket:
     return connection
 
 
-@pytest.mark.parametrize("way", [["-k", "gevent"], ["-k", "gthread", "--threads", "4", "--graceful-timeout", "3"]])
+@pytest.mark.parametrize("way", [[], ["-k", "gthread", "--threads", "4", "--graceful-timeout", "3"]])
 def test_open_requests_end_before_the_service_does(way: list[str]) -> None:
     with Server(["-w", "2", *way]) as server:
         with ExitStack() as stack:

@@ -1,0 +1,119 @@
+"""The application with and without its short way, side by side: the same requests to both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from flask import Flask
+from werkzeug.wsgi import ClosingIterator, FileWrapper
+
+import app as composition
+from event_log.base import PLAIN, START, Batch, LogUnavailable, Terms
+from event_log.memory import MemoryLog
+from settings import Settings
+from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
+from tests.conftest import FakeClock
+
+SEED = 14
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+Told = tuple[str, list[tuple[str, str]], bytes]
+"""Status, headers, body."""
+
+
+class UnsteadyLog(MemoryLog):
+    """Refuses what it is told to refuse."""
+
+    refuses = False
+
+    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
+        self._refuse()
+        return super().append(batch, terms)
+
+    def append_one(self, series: str, time: int, value: float) -> int:
+        self._refuse()
+        return super().append_one(series, time, value)
+
+    def _refuse(self) -> None:
+        if self.refuses:
+            raise LogUnavailable("as told")
+
+
+class Side:
+    """One of the two: an application, its log, and how it is called."""
+
+    def __init__(self, clock: FakeClock, *, short: bool) -> None:
+        settings = Settings(keep_last=10, max_series=14, max_symbols=3, max_batch=MAX_BATCH, max_body=MAX_BODY)
+        self.log = UnsteadyLog(settings.max_series)
+        self.app = composition.create_app(settings, clock=clock, log=self.log)
+        self.call: Wsgi = self.app.wsgi_app if short else partial(Flask.wsgi_app, self.app)
+
+    def tell(self, request: Generated) -> Told:
+        """What it answers."""
+        self.log.refuses = request.log_refuses
+        told: list[Any] = []
+        chunks = self.call(_environ(request), lambda status, headers, fault=None: told.extend((status, headers)))
+        with closing(ClosingIterator(chunks)) as body:
+            return told[0], list(told[1]), b"".join(body)
+
+    def stored(self) -> list[Any]:
+        """All that the log holds, and what its series are."""
+        events = self.log.read(START)
+        columns = (events.ids, events.times, events.values, np.signbit(events.values), events.positions)
+        return [
+            *(column.tolist() for column in columns),
+            [(entry.name, entry.keep) for entry in self.log.series.values()],
+            events.changes,
+        ]
+
+
+def _environ(request: Generated) -> dict[str, Any]:
+    """As gunicorn makes it."""
+    return {
+        "wsgi.errors": sys.stderr,
+        "wsgi.version": (1, 0),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.url_scheme": "http",
+        "wsgi.early_hints": None,
+        "gunicorn.socket": None,
+        "RAW_URI": "/",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_SOFTWARE": "gunicorn",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "5000",
+        "SCRIPT_NAME": "",
+        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_PORT": "50000",
+        "HTTP_HOST": "127.0.0.1:5000",
+        **request.environ,
+    }
+
+
+def first_difference(count: int, seed: int = SEED) -> str:
+    """What first differs between the two over so many requests; empty when nothing does."""
+    clock = FakeClock()
+    ours, flasks = Side(clock, short=True), Side(clock, short=False)
+    generator = Generator(seed)
+    for number in range(count):
+        request = generator.request(clock.now)
+        clock.advance(request.passes)
+        try:
+            told = ours.tell(request), flasks.tell(request)
+        except Exception as fault:  # noqa: BLE001  # whatever it is, a server would answer 500
+            return f"{request}: {fault!r}"
+        if told[0] != told[1]:
+            return f"{request}: {told}"
+        if number % 20_000 == 0 and ours.stored() != flasks.stored():
+            return f"stored, up to request {number}"
+    return "" if ours.stored() == flasks.stored() else "stored, at the end"
