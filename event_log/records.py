@@ -1,197 +1,236 @@
-"""The bytes of the log: what is stored for each request, for each series, and once for the log.
+"""The bytes of events: a record holds one event, a run of single ones, or a batch.
 
-All numbers are little-endian; keys are big-endian positions, so that LMDB's order is the log's. A record
-opens with a checksum of the rest. One event takes 24 bytes, a batch 24 and 8, 16 or 20 for each event.
+All numbers are little-endian. A record opens with a checksum of the rest that is sealed with the position of its last
+event: an exclusive or, so that whoever gives out the position can put the seal on last. One event takes 24 bytes, and
+a run of n joined ones 24 * n; a batch takes 24 and 8, 16 or 20 for each event, and 8 more where its positions are not
+in a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from struct import Struct
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import Batch, Ids, LogDamaged, Series, Times, Values
+from event_log.base import Batch, Ids, LogDamaged, Times, Values
 
-FORMAT = b"tidemark log 1"
+FORMAT = b"tidemark log 2"
+PIECE = 4080
+"""What fits a page that LMDB gives to one value. Where all are that small, no free room is of the wrong shape."""
+RUN = 170
+"""So many single events make such a piece."""
 FEW = 32
-"""So many records of one event in a row are quicker unpacked one by one."""
+"""So many single events in a row are quicker unpacked one by one."""
 CRC_CHUNK = 8192
 """So many rows fit the processor's caches."""
 
 _CHECKSUM = Struct("<I")
 _SINGLE = Struct("<Iqd")  # series id, time, value
-_SINGLE_SIZE = _CHECKSUM.size + _SINGLE.size
+SINGLE_SIZE = _CHECKSUM.size + _SINGLE.size
 _SINGLE_ROW = np.dtype([("checksum", "<u4"), ("id", "<u4"), ("time", "<i8"), ("value", "<f8")])
 _BATCH = Struct("<IIIq")  # flags, count, series id (if one for all), time (if one for all)
 _BATCH_SIZE = _CHECKSUM.size + _BATCH.size
+_IS_BATCH = 1 << 31  # where a single event has its series, which is lower
 _HAS_IDS = 1
 _HAS_TIMES = 2
-_POSITION = Struct(">Q")
-_ID = Struct(">I")
-_SERIES = Struct("<qqqd")  # symbol_since (-1: none), symbol_horizon, created, initial
-_META = Struct("<qQQ")  # horizon, version of the series table, position up to which cleaning has looked
+_HAS_POSITIONS = 4
 
 Data = bytes | memoryview
 """LMDB gives bytes, but its types allow for buffers."""
-Record = tuple[Ids, Times, Values]
-"""Columns of the events of one or more records."""
+Columns = tuple[Times, Ids, Times, Values]
+"""Positions, series, times and values of the events of one or more records."""
 
 
-class Single(NamedTuple):
-    """The event of a record of one event."""
-
-    series: int
-    time: int
-    value: float
+def seal(position: int) -> int:
+    """What a checksum is combined with where the record's last event stands there; 0 for position 0."""
+    return (position ^ position >> 32) & 0xFFFFFFFF
 
 
-class Meta(NamedTuple):
-    """What the log keeps about itself."""
-
-    horizon: int = 0
-    version: int = 0
-    cleaned: int = 0
+def sealed(record: bytes, position: int) -> bytes:
+    """A record packed without a position, with the seal of one."""
+    checksum: int = _CHECKSUM.unpack_from(record)[0]
+    return _CHECKSUM.pack(checksum ^ seal(position)) + record[_CHECKSUM.size :]
 
 
-def pack_position(position: int) -> bytes:
-    """The key of the record whose last event stands there."""
-    return _POSITION.pack(position)
-
-
-def unpack_position(key: Data) -> int:
-    """The position a key stands for."""
-    position: int = _POSITION.unpack(key)[0]
-    return position
-
-
-def pack_id(number: int) -> bytes:
-    """The key of a series."""
-    return _ID.pack(number)
-
-
-def pack_meta(meta: Meta) -> bytes:
-    return _META.pack(*meta)
-
-
-def unpack_meta(data: Data) -> Meta:
-    return Meta(*_META.unpack(data))
-
-
-def pack_series(series: Series) -> bytes:
-    since = -1 if series.symbol_since is None else series.symbol_since
-    return _SERIES.pack(since, series.symbol_horizon, series.created, series.initial) + series.name.encode()
-
-
-def unpack_series(data: Data) -> Series:
-    since, horizon, created, initial = _SERIES.unpack_from(data)
-    name = bytes(data[_SERIES.size :]).decode()
-    return Series(name, None if since < 0 else since, horizon, created, initial)
-
-
-def pack_one(series: int, time: int, value: float) -> bytes:
+def pack_one(series: int, time: int, value: float, position: int = 0) -> bytes:
     """The record of one event."""
     body = _SINGLE.pack(series, time, value)
-    return _CHECKSUM.pack(crc32(body)) + body
+    return _CHECKSUM.pack(crc32(body) ^ (position ^ position >> 32) & 0xFFFFFFFF) + body
+
+
+def pack_columns(
+    ids: Ids | int, times: Times | int, values: Values, positions: Times | None = None, position: int = 0
+) -> bytes:
+    """The record of a batch: ids and times may be one for all; positions are needed where they are not in a row, and
+    end with `position`."""
+    one_series, one_time = isinstance(ids, int), isinstance(times, int)
+    flags = _IS_BATCH | (0 if one_series else _HAS_IDS) | (0 if one_time else _HAS_TIMES)
+    parts = [] if one_series else [np.asarray(ids, "<u4").tobytes()]
+    if not one_time:
+        parts.append(np.asarray(times, "<i8").tobytes())
+    if positions is not None:
+        flags |= _HAS_POSITIONS
+        parts.append(np.asarray(positions, "<i8").tobytes())
+    head = _BATCH.pack(flags, len(values), ids if one_series else 0, times if one_time else 0)
+    body = b"".join((head, *parts, np.asarray(values, "<f8").tobytes()))
+    return _CHECKSUM.pack(crc32(body) ^ seal(position)) + body
 
 
 def pack_batch(batch: Batch, ids: Sequence[int]) -> bytes:
-    """The record of a batch whose `names` have these ids."""
-    one_time = isinstance(batch.times, int)
-    one_series = batch.which is None
-    flags = (0 if one_series else _HAS_IDS) | (0 if one_time else _HAS_TIMES)
-    parts = [_BATCH.pack(flags, len(batch), ids[0] if one_series else 0, batch.times if one_time else 0)]
-    if not one_series:
-        parts.append(np.asarray(ids, "<u4")[batch.which].tobytes())
-    if not one_time:
-        parts.append(np.asarray(batch.times, "<i8").tobytes())
-    parts.append(np.asarray(batch.values, "<f8").tobytes())
-    body = b"".join(parts)
-    return _CHECKSUM.pack(crc32(body)) + body
+    """The record of a batch whose `names` have these ids, without a position."""
+    return pack_columns(_own_ids(batch, ids), batch.times, batch.values)
 
 
-def pack_rows(ids: Ids, times: Times, values: Values) -> bytes:
-    """The record of some events that are left of a batch."""
-    names = np.unique(ids)
-    which = None if len(names) == 1 else np.searchsorted(names, ids).astype(np.uint32)
-    same = bool((times == times[0]).all())
-    return pack_batch(Batch([""] * len(names), which, int(times[0]) if same else times, values), names.tolist())
+def pack_pieces(batch: Batch, ids: Sequence[int]) -> list[tuple[int, bytes]]:
+    """The same in as many records as PIECE demands, each with the number of its events."""
+    own, times, values = _own_ids(batch, ids), batch.times, batch.values
+    size = (PIECE - _BATCH_SIZE) // (8 + (0 if isinstance(own, int) else 4) + (0 if isinstance(times, int) else 8))
+    pieces = []
+    for start in range(0, len(values), size):
+        rows = slice(start, start + size)
+        part = values[rows]
+        some_ids = own if isinstance(own, int) else own[rows]
+        pieces.append((len(part), pack_columns(some_ids, times if isinstance(times, int) else times[rows], part)))
+    return pieces
+
+
+def _own_ids(batch: Batch, ids: Sequence[int]) -> Ids | int:
+    return ids[0] if batch.name_indexes is None else np.asarray(ids, "<u4")[batch.name_indexes]
+
+
+def is_batch(data: Data) -> bool:
+    """Whether it is the record of a batch, not of single events."""
+    return len(data) > 7 and data[7] >= 0x80
+
+
+def series_of(data: Data) -> int | None:
+    """The series of a batch of one; None of any other record."""
+    flags, _, series, _ = _BATCH.unpack_from(data, _CHECKSUM.size)
+    return series if flags & _IS_BATCH and not flags & _HAS_IDS else None
+
+
+def has_positions(data: Data) -> bool:
+    """Whether a record says the position of each of its events, which need not be in a row."""
+    return is_batch(data) and bool(data[4] & _HAS_POSITIONS)
 
 
 def count_events(data: Data) -> int:
     """How many events a record holds."""
-    if len(data) <= _SINGLE_SIZE:
-        return 1
+    if len(data) == SINGLE_SIZE or not is_batch(data):
+        return max(1, len(data) // SINGLE_SIZE)
     count: int = _BATCH.unpack_from(data, _CHECKSUM.size)[1]
     return count
 
 
-def is_intact(data: Data) -> bool:
-    """Whether a record matches its checksum."""
-    if len(data) < _SINGLE_SIZE:
+def singles_of(data: Data) -> Iterator[bytes]:
+    """The records of one event that a run is made of."""
+    return (bytes(data[start : start + SINGLE_SIZE]) for start in range(0, len(data), SINGLE_SIZE))
+
+
+def is_intact(data: Data, last: int) -> bool:
+    """Whether a record matches its checksum at the position of its last event."""
+    if is_batch(data):
+        stored: int = _CHECKSUM.unpack_from(data)[0]
+        return _size_of(data) == len(data) and stored == crc32(memoryview(data)[_CHECKSUM.size :]) ^ seal(last)
+    if not data or len(data) % SINGLE_SIZE:
         return False
-    stored: int = _CHECKSUM.unpack_from(data)[0]
-    return stored == crc32(memoryview(data)[_CHECKSUM.size :])
+    first = last - len(data) // SINGLE_SIZE + 1
+    return all(
+        _CHECKSUM.unpack_from(one)[0] == crc32(one[_CHECKSUM.size :]) ^ seal(first + number)
+        for number, one in enumerate(singles_of(data))
+    )
 
 
-def unpack(data: Data) -> Record:
-    """The events of a record. Raises LogDamaged."""
-    if not is_intact(data):
-        raise LogDamaged("a record of the log does not match its checksum")
-    if len(data) == _SINGLE_SIZE:
-        return _columns(np.frombuffer(data, _SINGLE_ROW))
+def _size_of(data: Data) -> int:
+    """How long a batch must be by its own head."""
+    if len(data) < _BATCH_SIZE:
+        return -1
+    flags, count, _, _ = _BATCH.unpack_from(data, _CHECKSUM.size)
+    wide = (flags & _HAS_TIMES) // _HAS_TIMES + (flags & _HAS_POSITIONS) // _HAS_POSITIONS
+    return _BATCH_SIZE + int(count) * (8 + 4 * (flags & _HAS_IDS) + 8 * wide) if count else -1
+
+
+def unpack(data: Data, last: int) -> Columns:
+    """The events of a record whose last one stands at a position. Raises LogDamaged."""
+    if not is_batch(data):
+        return _unpack_singles([data], np.array([last]))
+    if not is_intact(data, last):
+        raise _damaged(last)
     flags, count, series, time = _BATCH.unpack_from(data, _CHECKSUM.size)
     offset = _BATCH_SIZE
-    ids = np.full(count, series, np.uint32)
-    times = np.full(count, time, np.int64)
+    ids, times = np.full(count, series, np.uint32), np.full(count, time, np.int64)
+    positions = np.arange(last - count + 1, last + 1)
     if flags & _HAS_IDS:
         ids = np.frombuffer(data, "<u4", count, offset)
         offset += 4 * count
     if flags & _HAS_TIMES:
         times = np.frombuffer(data, "<i8", count, offset)
         offset += 8 * count
-    return ids, times, np.frombuffer(data, "<f8", count, offset)
+    if flags & _HAS_POSITIONS:
+        positions = np.frombuffer(data, "<i8", count, offset)
+        offset += 8 * count
+    return positions, ids, times, np.frombuffer(data, "<f8", count, offset)
 
 
-def unpack_either(data: Data) -> Single | Record:
-    """`unpack` without columns where there is but one event. Raises LogDamaged."""
-    if len(data) == _SINGLE_SIZE and is_intact(data):
-        return Single(*_SINGLE.unpack_from(data, _CHECKSUM.size))
-    return unpack(data)
-
-
-def unpack_all(rows: Sequence[Data]) -> Record:
-    """The events of these records, of which there must be one. Raises LogDamaged."""
-    single = np.array([len(data) for data in rows]) == _SINGLE_SIZE
+def unpack_all(rows: Sequence[Data], lasts: Times) -> Columns:
+    """The events of these records, of which there must be one, whose last ones stand at `lasts`. Raises LogDamaged."""
+    single = np.array([not is_batch(data) for data in rows])
     bounds = [0, *(np.flatnonzero(single[1:] != single[:-1]) + 1).tolist(), len(rows)]
-    pieces: list[Record] = []
+    pieces: list[Columns] = []
     for start, end in pairwise(bounds):
-        if single[start] and end - start > FEW:
-            pieces.append(_unpack_singles(rows[start:end]))
+        if single[start]:
+            pieces.append(_unpack_singles(rows[start:end], lasts[start:end]))
         else:
-            pieces.extend(map(unpack, rows[start:end]))
+            pieces.extend(map(unpack, rows[start:end], lasts[start:end].tolist()))
     if len(pieces) == 1:
         return pieces[0]
-    ids, times, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return ids, times, values
+    positions, ids, times, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return positions, ids, times, values
 
 
-def _unpack_singles(rows: Sequence[Data]) -> Record:
+def _unpack_singles(rows: Sequence[Data], lasts: Times) -> Columns:
+    if any(len(data) % SINGLE_SIZE or not data for data in rows):
+        raise _damaged(int(lasts[0]))
     table = np.frombuffer(b"".join(rows), _SINGLE_ROW)
-    body = np.ascontiguousarray(table.view(np.uint8).reshape(len(table), -1)[:, _CHECKSUM.size :].T)
-    for start in range(0, len(table), CRC_CHUNK):
-        part = slice(start, start + CRC_CHUNK)
-        if not np.array_equal(crc32_of_columns(body[:, part]), table["checksum"][part]):
-            raise LogDamaged("a record of the log does not match its checksum")
-    return _columns(table)
+    positions = lasts if len(table) == len(rows) else _in_rows(rows, lasts)
+    if not np.array_equal(_checksums(table), table["checksum"] ^ _seals(positions)):
+        wrong = _checksums(table) != table["checksum"] ^ _seals(positions)
+        raise _damaged(int(positions[wrong.argmax()]))
+    return (
+        positions,
+        table["id"].astype(np.uint32),
+        table["time"].astype(np.int64),
+        table["value"].astype(np.float64),
+    )
 
 
-def _columns(table: NDArray[np.void]) -> Record:
-    return table["id"].astype(np.uint32), table["time"].astype(np.int64), table["value"].astype(np.float64)
+def _in_rows(rows: Sequence[Data], lasts: Times) -> Times:
+    """The position of each event of runs."""
+    counts = np.array([len(data) // SINGLE_SIZE for data in rows])
+    return np.repeat(lasts - np.cumsum(counts), counts) + np.arange(1, int(counts.sum()) + 1)
+
+
+def _seals(positions: Times) -> NDArray[np.uint32]:
+    return (positions ^ positions >> 32).astype(np.uint32)
+
+
+def _checksums(table: NDArray[np.void]) -> NDArray[np.uint32]:
+    """What the checksums of these single events must be at position 0."""
+    rows = table.view(np.uint8).reshape(len(table), -1)
+    if len(table) <= FEW:
+        return np.array([crc32(row[_CHECKSUM.size :].tobytes()) for row in rows], np.uint32)
+    body = np.ascontiguousarray(rows[:, _CHECKSUM.size :].T)
+    return np.concatenate(
+        [crc32_of_columns(body[:, start : start + CRC_CHUNK]) for start in range(0, len(table), CRC_CHUNK)]
+    )
+
+
+def _damaged(position: int) -> LogDamaged:
+    return LogDamaged(f"the record at position {position} does not match its checksum")
 
 
 def _crc_table() -> NDArray[np.uint32]:
