@@ -40,3 +40,5 @@ KEEPERS = -7  # too many
 BUDGET = -8
 DONE = -9
 MOVED = -10
+OTHER_KEYS = -11
+OTHER_FORMAT = -12

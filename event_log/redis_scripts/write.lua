@@ -6,6 +6,12 @@
 -- 14: key of the memo or ""; 15: memo; 16: end of its table; 17: now; then entries of new series, ids of known ones.
 -- Returns {code, ...}: {position}, {refused}, {-6}: too many series, {-7}: too many keepers, {-8, events held}: over
 -- the budget, {-9, memo}: done before.
+-- The seal that a record's checksum bears: see event_log/records.py.
+local function sealed(record, position)
+    local checksum = struct.unpack('<I4', record)
+    local seal = bit.bxor(checksum, position % 4294967296, math.floor(position / 4294967296))
+    return struct.pack('<I4', seal) .. string.sub(record, 5)
+end
 local function text(number) return string.format('%.0f', number) end
 local head = redis.call('HMGET', KEYS[1], 'stamp', 'stand', 'position', 'bytes', 'fences', 'living', 'horizon')
 if head[1] ~= ARGV[1] then return {head[1] and -2 or -5} end
@@ -63,7 +69,7 @@ for _, series in ipairs(raised) do
 end
 if #raised > 0 then redis.call('HSET', KEYS[1], 'changed', text(position)) end
 if fresh > 0 then
-    local newest, _, ends = string.match(head[2], '^(%-?%d+) (%x*) (%x*)$')
+    local newest, _, ends = string.match(head[2], '^(%-?%d+) (%d*) (%d*)$')
     for i = 18, 17 + fresh do
         newest = newest + 1
         redis.call('HSET', KEYS[4], newest, ARGV[i])
@@ -77,11 +83,13 @@ if fresh > 0 then
 end
 if events > 0 then
     position = position + events
-    redis.call('XADD', KEYS[2], text(position) .. '-' .. ARGV[4], 'e', ARGV[6])
+    redis.call('XADD', KEYS[2], text(position) .. '-' .. ARGV[4], 'e', sealed(ARGV[6], position))
 end
 redis.call('HSET', KEYS[1], 'position', text(position), 'bytes', text(bytes))
 if ARGV[14] ~= '' then
     redis.call('HSET', KEYS[7] .. ':' .. ARGV[16], ARGV[14], text(position) .. ' ' .. ARGV[4] .. ' ' .. ARGV[15])
-    redis.call('HINCRBY', KEYS[7], ARGV[16], #ARGV[14] + #ARGV[15] + 100)
+    if redis.call('HINCRBY', KEYS[7], ARGV[16], #ARGV[14] + #ARGV[15] + 100) == #ARGV[14] + #ARGV[15] + 100 then
+        redis.call('PEXPIRE', KEYS[7] .. ':' .. ARGV[16], text(math.ceil((ARGV[16] - now) / 1000)))
+    end
 end
 return {position}

@@ -1,0 +1,339 @@
+"""Writing to the log on Redis: each write one script, told apart by a nonce of its own, so that one whose answer was
+lost is looked for before it is sent again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import inf
+from random import SystemRandom
+
+from event_log.base import (
+    Batch,
+    DoneBefore,
+    LogError,
+    LogFull,
+    LogUnavailable,
+    LogUncertain,
+    Memo,
+    OverBudget,
+    Rules,
+    Series,
+    Terms,
+    TooManyKeepers,
+    TooManySeries,
+)
+from event_log.entries import pack_memo, pack_series, unpack_memo
+from event_log.records import FORMAT, pack_batch, pack_one
+from event_log.redis_faults import other_format, other_keys
+from event_log.redis_keys import Keys
+from event_log.redis_link import Build, Link, Lost, Uncopied
+from event_log.redis_registry import Known
+from event_log.redis_scripts import (
+    APPEND,
+    ARRIVE,
+    ARRIVED,
+    BUDGET,
+    CLAIM,
+    DONE,
+    END_SERIES,
+    FENCE,
+    FENCED,
+    FULL,
+    KEEPERS,
+    MOVED,
+    NO_LOG,
+    OTHER_FORMAT,
+    OTHER_KEYS,
+    REFRESH,
+    SERIES,
+    WRITE,
+    Script,
+)
+from event_log.redis_series import SeriesReader
+from event_log.redis_session import PATIENCE, Command, Session
+
+JUMP = 1 << 32
+"""How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
+TRIES = 20
+PAUSE = 0.05
+SCAN = 1000
+"""Entries looked through at a time for a write whose answer was lost."""
+NEITHER = ""
+_nonce = SystemRandom().getrandbits
+logger = logging.getLogger("tidemark.log")
+
+
+class Writing:
+    """All that changes the log but its cleaning."""
+
+    def __init__(self, link: Link, keys: Keys, series: SeriesReader, max_bytes: int, max_series: int) -> None:
+        self._link = link
+        self._keys = keys
+        self._series = series
+        self._max_bytes = max_bytes
+        self._max_series = max_series
+        self._claimed: tuple[Rules, str] | None = None
+        self.tip = 0
+        """The highest position this process knows of. Only ever a position that was given, so a race over it does
+        no harm."""
+
+    def append_one(self, name: str, time_: int, value: float) -> int | None:
+        """As EventLog.append_one; None for a series that has yet to be registered."""
+        for _ in range(TRIES):
+            number, stand = self._series.registry.number(name)
+            if number < 0:
+                return None
+            answer = self._append(pack_one(number, time_, value), 1, stand)
+            if answer >= 0:
+                return answer
+        raise self._restless()
+
+    def append(self, batch: Batch) -> int | None:
+        """As EventLog.append without terms; None where a series has yet to be registered."""
+        for _ in range(TRIES):
+            known = self._series.registry.known(batch.names)
+            if min(known.ids) < 0:
+                return None
+            answer = self._append(pack_batch(batch, known.ids), len(batch), known.stand)
+            if answer >= 0:
+                return answer
+        raise self._restless()
+
+    def write(self, batch: Batch, terms: Terms) -> int:
+        """As EventLog.append with terms, or with series to register."""
+        for _ in range(TRIES):
+            known = self._series.registry.known(batch.names)
+            fresh = self._series.registry.fresh(batch, known, terms.keep)
+            nonce = _new_nonce()
+            code, *rest = self._send(self._write(batch, terms, known, fresh, nonce), nonce)
+            if code >= 0:
+                if fresh:
+                    self._learned(fresh, known, nonce)
+                return self._stands_at(code)
+            if code == DONE:
+                memo, own = _memo(rest[0])
+                if own == nonce:
+                    return self._stands_at(memo.position)
+                raise DoneBefore(memo)
+            self._answer_for(code, known.stand, terms, len(batch), rest)
+        raise self._restless()
+
+    def recall(self, key: bytes, now: int) -> Memo | None:
+        """As EventLog.recall."""
+        ends, *_ = self._link.ask(lambda _: [("HKEYS", self._keys.once)])
+        tables = [self._keys.once + b":" + end for end in ends if int(end) > now]
+        memos = self._link.ask(lambda _: [("HGET", table, key) for table in tables]) if tables else []
+        return next((_memo(memo)[0] for memo in memos if memo is not None), None)
+
+    def claim(self, rules: Rules, start: str) -> None:
+        """As EventLog.claim."""
+        self._claimed = rules, start
+        for _ in range(TRIES):
+            nonce = _new_nonce()
+            behind = self.tip + JUMP if self.tip else 0
+            words = f"{rules.retention} {rules.keep_last}"
+            build = self._script(CLAIM, self._keys, NEITHER, nonce, start, words, FORMAT, behind)
+            code, *rest = self._send(build, nonce)
+            if code >= 0:
+                return
+            if code == OTHER_KEYS:
+                raise other_keys(str(self._link.url))
+            if code == OTHER_FORMAT:
+                raise other_format(str(self._link.url), rest[0].decode(errors="replace"), FORMAT.decode())
+            self._answer_for(code, NEITHER)
+        raise self._restless()
+
+    def end(self, series: int, position: int | None) -> int | None:
+        """End a series if the log stands at a position, or wherever it stands; its end, or None where it has ended
+        before. MOVED where the log stands elsewhere."""
+        keys = self._keys
+        for _ in range(TRIES):
+            token = self._series.registry.token(series)
+            if not token:
+                return None
+            nonce, stand = _new_nonce(), self._series.registry.stand
+            own = (keys.head, keys.stream, keys.tokens, keys.keeps, keys.ended)
+            at = NEITHER if position is None else position
+            answer = self._send(self._script(END_SERIES, own, NEITHER, nonce, series, token, at), nonce)[0]
+            if answer > 0:
+                self._series.registry.end(series, answer)
+                return self._stands_at(answer)
+            if answer in (0, MOVED):
+                return answer or None
+            self._answer_for(answer, stand)
+        raise self._restless()
+
+    def arrive(self) -> None:
+        """Be the first to write after Redis was started or promoted, if nobody was."""
+        keys, tip = self._keys, self.tip
+        answer = self._link.ask(lambda s: [_call(ARRIVE, (keys.head,), s.stamp, tip, JUMP)], copied=True)[0]
+        if answer == 1:
+            logger.warning("%s was started or promoted: positions jump, so that none comes again", self._link.url)
+
+    def _append(self, record: bytes, count: int, stand: str) -> int:
+        """The position, or below zero when it has to be tried again."""
+        nonce = _new_nonce()
+        keys, limit = self._keys, self._max_bytes
+        own = (keys.head, keys.stream, keys.tokens)
+        answer: int = self._send(self._script(APPEND, own, stand, nonce, count, record, limit), nonce)[0]
+        if answer >= 0:
+            return self._stands_at(answer)
+        self._answer_for(answer, stand)
+        return answer
+
+    def _write(
+        self, batch: Batch, terms: Terms, known: Known, fresh: Mapping[int, Series], nonce: str
+    ) -> Build:
+        keys, names = self._keys, {entry.name: number for number, entry in fresh.items()}
+        ids = [number if number >= 0 else names[name] for name, number in zip(batch.names, known.ids, strict=True)]
+        olds = [number for number in known.ids if number >= 0] if terms.keep is not None else []
+        record = pack_batch(batch, ids) if len(batch) else b""
+        most = -1 if terms.most_keepers is None else terms.most_keepers
+        budget = terms.budget
+        return self._script(
+            WRITE,
+            (keys.head, keys.stream, keys.tokens, keys.series, keys.keeps, keys.base, keys.once, keys.budgets),
+            known.stand,
+            nonce,
+            len(batch),
+            record,
+            self._max_bytes,
+            self._max_series,
+            NEITHER if terms.keep is None else f"{terms.keep} {most}",
+            len(fresh),
+            len(olds),
+            NEITHER if budget is None else f"{budget.rate!r} {budget.burst} {budget.now}",
+            NEITHER if budget is None else budget.name,
+            *_once(terms),
+            *[pack_series(number, entry) for number, entry in fresh.items()],
+            *olds,
+        )
+
+    def _script(self, script: Script, keys: Sequence[bytes], stand: str, nonce: str, *rest: bytes | str | int) -> Build:
+        first = () if stand is NEITHER else (stand,)
+        return lambda session: [_call(script, keys, session.stamp, session.name, *first, nonce, *rest)]
+
+    def _send(self, build: Build, nonce: str) -> list[int]:
+        """The script's answer, which is sought for if it gets lost."""
+        behind = self.tip
+        try:
+            reply = self._link.ask(build, copied=True)[0]
+        except Lost as lost:
+            return self._again(build, nonce, behind, lost)
+        except Uncopied as fault:
+            raise LogUncertain(f"{fault}; it may have been stored") from fault
+        return reply if isinstance(reply, list) else [reply]
+
+    def _again(self, build: Build, nonce: str, behind: int, lost: Lost) -> list[int]:
+        """Give the broken connection up, look for the write, and repeat it where it was not done."""
+        deadline = time.monotonic() + PATIENCE
+        fault: LogError = lost
+        while time.monotonic() < deadline:
+            try:
+                position = self._find(lost.connection, nonce, behind)
+                if position is not None:
+                    self._link.ask(lambda _: [("HGET", self._keys.head, "id")], copied=True)
+                    return [position]
+                reply = self._link.ask(build, copied=True)[0]
+                return reply if isinstance(reply, list) else [reply]
+            except Lost as again:
+                fault = lost = again
+            except Uncopied as missing:
+                raise LogUncertain(f"{missing}; it may have been stored") from missing
+            except LogUnavailable as unavailable:
+                fault = unavailable
+            time.sleep(PAUSE)
+        raise LogUncertain(f"{fault}; what was sent may have been stored") from fault
+
+    def _find(self, connection: str, nonce: str, behind: int) -> int | None:
+        """The position of a write, which cannot be done any more unless it has been."""
+        keys = self._keys
+        self._link.ask(lambda _: [_call(FENCE, (keys.head,), connection)])
+        start = f"{behind + 1}"
+        found: int | None = None
+        while True:
+            entries = self._link.ask(_range(keys.stream, start))[0]
+            for key, _ in entries:
+                position, _, own = key.decode().partition("-")
+                if own == nonce:
+                    found = int(position)  # the last one with it: changes may stand before the events
+            if len(entries) < SCAN:
+                return found
+            start = "(" + entries[-1][0].decode()
+
+    def _answer_for(
+        self, code: int, stand: str, terms: Terms | None = None, count: int = 0, rest: Sequence[bytes] = ()
+    ) -> None:
+        """Do what lets a write be tried again; raises where there is nothing."""
+        if code == REFRESH:
+            self._series.refresh(stand)
+        elif code == ARRIVED:
+            self.arrive()
+        elif code == NO_LOG:
+            self._begin()
+        elif code == FULL:
+            raise self.full()
+        elif code == SERIES:
+            raise TooManySeries(f"the limit of {self._max_series:,} series (MAX_SERIES) is reached")
+        elif code == KEEPERS and terms is not None:
+            raise TooManyKeepers(f"the limit of {terms.most_keepers} series with a keep of their own is reached")
+        elif code == BUDGET and terms is not None and terms.budget is not None:
+            budget, held = terms.budget, float(rest[0])
+            possible = budget.rate > 0 and count <= budget.burst
+            raise OverBudget((count - held) / budget.rate if possible else inf)
+        elif code == FENCED:
+            raise LogUnavailable(f"{self._link.url}: the connection had been given up")
+
+    def full(self) -> LogFull:
+        """The error where LOG_MAX_BYTES is reached."""
+        return LogFull(f"the log in {self._link.url} is full; raise TIDEMARK_LOG_MAX_BYTES, or wait until events expire")
+
+    def _begin(self) -> None:
+        """A log where there is none, or none any more."""
+        rules, start = self._claimed or (Rules(0, 0), "none")
+        self.claim(rules, start)
+
+    def _learned(self, fresh: Mapping[int, Series], known: Known, nonce: str) -> None:
+        ends = known.stand.split(" ")[2]
+        self._series.registry.learned(fresh, f"{max(fresh)} {nonce} {ends}", known.stand)
+
+    def _stands_at(self, position: int) -> int:
+        if position > self.tip:
+            self.tip = position
+        return position
+
+    def _restless(self) -> LogUnavailable:
+        return LogUnavailable(f"{self._link.url} changes faster than can be followed")
+
+
+def _new_nonce() -> str:
+    """Decimal, as Redis writes the second half of an entry's id."""
+    return str(_nonce(62))
+
+
+def _call(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Command:
+    return (b"EVALSHA", script.sha, len(keys), *keys, *arguments)
+
+
+def _range(stream: bytes, start: str) -> Callable[[Session], Sequence[Command]]:
+    return lambda _: [("XRANGE", stream, start, "+", "COUNT", SCAN)]
+
+
+def _once(terms: Terms) -> tuple[bytes | str | int, ...]:
+    """Key, memo, the end of the table that it goes to, and now."""
+    once = terms.once
+    if once is None:
+        return NEITHER, NEITHER, 0, 0
+    period = max(1, once.until - once.now)
+    end = (once.until // period + 1) * period
+    return once.key, pack_memo(Memo(once.body, once.answer, 0), once.until), end, once.now
+
+
+def _memo(data: bytes) -> tuple[Memo, str]:
+    """The memo as it is stored, and the nonce of the write it is of."""
+    position, nonce, packed = data.split(b" ", 2)
+    memo, _ = unpack_memo(packed)
+    return replace(memo, position=int(position)), nonce.decode()
