@@ -8,19 +8,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import NoReturn
 
 from flask import Flask
 
 import api
 import dashboard
-from api import cors, logs
-from api.answers import OrjsonProvider
-from api.application import Application
+import dialects
+import logs
 from api.context import Context, attach, context
+from api.flask_app import Application, allow_origins
 from event_log.base import EventLog, LogUnavailable
-from event_log.memory import MemoryLog
+from event_log.urls import open_log
 from event_service import EventService
 from settings import BadSetting, Settings, read_address, read_settings
 from times import wall_clock
@@ -40,33 +39,17 @@ def create_app(
     """The application, wired; `follow` has the service follow its log in the background. Raises BadSetting."""
     settings = settings or read_settings()
     log = log or open_log(settings)
-    app = Application(__name__, static_folder=None)
-    app.json = OrjsonProvider(app)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.bodies.read_body
+    app = Application(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
     attach(app, Context(EventService(log, settings, clock, follow=follow), settings))
     if settings.cors_origins:
-        cors.register(app, settings.cors_origins)
+        allow_origins(app, settings.cors_origins)
     api.register(app)
+    dialects.register(app)
     app.register_blueprint(dashboard.bp)
     app.logger.info("created", extra={"fields": {"log": settings.log_url}})
     return app
-
-
-def open_log(settings: Settings) -> EventLog:
-    """The log that LOG_URL names."""
-    scheme, _, path = settings.log_url.partition(":")
-    if scheme == "memory":
-        return MemoryLog(settings.max_series, settings.max_symbols)
-    from event_log.lmdb_log import LmdbLog  # only where it is used: `memory:` needs no LMDB
-
-    return LmdbLog(
-        Path(path),
-        max_bytes=settings.log_max_bytes,
-        sync=settings.sync,
-        max_series=settings.max_series,
-        max_symbols=settings.max_symbols,
-    )
 
 
 @cache

@@ -18,8 +18,9 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
-from api.logs import JsonFormatter
 from event_log.base import LogError
+from event_log.urls import serves_many_processes
+from logs import JsonFormatter
 from settings import BadSetting, read_address, read_settings, unknown_settings
 
 
@@ -66,8 +67,8 @@ class JsonLogger(Logger):
 
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-# `memory:` is one process's own memory: a second worker would answer from another one.
-workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _settings.log_url == "memory:" else _cores()))
+# A second worker on a log of one process would answer from another log.
+workers = int(os.environ.get("WEB_CONCURRENCY") or (_cores() if serves_many_processes(_settings.log_url) else 1))
 worker_class = "gevent"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
 limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded
@@ -89,8 +90,9 @@ def on_starting(server: Arbiter) -> None:
     if server.cfg.workers < 1:
         _say(f"{server.cfg.workers} workers cannot serve anybody; set WEB_CONCURRENCY or -w to 1 or more")
         sys.exit(2)
-    if _settings.log_url == "memory:" and server.cfg.workers > 1:
-        _say(f"TIDEMARK_LOG_URL=memory: serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
+    if server.cfg.workers > 1 and not serves_many_processes(_settings.log_url):
+        url = _settings.log_url
+        _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
         sys.exit(2)
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
 
@@ -129,19 +131,21 @@ def _die_of_signals() -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let the service follow the log in this worker; after the fork, also with --preload.
+    """Let the service follow the log in this worker, after the fork, also with --preload; and let its streams end
+    when the worker does, for which gunicorn has no hook.
 
     A log that cannot be opened stops the start. The first worker alone decides that: gunicorn stumbles over two
     that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do.
     """
-    service = _extensions(worker)["tidemark"].service
+    context = _extensions(worker)["tidemark"]
+    context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1:
         try:
-            service.log.position()
+            context.service.log.position()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-    service.start()
+    context.service.start()
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from environs import Env, EnvError
-from marshmallow import ValidationError
-from marshmallow.validate import OneOf
-
-from times import HOUR, MINUTE, format_duration, parse_duration
+from event_log.urls import checked_url
+from times import format_duration, parse_duration
 
 GIB = 1024**3
 PREFIX = "TIDEMARK_"
@@ -21,17 +18,6 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\s?#@]+")
 
 class BadSetting(Exception):
     """A setting cannot be used; the message is one line for the person who starts the service."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: `TIDEMARK_<name>`, read by `parse`, checked by `check`."""
-
-    name: str
-    default: str
-    parse: Callable[[str], Any]
-    help: str
-    check: Callable[[Any], Any] | None = None
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -49,13 +35,6 @@ def _duration_or_none(text: str) -> int:
     return 0 if text.rstrip("s") == "0" else parse_duration(text)
 
 
-def _log_url(text: str) -> str:
-    scheme, colon, rest = text.partition(":")
-    if text == "memory:" or (colon and scheme == "lmdb" and rest):
-        return text
-    raise ValueError("write memory: or lmdb: and a path, such as lmdb:/var/lib/tidemark")
-
-
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
     for origin in origins:
@@ -64,54 +43,52 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-SETTINGS = (
-    Setting("WINDOW", "1h", parse_duration, "What `GET /statistics` covers when the request names no window"),
-    Setting("RETENTION", "1h", parse_duration, "How long an event stays; no window is longer"),
-    Setting("KEEP_LAST", "1000", _whole(0, 10**8), "How many events each series keeps whatever their age"),
-    Setting("MAX_FUTURE", "60s", _duration_or_none, "How far ahead of the clock an event may be dated"),
-    Setting("MAX_BATCH", "10000", _whole(1, 1_000_000), "Most events in one request"),
-    Setting("MAX_BODY", "2097152", _whole(1, GIB), "Most bytes in the body of one request"),
-    Setting("MAX_SERIES", "10000", _whole(1, 1_000_000), "Most series"),
-    Setting("MAX_SYMBOLS", "10", _whole(0, 10_000), "Most symbols of the batches dialect"),
-    Setting("MAX_STREAMS", "2000", _whole(0, 100_000), "Most open streams of one worker"),
-    Setting("LOG_URL", "lmdb:instance/log", _log_url, "Where events are logged: `lmdb:` and a path, or `memory:`"),
-    Setting("LOG_MAX_BYTES", str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take on disk"),
-    Setting(
-        "SYNC",
-        "everysec",
-        str,
-        "When the log is synced to disk: `everysec`, `always` or `never`",
-        OneOf(("everysec", "always", "never")),
-    ),
-    Setting("CORS_ORIGINS", "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"),
-    Setting(
-        "LOG_LEVEL",
-        "INFO",
-        str.upper,
-        "`DEBUG` (adds a line a request), `INFO`, `WARNING` or `ERROR`",
-        OneOf(("DEBUG", "INFO", "WARNING", "ERROR")),
-    ),
-)
+def _one_of(*words: str, spelt: Callable[[str], str] = str) -> Callable[[str], str]:
+    """A parser of one of these words."""
+
+    def parse(text: str) -> str:
+        if spelt(text) not in words:
+            raise ValueError(f"Must be one of: {', '.join(words)}.")
+        return spelt(text)
+
+    return parse
+
+
+def _setting(default: str, parse: Callable[[str], Any], meaning: str) -> Any:
+    """A field read by `parse` from `TIDEMARK_<its name>`, or from `default` where that is not set."""
+    return field(default=parse(default), metadata={"default": default, "parse": parse, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings in force. Durations are microseconds."""
 
-    window: int = HOUR
-    retention: int = HOUR
-    keep_last: int = 1000
-    max_future: int = MINUTE
-    max_batch: int = 10_000
-    max_body: int = 2 * 1024**2
-    max_series: int = 10_000
-    max_symbols: int = 10
-    max_streams: int = 2000
-    log_url: str = "memory:"
-    log_max_bytes: int = 10 * GIB
-    sync: str = "everysec"
-    cors_origins: tuple[str, ...] = ()
-    log_level: str = "INFO"
+    window: int = _setting("1h", parse_duration, "What `GET /statistics` covers when the request names no window")
+    retention: int = _setting("1h", parse_duration, "How long an event stays; no window is longer")
+    keep_last: int = _setting("1000", _whole(0, 10**8), "How many events each series keeps whatever their age")
+    max_future: int = _setting("60s", _duration_or_none, "How far ahead of the clock an event may be dated")
+    max_batch: int = _setting("10000", _whole(1, 1_000_000), "Most events in one request")
+    max_body: int = _setting("2097152", _whole(1, GIB), "Most bytes in the body of one request")
+    max_series: int = _setting("10000", _whole(1, 1_000_000), "Most series")
+    max_symbols: int = _setting("10", _whole(0, 10_000), "Most symbols of the batches dialect")
+    max_streams: int = _setting("2000", _whole(0, 100_000), "Most open streams of one worker")
+    log_url: str = _setting(
+        "lmdb:instance/log", checked_url, "Where events are logged: `lmdb:` and a path, or `memory:`"
+    )
+    log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take on disk")
+    sync: str = _setting(
+        "everysec",
+        _one_of("everysec", "always", "never"),
+        "When the log is synced to disk: `everysec`, `always` or `never`",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"
+    )
+    log_level: str = _setting(
+        "INFO",
+        _one_of("DEBUG", "INFO", "WARNING", "ERROR", spelt=str.upper),
+        "`DEBUG` (adds a line a request), `INFO`, `WARNING` or `ERROR`",
+    )
 
     def __post_init__(self) -> None:
         if self.window > self.retention:
@@ -121,14 +98,17 @@ class Settings:
             )
 
 
+VARIABLES = {PREFIX + field.name.upper(): field for field in fields(Settings)}
+"""The variables of the environment, and the field that each sets."""
+
+
 def read_settings() -> Settings:
     """The settings of this environment. Raises BadSetting with one clear line."""
-    env = Env()
-    values = {setting.name.lower(): _read(env, setting) for setting in SETTINGS}
+    values = {field.name: _read(name, field) for name, field in VARIABLES.items()}
     # Naming only one of the two moves the other along, so that neither alone is an error.
-    if _given(env, "RETENTION") and not _given(env, "WINDOW"):
+    if _given("RETENTION") and not _given("WINDOW"):
         values["window"] = min(values["window"], values["retention"])
-    elif _given(env, "WINDOW") and not _given(env, "RETENTION"):
+    elif _given("WINDOW") and not _given("RETENTION"):
         values["retention"] = max(values["window"], values["retention"])
     return Settings(**values)
 
@@ -143,22 +123,16 @@ def read_address() -> tuple[str, int]:
 
 def unknown_settings() -> list[str]:
     """Names in this environment that look like settings and are none: a typo, most likely."""
-    known = {PREFIX + setting.name for setting in SETTINGS}
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in VARIABLES)
 
 
-def _given(env: Env, name: str) -> bool:
-    return bool(env.str(PREFIX + name, ""))
+def _given(name: str) -> bool:
+    return bool(os.environ.get(PREFIX + name))
 
 
-def _read(env: Env, setting: Setting) -> Any:
-    name = PREFIX + setting.name
+def _read(name: str, field: Field[Any]) -> Any:
+    text = os.environ.get(name) or field.metadata["default"]
     try:
-        text = env.str(name, "") or setting.default
-        value = setting.parse(text)
-        if setting.check is not None:
-            setting.check(value)
-    except (EnvError, ValidationError, ValueError) as fault:
-        reason = " ".join(fault.messages) if isinstance(fault, ValidationError) else str(fault)
-        raise BadSetting(f"{name}={text!r}: {reason}") from fault
-    return value
+        return field.metadata["parse"](text)
+    except ValueError as fault:
+        raise BadSetting(f"{name}={text!r}: {fault}") from fault

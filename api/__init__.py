@@ -7,14 +7,10 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Give `app` every route of the API; the native ones at "" and, the stable form, at "/v1"."""
-    from api import docs, events, health, live, paths, problems, series, statistics
-    from api.dialects import batches, ticker_stream, tickers, ticks, transactions
+    from api import problems
+    from api.routes import docs, events, health, series, statistics, streams
 
-    paths.register(app)
     problems.register(app)
-    for module in (events, statistics, series, live, health, docs):
+    for module in (events, statistics, series, streams, health, docs):
         app.register_blueprint(module.bp)
         app.register_blueprint(module.bp, name=f"v1_{module.bp.name}", url_prefix=f"/v1{module.bp.url_prefix or ''}")
-    for dialect in (ticks, transactions, batches, tickers):
-        app.register_blueprint(dialect.bp, url_prefix=f"/dialects/{dialect.bp.name}")
-    app.register_blueprint(ticker_stream.bp)

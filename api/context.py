@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, current_app
@@ -12,12 +13,14 @@ from settings import Settings
 EXTENSION = "tidemark"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """Put together once, by `create_app`."""
 
     service: EventService
     settings: Settings
+    worker_is_stopping: Callable[[], bool] = lambda: False
+    """Whether the server's worker has been told to end, or has served its last request; `gunicorn.conf.py` knows."""
 
 
 def attach(app: Flask, context: Context) -> None:

@@ -6,19 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.context import settings
-from api.logs import request_id
 from event_log.base import LogFull, LogUnavailable, TooManySeries
+from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 """How many wrong fields or items an answer lists before it only counts them."""
 BODY = "body"
 """The name in an error for the body as a whole."""
+_SHAPES = "tidemark_error_shapes"
 _LONGEST_NAME = 100
 _RETRY_SECONDS = 1
 _RETRY_SECONDS_WHEN_FULL = 10
@@ -85,33 +86,28 @@ def problem_shape(problem: Problem) -> Response:
     }
     if problem.errors is not None:
         body["errors"] = problem.errors
-    return _response(body, problem, MEDIA_TYPE)
+    return shaped(body, problem, MEDIA_TYPE)
 
 
-def detail_shape(problem: Problem) -> Response:
-    """What the services say whose dialects we speak: `{"detail": "Not Found"}`."""
-    status = problem.code or 500
-    generic = status in (404, 405, 500)
-    body = {"detail": HTTP_STATUS_CODES[status] if generic else problem.detail}
-    return _response(body, problem, "application/json")
+def add_shape(app: Flask, prefix: str, shape: Callable[[Problem], Response]) -> None:
+    """Answer the errors of paths below `prefix` in this shape, where no view or blueprint has answered itself."""
+    app.extensions.setdefault(_SHAPES, {})[prefix] = shape
 
 
-SHAPES: dict[str, Callable[[Problem], Response]] = {"/dialects/": detail_shape}
-"""Path prefix -> error shape, for errors that no view or blueprint has answered itself."""
-
-
-def _response(body: Mapping[str, Any], problem: Problem, media_type: str) -> Response:
+def shaped(body: Mapping[str, Any], problem: Problem, media_type: str) -> Response:
+    """The answer to a problem, with its status and headers."""
     return Response(orjson.dumps(body), problem.code, problem.extra_headers, content_type=media_type)
 
 
 def render(problem: Problem) -> Response:
     """The answer in the shape that holds at the path asked for."""
-    shapes = (shape for prefix, shape in SHAPES.items() if request.path.startswith(prefix))
-    return next(shapes, problem_shape)(problem)
+    shapes: dict[str, Callable[[Problem], Response]] = current_app.extensions.get(_SHAPES, {})
+    found = (shape for prefix, shape in shapes.items() if request.path.startswith(prefix))
+    return next(found, problem_shape)(problem)
 
 
 def register(app: Flask) -> None:
-    """Answer every error of `app` in its one shape."""
+    """Answer every error of `app` as a problem."""
     app.register_error_handler(HTTPException, lambda error: render(_from_http(error)))
     app.register_error_handler(InternalServerError, lambda error: render(_from_bug()))
     app.register_error_handler(LogUnavailable, lambda error: render(_from_log(error)))

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import memory, questions
 from benchmarks.naive import NaiveWindow
 from benchmarks.table import machine, show
-from benchmarks.timing import NOW, fill, hour_of_events, microseconds, seconds
+from benchmarks.timing import KEEP, NOW, fill, hour_of_events, microseconds, seconds
 from rolling.all_series import Ids
 from rolling.block import Times
 from rolling.view import View
@@ -28,9 +28,7 @@ Work = Callable[[], object]
 
 def view_with(series: int, size: int = 100_000) -> View:
     """A view that has so many events already, and takes more from position 10**9 on."""
-    view = View()
-    for _ in range(series):
-        view.register(1000)
+    view = View(KEEP)
     fill(view, hour_of_events(size, series, in_order=True))
     return view
 

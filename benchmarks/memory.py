@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import psutil
 
-from benchmarks.timing import NOW, fill, hour_of_events
+from benchmarks.timing import KEEP, NOW, fill, hour_of_events
 from rolling.view import View
 
 SERIES = 10
@@ -16,19 +16,16 @@ SERIES = 10
 
 def events_in_order(view: View, size: int) -> int:
     """So many events over a few series, in order."""
-    _register(view, SERIES)
     return fill(view, hour_of_events(size, SERIES, in_order=True))
 
 
 def events_in_no_order(view: View, size: int) -> int:
     """So many events over a few series, in random order."""
-    _register(view, SERIES)
     return fill(view, hour_of_events(size, SERIES, in_order=False))
 
 
 def events_one_by_one(view: View, size: int) -> int:
     """So many events over a few series, each on its own."""
-    _register(view, SERIES)
     position = 0
     for ids, times, values in hour_of_events(size, SERIES, in_order=True):
         for series, time, value in zip(ids.tolist(), times.tolist(), values.tolist(), strict=True):
@@ -59,13 +56,7 @@ def resident(filling: str, size: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _register(view: View, series: int) -> None:
-    for _ in range(series):
-        view.register(1000)
-
-
 def _idle(view: View, series: int, events: int) -> int:
-    _register(view, series)
     generator = np.random.default_rng(1)
     for event in range(events):
         for number, value in enumerate(generator.normal(100, 15, series).tolist()):
@@ -77,11 +68,11 @@ def _idle(view: View, series: int, events: int) -> int:
 def main() -> None:
     """Fill a view as the first argument says and print what each thing in it takes."""
     filling, size = FILLINGS[sys.argv[1]], int(sys.argv[2])
-    warm = View()  # stays, so that neither code and buffers used once nor room it left behind count
+    warm = View(KEEP)  # stays, so that neither code and buffers used once nor room it left behind count
     filling(warm, size // 10)
     process = psutil.Process()
     before = process.memory_info().rss
-    view = View()
+    view = View(KEEP)
     count = filling(view, size)
     print((process.memory_info().rss - before) / count)
 

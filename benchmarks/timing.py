@@ -16,6 +16,8 @@ from times import HOUR, SECOND
 
 NOW = 1_750_948_200 * SECOND
 """The moment at which all questions are asked; the events are those of the hour before."""
+KEEP = 1000
+"""How many of its last events each series keeps."""
 PORTION = 200_000
 """How many events a view takes in at a time, as the service does."""
 
@@ -66,8 +68,6 @@ def fill(view: View, events: Iterator[Events]) -> int:
 
 def view_of(size: int, series: int = 10, *, in_order: bool = True) -> View:
     """A view that holds so many events of the last hour."""
-    view = View()
-    for _ in range(series):
-        view.register(1000)
+    view = View(KEEP)
     fill(view, hour_of_events(size, series, in_order=in_order))
     return view

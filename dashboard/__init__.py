@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort
 
+from api.openapi import operation
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("dashboard", __name__)
@@ -32,3 +33,12 @@ def vendored_file(name: str) -> Response:
     if name not in _VENDORED:
         abort(404)
     return send_file(folder_in_package("uplot", "static", "uplot-python"), name, DAY_SECONDS)
+
+
+operation.describe(
+    {
+        page: operation.page("The dashboard"),
+        static_file: operation.files("Files of the dashboard"),
+        vendored_file: operation.files("Files of its chart"),
+    }
+)

@@ -1,97 +1,191 @@
-"""A log for one process: tests, `flask run`, trying things out. Forgets everything at its end."""
+"""A log for one process: tests, `flask run`, trying things out. Forgets everything at its end.
+
+It holds records in a row. Those whose events have all expired the mark passes, in `clean`: what of them is dead goes,
+what is kept moves to a table by series. A reader behind the mark is given that table, a series at a time, and as far
+as the next change: then that change, then what of the table stands between it and the one after.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby, islice, takewhile
+from itertools import islice
 from threading import RLock
+from typing import NamedTuple
 
 import numpy as np
 
 from event_log.base import (
+    PLAIN,
+    START,
     Batch,
     EventLog,
     Events,
-    Ids,
+    HistoryChanged,
+    KeepChange,
     KeptSince,
+    Memo,
+    Place,
+    Rules,
+    RulesChange,
     Series,
-    Times,
+    SeriesEnd,
+    Terms,
+    TooManyKeepers,
     TooManySeries,
-    TooManySymbols,
-    Values,
+    Usage,
 )
+from event_log.memory_changes import RECENT_CHANGES, History, Registry
+from event_log.memory_table import (
+    Columns,
+    Kept,
+    Record,
+    Records,
+    alive_since,
+    columns_of,
+    joined,
+    rows,
+    size_of,
+)
+from event_log.memory_terms import Buckets, Memos
 
-_Record = tuple[int, Ids | int, Times | int, Values | float]
-"""Last position; series ids, times and values, or one for all. A value alone is a record of one event."""
-_Columns = tuple[Times, Ids, Times, Values]
-"""Positions, series ids, times and values."""
+RECORDS_A_STEP = 1024
+EVENTS_A_STEP = 10_000
+"""A step of cleaning ends with the record that reaches this."""
+SERIES_A_STEP = 256
+"""How many series whose keep has changed are looked through in a step."""
+EVENT_BYTES = 28
 
-RECENT_EVENTS = 65_536
-"""How many events behind the newest stay readable, for streams that resume."""
+
+class Sweep(NamedTuple):
+    """How far a reader behind the mark has read of the kept events between its position and `end`."""
+
+    told: int
+    """The changes up to there it has been told, or began with."""
+    end: int
+    series: int = 0
+    """The series it goes on with..."""
+    behind: int = 0
+    """...behind this position."""
 
 
 class MemoryLog(EventLog):
-    """Keeps columns per record until `clean` finds them read; the views keep the events themselves."""
+    """Columns in lists, under one lock."""
 
-    def __init__(self, max_series: int = 10_000, max_symbols: int = 10) -> None:
+    several_processes = False
+
+    def __init__(self, max_series: int = 10_000, *, recent_changes: int = RECENT_CHANGES) -> None:
         self._max_series = max_series
-        self._max_symbols = max_symbols
         self._lock = RLock()
         # All below: under _lock.
-        self._records: deque[_Record] = deque()
         self._position = 0
         self._horizon = 0
-        self._ids: dict[str, int] = {}
-        self._series: list[Series] = []
-        self._symbols: dict[int, Series] = {}
+        self._mark = 0
+        self._records = Records()  # those behind the mark
+        self._kept = Kept()  # of the events before it
+        self._doubtful: dict[int, None] = {}  # series whose kept events may have died by a change
+        self._registry = Registry()
+        self._history = History(recent_changes)
+        self._memos = Memos()
+        self._buckets = Buckets()
 
-    def append(self, batch: Batch, *, symbol: bool = False) -> int:
+    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
         with self._lock:
-            self._admit(batch.names, symbol)
-            ids = [self._register(name, batch.first(index), symbol) for index, name in enumerate(batch.names)]
-            own = ids[0] if batch.which is None else np.array(ids, np.uint32)[batch.which]
-            return self._put(len(batch), own, batch.times, batch.values)
+            if terms.once is not None:
+                self._memos.admit(terms.once)
+            self._admit(batch.names, terms)
+            if terms.budget is not None:
+                self._buckets.spend(terms.budget, len(batch))
+            if len(batch):
+                self._store(batch, terms.keep)
+            if terms.once is not None:
+                self._memos.remember(terms.once, self._position)
+            return self._position
 
     def append_one(self, series: str, time: int, value: float) -> int:
         with self._lock:
-            self._admit([series], symbol=False)
-            return self._put(1, self._register(series, (time, value), symbol=False), time, value)
+            number = self._registry.ids.get(series)
+            if number is None:
+                return self.append(Batch([series], None, time, np.array([value])))
+            self._put([number], (self._position + 1, number, time, float(value)))
+            return self._position
 
-    def _put(self, count: int, ids: Ids | int, times: Times | int, values: Values | float) -> int:
-        self._position += count
-        self._records.append((self._position, ids, times, values))
-        return self._position
-
-    def read(self, after: int, limit: int = 1_000_000) -> Events:
+    def recall(self, key: bytes, now: int) -> Memo | None:
         with self._lock:
-            records = self._behind(after)
-            position, horizon = self._position, self._horizon
-        return _events(records, after, limit, position, horizon)
+            return self._memos.recall(key, now)
+
+    def read(self, place: Place, limit: int = 1_000_000) -> Events:
+        with self._lock:
+            fresh = place == START
+            self._recognise(place)
+            while place.position < self._mark:
+                events = self._read_kept(place, limit)
+                place = events.place
+                if len(events) or events.changes:
+                    break
+            else:
+                events = self._read_records(place, limit)
+            return replace(events, rules=self._history.rules) if fresh else events
 
     def position(self) -> int:
         return self._position
 
     @property
-    def series(self) -> Sequence[Series]:
-        return self._series
+    def series(self) -> Mapping[int, Series]:
+        return self._registry.series
 
     @property
-    def symbols(self) -> Mapping[int, Series]:
-        return self._symbols
+    def jumps(self) -> Sequence[tuple[int, int]]:
+        return ()
 
-    def clean(self, horizon: int, kept_since: KeptSince) -> bool:
-        """Nothing to weigh here: a record may go as soon as the one view of this process has read it,
-        and the service cleans only after it has caught up."""
+    def claim(self, rules: Rules, start: str) -> None:
         with self._lock:
+            if not self._history.begins(start) or rules == self._history.in_force:
+                return
+            if self._position == 0:
+                self._history.rules = self._history.in_force = rules
+                return
+            self._position += 1
+            self._history.add(RulesChange(self._position, self._horizon, rules))
+            self._doubtful |= dict.fromkeys(self._kept.series())
+
+    def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
+        with self._lock:
+            latest = self._registry.latest.get(series)
+            if latest is None or (quiet_since is not None and latest > quiet_since):
+                return None
+            self._position += 1
+            self._registry.end(series, self._position)
+            self._history.add(SeriesEnd(self._position, series))
+            self._kept.forget(series)
+            return self._position
+
+    def clean(self, horizon: int, kept_since: KeptSince, position: int) -> bool:
+        with self._lock:
+            if self._history.last > position:
+                return False
             self._horizon = max(self._horizon, horizon)
-            while self._records and self._records[0][0] <= self._position - RECENT_EVENTS:
-                self._records.popleft()
-        return False
+            expired = self._expired()
+            if expired:
+                self._pass(expired, kept_since)
+            elif not self._records:
+                self._mark = self._position
+            for series in list(islice(self._doubtful, SERIES_A_STEP)):
+                self._look(series, kept_since)
+            self._forget_changes()
+            return bool(expired or self._doubtful)
 
     def check(self) -> None:
         return
+
+    def notice(self) -> str | None:
+        return None
+
+    def usage(self) -> Usage:
+        with self._lock:
+            used = EVENT_BYTES * (self._records.events + self._kept.events)
+        return Usage(bytes_used=used, bytes_allowed=sys.maxsize, settled=None)
 
     def sync(self) -> None:
         return
@@ -99,61 +193,144 @@ class MemoryLog(EventLog):
     def close(self) -> None:
         return
 
-    def _admit(self, names: Sequence[str], symbol: bool) -> None:
-        new = sum(name not in self._ids for name in names)
-        if new and len(self._series) + new > self._max_series:
+    def _admit(self, names: Sequence[str], terms: Terms) -> None:
+        """Raises TooManySeries, TooManyKeepers."""
+        registry = self._registry
+        new = sum(name not in registry.ids for name in names)
+        if new and len(registry.ids) + new > self._max_series:
             raise TooManySeries(f"the limit of {self._max_series} series is reached")
-        if symbol:
-            known = {entry.name for entry in self._symbols.values()}
-            if len(known.union(names)) > self._max_symbols:
-                raise TooManySymbols(f"the limit of {self._max_symbols} symbols is reached")
+        if terms.keep is not None and terms.most_keepers is not None:
+            new = sum(registry.ids.get(name) not in registry.keeps for name in names)
+            if new and len(registry.keeps) + new > terms.most_keepers:
+                raise TooManyKeepers(f"the limit of {terms.most_keepers} series with a keep of their own is reached")
 
-    def _register(self, name: str, first: tuple[int, float], symbol: bool) -> int:
-        number = self._ids.setdefault(name, len(self._series))
-        if number == len(self._series):
-            self._series.append(Series(name, created=first[0], initial=first[1]))
-        if symbol and self._series[number].symbol_since is None:
-            known = self._series[number]
-            self._series[number] = replace(known, symbol_since=self._position, symbol_horizon=self._horizon)
-            self._symbols = self._symbols | {number: self._series[number]}  # others may be reading the old one
+    def _store(self, batch: Batch, keep: int | None) -> None:
+        numbers = [self._number(name, batch.first(index), keep) for index, name in enumerate(batch.names)]
+        ids = numbers[0] if batch.name_indexes is None else np.array(numbers, np.uint32)[batch.name_indexes]
+        self._put(numbers, (self._position + len(batch), ids, batch.times, batch.values))
+
+    def _number(self, name: str, first: tuple[int, float], keep: int | None) -> int:
+        """The id of a series, which from here on keeps so many."""
+        registry = self._registry
+        number = registry.ids.get(name)
+        if number is None:
+            return registry.register(Series(name, *first, keep))
+        if keep is not None and registry.keeps.get(number) != keep:
+            self._position += 1
+            self._history.add(KeepChange(self._position, self._horizon, number, keep))
+            registry.keeps[number] = keep
+            self._doubtful[number] = None
         return number
 
-    def _behind(self, after: int) -> list[_Record]:
-        """The records that hold an event behind `after`, oldest first; cost follows their number."""
-        return list(takewhile(lambda record: record[0] > after, reversed(self._records)))[::-1]
+    def _put(self, numbers: Sequence[int], record: Record) -> None:
+        self._position = record[0]
+        self._records.append(record)
+        for number in numbers:
+            self._registry.latest[number] = self._position
 
+    def _recognise(self, place: Place) -> None:
+        """Raises HistoryChanged where the reader has missed a change, or has read what never was."""
+        told = place.detail.told if isinstance(place.detail, Sweep) else place.position
+        if place != START and not self._history.folded <= told <= self._position:
+            raise HistoryChanged("what has changed since this place is no longer known")
 
-def _events(records: list[_Record], after: int, limit: int, position: int, horizon: int) -> Events:
-    """The columns of these records, up to about `limit` events of them, less what stands at or before `after`."""
-    pieces: list[_Columns] = []
-    for single, group in groupby(records, key=lambda record: isinstance(record[3], float)):
-        run = list(group)
-        pieces += [_of_singles(run)] if single else map(_of_batch, run)
-    taken = list(islice(pieces, _enough(pieces, limit)))
-    if not taken:
-        return Events.none(max(after, position), horizon)
-    positions, ids, times, values = (np.concatenate(column) for column in zip(*taken, strict=True))
-    return Events(positions, ids, times, values, int(positions[-1]), horizon).behind(after)
+    def _read_records(self, place: Place, limit: int) -> Events:
+        """What stands behind the mark."""
+        taken: list[Record] = []
+        events = 0
+        following = self._records.behind(place.position)
+        for record in following:
+            taken.append(record)
+            events += size_of(record)
+            if events >= limit:
+                break
+        more = next(following, None) is not None
+        end = taken[-1][0] if more else self._position
+        columns = columns_of(taken)
+        if len(columns[0]) and columns[0][0] <= place.position:
+            columns = rows(columns, columns[0] > place.position)
+        return self._events(columns, place, Place(end), more=more)
 
+    def _read_kept(self, place: Place, limit: int) -> Events:
+        """What is kept between a place before the mark and the next change, or the mark."""
+        sweep = place.detail if isinstance(place.detail, Sweep) else self._sweep(place)
+        found: list[Columns] = []
+        for series in self._kept.series():
+            if series < sweep.series:
+                continue
+            behind = sweep.behind if series == sweep.series else place.position
+            found.append(self._kept.between(series, max(behind, place.position), sweep.end, limit))
+            limit -= len(found[-1][0])
+            if limit <= 0:
+                there = Place(place.position, sweep._replace(series=series, behind=int(found[-1][0][-1])))
+                return replace(self._events(joined(found), place, there, more=True), changes=(), kept=True)
+        events = self._events(joined(found), place, Place(sweep.end), more=sweep.end < self._position)
+        return replace(events, changes=self._history.between(sweep.end - 1, sweep.end), kept=True)
 
-def _enough(pieces: list[_Columns], limit: int) -> int:
-    """How many of these pieces hold `limit` events; at least one."""
-    sizes = np.cumsum([len(piece[0]) for piece in pieces])
-    return int(sizes.searchsorted(limit)) + 1
+    def _sweep(self, place: Place) -> Sweep:
+        told = self._history.folded if place == START else place.position
+        return Sweep(told, self._history.first(told, self._mark))
 
+    def _events(self, columns: Columns, before: Place, place: Place, *, more: bool) -> Events:
+        changes = self._history.between(before.position, place.position)
+        positions, ids, times, values = columns
+        return Events(positions, ids, times, values, place, self._horizon, changes, more=more)
 
-def _of_singles(records: list[_Record]) -> _Columns:
-    positions, ids, times, values = zip(*records, strict=True)
-    return np.array(positions, np.int64), np.array(ids, np.uint32), np.array(times, np.int64), np.array(values)
+    def _expired(self) -> list[Record]:
+        """The next records, oldest first, none of whose events is later than the horizon."""
+        found: list[Record] = []
+        events = 0
+        for record in islice(self._records.behind(self._mark), RECORDS_A_STEP):
+            if events >= EVENTS_A_STEP or int(np.max(record[2])) > self._horizon:
+                break
+            found.append(record)
+            events += size_of(record)
+        return found
 
+    def _pass(self, expired: list[Record], kept_since: KeptSince) -> None:
+        """Move the mark behind these records."""
+        columns = columns_of(expired)
+        names, index = np.unique(columns[1], return_inverse=True)
+        since = [kept_since(series) if self._registry.lives(series) else None for series in names.tolist()]
+        order = np.argsort(index, kind="stable")
+        bounds = np.searchsorted(index[order], np.arange(1, len(names)))
+        for series, first, own in zip(names.tolist(), since, np.split(order, bounds), strict=True):
+            if first is not None:
+                self._keep(series, first, rows(columns, own))
+        self._records.drop(expired)
+        self._mark = expired[-1][0] if self._records else self._position
 
-def _of_batch(record: _Record) -> _Columns:
-    last, ids, times, values = record
-    assert isinstance(values, np.ndarray)
-    size = len(values)
-    return (
-        np.arange(last - size + 1, last + 1),
-        np.broadcast_to(np.asarray(ids, np.uint32), size),
-        np.broadcast_to(np.asarray(times, np.int64), size),
-        values,
-    )
+    def _keep(self, series: int, since: tuple[int, int], columns: Columns) -> None:
+        """Keep what is alive of these events, and forget what has died for them."""
+        alive = alive_since(columns, np.array([since]))
+        if not alive.all():
+            self._registry.forget(series, int(columns[0][~alive][-1]))
+        if alive.any():
+            self._kept.add(series, rows(columns, alive))
+        forgotten, _ = self._kept.drop_dead(series, since)
+        self._registry.forget(series, forgotten)
+
+    def _look(self, series: int, kept_since: KeptSince) -> None:
+        """Forget of a series what has died by a change."""
+        more = False
+        if self._registry.lives(series):
+            forgotten, more = self._kept.drop_dead(series, kept_since(series))
+            self._registry.forget(series, forgotten)
+        if not more:
+            del self._doubtful[series]
+
+    def _forget_changes(self) -> None:
+        """Make old changes part of what a reader from START begins with."""
+        for change in self._history.old(self._mark):
+            if not isinstance(change, SeriesEnd):
+                self._apply(change)
+            self._history.fold(change, self._registry)
+
+    def _apply(self, change: KeepChange | RulesChange) -> None:
+        """Forget what died by a change: nobody will be told of it who could know."""
+        for number in [change.series] if isinstance(change, KeepChange) else self._kept.series():
+            series = self._registry.series.get(number)
+            if series is not None and (isinstance(change, KeepChange) or series.keep is None):
+                keep = self._history.keep_before(series)
+                forgotten = self._kept.apply(number, change.position, change.horizon, keep)
+                self._registry.forget(number, forgotten)

@@ -7,13 +7,15 @@ a question has cut through lately, hold columns; another fetches its own from th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, part
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns
+from rolling.deck import Deck
 from rolling.exact import summarise
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
@@ -79,12 +81,15 @@ class SharedBlock(Block):
         self._load(right)
         return right
 
-    def trim(self, horizon: int) -> None:
-        """Let go of the events, not all of them, that are not later than `horizon`."""
-        columns = self.columns()
-        live = part(columns, int(columns[0].searchsorted(horizon, side="right")), None)
-        self.store(live)
-        self.summary = summarise(live[2])
+    def replace(self, columns: Columns) -> None:
+        """Have these events, given in order, in place of others; hold them only if it held those."""
+        self.summary = summarise(columns[2])
+        if not len(columns[0]):
+            return
+        if self.loaded:
+            self.store(columns)
+        else:
+            self.oldest, self.newest = int(columns[0][0]), int(columns[0][-1])
 
     def unload(self) -> None:
         """Drop the columns, until the next question that needs them."""
@@ -106,7 +111,7 @@ class AllSeries(Timeline[SharedBlock]):
 
     __slots__ = ("_loaded", "_windows")
 
-    def __init__(self, windows: Sequence[RollingWindow]) -> None:
+    def __init__(self, windows: Mapping[int, RollingWindow]) -> None:
         self._windows = windows
         self._start()
 
@@ -131,7 +136,7 @@ class AllSeries(Timeline[SharedBlock]):
 
         Needed only when those reach behind `cutoff`, where a series keeps its last ones and this timeline
         holds nothing. Searches for the time that divides them: O(series * log(time))."""
-        live = {window: window.live(cutoff) for window in self._windows if len(window)}
+        live = {window: window.live(cutoff) for window in self._windows.values() if len(window)}
         if sum(live.values()) <= count:
             return live
         low, high = _earliest(live, count) - 1, cutoff
@@ -162,16 +167,49 @@ class AllSeries(Timeline[SharedBlock]):
 
     def prune(self, horizon: int) -> None:
         """Let go of all events that are not later than `horizon`. To be called before the series do."""
-        while self.first.newest <= horizon and self.first.following is not None:
-            self._loaded.pop(self.first, None)
-            self.drop_first()
-        if not self.first.summary.count or self.first.oldest > horizon:
+        if self.first.oldest > horizon:
             return
-        if self.first.newest <= horizon:
-            self._start()
-        else:
-            self.first.trim(horizon)
+        dead = before = len(self)
+        dead -= self.count_after(horizon)
+        block = self.drop(dead, SharedBlock(EARLIEST, 0, self._load))
+        while block is not None and block is not self.first:
+            self._loaded.pop(block, None)
+            block = block.following
+        dead -= before - len(self)
+        if dead:
+            self.first.drop(dead)
             self.refresh_first()
+
+    def remove(self, series: int) -> Iterator[None]:
+        """Let go of the events of a series, which has gone from the windows: a block at a time, from what the others
+        have there. Until the last one nothing may be asked of it or added."""
+        left: list[SharedBlock] = []
+        yield from self._without(series, self._root, left)
+        if not left:
+            self._start()
+            return
+        for block, following in pairwise(left):
+            block.following = following
+        self.first, self.last = left[0], left[-1]
+        self.last.following = None
+        self.first.start, self.first.start_position = EARLIEST, 0
+        self.settle()
+
+    def _without(self, series: int, node: Deck[SharedBlock] | SharedBlock, left: list[SharedBlock]) -> Iterator[None]:
+        """Take a series out of what is under `node`, and note the blocks that have events left."""
+        if isinstance(node, Deck):
+            for child in node.children:
+                yield from self._without(series, child, left)
+            node.children = [child for child in node.children if child.summary.count]
+            node.refresh()
+            return
+        if series in node.members:
+            node.replace(self._gather(node))
+            yield
+        if node.summary.count:
+            left.append(node)
+        else:
+            self._loaded.pop(node, None)
 
     def _load(self, block: SharedBlock) -> None:
         """See that a block holds its columns, at the cost of the one used longest ago."""
@@ -190,7 +228,7 @@ class AllSeries(Timeline[SharedBlock]):
         following = block.following
         end = None if following is None else (following.start, following.start_position)
         members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
-        found = {member: self._windows[member].within(start, end) for member in members}
+        found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
         block.members = array("I", [member for member, columns in found.items() if columns])
         if not block.members:
             return NOTHING

@@ -39,6 +39,7 @@ class Block:
         "_times",
         "_values",
         "following",
+        "highest",
         "newest",
         "oldest",
         "ordered",
@@ -53,6 +54,8 @@ class Block:
         self.following: Self | None = None
         self.summary = Summary()
         self.oldest = self.newest = start
+        self.highest = 0
+        """The highest position of its events."""
         self.ordered = True
         self._base = 0
         self._times: array[int] | None = None
@@ -68,11 +71,11 @@ class Block:
         times, positions, values = columns
         self.oldest, self.newest = int(times[0]), int(times[-1])
         self.ordered = True
-        self._base = int(positions.min())
+        self._base, self.highest = int(positions.min()), int(positions.max())
         self._positions = None
         if _gaps(positions):
             self._positions = array("I")
-            self._reach(self._base, int(positions.max()))
+            self._reach(self._base, self.highest)
             self._positions.frombytes((positions - self._base).astype(self._positions.typecode).tobytes())
         self._times = None if times[0] == times[-1] else array("q", times.tobytes())
         self._values = array("d", values.tobytes())
@@ -85,6 +88,8 @@ class Block:
         values = self._values
         assert values is not None
         size = len(values)
+        if position > self.highest:
+            self.highest = position
         if not size:
             self.oldest = self.newest = time
             self._base = position
@@ -111,6 +116,7 @@ class Block:
             return
         times, positions, values = columns
         size = len(self._values)
+        self.highest = max(self.highest, int(positions.max()))
         first, last = int(times[0]), int(times[-1])
         if self._times is None and not first == last == self.newest:
             self._times = array("q", [self.newest]) * size
@@ -165,6 +171,12 @@ class Block:
         self.store(part(columns, 0, cut))
         return right
 
+    def drop(self, count: int) -> None:
+        """Let go of the first `count` events, not of all."""
+        live = part(self.columns(), count, None)
+        self.store(live)
+        self.summary = summarise(live[2])
+
     def _arrays(self) -> Columns:
         assert self._values is not None
         values = np.frombuffer(self._values)
@@ -208,6 +220,7 @@ class Block:
         keys = list(zip(times.tolist(), positions.tolist(), strict=True))
         assert not self.ordered or keys == sorted(keys)
         assert len(set(positions.tolist())) == len(positions)
+        assert not len(positions) or positions.max() == self.highest
 
 
 def _gaps(positions: Times) -> bool:

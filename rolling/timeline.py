@@ -228,20 +228,40 @@ class Timeline(Generic[B]):
         if len(deck.children) > FAN_OUT:
             self._grow(path[:-1], deck, deck.split(last=deck.children[-1] is new))
 
-    def drop_first(self) -> None:
-        """Let go of the first block; there must be another, which then starts at EARLIEST."""
-        path = self._leftmost()
-        for deck in reversed(path):
-            del deck.children[0]
-            if deck.children:
-                break
-        assert self.first.following is not None
-        self.first = self.first.following
-        self.first.start, self.first.start_position = EARLIEST, 0
+    def drop(self, count: int, spare: B) -> B | None:
+        """Let go of the blocks that lie whole among the first `count` events, and of empty ones before them; where
+        that is all of them, `spare` takes their place. Returns the first block let go of, if any, for whom the others
+        follow. O(log n), however many they are."""
+        if count >= len(self):
+            dropped = self.first
+            self.reset(spare)
+            return dropped
+        node = self._behind(count)
+        if node is self.first:
+            return None
+        dropped, self.first = self.first, node
+        node.start, node.start_position = EARLIEST, 0
+        self.settle()
+        return dropped
+
+    def settle(self) -> None:
+        """Bring all in line with a new first block and with what has gone before it."""
         self.refresh_first()
         while isinstance(self._root, Deck) and len(self._root.children) == 1:
             self._root = self._root.children[0]
         self._edge = self.find(self.last.start)[0]
+
+    def _behind(self, count: int) -> B:
+        """The first block that ends behind the first `count` events, cut off from those before it."""
+        node = self._root
+        while isinstance(node, Deck):
+            index = 0
+            while node.children[index].summary.count <= count:
+                count -= node.children[index].summary.count
+                index += 1
+            del node.children[:index]
+            node = node.children[0]
+        return node
 
     def refresh_first(self) -> None:
         """Bring the decks above the first block in line with it."""

@@ -6,6 +6,7 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from rolling.window import RollingWindow
 LATEST = 2**63 - 1
 FEW = 48
 """Up to so many events are taken in one by one: columns would cost more."""
+WINDOWS_A_STEP = 256
+"""How many series are looked at in a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +37,73 @@ class Tail:
 
 
 class View:
-    """All series by id. Not thread safe: the caller holds a lock."""
+    """All series by id, each taken up with its first event. Not thread safe: the caller holds a lock.
 
-    def __init__(self) -> None:
+    What may take long is done in steps, of a millisecond or so: an iterator that has to be run to its end."""
+
+    def __init__(self, keep_last: int = 0, own_keep: Callable[[int], int | None] = lambda series: None) -> None:
+        """`own_keep` is asked, when a series is taken up, how many events it keeps; None: as all that say nothing."""
+        self.keep_last = keep_last
+        """How many of its last events a series keeps that says nothing else."""
+        self._own_keep = own_keep
         self.horizon = 0
-        self.windows: list[RollingWindow] = []
+        self.taken = 0
+        """How many events all series were ever given."""
+        self.windows: dict[int, RollingWindow] = {}
         self._all = AllSeries(self.windows)
 
     def __len__(self) -> int:
-        return sum(len(window) for window in self.windows)
+        return sum(len(window) for window in self.windows.values())
 
-    def register(self, keep: int) -> None:
-        """Make room for one series more, which keeps its last `keep` events."""
-        self.windows.append(RollingWindow(keep))
+    def window(self, series: int) -> RollingWindow:
+        """The events of a series, which is taken up if it is new."""
+        found = self.windows.get(series)
+        if found is None:
+            keep = self._own_keep(series)
+            found = RollingWindow(self.keep_last if keep is None else keep, own_keep=keep is not None)
+            self.windows[series] = found
+        return found
 
-    def raise_keep(self, series: int, horizon: int, keep: int) -> None:
-        """Let a series keep more from here on, `horizon` being the log's at this point."""
-        self.prune(horizon)  # what the series now lets go of, all series as one must have let go of before
-        self.windows[series].raise_keep(horizon, keep)
+    def change_keep(self, series: int | None, horizon: int, keep: int) -> Iterator[None]:
+        """Let a series, or all that say nothing else, keep so many from here on, `horizon` being the log's at this
+        point: what is dead under it by what they kept until now is gone for good."""
+        self.raise_horizon(horizon)  # what the series now let go of, all series as one must have let go of before
+        if series is not None:
+            window = self.window(series)
+            window.change_keep(horizon, keep)
+            window.own_keep = True
+            return
+        self.keep_last = keep
+        for number, window in enumerate(list(self.windows.values()), 1):
+            if not window.own_keep:
+                window.change_keep(horizon, keep)
+            if number % WINDOWS_A_STEP == 0:
+                yield
+
+    def end_series(self, series: int) -> Iterator[None]:
+        """Forget a series and all its events."""
+        window = self.windows.pop(series, None)
+        if window is not None:
+            if window.count_after(self.horizon):
+                yield from self._all.remove(series)
+            yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
         """Take in one event, at a position above all others."""
         parts = exact(value)
         if time > self.horizon:
             self._all.take(series, time, value, position, parts)
-        window = self.windows[series]
+        window = self.window(series)
         window.add(time, value, position, parts)
         window.taken += 1
+        self.taken += 1
+
+    def add_kept(
+        self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
+    ) -> None:
+        """Take in events that are not later than the horizon, each series' own at positions above all it has."""
+        order = np.argsort(times, kind="stable")
+        self._deal(ids[order], (times[order], positions[order], values[order]))
 
     def add_many(
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
@@ -96,18 +139,25 @@ class View:
             self._take(int(ids[own[0]]), (times[own], positions[own], values[own]), None)
 
     def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> None:
-        window = self.windows[series]
+        window = self.window(series)
         for _ in window.add_many(columns, summaries):
             pass
         window.taken += len(columns[0])
+        self.taken += len(columns[0])
 
-    def prune(self, horizon: int) -> None:
-        """Raise the horizon and let go of what is dead under it."""
+    def raise_horizon(self, horizon: int) -> None:
+        """What is not later is live only where its series keeps it."""
         if horizon > self.horizon:
             self.horizon = horizon
             self._all.prune(horizon)
-            for window in self.windows:
-                window.prune(horizon)
+
+    def prune(self) -> Iterator[None]:
+        """Let go of what is dead under the horizon. Not before all is taken in that the log had when it was raised:
+        a change among that may still have a series keep what by now looks dead."""
+        for number, window in enumerate(list(self.windows.values()), 1):
+            window.prune(self.horizon)
+            if number % WINDOWS_A_STEP == 0:
+                yield
 
     def tail(self, series: int | None, after: int | None, cutoff: int, last: int | None, ends: bool) -> Tail:
         """The events of one series, or of all, that are later than `after`, or else live under `cutoff`;
@@ -136,8 +186,10 @@ class View:
         return Tail(summary, min(w.row(n) for w, n in taken), max(w.row(1) for w, _ in taken))
 
     def kept_since(self, series: int) -> tuple[int, int]:
-        """The (time, position) of the first of the last events that a series keeps."""
-        window = self.windows[series]
+        """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
+        window = self.windows.get(series)
+        if window is None:
+            return EARLIEST, 0
         if not window.keep:
             return LATEST, 0
         return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
@@ -146,8 +198,9 @@ class View:
         """Every invariant, as assertions. For tests."""
         self._all._check()
         recent = Summary()
-        for window in self.windows:
+        for window in self.windows.values():
             window._check()
+            assert window.own_keep or window.keep == self.keep_last
             recent.merge(window.tail(window.count_after(self.horizon)))
         assert self._all.tail(self._all.count_after(self.horizon)) == recent
 

@@ -6,22 +6,31 @@ how many of them are live follows from the cutoff and `keep` alone. Pruning only
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from rolling.block import EARLIEST, Block, Columns, part
 from rolling.timeline import Timeline, joined
 
+PIECE = 2**18
+"""How many events are let go of at a time."""
+
 
 class RollingWindow(Timeline[Block]):
     """The events of one series in order of (time, arrival); the last `keep` of them outlive any cutoff."""
 
-    __slots__ = ("keep", "taken")
+    __slots__ = ("forgotten", "keep", "own_keep", "taken")
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, *, own_keep: bool = False) -> None:
         super().__init__(Block(EARLIEST, 0))
         self.keep = keep
+        self.own_keep = own_keep
+        """Whether it keeps so many whatever others keep."""
         self.taken = 0
         """How many events it was ever given."""
+        self.forgotten = 0
+        """The highest position of an event of it that is gone."""
 
     def live(self, cutoff: int) -> int:
         """How many events are later than `cutoff` or among the last `keep`."""
@@ -34,22 +43,36 @@ class RollingWindow(Timeline[Block]):
         pieces = [columns for columns in pieces if len(columns[0])]
         return joined(pieces) if pieces else None
 
-    def raise_keep(self, horizon: int, keep: int) -> None:
-        """Keep more from now on. What is dead under `horizon` must not come to life by that: it goes at once."""
-        live = self.rows(self.live(horizon))
-        self.reset(Block(EARLIEST, 0))
+    def change_keep(self, horizon: int, keep: int) -> None:
+        """Keep so many from now on. What is dead under `horizon` must not come to life by that: it goes at once."""
+        dead = self._drop_blocks(len(self) - self.live(horizon))
+        if dead:
+            self.forgotten = max(self.forgotten, int(self.first.columns()[1][:dead].max()))
+            self.first.drop(dead)
+            self.refresh_first()
         self.keep = keep
-        for _ in self.add_many(live):
-            pass
 
     def prune(self, horizon: int) -> None:
         """Let go of whole blocks that are dead under `horizon`."""
-        while self.first.newest <= horizon and len(self) - self.first.summary.count >= self.keep:
-            if self.first.following is None:
-                if self.first.summary.count:
-                    self.reset(Block(EARLIEST, 0))
-                return
-            self.drop_first()
+        if self.first.newest <= horizon and len(self) - self.first.summary.count >= self.keep:
+            self._drop_blocks(len(self) - self.live(horizon))
+
+    def _drop_blocks(self, count: int) -> int:
+        """Let go of the blocks that lie whole among the first `count` events; how many of them are left."""
+        before = len(self)
+        if not before:
+            return 0
+        block = self.drop(count, Block(EARLIEST, 0))
+        while block is not None and block is not self.first:
+            self.forgotten = max(self.forgotten, block.highest)
+            block = block.following
+        return count - (before - len(self))
+
+    def let_go(self) -> Iterator[None]:
+        """Let go of everything, a piece at a time: to free ten million events at once would take a while."""
+        while len(self):
+            self._drop_blocks(PIECE)
+            yield
 
     def _check(self) -> None:
         super()._check()

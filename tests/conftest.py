@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 import app as composition
 from api.context import context
+from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings
 from times import parse_timestamp
@@ -42,14 +43,14 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def settings() -> Settings:
-    """The defaults, with the log in memory. A test module may override this."""
+    """The defaults. A test module may override this."""
     return Settings()
 
 
 @pytest.fixture
 def app(settings: Settings, clock: FakeClock) -> Flask:
-    """The whole application; a bug in a view fails the test instead of becoming a 500."""
-    app = composition.create_app(settings, clock=clock)
+    """The whole application, its log in memory; a bug in a view fails the test instead of becoming a 500."""
+    app = composition.create_app(settings, clock=clock, log=MemoryLog(settings.max_series, settings.max_symbols))
     app.testing = True
     return app
 

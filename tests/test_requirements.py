@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ROOMS = ("api", "dashboard", "event_log", "rolling", "simulator")
+ROOMS = ("api", "dashboard", "dialects", "event_log", "rolling", "simulator", "streaming")
 LEFT_OUT = {"uplot-python"}
 """Packages whose own requirements we do without; requirements.txt says why."""
 LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?:\s+# \S.*)?")

@@ -1,1 +1,1 @@
-"""The OpenAPI document: made from the routes, the schemas that validate, and a table of what they answer."""
+"""The OpenAPI document: made from the routes, the schemas that validate, and what stands beside the views."""

@@ -12,19 +12,18 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 from werkzeug.routing import Rule
 
-from api.openapi import dialects, native, pages
 from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS
-from api.openapi.operation import Answer, Body, Json, Operation
-from api.schemas import SeriesName
+from api.openapi.operation import Body, Json, Operation, Reply, operation_of
 
 VERSION = "1.0.0"
-OPERATIONS: dict[str, Operation] = native.OPERATIONS | dialects.OPERATIONS | pages.OPERATIONS
 _STABLE = "v1_"
 """What the names of blueprints begin with that are registered at /v1."""
 _V1 = " (v1)"
 """What the tags of the stable form end with; they come first."""
 _PYTHON_TYPES: dict[str, type] = {"string": str, "integer": int}
 _ARGUMENT = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
+_SOME_TEXT: Json = {"type": "string", "minLength": 1}
+"""The dialects take any text for a name; one that cannot be a series is one that was never seen."""
 _DESCRIPTION = """\
 Exact statistics over rolling windows of events.
 
@@ -52,11 +51,12 @@ def build(app: Flask) -> Json:
         spec.components.response(name, response)
     for name, parameter in HEADER_PARAMETERS.items():
         spec.components.parameter(name, parameter["in"], parameter)
-    rules = list(app.url_map.iter_rules())
-    for tag in sorted({_tag(rule) for rule in rules}, key=lambda tag: (not tag.endswith(_V1), tag)):
+    described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()]
+    tags = {_tag(rule, operation) for rule, operation in described}
+    for tag in sorted(tags, key=lambda tag: (not tag.endswith(_V1), tag)):
         spec.tag({"name": tag})
-    for rule in rules:
-        spec.path(path_of(rule), operations={method_of(rule): _operation(rule)})
+    for rule, operation in described:
+        spec.path(path_of(rule), operations={method_of(rule): _operation(rule, operation)})
     document: Json = spec.to_dict()
     return document
 
@@ -78,15 +78,14 @@ def method_of(rule: Rule) -> str:
     return method.lower()
 
 
-def _operation(rule: Rule) -> Json:
-    operation = _described(rule)
+def _operation(rule: Rule, operation: Operation) -> Json:
     found: Json = {
         "operationId": _operation_id(rule),
-        "tags": [_tag(rule)],
+        "tags": [_tag(rule, operation)],
         "summary": operation.summary,
         "parameters": _parameters(rule, operation),
         "responses": {
-            **{str(status): _response(answer) for status, answer in operation.answers.items()},
+            **{str(status): _response(reply) for status, reply in operation.replies.items()},
             **{name.partition("-")[0]: name for name in operation.errors},
         },
     }
@@ -98,13 +97,8 @@ def _operation(rule: Rule) -> Json:
     return found
 
 
-def _described(rule: Rule) -> Operation:
-    return OPERATIONS[rule.endpoint.removeprefix(_STABLE)]
-
-
-def _tag(rule: Rule) -> str:
-    tag = _described(rule).tag
-    return tag + _V1 if rule.endpoint.startswith(_STABLE) else tag
+def _tag(rule: Rule, operation: Operation) -> str:
+    return operation.tag + _V1 if rule.endpoint.startswith(_STABLE) else operation.tag
 
 
 def _operation_id(rule: Rule) -> str:
@@ -113,16 +107,10 @@ def _operation_id(rule: Rule) -> str:
 
 
 def _parameters(rule: Rule, operation: Operation) -> list[Any]:
-    path = [{"in": "path", "name": name, "schema": _path_schema(rule, name)} for name in _ARGUMENT.findall(rule.rule)]
+    names = _ARGUMENT.findall(rule.rule)
+    path = [{"in": "path", "name": name, "schema": operation.path.get(name, _SOME_TEXT)} for name in names]
     query = [{"in": "query", "schema": operation.query}] if operation.query else []
     return [*path, *query, *operation.headers]
-
-
-def _path_schema(rule: Rule, name: str) -> Json:
-    if name == "k":
-        return {"type": "integer", "minimum": 1, "maximum": 8}
-    # The dialects take any text for a name; one that cannot be a series is one that was never seen.
-    return SeriesName.json_schema if name == "series" else {"type": "string", "minLength": 1}
 
 
 def _media(bodies: tuple[Body, ...]) -> Json:
@@ -131,15 +119,15 @@ def _media(bodies: tuple[Body, ...]) -> Json:
     return {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}, "examples": examples}
 
 
-def _response(answer: Answer) -> Json:
-    found: Json = {"description": answer.description}
-    if answer.headers:
-        found["headers"] = {name: name for name in answer.headers}
-    if answer.schema is not None:
-        media: Json = {"schema": answer.schema}
-        if answer.example is not None:
-            media["example"] = answer.example
-        found["content"] = {answer.media_type: media}
+def _response(reply: Reply) -> Json:
+    found: Json = {"description": reply.description}
+    if reply.headers:
+        found["headers"] = {name: name for name in reply.headers}
+    if reply.schema is not None:
+        media: Json = {"schema": reply.schema}
+        if reply.example is not None:
+            media["example"] = reply.example
+        found["content"] = {reply.media_type: media}
     return found
 
 

@@ -1,17 +1,18 @@
-"""How an operation is described: what the schemas cannot say about it."""
+"""How an operation is described: what the schemas cannot say about it. Each description stands beside its view."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import unwrap
 from typing import Any
 
 from marshmallow import Schema
 
 JSON = "application/json"
-PROBLEM = "application/problem+json"
 
 Json = dict[str, Any]
+View = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Reply:
     """One status: what it means, the names of its schema among the components, and an example."""
 
     description: str
@@ -39,10 +40,42 @@ class Operation:
 
     tag: str
     summary: str
-    answers: Mapping[int, Answer]
+    replies: Mapping[int, Reply]
     description: str = ""
+    path: Mapping[str, Json] = field(default_factory=dict)
+    """What stands in the path, where that is not just any text."""
     query: type[Schema] | None = None
     headers: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     """Names among the responses of the components; each begins with its status."""
+
+
+_described: dict[View, Operation] = {}
+
+
+def describe(operations: Mapping[View, Operation]) -> None:
+    """Say what the document says of these views, wherever they are registered."""
+    _described.update(operations)
+
+
+def operation_of(view: View) -> Operation:
+    """What has been said of this view; KeyError if nothing."""
+    return _described[unwrap(view)]
+
+
+def page(summary: str, media_type: str = "text/html", schema: str = "Text") -> Operation:
+    """What is there for people and their browsers."""
+    return Operation(
+        tag="pages", summary=summary, replies={200: Reply(description="Here.", schema=schema, media_type=media_type)}
+    )
+
+
+def files(summary: str) -> Operation:
+    """What a page is made of."""
+    return Operation(
+        tag="pages",
+        summary=summary,
+        replies={200: Reply(description="The file.", schema="File", media_type="*/*")},
+        errors=("404-NotFound",),
+    )

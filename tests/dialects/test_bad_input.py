@@ -7,16 +7,18 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from api.columns import gather
 from api.context import context
-from api.dialects.fields import Number
+from api.reading.columns import gather
 from app import create_app
+from dialects import PREFIX
+from dialects.fields import Number
+from dialects.requests import MISSING, refuse
 from event_log.base import LogFull
 from event_service import EventService
 from settings import Settings
@@ -50,7 +52,7 @@ def requests(draw: st.DrawFn) -> tuple[str, Any]:
 @pytest.fixture(scope="module")
 def shared() -> Flask:
     """One application for all the examples of a property: making one costs more than an example."""
-    app = create_app(Settings(), clock=FakeClock())
+    app = create_app(Settings(log_url="memory:"), clock=FakeClock())
     app.testing = True
     return app
 
@@ -149,8 +151,17 @@ def test_a_full_log_is_503_with_retry_after(
 
 
 def test_a_series_too_many_is_429(clock: FakeClock) -> None:
-    client = create_app(Settings(max_series=1), clock=clock).test_client()
+    client = create_app(Settings(log_url="memory:", max_series=1), clock=clock).test_client()
     assert client.post(WRITES[0], json=VALID[WRITES[0]]).status_code == 201
     response = client.post(WRITES[1], json=VALID[WRITES[1]])
     assert response.status_code == 429
     assert list(response.get_json()) == ["detail"]
+
+
+def test_a_new_dialect_says_no_like_the_others_without_asking_for_it(app: Flask) -> None:
+    bp = Blueprint("new", __name__)
+    bp.get("/<number>")(lambda number: refuse(MISSING, ["path"], number))
+    app.register_blueprint(bp, url_prefix=f"{PREFIX}/new")
+    client = app.test_client()
+    assert client.get("/dialects/new/1").status_code == 422
+    assert client.get("/dialects/new").get_json() == {"detail": "Not Found"}

@@ -12,10 +12,10 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.dialects.batches import NewBatch
-from api.dialects.inputs import parse
-from api.dialects.plain_batches import read_plain_batch
 from app import create_app
+from dialects.batches import NewBatch
+from dialects.plain_batches import read_plain_batch
+from dialects.requests import parse
 from settings import Settings
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**65), 2**65)
@@ -28,7 +28,7 @@ BATCHES = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module", autouse=True)
 def application() -> Iterator[Flask]:
-    app = create_app(Settings())
+    app = create_app(Settings(log_url="memory:"))
     with app.app_context():
         yield app
 

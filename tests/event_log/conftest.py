@@ -1,4 +1,4 @@
-"""One log for each test, closed at its end."""
+"""Each test of the contract on each kind of log."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from event_log.lmdb_log import LmdbLog
-from tests.event_log.logs import open_lmdb
+from event_log.base import EventLog
+from tests.event_log.logs import LOGS, Kind
+
+
+@pytest.fixture(params=LOGS)
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+    """A kind of log."""
+    kind = LOGS[request.param](tmp_path)
+    yield kind
+    kind.close()
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[LmdbLog]:
-    """An empty log on LMDB."""
-    log = open_lmdb(tmp_path / "log")
-    yield log
-    log.close()
+def log(kind: Kind) -> EventLog:
+    """An empty log."""
+    return kind.open()

@@ -67,9 +67,10 @@ def summary_of(values: list[float]) -> Summary:
 
 @dataclass
 class Kept:
-    """One series: every event it ever took, and how many it keeps."""
+    """One series: every event it ever took, how many it keeps, and whether that is its own."""
 
     keep: int
+    own: bool = True
     rows: list[Row] = field(default_factory=list)
 
     def live(self, cutoff: int) -> list[Row]:
@@ -82,11 +83,12 @@ class Kept:
 class Model:
     """A View that forgets nothing and sorts all of it for each question."""
 
-    series: list[Kept] = field(default_factory=list)
+    keep_last: int = 0
+    series: dict[int, Kept] = field(default_factory=dict)
     horizon: int = 0
 
-    def register(self, keep: int) -> None:
-        self.series.append(Kept(keep))
+    def register(self, series: int, keep: int | None) -> None:
+        self.series[series] = Kept(self.keep_last, own=False) if keep is None else Kept(keep)
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
         self.series[series].rows.append((time, position, value))
@@ -94,15 +96,23 @@ class Model:
     def prune(self, horizon: int) -> None:
         self.horizon = max(self.horizon, horizon)
 
-    def raise_keep(self, series: int, horizon: int, keep: int) -> None:
+    def change_keep(self, series: int | None, horizon: int, keep: int) -> None:
         """What is dead under `horizon` stays dead, whatever is kept from now on."""
-        kept = self.series[series]
-        kept.rows = kept.live(horizon)
-        kept.keep = keep
+        for number, kept in self.series.items():
+            if number == series or (series is None and not kept.own):
+                kept.rows = kept.live(horizon)
+                kept.keep = keep
+        if series is None:
+            self.keep_last = keep
+        else:
+            self.series[series].own = True
+
+    def end_series(self, series: int) -> None:
+        del self.series[series]
 
     def rows(self, series: int | None, after: int | None, cutoff: int, last: int | None) -> list[Row]:
         """The rows a question is about, in order."""
-        chosen = self.series if series is None else [self.series[series]]
+        chosen = list(self.series.values()) if series is None else [self.series[series]]
         if after is None:
             rows = [row for kept in chosen for row in kept.live(max(cutoff, self.horizon))]
         else:

@@ -8,10 +8,10 @@ from types import ModuleType
 
 import pytest
 
-from rolling import all_series, block, deck, exact, timeline, view
+from rolling import all_series, block, deck, exact, timeline, view, window
 
-SMALL = {"CAPACITY": 16, "BULK": 8, "FAN_OUT": 4, "LOADED": 3, "FEW": 2}
-MODULES: tuple[ModuleType, ...] = (block, deck, timeline, all_series, view)
+SMALL = {"CAPACITY": 16, "BULK": 8, "FAN_OUT": 4, "LOADED": 3, "FEW": 2, "PIECE": 20, "WINDOWS_A_STEP": 2}
+MODULES: tuple[ModuleType, ...] = (block, deck, timeline, all_series, view, window)
 
 
 @contextmanager

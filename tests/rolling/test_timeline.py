@@ -53,18 +53,25 @@ def test_every_tail_is_that_of_the_sorted_list(batches: list[int | list[int]]) -
         assert not 1 <= count <= len(rows) or timeline.row(count) == tail[0]
 
 
-@given(batches)
-def test_dropping_blocks_from_the_front_leaves_the_rest_whole(batches: list[int | list[int]]) -> None:
+@given(batches, st.integers(1, 40))
+def test_dropping_blocks_from_the_front_leaves_the_rest_whole(batches: list[int | list[int]], step: int) -> None:
     timeline, rows = timeline_of(batches)
-    while timeline.first.following is not None:
-        gone = timeline.first.summary.count
-        timeline.drop_first()
+    while len(timeline) > step:
+        before = timeline.first
+        dropped = timeline.drop(step, Block(EARLIEST, 0))
         timeline._check()
+        assert dropped is (None if timeline.first is before else before)
+        gone = len(rows) - len(timeline)
+        assert gone <= step < gone + timeline.first.summary.count
         rows = rows[gone:]
         assert rows_of(timeline.rows(len(rows))) == rows
+        step += 1 + step // 2
     timeline.add(-100, 1.0, 10**6, exact(1.0))
     timeline._check()
     assert timeline.row(len(rows) + 1) == (-100, 10**6, 1.0)
+    assert timeline.drop(len(timeline), spare := Block(EARLIEST, 0)) is not None
+    timeline._check()
+    assert timeline.first is spare
 
 
 @pytest.mark.parametrize("arranged", [sorted, lambda times: sorted(times, reverse=True), list])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -17,7 +17,8 @@ from tests.rolling.model import Model, assert_tail
 
 Event = tuple[int, int, float]
 """Series, time and value."""
-KEEPS = (0, 3, 40, 10**6)
+KEEPS = (0, None, 40, 10**6, None)
+KEEP_LAST = 3
 SERIES = st.integers(0, len(KEEPS) - 1)
 
 
@@ -30,11 +31,12 @@ class Pair:
     position: int = 0
 
     @classmethod
-    def keeping(cls, *keeps: int) -> Pair:
-        pair = cls()
-        for keep in keeps:
-            pair.view.register(keep)
-            pair.model.register(keep)
+    def keeping(cls, *keeps: int | None) -> Pair:
+        """Series 0, 1 and so on keep so many; None: as all that say nothing."""
+        pair = cls(View(KEEP_LAST, keeps.__getitem__), Model(KEEP_LAST))
+        for series, keep in enumerate(keeps):
+            pair.view.window(series)
+            pair.model.register(series, keep)
         return pair
 
     def add(self, events: Sequence[Event]) -> None:
@@ -46,15 +48,20 @@ class Pair:
             self.model.add(series, time, value, position)
 
     def prune(self, horizon: int) -> None:
-        self.view.prune(horizon)
+        self.view.raise_horizon(horizon)
+        run(self.view.prune())
         self.model.prune(horizon)
 
-    def raise_keep(self, series: int, horizon: int, keep: int, events: Sequence[Event]) -> None:
-        """What a portion does that has a new symbol in it."""
-        self.view.raise_keep(series, horizon, keep)
-        self.model.raise_keep(series, horizon, keep)
+    def change_keep(self, series: int | None, horizon: int, keep: int, events: Sequence[Event]) -> None:
+        """What a portion does that has such a change in it."""
+        run(self.view.change_keep(series, horizon, keep))
+        self.model.change_keep(series, horizon, keep)
         self.add(events)
         self.prune(horizon)
+
+    def end_series(self, series: int) -> None:
+        run(self.view.end_series(series))
+        self.model.end_series(series)
 
     def ask(self, series: int | None, after: int | None, cutoff: int, last: int | None) -> None:
         rows = self.model.rows(series, after, cutoff, last)
@@ -64,10 +71,15 @@ class Pair:
         )
 
     def ask_all(self, cutoff: int) -> None:
-        for series in (None, *range(len(self.model.series))):
+        for series in (None, *self.model.series):
             for last in (None, 1, 2, 17, 10**9):
                 for after in (None, cutoff, cutoff + 5, cutoff + 40):
                     self.ask(series, after, cutoff, last)
+
+
+def run(steps: Iterator[None]) -> int:
+    """Take all of these steps; how many there were."""
+    return sum(1 for _ in steps)
 
 
 def give(view: View, events: Sequence[Event], positions: Sequence[int]) -> None:
@@ -96,7 +108,8 @@ steps = st.one_of(
     st.tuples(st.just("add"), portions),
     st.tuples(st.just("add"), portions.map(by_time)),
     st.tuples(st.just("prune"), st.integers(0, 25)),
-    st.tuples(st.just("raise"), SERIES, st.integers(0, 10), portions),
+    st.tuples(st.just("change"), st.none() | SERIES, st.integers(0, 10), st.sampled_from([0, 2, 30, 10**6]), portions),
+    st.tuples(st.just("end"), SERIES),
     st.tuples(st.just("ask"), asked),
 )
 
@@ -118,12 +131,88 @@ def take(pair: Pair, step: tuple[Any, ...]) -> None:
             pair.add(events)
         case ("prune", further):
             pair.prune(pair.model.horizon + further)
-        case ("raise", series, further, events):
-            pair.raise_keep(series, pair.model.horizon + further, 10**6, events)
+        case ("change", series, further, keep, events):
+            pair.change_keep(series, pair.model.horizon + further, keep, events)
+        case ("end", series):
+            pair.end_series(series)
+            pair.view.window(series)
+            pair.model.register(series, KEEPS[series])
         case ("ask", question):
             pair.ask(*question)
         case _:
             raise AssertionError(step)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_series_ends_in_steps_and_leaves_nothing_behind() -> None:
+    pair = Pair.keeping(0, 5, None)
+    pair.add([(i % 3, i // 2, float(i)) for i in range(2, 400)])
+    pair.add([(1, 200 + i // 2, float(i)) for i in range(300)])
+    pair.ask_all(20)  # some blocks hold columns
+    assert run(pair.view.end_series(1)) > 20
+    pair.model.end_series(1)
+    pair.view._check()
+    pair.ask_all(20)
+    assert len(pair.view) == 266
+    pair.add([(i % 2 * 2, i, 0.5) for i in range(30, 250)])
+    pair.view._check()
+    pair.ask_all(30)
+    for series in (0, 2):
+        pair.end_series(series)
+    pair.view._check()
+    assert (len(pair.view), len(pair.view._all), pair.view.windows) == (0, 0, {})
+    assert pair.view._all.first is pair.view._all.last
+    assert run(pair.view.end_series(7)) == 0
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_series_of_its_own_blocks_ends_and_the_rest_stays_as_it_is() -> None:
+    pair = Pair.keeping(0, 0)
+    pair.add([(0, i, float(i)) for i in range(1, 200)])
+    pair.add([(1, i, float(i)) for i in range(200, 400)])
+    pair.add([(0, i, float(i)) for i in range(400, 600)])
+    pair.end_series(1)
+    pair.view._check()
+    pair.ask_all(0)
+    pair.add([(0, i, 0.5) for i in (5, 250, 350, 700)])
+    pair.view._check()
+    pair.ask_all(0)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_window_knows_what_it_has_let_go_of() -> None:
+    pair = Pair.keeping(10, 0)
+    pair.add([(0, time, 1.0) for time in (5, 90, *range(10, 60), 80)])
+    window = pair.view.window(0)
+    assert window.forgotten == 0
+    pair.prune(58)
+    held = set(window.rows(100)[1].tolist())
+    assert window.forgotten == max(set(range(1, 54)) - held) > 0
+    pair.change_keep(0, 58, 1000, [])
+    held = set(window.rows(100)[1].tolist())
+    assert len(held) == 10
+    assert window.forgotten == max(set(range(1, 54)) - held)
+    assert pair.view.taken == window.taken == 53
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_kept_events_are_taken_in_by_their_series_alone() -> None:
+    pair = Pair.keeping(10, 10)
+    pair.view.raise_horizon(50)
+    pair.model.prune(50)
+    for series, start in ((1, 0), (0, 1)):
+        positions = np.arange(start, 40, 2)
+        times = (positions * 7) % 50
+        ids = np.full(len(positions), series, np.uint32)
+        pair.view.add_kept(ids, times, positions.astype(np.float64), positions)
+        for time, position in zip(times.tolist(), positions.tolist(), strict=True):
+            pair.model.add(series, time, float(position), position)
+    pair.position = 40
+    pair.view._check()
+    pair.ask_all(50)
+    assert len(pair.view._all) == 0
+    pair.add([(0, 60, 1.0), (1, 40, 2.0)])
+    pair.ask_all(50)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -184,7 +273,7 @@ def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
     elif action < 0.55:
         pair.prune(now - generator.randrange(20_000, 120_000))
     elif action < 0.57:
-        pair.raise_keep(generator.randrange(4), max(horizon, now - 100_000), 5000, burst(generator, now, horizon))
+        pair.change_keep(generator.randrange(4), max(horizon, now - 100_000), 5000, burst(generator, now, horizon))
     else:
         after = generator.choice([None, now - generator.randrange(1, 100_000), now - generator.randrange(1, 1000)])
         last = generator.choice([None, 1, generator.randrange(1, 100), generator.randrange(1, 3000)])
@@ -288,7 +377,7 @@ def test_the_last_of_all_reach_behind_the_cutoff_into_what_each_series_keeps() -
 def test_a_portion_may_raise_what_is_kept_and_then_split_a_block_that_has_lost_all() -> None:
     pair = Pair.keeping(0, 0)
     pair.add([(0, time, 1.0) for time in range(1, 60)])
-    pair.raise_keep(0, 40, 10**6, [(1, 5, 0.5), (1, 45, 0.5)] * 3)
+    pair.change_keep(0, 40, 10**6, [(1, 5, 0.5), (1, 45, 0.5)] * 3)
     pair.view._check()
     pair.ask_all(40)
 
@@ -299,7 +388,7 @@ def test_a_portion_may_raise_what_is_kept_and_then_split_the_block_at_the_horizo
     pair = Pair.keeping(3, 0)
     pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
     later = [(1, time, 0.5) for time in range(horizon - 9, horizon + 10) for _ in range(3)]
-    pair.raise_keep(0, horizon, 10**6, later)
+    pair.change_keep(0, horizon, 10**6, later)
     pair.view._check()
     pair.ask_all(horizon)
 

@@ -59,7 +59,7 @@ def test_pruning_lets_go_of_the_empty_block_before_a_batch() -> None:
 def test_raising_what_is_kept_brings_nothing_back_to_life(horizon: int) -> None:
     window = window_of(20, list(range(1, 101)))
     expected = rows_of(window.rows(window.live(horizon)))
-    window.raise_keep(horizon, 10**8)
+    window.change_keep(horizon, 10**8)
     window._check()
     assert rows_of(window.rows(10**8)) == expected
     window.prune(10**9)
@@ -68,7 +68,7 @@ def test_raising_what_is_kept_brings_nothing_back_to_life(horizon: int) -> None:
 
 def test_raising_what_an_empty_window_keeps() -> None:
     window = window_of(5, [])
-    window.raise_keep(100, 10**8)
+    window.change_keep(100, 10**8)
     window._check()
     assert (len(window), window.keep) == (0, 10**8)
 

@@ -1,1 +1,0 @@
-"""Drop-in wire formats of four other services, over the same events."""

@@ -1,0 +1,76 @@
+"""Flask, adjusted: queries that are not UTF-8, answers without a body, series in paths, pages of other origins."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from flask import Flask, Request, Response, request
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
+from werkzeug.routing import BaseConverter
+from werkzeug.utils import cached_property
+
+from api.answers import POSITION, OrjsonProvider
+
+_QUOTE = "werkzeug.url_quote"
+"""What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
+_DAY_SECONDS = 86_400
+
+
+class LenientRequest(Request):
+    """A request whose query may hold any bytes; `load_query` of `api.reading` refuses those that are not UTF-8."""
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query. Werkzeug's own raises at bytes that are not UTF-8, unless percent-encoded."""
+        query = self.query_string.decode(errors=_QUOTE)
+        return ImmutableMultiDict(parse_qsl(query, keep_blank_values=True, errors=_QUOTE))
+
+
+class SeriesConverter(BaseConverter):
+    """`<series:series>` takes any characters, slashes too, so that `BTC/USD` and `BTC%2FUSD` are one series;
+    `series_in_path` of `api.reading` says what is wrong with them."""
+
+    regex = r"[\s\S]+"
+    part_isolating = False
+    weight = 200
+
+
+class Application(Flask):
+    """The class of the one application."""
+
+    request_class = LenientRequest
+    json_provider_class = OrjsonProvider
+
+    def __init__(self, import_name: str) -> None:
+        super().__init__(import_name, static_folder=None)
+        self.url_map.converters["series"] = SeriesConverter
+        self.url_map.merge_slashes = False
+
+    def make_default_options_response(self) -> Response:
+        """204 with `Allow`; Flask's own is an empty text/html."""
+        response = super().make_default_options_response()
+        response.status_code = 204
+        del response.headers["Content-Type"]
+        return response
+
+
+def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
+    """Allow pages of these origins to call the API; `*` stands for all."""
+    anyone = "*" in origins
+
+    def allow(response: Response) -> Response:
+        headers = response.headers
+        if not anyone:
+            response.vary.add("Origin")
+        origin = request.headers.get("Origin")
+        if origin is None or not (anyone or origin in origins):
+            return response
+        headers["Access-Control-Allow-Origin"] = "*" if anyone else origin
+        headers["Access-Control-Expose-Headers"] = f"{POSITION}, Retry-After, X-Request-ID"
+        if request.method == "OPTIONS":
+            headers["Access-Control-Allow-Methods"] = headers.get("Allow", "GET, HEAD, OPTIONS, POST")
+            headers["Access-Control-Allow-Headers"] = "Content-Type, Last-Event-ID, X-Request-ID"
+            headers["Access-Control-Max-Age"] = str(_DAY_SECONDS)
+        return response
+
+    app.after_request(allow)

@@ -1,0 +1,42 @@
+"""Keys that stand twice in one object of a request. orjson, like most, keeps the last one silently."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from api.problems import invalid
+
+
+def refuse_repeated_keys(body: bytes, data: Any) -> None:
+    """400 if an object of the body names a key twice. `data` is what the body says, and valid: an event, an array
+    of events, or columns.
+
+    Counting quotation marks clears nearly every request at memory speed; what that leaves in doubt (a name with an
+    escaped one) is parsed again.
+    """
+    if body.count(b'"') == _quotation_marks(data):
+        return
+    found = json.loads(body, object_pairs_hook=tuple)
+    if isinstance(found, tuple):
+        errors = _repeated(found)
+    else:
+        errors = {str(index): wrong for index, pairs in enumerate(found) if (wrong := _repeated(pairs))}
+    if errors:
+        raise invalid(errors)
+
+
+def _quotation_marks(data: Any) -> int:
+    """How many the data needs: two a name, two a string."""
+    if type(data) is list:
+        return 6 * len(data) + 4 * (sum(map(len, data)) - 2 * len(data))
+    if "values" in data:
+        return 2 * (len(data) + len(data.get("timestamps", ())) + ("series" in data))
+    return 4 * len(data) - 2
+
+
+def _repeated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(key for key, _ in pairs)
+    return {key: ["Stands twice in one object; leave one out."] for key, count in counts.items() if count > 1}

@@ -1,0 +1,247 @@
+"""What a valid request is: the one definition, for validation and for the documentation."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+
+from api.context import settings
+from api.openapi.components import TIME
+from api.statistics import INCLUDABLE, NAME_SCHEMA, is_includable
+from times import format_duration, parse_duration, parse_timestamp
+
+DEFAULT_SERIES = "default"
+LONGEST_NAME = 128
+LARGEST_LAST = 10**8
+SERIES_NAME = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
+"""Neither control characters (Unicode category Cc) nor halves of surrogate pairs, which UTF-8 cannot write."""
+NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
+_REQUIRED = "Missing; it is required."
+_NUMBER = "[0-9]+([.][0-9]+)?"
+_WHOLE = re.compile(r"[0-9]{1,12}")
+_JSON_TYPES = {str: "a string", bool: "a boolean", type(None): "null", list: "an array", dict: "an object"}
+
+
+def series_name(name: object) -> str:
+    """The name if it is a valid one. Raises ValidationError saying what is wrong."""
+    if not isinstance(name, str):
+        raise ValidationError(f"Must be a string, not {_JSON_TYPES.get(type(name), 'a number')}.")
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise ValidationError(f"Must have 1 to {LONGEST_NAME} characters, not {len(name)}.")
+    if not SERIES_NAME.fullmatch(name):
+        raise ValidationError("Must not contain control characters or lone surrogates.")
+    return name
+
+
+class _Field(fields.Field[Any]):
+    json_schema: ClassVar[dict[str, Any]] = {}
+    """How the documentation describes what the field takes."""
+
+    def __init__(self, **options: Any) -> None:
+        # Null goes through `_deserialize` too, so that it gets a message that says what belongs there.
+        super().__init__(allow_none=True, error_messages={"required": _REQUIRED}, **options)
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        if value is None:
+            return self._deserialize(value, attr, data)
+        return super().deserialize(value, attr, data, **kwargs)
+
+
+class SeriesName(_Field):
+    """The name of a series."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **NAME,
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        "description": "The name of a series: no control characters.",
+        "examples": ["AAPL", "BTC/USD"],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return series_name(value)
+
+
+class Timestamp(_Field):
+    """ISO-8601 -> microseconds since the epoch."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **TIME,
+        "description": "ISO-8601 with date and time; no zone means UTC. Cut to microseconds. Not far in the future.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str):
+            found = _JSON_TYPES.get(type(value), "a number")
+            raise ValidationError(f"Must be an ISO-8601 string such as 2025-06-26T14:30:00Z, not {found}.")
+        try:
+            return parse_timestamp(value)
+        except ValueError as fault:
+            raise ValidationError(str(fault)) from fault
+
+
+class Value(_Field):
+    """A JSON number, finite as a double. Negative zero becomes zero."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "number",
+        "description": "Finite as a 64-bit float.",
+        "examples": [12.34],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        if type(value) not in (int, float):
+            raise ValidationError(f"Must be a JSON number such as 12.34, not {_JSON_TYPES[type(value)]}.")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise ValidationError("Must be finite as a 64-bit float: no NaN, no Infinity, nothing beyond 1.8e308.")
+        return number + 0.0
+
+
+class Column(fields.List[Any]):
+    """Many values of one kind."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"minItems": 1}
+
+    def __init__(self, inner: _Field, **options: Any) -> None:
+        super().__init__(
+            inner,
+            error_messages={
+                "required": _REQUIRED,
+                "null": "Must be an array, not null.",
+                "invalid": "Must be an array.",
+            },
+            **options,
+        )
+
+
+class Duration(_Field):
+    """`90s`, `1h30m` or plain seconds -> microseconds."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "description": "A duration: `90s`, `5m`, `1h30m`, or plain seconds.",
+        "pattern": f"^({_NUMBER}|{''.join(f'({_NUMBER}{unit})?' for unit in 'dhms')})$",
+        "minLength": 1,
+        "maxLength": 40,
+        "examples": ["60s", "5m", "0.5h", "2.5"],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        try:
+            return parse_duration(value)
+        except ValueError as fault:
+            raise ValidationError(str(fault)) from fault
+
+
+class Window(Duration):
+    """A duration no longer than the retention."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **Duration.json_schema,
+        "description": "A window: `90s`, `5m`, `1h30m`, or plain seconds; no longer than the retention.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        limit = settings().retention
+        try:
+            window = parse_duration(value)
+        except ValueError as fault:
+            raise ValidationError(f"{fault} A window is above zero and at most {format_duration(limit)}.") from fault
+        if window > limit:
+            longest = f"the longest window is {format_duration(limit)}"
+            raise ValidationError(f"{format_duration(window)} is longer than the retention; {longest}.")
+        return window
+
+
+class Whole(_Field):
+    """A whole number of a query, in plain digits."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "integer"}
+
+    def __init__(self, least: int, most: int, **options: Any) -> None:
+        self.least = least
+        self.most = most
+        super().__init__(metadata={"minimum": least, "maximum": most}, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not _WHOLE.fullmatch(value) or not self.least <= int(value) <= self.most:
+            raise ValidationError(f"Must be a whole number from {self.least} to {self.most}, not {value[:40]!r}.")
+        return int(value)
+
+
+class Include(_Field):
+    """Names of further statistics, separated by commas, in the order of the answer."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "array",
+        "items": NAME_SCHEMA,
+        "minItems": 1,
+        "description": "Further statistics to answer with, separated by commas.",
+        "examples": [["sum", "stddev"]],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(value.split(",")))
+        if unknown := [name for name in names if not is_includable(name)]:
+            raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {', '.join(INCLUDABLE)}.")
+        return names
+
+
+class Prefix(_Field):
+    """The beginning of series names; may be empty."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **SeriesName.json_schema,
+        "minLength": 0,
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        "description": "What the names of the series begin with.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return series_name(value) if value else ""
+
+
+class Strict(Schema):
+    """A schema that refuses what it does not know, and names what it does."""
+
+    class Meta:
+        unknown = RAISE
+
+    noun: ClassVar[str] = "field"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.error_messages["unknown"] = f"Unknown {self.noun}; known are {', '.join(self.fields) or 'none'}."
+        self.error_messages["type"] = "Must be a JSON object."
+
+
+class EventSchema(Strict):
+    """One event."""
+
+    timestamp = Timestamp(required=True)
+    value = Value(required=True)
+    series = SeriesName(load_default=DEFAULT_SERIES)
+
+
+class ColumnsSchema(Strict):
+    """Events of one series as columns; without `timestamps` all are stamped on arrival."""
+
+    series = SeriesName(load_default=DEFAULT_SERIES)
+    timestamps = Column(Timestamp())
+    values = Column(Value(), required=True)
+
+    @validates_schema(skip_on_field_errors=True)
+    def same_length(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        """Each value has its timestamp."""
+        stamps = data.get("timestamps")
+        if stamps is not None and len(stamps) != len(data["values"]):
+            raise ValidationError(
+                f"Must be as many as values: {len(stamps)} timestamps, {len(data['values'])} values.", "timestamps"
+            )

@@ -1,0 +1,64 @@
+"""`GET /openapi.json` and `GET /docs`: the document, and Swagger UI to try it out, without the internet.
+
+The links of the page are relative, so that it works below /v1 too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+from flask import Blueprint, Flask, Response, abort, current_app, request
+
+from api.openapi import operation
+from static_files import DAY_SECONDS, folder_in_package, send_file
+
+bp = Blueprint("docs", __name__)
+
+_OWN = Path(__file__).parent / "docs_page"
+_OWN_FILES = frozenset({"start.js"})
+_SWAGGER_FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "index.css", "favicon-32x32.png"})
+_DOCUMENT = "tidemark_openapi"
+
+
+@bp.get("/openapi.json")
+def document() -> Response:
+    """The OpenAPI document, put together when it is first asked for."""
+    extensions = current_app.extensions
+    if _DOCUMENT not in extensions:
+        extensions[_DOCUMENT] = orjson.dumps(_build(current_app))
+    response = Response(extensions[_DOCUMENT], content_type="application/json")
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+@bp.get("/docs")
+def page() -> Response:
+    """The page that shows it."""
+    return send_file(_OWN, "index.html")
+
+
+@bp.get("/docs/<name>")
+def file(name: str) -> Response:
+    """A file of the page: ours, or straight out of the installed `flask-swagger-ui` package."""
+    if name in _OWN_FILES:
+        return send_file(_OWN, name)
+    if name not in _SWAGGER_FILES:
+        abort(404)
+    return send_file(folder_in_package("flask_swagger_ui", "dist", "flask-swagger-ui"), name, DAY_SECONDS)
+
+
+def _build(app: Flask) -> dict[str, object]:
+    from api.openapi.document import build  # apispec is loaded by the worker that is asked, and by no other
+
+    return build(app)
+
+
+operation.describe(
+    {
+        document: operation.page("This document", "application/json", "Document"),
+        page: operation.page("Interactive documentation"),
+        file: operation.files("Files of the documentation"),
+    }
+)

@@ -1,0 +1,129 @@
+"""`POST /event` and `POST /events`: events on their way in."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from api.answers import answer
+from api.context import service
+from api.openapi.components import COUNT, POSITIONED, WRITE_ERRORS, object_of, share
+from api.openapi.operation import Body, Operation, Reply, describe
+from api.problems import invalid
+from api.reading.batch_formats import CSV, FORMATS, NDJSON, parse_event, parse_events
+from api.reading.bodies import JSON, media_type, read_body
+from api.reading.queries import Query, load_query
+from api.reading.schemas import ColumnsSchema, EventSchema
+from event_service import Accepted, TooFarAhead
+from times import format_duration
+
+bp = Blueprint("events", __name__)
+_NO_QUERY = Query()
+"""Refuses every parameter: one that belongs in the body, such as `?series=`, must not pass silently."""
+
+
+@bp.post("/event")
+def post_event() -> Response:
+    """Take one event."""
+    if request.query_string:
+        load_query(_NO_QUERY, request.args)
+    media_type()
+    series, time, value = parse_event(read_body())
+    try:
+        accepted = service().add(series, time, value)
+    except TooFarAhead as fault:
+        raise invalid(_too_far_ahead(fault)) from fault
+    return _answer(accepted)
+
+
+@bp.post("/events")
+def post_events() -> Response:
+    """Take a batch of events, all or none."""
+    if request.query_string:
+        load_query(_NO_QUERY, request.args)
+    events = parse_events(media_type(FORMATS), read_body())
+    try:
+        accepted = service().add_many(events.names, events.which, events.times, events.values)
+    except TooFarAhead as fault:
+        raise invalid({str(index): _too_far_ahead(fault) for index in fault.indexes}) from fault
+    return _answer(accepted)
+
+
+def _answer(accepted: Accepted) -> Response:
+    body = {"stored": accepted.stored, "expired": accepted.expired}
+    return answer(body, 201 if accepted.stored else 200, position=accepted.position)
+
+
+def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:
+    limit = format_duration(fault.limit)
+    return {"timestamp": [f"More than {limit} ahead of the server's clock, which is the limit (MAX_FUTURE)."]}
+
+
+share(Accepted=object_of({"stored": COUNT, "expired": COUNT}))
+_EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
+_AAPL = {"timestamp": "2025-06-26T14:29:59.250Z", "value": 201.5, "series": "AAPL"}
+_STORED = Reply(description="Stored.", schema="Accepted", example={"stored": 1, "expired": 0}, headers=POSITIONED)
+_EXPIRED = Reply(
+    description="Valid, but already older than the retention.",
+    schema="Accepted",
+    example={"stored": 0, "expired": 1},
+    headers=POSITIONED,
+)
+
+describe(
+    {
+        post_event: Operation(
+            tag="events",
+            summary="Take one event",
+            bodies={
+                JSON: (Body(schema=EventSchema, examples={"plain": _EVENT, "of a series": _AAPL}),),
+            },
+            replies={201: _STORED, 200: _EXPIRED},
+            errors=WRITE_ERRORS,
+        ),
+        post_events: Operation(
+            tag="events",
+            summary="Take a batch of events, all or none",
+            description="At most MAX_BATCH events. Columns without `timestamps` are all stamped on arrival.",
+            bodies={
+                JSON: (
+                    Body(
+                        schema={"type": "array", "items": EventSchema, "minItems": 1},
+                        examples={"events": [_EVENT, _AAPL]},
+                    ),
+                    Body(
+                        schema=ColumnsSchema,
+                        examples={
+                            "columns": {
+                                "series": "AAPL",
+                                "timestamps": ["2025-06-26T14:29:59Z", "2025-06-26T14:30:00Z"],
+                                "values": [201.5, 201.75],
+                            },
+                            "stamped on arrival": {"values": [1, 2.5, 3]},
+                        },
+                    ),
+                ),
+                NDJSON: (
+                    Body(
+                        schema={"type": "string", "description": "One event a line, as in `POST /event`."},
+                        examples={
+                            "lines": '{"timestamp": "2025-06-26T14:29:59Z", "value": 1}\n'
+                            '{"timestamp": "2025-06-26T14:30:00Z", "value": 2.5, "series": "AAPL"}\n'
+                        },
+                    ),
+                ),
+                CSV: (
+                    Body(
+                        schema={
+                            "type": "string",
+                            "description": "With the header `timestamp,value` or that and `series`; a row whose "
+                            "`series` is empty belongs to `default`.",
+                        },
+                        examples={"table": "timestamp,value,series\n2025-06-26T14:30:00Z,2.5,AAPL\n"},
+                    ),
+                ),
+            },
+            replies={201: _STORED, 200: _EXPIRED},
+            errors=WRITE_ERRORS,
+        ),
+    }
+)

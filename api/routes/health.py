@@ -1,0 +1,70 @@
+"""Whether the process answers, whether it can serve, whether the log is sound."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from api.answers import answer
+from api.context import service
+from api.openapi.components import TEXT, object_of, share
+from api.openapi.operation import Operation, Reply, describe
+from event_log.base import LogUnavailable
+
+bp = Blueprint("health", __name__, url_prefix="/health")
+
+
+@bp.get("")
+def get_health() -> Response:
+    """Whether the log can be read and written."""
+    fault = _log_fault()
+    if fault is not None:
+        return answer({"status": "unhealthy", "detail": fault}, 503)
+    return answer({"status": "healthy"})
+
+
+@bp.get("/live")
+def get_live() -> Response:
+    """That the process answers."""
+    return answer({"status": "alive"})
+
+
+@bp.get("/ready")
+def get_ready() -> Response:
+    """Whether the view has caught up and the log takes writes."""
+    fault = _log_fault() if service().ready() else "The view has not caught up with the log yet."
+    if fault is not None:
+        return answer({"status": "not ready", "detail": fault}, 503)
+    return answer({"status": "ready"})
+
+
+def _log_fault() -> str | None:
+    try:
+        service().log.check()
+    except LogUnavailable as fault:
+        return str(fault) or "The log is not available."
+    return None
+
+
+def _described(summary: str, good: str, bad: str) -> Operation:
+    return Operation(
+        tag="health",
+        summary=summary,
+        replies={
+            200: Reply(description="Yes.", schema="Status", example={"status": good}),
+            503: Reply(description="No.", schema="Status", example={"status": bad, "detail": "why"}),
+        },
+    )
+
+
+share(Status=object_of({"status": TEXT}, {"detail": TEXT}))
+describe(
+    {
+        get_health: _described("Whether the log can be read and written", "healthy", "unhealthy"),
+        get_live: Operation(
+            tag="health",
+            summary="That the process answers",
+            replies={200: Reply(description="Yes.", schema="Status", example={"status": "alive"})},
+        ),
+        get_ready: _described("Whether the view has caught up and the log takes writes", "ready", "not ready"),
+    }
+)

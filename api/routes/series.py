@@ -1,0 +1,72 @@
+"""`GET /series`: which series there are, and their latest events."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from api.answers import POSITION, answer
+from api.context import service
+from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
+from api.openapi.operation import Operation, Reply, describe
+from api.problems import Problem
+from api.reading.paths import SERIES_IN_PATH, series_in_path
+from api.reading.queries import EventsQuery, SeriesQuery, load_query
+from api.reading.schemas import NAME
+from api.statistics import EVENT_OR_NULL, edge
+
+bp = Blueprint("series", __name__)
+_SERIES_QUERY = SeriesQuery()
+_EVENTS_QUERY = EventsQuery()
+
+
+@bp.get("/series")
+def get_series() -> Response:
+    """A page of the series, sorted by name."""
+    query = load_query(_SERIES_QUERY, request.args)
+    found, following, position = service().series(query["prefix"], query["limit"], query["after"])
+    page = [
+        {"series": info.name, "count": info.count, "first": edge(info.first), "last": edge(info.last)} for info in found
+    ]
+    return answer({"series": page, "next": following}, position=position)
+
+
+@bp.get("/series/<series:series>/events")
+def get_events(series: str) -> Response:
+    """The last events of one series, oldest first."""
+    series = series_in_path(series)
+    limit = load_query(_EVENTS_QUERY, request.args)["limit"]
+    position = service().log.position()  # the view will have read at least as far
+    found = service().events(series, limit)
+    if found is None:
+        detail = f"There is no series {series!r}; GET /series lists those there are."
+        raise Problem(404, detail, headers={POSITION: str(position)})
+    times, values, position = found
+    events = [edge(event) for event in zip(times.tolist(), values.tolist(), strict=True)]
+    return answer({"series": series, "events": events}, position=position)
+
+
+share(
+    SeriesInfo=object_of({"series": NAME, "count": COUNT, "first": EVENT_OR_NULL, "last": EVENT_OR_NULL}),
+    SeriesPage=object_of({"series": array(ref("SeriesInfo")), "next": NAME_OR_NULL}),
+    Events=object_of({"series": NAME, "events": array(ref("StoredEvent"))}),
+)
+describe(
+    {
+        get_series: Operation(
+            tag="series",
+            summary="The series, sorted by name",
+            description="`next`, unless null, is what to ask for with `after` to get the next page.",
+            query=SeriesQuery,
+            replies={200: Reply(description="A page of them.", schema="SeriesPage", headers=POSITIONED)},
+            errors=READ_ERRORS,
+        ),
+        get_events: Operation(
+            tag="series",
+            summary="The last events of one series, oldest first",
+            path=SERIES_IN_PATH,
+            query=EventsQuery,
+            replies={200: Reply(description="The events.", schema="Events", headers=POSITIONED)},
+            errors=(*READ_ERRORS, "404-NoSeries"),
+        ),
+    }
+)

@@ -1,0 +1,68 @@
+"""`GET /statistics`: what the events of a window come to."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from api.answers import answer
+from api.context import service
+from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.operation import Json, Operation, Reply, describe
+from api.reading.paths import SERIES_IN_PATH, series_in_path
+from api.reading.queries import StatisticsQuery, load_query
+from api.statistics import has_edge, shown
+
+bp = Blueprint("statistics", __name__)
+_QUERY = StatisticsQuery()
+
+
+@bp.get("/statistics")
+def get_statistics() -> Response:
+    """Statistics over all series."""
+    return _statistics(None)
+
+
+@bp.get("/statistics/<series:series>")
+def get_statistics_of_series(series: str) -> Response:
+    """Statistics of one series; of one never seen they are those of no events."""
+    return _statistics(series_in_path(series))
+
+
+def _statistics(series: str | None) -> Response:
+    query = load_query(_QUERY, request.args) if request.query_string else {}
+    include = query.get("include", ())
+    found = service().statistics(
+        series,
+        window=query.get("window"),
+        last=query.get("last"),
+        edges=has_edge(include),
+    )
+    return answer(shown(found, include), position=found.position)
+
+
+_STATISTICS = {"count": 4, "min": 1.0, "max": 42.0, "mean": 12.3}
+
+
+def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
+    return Operation(
+        tag="statistics",
+        summary=summary,
+        description="Over the configured window, unless `window` or `last` say otherwise; with both, over the last "
+        "events of those in the window. Exact: correctly rounded doubles, the same on every worker.",
+        path=path or {},
+        query=StatisticsQuery,
+        replies={
+            200: Reply(description="The statistics.", schema="Statistics", example=_STATISTICS, headers=POSITIONED)
+        },
+        errors=READ_ERRORS,
+    )
+
+
+describe(
+    {
+        get_statistics: _described("Statistics over all series"),
+        get_statistics_of_series: _described(
+            "Statistics of one series; those of no events if never seen", SERIES_IN_PATH
+        ),
+    }
+)

@@ -1,0 +1,192 @@
+"""Streams: statistics at intervals, and the events of a series as they are accepted."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, NoReturn
+
+from flask import Blueprint, Response, g, request
+from flask.globals import request_ctx
+from marshmallow import ValidationError, fields
+from simple_websocket import Server
+from werkzeug.routing.exceptions import WebsocketMismatch
+from wsproto.utilities import RemoteProtocolError
+
+from api.context import service
+from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.operation import Operation, Reply, describe
+from api.problems import Problem, invalid, render
+from api.reading.paths import SERIES_IN_PATH, series_in_path
+from api.reading.queries import Query, StatisticsQuery, load_query
+from api.reading.schemas import Duration, SeriesName
+from api.stream_answers import EVENT_STREAM, Subject, client_socket, feed, open_stream, require_place, require_streaming
+from streaming import Subscriber
+from streaming.pulses import Question
+from streaming.websocket import serve, websocket_route
+from streaming.wire import SSE_HEARTBEAT, sse_events, websocket_events
+from times import MINUTE, SECOND, format_duration
+
+SHORTEST_INTERVAL = SECOND // 10
+LONGEST_INTERVAL = MINUTE
+LAST_EVENT_ID = "Last-Event-ID"
+_POSITION = re.compile(r"[0-9]{1,18}")
+
+bp = Blueprint("streams", __name__)
+
+
+class Interval(Duration):
+    """How often statistics are sent."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        interval = super()._deserialize(value, attr, data)
+        if not SHORTEST_INTERVAL <= interval <= LONGEST_INTERVAL:
+            shortest, longest = format_duration(SHORTEST_INTERVAL), format_duration(LONGEST_INTERVAL)
+            raise ValidationError(f"Must be from {shortest} to {longest}, not {format_duration(interval)}.")
+        return interval
+
+
+class Position(fields.Field[int]):
+    """A position in the log."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "integer", "minimum": 0}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        return position(value)
+
+
+class StreamQuery(StatisticsQuery):
+    """What `GET /stream` covers, and how often it answers."""
+
+    series = SeriesName(load_default=None)
+    interval = Interval(load_default=SECOND)
+
+
+class EventsStreamQuery(Query):
+    """Where a stream of events begins: after this position; without it, now."""
+
+    after = Position(load_default=None)
+
+
+_STREAM = StreamQuery()
+_EVENTS_STREAM = EventsStreamQuery()
+
+
+def position(text: str) -> int:
+    """The position in the log that `text` names. Raises ValidationError."""
+    if not _POSITION.fullmatch(text):
+        raise ValidationError(f"Must be a position in the log, such as an event's id, not {text[:40]!r}.")
+    return int(text)
+
+
+@bp.before_request
+def require_a_server_that_streams() -> None:
+    """All routes here are streams. A WebSocket's problems are told before the handshake, and its events begin there:
+    once that is done the client may post, and expects to see it."""
+    require_streaming()
+    if request.url_rule is not None and request.url_rule.websocket:
+        require_place()
+        series_in_path((request.view_args or {})["series"])
+        g.beginning = _beginning()
+
+
+@bp.get("/stream")
+def stream_statistics() -> Response:
+    """One `event: statistics` at once and then one every interval."""
+    query = load_query(_STREAM, request.args)
+    subject = Subject(
+        query["series"], query.get("window"), query.get("last"), query["include"], interval := query["interval"]
+    )
+    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True)
+    answers = feed().statistics(subscriber, Question(subject, interval / SECOND))
+    return open_stream(subscriber, answers, service().log.position())
+
+
+@bp.get("/series/<series:series>/stream")
+def stream_events(series: str) -> Response:
+    """One `event: event` for each event of the series, by whichever worker it was accepted."""
+    channel = (series_in_path(series), sse_events)
+    after = _beginning()
+    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT)
+    return open_stream(subscriber, feed().events(subscriber, channel, after), after)
+
+
+@websocket_route(bp, "/ws/<series:series>")
+def websocket(ws: Server, series: str) -> None:
+    """The same events, as text messages."""
+    serve(ws, feed(), (series, websocket_events), g.beginning)
+
+
+@bp.app_errorhandler(WebsocketMismatch)
+def mismatch(_: WebsocketMismatch) -> Response:
+    """A WebSocket's route without a handshake, or a handshake where there is no WebSocket."""
+    try:
+        _refuse_mismatch()
+    except Problem as problem:
+        return render(problem)
+
+
+@bp.app_errorhandler(RemoteProtocolError)
+def incomplete_handshake(fault: RemoteProtocolError) -> Response:
+    """A handshake that wsproto does not accept; nothing was answered yet."""
+    detail = f"The WebSocket's handshake is not complete: {fault}. It needs Sec-WebSocket-Version 13 and a key."
+    return render(Problem(400, detail, headers={"Sec-WebSocket-Version": "13"}))
+
+
+def _refuse_mismatch() -> NoReturn:
+    adapter = request_ctx.url_adapter
+    if adapter is not None and adapter.websocket:
+        raise Problem(400, "There is no WebSocket here, but there is at /ws/<series>; or ask without `Upgrade`.")
+    require_streaming()
+    detail = "This is a WebSocket; connect with a WebSocket client, or use the stream at /series/<series>/stream."
+    raise Problem(426, detail, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+
+
+def _beginning() -> int:
+    """The position after which the client wants events: what it saw last, what it asks for, or now.
+
+    One beyond the log's end is from another log (it was emptied, or never on disk): now.
+    """
+    newest = service().log.position()
+    after = load_query(_EVENTS_STREAM, request.args)["after"]
+    if seen := request.headers.get(LAST_EVENT_ID):
+        try:
+            after = position(seen)
+        except ValidationError as fault:
+            raise invalid({LAST_EVENT_ID: fault.messages}) from fault
+    return newest if after is None else min(after, newest)
+
+
+_STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
+_SWITCHED = Reply(description="The WebSocket is open: one JSON text message an event.")
+
+describe(
+    {
+        stream_statistics: Operation(
+            tag="streams",
+            summary="Statistics at intervals, as Server-Sent Events",
+            description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
+            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s.",
+            query=StreamQuery,
+            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
+            errors=_STREAM_ERRORS,
+        ),
+        stream_events: Operation(
+            tag="streams",
+            summary="The events of a series as they are accepted, as Server-Sent Events",
+            path=SERIES_IN_PATH,
+            query=EventsStreamQuery,
+            headers=(LAST_EVENT_ID,),
+            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
+            errors=_STREAM_ERRORS,
+        ),
+        websocket: Operation(
+            tag="streams",
+            summary="The events of a series as they are accepted, over a WebSocket",
+            path=SERIES_IN_PATH,
+            query=EventsStreamQuery,
+            headers=(LAST_EVENT_ID,),
+            replies={101: _SWITCHED},
+            errors=(*_STREAM_ERRORS, "426-NoHandshake"),
+        ),
+    }
+)

@@ -1,0 +1,146 @@
+"""What every stream needs before it begins: a server that can hold it, a place in this worker, a body."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Callable, Generator, Hashable, Iterator
+from typing import NamedTuple
+
+from flask import Response, current_app, request
+from gevent.monkey import is_module_patched
+
+from api.answers import POSITION
+from api.context import context, service, settings
+from api.problems import Problem
+from api.statistics import shown
+from event_service import EventService
+from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
+from streaming.departures import notice_silence
+from streaming.rates import Rates
+from streaming.wire import sse_ending, sse_opening, sse_statistics
+from times import SECOND
+
+EVENT_STREAM = "text/event-stream"
+_FEEDS = "tidemark_feeds"
+_RETRY_MS = (1_000, 3_000)
+"""When clients reconnect; spread out, so that those of a stopped worker do not come all at once."""
+_RETRY_SECONDS_WHEN_FULL = 5
+_EXTRAS = ("sum", "last")
+
+
+class Subject(NamedTuple):
+    """What a stream of statistics is about."""
+
+    series: str | None
+    window: int | None
+    last: int | None
+    include: tuple[str, ...]
+    interval: int
+    """Microseconds."""
+
+
+def feed() -> Feed:
+    """The feed of this process, made when the first stream asks for it; so never before a fork."""
+    feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
+    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(service(), context().worker_is_stopping))
+
+
+def require_streaming() -> None:
+    """501 under a server in which every stream would hold a whole worker or one of its few threads."""
+    software = request.environ.get("SERVER_SOFTWARE", "")
+    if not is_module_patched("socket") and not software.startswith("Werkzeug"):
+        detail = "This worker class cannot hold streams; start gunicorn with -k gevent. Everything else works."
+        raise Problem(501, detail)
+
+
+def require_place() -> None:
+    """503 when no stream can be opened now; for a WebSocket, where it must be said before the handshake."""
+    try:
+        feed().check()
+    except TooManyStreams as fault:
+        raise too_many_streams() from fault
+    except ShuttingDown as fault:
+        raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
+
+
+def too_many_streams() -> Problem:
+    """503 that names the limit."""
+    detail = (
+        f"This worker has {settings().max_streams} open streams, which is the limit (MAX_STREAMS); try again later."
+    )
+    return Problem(503, detail, headers={"Retry-After": str(_RETRY_SECONDS_WHEN_FULL)})
+
+
+def client_socket() -> socket.socket | None:
+    """The socket of this request, where the server tells."""
+    sock: socket.socket | None = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
+    return sock
+
+
+def open_stream(subscriber: Subscriber, chunks: Generator[bytes], position: int) -> Response:
+    """Server-Sent Events of what the feed gives this subscriber; 503 when all places are taken."""
+    if sock := client_socket():
+        notice_silence(sock)
+    try:
+        feed().enter(subscriber)
+    except TooManyStreams as fault:
+        raise too_many_streams() from fault
+    except ShuttingDown:
+        # Not 503: a browser's EventSource would never try again.
+        subscriber.end(SHUTDOWN, 0.0)
+    response = Response(_Body(feed(), subscriber, chunks), content_type=EVENT_STREAM)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
+    response.headers[POSITION] = str(position)
+    return response
+
+
+class _Body:
+    """The body of a stream. An object rather than a generator, because one that is never begun (HEAD, a client that
+    has left at once) runs no `finally`, and the place must come back all the same."""
+
+    def __init__(self, feed: Feed, subscriber: Subscriber, chunks: Generator[bytes]) -> None:
+        self._feed = feed
+        self._subscriber = subscriber
+        self._chunks = chunks
+        self._pieces = self._write()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        """Give the place back, and let no other request come over this connection: its worker may be ending."""
+        self._pieces.close()
+        self._chunks.close()
+        self._feed.leave(self._subscriber)
+        self._subscriber.cut()
+
+    def _write(self) -> Generator[bytes]:
+        yield sse_opening(random.randint(*_RETRY_MS))
+        if self._subscriber.ending is None:
+            yield from self._chunks
+        ending: Ending | None = self._subscriber.ending
+        if ending is not None and ending.event:
+            yield sse_ending(ending)
+
+
+def _new_feed(events: EventService, worker_is_stopping: Callable[[], bool]) -> Feed:
+    rates = Rates()
+
+    def answer(subject: Hashable) -> bytes:
+        assert isinstance(subject, Subject)
+        return _statistics(events, subject, rates)
+
+    return Feed(events.log, answer, events.settings.max_streams, worker_is_stopping=worker_is_stopping)
+
+
+def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
+    found = events.statistics(subject.series, window=subject.window, last=subject.last, edges=True)
+    rate = rates.since_last(subject, found.arrived, events.clock(), subject.interval)
+    if rate is None:  # the first answer: by the times of the events
+        recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
+        rate = recent.summary.count * SECOND / subject.interval
+    names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
+    return sse_statistics(found.position, shown(found, names) | {"rate": rate})

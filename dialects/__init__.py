@@ -1,0 +1,19 @@
+"""Drop-in wire formats of four other services, over the same events."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+PREFIX = "/dialects"
+
+
+def register(app: Flask) -> None:
+    """Give `app` every dialect, each below its own name, and all below the prefix the originals' way to say no."""
+    from api.problems import add_shape
+    from dialects import batches, tickers, ticks, transactions
+    from dialects.requests import Refused, answer_refused, detail_shape
+
+    app.register_error_handler(Refused, answer_refused)
+    add_shape(app, f"{PREFIX}/", detail_shape)
+    for dialect in (ticks, transactions, batches, tickers):
+        app.register_blueprint(dialect.bp, url_prefix=f"{PREFIX}/{dialect.bp.name}")

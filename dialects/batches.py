@@ -1,0 +1,144 @@
+"""Drop-in for a service of price batches: statistics of the last 10^k values of up to MAX_SYMBOLS symbols."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from marshmallow import fields
+
+from api.answers import answer
+from api.context import service, settings
+from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
+from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from dialects.descriptions import READ_ERRORS, WRITE_ERRORS
+from dialects.fields import Model, Numbers, SeriesName, WholeNumber
+from dialects.plain_batches import read_plain_batch
+from dialects.requests import MISSING, Refused, load, load_body, load_query
+from event_log.base import TooManySymbols
+
+SMALLEST_K = 1
+LARGEST_K = 8
+
+bp = Blueprint("batches", __name__)
+
+
+class NewBatch(Model):
+    """Values of a symbol, oldest to newest."""
+
+    symbol = SeriesName(required=True)
+    values = Numbers(required=True)
+
+
+class Exponent(Model):
+    """How many values to cover, as a power of ten."""
+
+    k = WholeNumber(required=True)
+
+
+class StatsQuery(Model):
+    """A symbol, and how many of its values to cover."""
+
+    symbol = fields.String(required=True, error_messages={"required": MISSING})
+    k = WholeNumber(required=True)
+
+
+_NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
+
+
+@bp.post("/add_batch/")
+@bp.post("/add_batch")
+def add_batch() -> Response:
+    """Take in up to 10,000 values of a symbol, stamped on arrival."""
+    batch = load_body(_NEW_BATCH, read_plain_batch)
+    try:
+        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
+    except TooManySymbols as error:
+        raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
+    body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
+    return answer(body, 201, position=accepted.position)
+
+
+@bp.get("/stats/")
+@bp.get("/stats")
+def stats_by_query() -> Response:
+    """Statistics of the last 10^k values of a symbol."""
+    query = load_query(_STATS_QUERY)
+    return _stats(query["symbol"], query["k"])
+
+
+@bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
+@bp.get("/stats/<series:symbol>/<k>/", strict_slashes=False)
+def stats_by_path(symbol: str, k: str) -> Response:
+    """Statistics of the last 10^k values of a symbol."""
+    return _stats(symbol, load(_EXPONENT, {"k": k}, "path")["k"])
+
+
+def _stats(symbol: str, k: int) -> Response:
+    if not SMALLEST_K <= k <= LARGEST_K:
+        raise Refused(422, f"Window size exponent (k={k}) must be between {SMALLEST_K} and {LARGEST_K}")
+    found = service().statistics(symbol, last=10**k, edges=True)
+    if found.last is None:
+        raise Refused(404, f"Symbol {symbol} not found", position=found.position)
+    summary = found.summary
+    body = {
+        "min": summary.min,
+        "max": summary.max,
+        "last": found.last[1],
+        "avg": summary.mean,
+        "var": summary.variance,
+        "values": summary.count,
+    }
+    return answer(body, position=found.position)
+
+
+_BATCH_STATISTICS = Reply(
+    description="The statistics; `values` is how many there were.",
+    schema="BatchStatistics",
+    example={"min": 1.0, "max": 3.0, "last": 3.0, "avg": 2.0, "var": 0.6666666666666666, "values": 3},
+    headers=POSITIONED,
+)
+
+share(
+    BatchAdded=object_of({"status": TEXT, "message": TEXT}),
+    BatchStatistics=object_of(
+        {
+            "min": NUMBER_OR_NULL,
+            "max": NUMBER_OR_NULL,
+            "last": NUMBER,
+            "avg": NUMBER_OR_NULL,
+            "var": NUMBER_OR_NULL,
+            "values": COUNT,
+        }
+    ),
+)
+describe(
+    {
+        add_batch: Operation(
+            tag="dialect batches",
+            summary="Take values of a symbol, oldest to newest",
+            bodies={JSON: (Body(schema=NewBatch, examples={"batch": {"symbol": "BTC/USD", "values": [1, 2.5, 3]}}),)},
+            replies={
+                201: Reply(
+                    description="Stored.",
+                    schema="BatchAdded",
+                    example={"status": "success", "message": "Added batch for symbol: BTC/USD"},
+                    headers=POSITIONED,
+                )
+            },
+            errors=WRITE_ERRORS,
+        ),
+        stats_by_query: Operation(
+            tag="dialect batches",
+            summary="Statistics of the last 10^k values of a symbol",
+            query=StatsQuery,
+            replies={200: _BATCH_STATISTICS},
+            errors=READ_ERRORS,
+        ),
+        stats_by_path: Operation(
+            tag="dialect batches",
+            summary="Statistics of the last 10^k values of a symbol",
+            path={"k": {"type": "integer", "minimum": SMALLEST_K, "maximum": LARGEST_K}},
+            replies={200: _BATCH_STATISTICS},
+            errors=READ_ERRORS,
+        ),
+    }
+)

@@ -1,0 +1,52 @@
+"""What the document says of all dialects alike: their errors."""
+
+from __future__ import annotations
+
+from api.answers import POSITION
+from api.openapi.components import POSITIONED, TEXT, array, error, object_of, share, share_errors
+from api.openapi.operation import JSON, Json, Reply
+
+READ_ERRORS = ("404-Detail", "422-Detail", "503-Detail")
+WRITE_ERRORS = ("400-Detail", "413-Detail", "422-Detail", "429-Detail", "503-Detail")
+OLD = Reply(description="Older than 60 seconds; not stored.", headers=POSITIONED)
+
+
+def _detail(description: str, *headers: str, schema: str = "Detail") -> Json:
+    return error(description, *headers, schema=schema, media_type=JSON)
+
+
+share(
+    Detail=object_of({"detail": TEXT}),
+    ValidationFaults=object_of(
+        {
+            "detail": {
+                "anyOf": [
+                    TEXT,
+                    array(
+                        {
+                            "type": "object",
+                            "properties": {
+                                "type": TEXT,
+                                "loc": array({"type": ["string", "integer"]}),
+                                "msg": TEXT,
+                            },
+                            "required": ["type", "loc", "msg"],
+                        }
+                    ),
+                ]
+            }
+        }
+    ),
+)
+share_errors(
+    {
+        "400-Detail": _detail("The request makes no sense."),
+        "404-Detail": _detail("There is no such thing.", POSITION),
+        "413-Detail": _detail("The body is larger than MAX_BODY."),
+        "422-Detail": _detail("A field or parameter is not valid.", schema="ValidationFaults"),
+        "426-Detail": _detail("Not the handshake of a WebSocket client.", "Upgrade"),
+        "429-Detail": _detail("A new series beyond MAX_SERIES. Nothing was stored."),
+        "501-Detail": _detail("The server runs under a worker class that cannot hold streams."),
+        "503-Detail": _detail("The log cannot be read or written now.", "Retry-After"),
+    }
+)

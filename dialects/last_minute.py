@@ -1,0 +1,50 @@
+"""What the services that know only the last 60 seconds share: taking an event in, and the statistics of a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Response
+
+from api.answers import POSITION, answer
+from api.context import service, settings
+from dialects.requests import fault, refuse
+from event_service import Accepted, TooFarAhead
+from rolling.summary import Summary
+from times import MINUTE, format_duration
+
+_FIGURES: dict[str, Callable[[Summary], float | int | None]] = {
+    "sum": lambda summary: summary.sum,
+    "avg": lambda summary: summary.mean,
+    "max": lambda summary: summary.max,
+    "min": lambda summary: summary.min,
+    "count": lambda summary: summary.count,
+}
+
+
+def add(series: str, time: int, value: float) -> Accepted:
+    """Store an event, unless it is older than a minute. Raises Refused when it is too far ahead."""
+    try:
+        return service().add(series, time, value, max_age=MINUTE)
+    except TooFarAhead as error:
+        msg = f"Value error, the timestamp is more than {format_duration(error.limit)} ahead of the clock"
+        refuse(fault("value_error", msg), ["body", "timestamp"], time // 1000)
+
+
+def empty_answer(status: int, position: int) -> Response:
+    """An answer without a body, nor the media type that it would have."""
+    response = Response(status=status)
+    del response.headers["Content-Type"]
+    response.headers[POSITION] = str(position)
+    return response
+
+
+def statistics(series: str | None, *names: str) -> Response:
+    """These statistics of the last minute (of the retention, if that is shorter), of one series or of all.
+
+    Zero when there are no events; null where the result is beyond the doubles.
+    """
+    found = service().statistics(series, window=min(MINUTE, settings().retention))
+    summary = found.summary
+    body = {name: _FIGURES[name](summary) if summary.count or name == "count" else 0.0 for name in names}
+    return answer(body, position=found.position)

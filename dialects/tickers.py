@@ -1,0 +1,187 @@
+"""Drop-in for a service of live tickers: each series with its price now and at first, its history, its new prices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, g
+from simple_websocket import Server
+
+from api.answers import answer
+from api.context import service
+from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
+from api.openapi.operation import Operation, Reply, describe
+from api.reading.schemas import NAME
+from api.routes.health import get_health
+from api.stream_answers import feed, require_place, require_streaming
+from dialects.descriptions import READ_ERRORS
+from dialects.fields import Limit, Model
+from dialects.requests import Refused, load_query
+from event_log.base import Times, Values
+from streaming.websocket import close, serve, websocket_route
+from streaming.wire import json_timestamps, text_frame
+from times import format_timestamp
+
+PAGE = 1000
+UNKNOWN_TICKER = 4004
+DECIMALS = 2
+_NUMBERED = re.compile(r"ITEM_(\d{2,})", re.ASCII)
+
+bp = Blueprint("tickers", __name__)
+bp.get("/health", strict_slashes=False)(get_health)
+stream = Blueprint("stream", __name__)
+
+Price = tuple[int, float]
+"""Time and value."""
+
+
+class History(Model):
+    """How much history to give."""
+
+    limit = Limit()
+
+
+_HISTORY = History()
+
+
+@bp.get("/api/v1/tickers", strict_slashes=False)
+def tickers() -> Response:
+    """Every series that holds an event, sorted by name."""
+    infos, after, position = service().series(limit=PAGE)
+    while after is not None:
+        # The first page's position stands for all: no page knows less of the log.
+        page, after, _ = service().series(limit=PAGE, after=after)
+        infos += page
+    body = [_ticker(info.name, info.initial, info.last) for info in infos if info.last]
+    return answer(body, position=position)
+
+
+@bp.get("/api/v1/tickers/<series:ticker>/history", strict_slashes=False)
+@bp.get("/api/v1/tickers/<series:ticker>/history/", strict_slashes=False)
+def history(ticker: str) -> Response:
+    """The last events of a series, oldest first."""
+    limit = load_query(_HISTORY)["limit"]
+    initial, known = _initial(ticker)
+    found = service().events(ticker, limit)
+    if initial is None or found is None or not len(found[0]):
+        raise Refused(404, f"Ticker {ticker} not found", position=known)
+    times, values, position = found
+    last = (int(times[-1]), float(values[-1]))
+    prices = [
+        {"value": value, "timestamp": format_timestamp(time)}
+        for time, value in zip(times.tolist(), values.tolist(), strict=True)
+    ]
+    return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
+
+
+def _initial(name: str) -> tuple[Price | None, int]:
+    """The event with which a series began, and how far the view had read.
+
+    Among the names that begin with its name, its own comes first.
+    """
+    infos, _, position = service().series(prefix=name, limit=1)
+    return infos[0].initial if infos and infos[0].name == name else None, position
+
+
+def _ticker(name: str, initial: Price, last: Price) -> dict[str, Any]:
+    return {
+        "id": name,
+        "name": _NUMBERED.sub(r"Item \1", name) if _NUMBERED.fullmatch(name) else name,
+        "current_price": round(last[1], DECIMALS),
+        "initial_price": round(initial[1], DECIMALS),
+        "created_at": format_timestamp(initial[0]),
+        "updated_at": format_timestamp(last[0]),
+    }
+
+
+@stream.before_request
+def require_a_server_that_streams() -> None:
+    """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done."""
+    require_streaming()
+    require_place()
+    g.beginning = service().log.position()
+
+
+@websocket_route(stream, "/ws/<series:ticker>")
+def price_updates(ws: Server, ticker: str) -> None:
+    """One `price_update` for each new price, from now on."""
+    found = service().events(ticker, 1)
+    if found is None or not len(found[0]):
+        close(ws, UNKNOWN_TICKER, "Ticker not found")
+    else:
+        serve(ws, feed(), (ticker, price_frames), g.beginning)
+
+
+def price_frames(series: str, positions: Times, times: Times, values: Values) -> bytes:
+    """A text frame for each price, rounded as the dialect's other answers round it."""
+    prices = (orjson.dumps(round(value, DECIMALS)) for value in values.tolist())
+    return b"".join(map(text_frame, _updates(orjson.dumps(series), prices, json_timestamps(times))))
+
+
+def _updates(ticker: bytes, prices: Iterable[bytes], timestamps: Iterable[bytes]) -> Iterable[bytes]:
+    form = b'{"type":"price_update","data":{"ticker_id":%b,"price":%b,"timestamp":%b}}'
+    return (form % (ticker, price, timestamp) for price, timestamp in zip(prices, timestamps, strict=True))
+
+
+bp.register_blueprint(stream)
+
+_TICKER = {
+    "id": "ITEM_00",
+    "name": "Item 00",
+    "current_price": 101.5,
+    "initial_price": 100.0,
+    "created_at": "2025-06-26T14:29:00Z",
+    "updated_at": "2025-06-26T14:30:00Z",
+}
+
+share(
+    Ticker=object_of(
+        {
+            "id": NAME,
+            "name": TEXT,
+            "current_price": NUMBER,
+            "initial_price": NUMBER,
+            "created_at": TIME,
+            "updated_at": TIME,
+        }
+    ),
+    Tickers=array(ref("Ticker")),
+    TickerHistory=object_of(
+        {"ticker": ref("Ticker"), "history": array(object_of({"value": NUMBER, "timestamp": TIME}))}
+    ),
+)
+describe(
+    {
+        tickers: Operation(
+            tag="dialect tickers",
+            summary="All tickers",
+            replies={200: Reply(description="The tickers.", schema="Tickers", example=[_TICKER], headers=POSITIONED)},
+            errors=("503-Detail",),
+        ),
+        history: Operation(
+            tag="dialect tickers",
+            summary="The last prices of a ticker, oldest first",
+            query=History,
+            replies={
+                200: Reply(
+                    description="The ticker and its prices.",
+                    schema="TickerHistory",
+                    example={"ticker": _TICKER, "history": [{"value": 101.5, "timestamp": "2025-06-26T14:30:00Z"}]},
+                    headers=POSITIONED,
+                )
+            },
+            errors=READ_ERRORS,
+        ),
+        price_updates: Operation(
+            tag="dialect tickers",
+            summary="Each new price of a ticker, over a WebSocket",
+            description='`{"type": "price_update", "data": {"ticker_id", "price", "timestamp"}}`; an unknown ticker is '
+            "closed with code 4004.",
+            replies={101: Reply(description="The WebSocket is open.")},
+            errors=("400-Detail", "426-Detail", "501-Detail", "503-Detail"),
+        ),
+    }
+)

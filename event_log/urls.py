@@ -1,0 +1,42 @@
+"""What LOG_URL may name: how each log is written there, whether processes can share it, and how it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from event_log.base import EventLog
+    from settings import Settings
+
+_MEMORY = "memory:"
+_LMDB = "lmdb:"
+
+
+def checked_url(url: str) -> str:
+    """The URL, if it names a log. Raises ValueError that says what to write."""
+    if url == _MEMORY or (url.startswith(_LMDB) and url != _LMDB):
+        return url
+    raise ValueError("write memory: or lmdb: and a path, such as lmdb:/var/lib/tidemark")
+
+
+def serves_many_processes(url: str) -> bool:
+    """Whether several processes see each other's events in this log; one in memory is each process's own."""
+    return url != _MEMORY
+
+
+def open_log(settings: Settings) -> EventLog:
+    """The log that LOG_URL names. Only what it needs is imported: a log in memory needs no LMDB."""
+    if settings.log_url == _MEMORY:
+        from event_log.memory import MemoryLog
+
+        return MemoryLog(settings.max_series, settings.max_symbols)
+    from event_log.lmdb_log import LmdbLog
+
+    return LmdbLog(
+        Path(settings.log_url.removeprefix(_LMDB)),
+        max_bytes=settings.log_max_bytes,
+        sync=settings.sync,
+        max_series=settings.max_series,
+        max_symbols=settings.max_symbols,
+    )

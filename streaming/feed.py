@@ -1,0 +1,194 @@
+"""The open streams of a worker: their places, and the one thread that fills their mailboxes and ends them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Hashable
+
+from event_log.base import EventLog, LogUnavailable
+from streaming.channels import Channel, Channels
+from streaming.departures import Departures
+from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
+from streaming.pulses import Pulses, Question
+from streaming.subscriber import Subscriber
+
+FOLLOW_SECONDS = 0.02
+"""How often the log is asked for news while somebody wants events; half of it is the typical delay."""
+SWEEP_SECONDS = 1.0
+"""How often departed clients, heartbeats and stuck writes are looked for."""
+HEARTBEAT_SWEEPS = 15
+CUT_SECONDS = 5.0
+"""How long a stream may take to end by itself before its socket is shut down."""
+
+_log = logging.getLogger(__name__)
+
+
+class TooManyStreams(Exception):
+    """All places of this worker are taken."""
+
+
+class ShuttingDown(Exception):
+    """This worker is shutting down and takes no more streams."""
+
+
+def _in_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="feed", daemon=True).start()
+
+
+class Feed:
+    """The open streams of one worker.
+
+    That thread runs only while there are streams. `lock` guards everything here; no client is
+    written to under it, so it is held for as long as a step takes to compute and no longer.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        answer: Callable[[Hashable], bytes],
+        max_streams: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        worker_is_stopping: Callable[[], bool] = lambda: False,
+        spawn: Callable[[Callable[[], None]], None] = _in_thread,
+    ) -> None:
+        self._max_streams = max_streams
+        self._clock = clock
+        self._worker_is_stopping = worker_is_stopping
+        self._spawn = spawn
+        self._lock = threading.RLock()
+        self._channels = Channels(log, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
+        self._pulses = Pulses(answer, self._lock, clock)
+        # All below: under _lock.
+        self._departures: Departures[Subscriber] = Departures()
+        self._places: dict[Subscriber, int] = {}  # and the descriptor that is watched for each
+        self._next_sweep = -math.inf
+        self._closed = False
+        self._running = False
+        self._something_new = threading.Event()
+
+    @property
+    def open_streams(self) -> int:
+        """How many places are taken."""
+        return len(self._places)
+
+    def check(self) -> None:
+        """Raises TooManyStreams or ShuttingDown when no stream can be opened now."""
+        if self._closed or self._worker_is_stopping():
+            raise ShuttingDown
+        if len(self._places) >= self._max_streams:
+            raise TooManyStreams
+
+    def enter(self, subscriber: Subscriber) -> None:
+        """Take a place. Raises TooManyStreams or Closing."""
+        with self._lock:
+            self.check()
+            fileno = subscriber.fileno()
+            self._places[subscriber] = fileno
+            self._departures.watch(fileno, subscriber)
+            if not self._running:
+                self._running = True
+                self._spawn(self._run)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Give the place back; may be called twice."""
+        with self._lock:
+            self._departures.forget(self._places.pop(subscriber, -1), subscriber)
+
+    def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
+        """The channel's events after position `after`, those that exist and then those to come."""
+        try:
+            yield from self._channels.catch_up(subscriber, channel, after)
+            self._something_new.set()  # the thread may be in a longer rest than one who wants events can bear
+            yield from subscriber
+        except LogUnavailable:
+            self._end(subscriber, NO_LOG)
+        finally:
+            self._channels.leave(subscriber, channel)
+
+    def statistics(self, subscriber: Subscriber, question: Question) -> Generator[bytes]:
+        """The answers to a question, one at once and then one each interval."""
+        try:
+            self._pulses.join(subscriber, question)
+            self._something_new.set()
+            yield from subscriber
+        except LogUnavailable:
+            self._end(subscriber, NO_LOG)
+        finally:
+            self._pulses.leave(subscriber, question)
+
+    def close(self) -> None:
+        """End all streams politely and take no more; may be called twice."""
+        with self._lock:
+            self._closed = True
+            for subscriber in self._places:
+                self._end(subscriber, SHUTDOWN)
+
+    def tick(self) -> float:
+        """Do what is due; seconds until there is something to do again."""
+        rest = self._pulses.step()
+        if self._channels:
+            rest = min(rest, 0.0 if self._follow() else FOLLOW_SECONDS)
+        return min(rest, self._sweep_if_due())
+
+    def _run(self) -> None:
+        try:
+            while not self._finished():
+                self._rest(self.tick())
+        except Exception:  # noqa: BLE001 - whatever it is: better all streams reconnect than hang for ever
+            _log.exception("the feed failed; its streams are ended")
+            with self._lock:
+                self._running = False
+                for subscriber in self._places:
+                    self._end(subscriber, BROKEN)
+
+    def _rest(self, seconds: float) -> None:
+        if seconds:
+            self._something_new.wait(seconds)
+            self._something_new.clear()
+        else:
+            time.sleep(0)  # let the readers have their turn
+
+    def _finished(self) -> bool:
+        with self._lock:
+            self._running = bool(self._places)
+            return not self._running
+
+    def _follow(self) -> bool:
+        try:
+            return self._channels.step()
+        except LogUnavailable:
+            return False  # it may come back; nothing is skipped, since the position stays
+
+    def _sweep_if_due(self) -> float:
+        with self._lock:
+            now = self._clock()
+            if now >= self._next_sweep:
+                self._next_sweep = now + SWEEP_SECONDS
+                self._sweep(now)
+            return self._next_sweep - now
+
+    def _sweep(self, now: float) -> None:
+        if self._worker_is_stopping() and not self._closed:
+            self.close()
+        for subscriber in self._departures.found():
+            self._end(subscriber, GONE)
+        for subscriber in self._places:
+            self._check(subscriber, now)
+
+    def _check(self, subscriber: Subscriber, now: float) -> None:
+        if subscriber.ending is not None:
+            if now >= subscriber.cut_at:
+                subscriber.cut()
+        elif subscriber.gone():
+            self._end(subscriber, GONE)
+        else:
+            subscriber.quiet_sweeps += 1
+            if subscriber.quiet_sweeps >= HEARTBEAT_SWEEPS:
+                subscriber.beat()
+
+    def _end(self, subscriber: Subscriber, ending: Ending) -> None:
+        subscriber.end(ending, self._clock() + CUT_SECONDS)

@@ -1,0 +1,103 @@
+"""One open stream's mailbox: bytes in from the feed, bytes out to one socket, never many between."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+
+from streaming.endings import Ending
+
+MOST_WAITING_BYTES = 1 << 20
+MOST_WAITING_CHUNKS = 1_000
+
+
+class Subscriber:
+    """A mailbox filled by the feed's thread and emptied, by iteration, in the thread of its own request.
+
+    Chunks are shared between subscribers, never copied. The lock is looked up in `threading` when one is made,
+    so it is gevent's wherever gevent has taken over.
+    """
+
+    def __init__(self, sock: socket.socket | None = None, heartbeat: bytes = b"", *, only_latest: bool = False) -> None:
+        self.ending: Ending | None = None
+        self.cut_at = 0.0
+        """When the socket is shut down if the stream has not ended by itself; set with `ending`."""
+        self.quiet_sweeps = 0
+        """How often the feed has looked since it last put something in."""
+        self._socket = sock
+        self._heartbeat = heartbeat
+        self._only_latest = only_latest
+        self._chunks: deque[bytes] = deque()
+        self._put_bytes = 0  # changed by the feed only
+        self._taken_bytes = 0  # changed by the reader only
+        self._news = threading.Lock()
+        self._news.acquire()
+
+    def put(self, chunk: bytes) -> bool:
+        """Leave bytes to send; False when so much waits already that this reader is too slow.
+
+        A reader of only the latest is never too slow: what it has not taken is replaced.
+        What waits is judged before the chunk is added, so one large batch alone drops nobody.
+        """
+        if self.ending is not None:
+            return True
+        if self._only_latest:
+            self._chunks.clear()
+        elif len(self._chunks) >= MOST_WAITING_CHUNKS or self._put_bytes - self._taken_bytes >= MOST_WAITING_BYTES:
+            return False
+        self.quiet_sweeps = 0
+        self._put_bytes += len(chunk)
+        self._chunks.append(chunk)
+        self._wake()
+        return True
+
+    def beat(self) -> None:
+        """Leave a heartbeat, unless something waits that does as well."""
+        if not self._chunks:
+            self.put(self._heartbeat)
+
+    def end(self, ending: Ending, cut_at: float) -> None:
+        """Forget what waits and let the reader end the stream; only the first ending counts."""
+        if self.ending is None:
+            self.ending = ending
+            self.cut_at = cut_at
+            self._chunks.clear()
+            self._wake()
+
+    def cut(self) -> None:
+        """Shut the socket down, which ends a reader that is stuck in a write."""
+        if self._socket is not None:
+            with suppress(OSError):  # closed already, which is what we want
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def fileno(self) -> int:
+        """The descriptor to watch for the client's leaving; -1 when there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def gone(self) -> bool:
+        """Whether the client is known to have left, besides what the descriptor says."""
+        return False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Everything that is put, as it comes, until the ending; what waited together comes as one piece."""
+        while self.ending is None:
+            self._news.acquire()
+            if waiting := self.take():
+                yield waiting
+
+    def take(self) -> bytes:
+        """Everything that waits now, in one piece; empty when nothing does."""
+        waiting = []
+        with suppress(IndexError):  # empty, or just cleared by the feed
+            while True:
+                waiting.append(self._chunks.popleft())
+        taken = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+        self._taken_bytes += len(taken)
+        return taken
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # not yet awake from the last time; it will find this too
+            self._news.release()

@@ -1,0 +1,177 @@
+"""The fast way and the schemas are one definition of validity: properties that hold them equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from api.problems import Problem
+from api.reading.batch_formats import CSV, NDJSON, parse_events
+from api.reading.bodies import JSON
+from api.reading.columns import EventColumns, plain_event
+from api.reading.schemas import ColumnsSchema, EventSchema
+
+STAMPS = st.sampled_from(
+    ["2025-06-26T14:30:00Z", "2025-06-26T14:30:00.25+02:00", "2025-06-26", "", "x", "2025-06-26T14:30:61Z"]
+)
+NUMBERS = st.one_of(
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([0, -0.0, 5e-324]),
+)
+OTHERS = st.sampled_from([None, True, False, "1", "", [], [1], {}, {"value": 1}, float("nan"), float("inf"), 10**400])
+NAMES = st.one_of(
+    st.sampled_from(["a", "default", "", "\0", "\x9f", "\ud800", "x" * 128, "x" * 129, "BTC/USD"]), st.text(max_size=3)
+)
+PLAIN = st.fixed_dictionaries({"timestamp": STAMPS, "value": NUMBERS}, optional={"series": NAMES})
+ODD = st.dictionaries(
+    st.sampled_from(["timestamp", "value", "series", "serie", "Value"]), STAMPS | NUMBERS | NAMES | OTHERS, max_size=4
+)
+ANYTHING = PLAIN | ODD | OTHERS | NUMBERS | NAMES
+RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def by_schema(item: Any) -> tuple[str, int, float] | None:
+    try:
+        event = EventSchema().load(item)
+    except ValidationError:
+        return None
+    return event["series"], event["timestamp"], event["value"]
+
+
+@given(ANYTHING)
+def test_a_plain_event_is_what_the_schema_accepts(item: Any) -> None:
+    plain, slow = plain_event(item), by_schema(item)
+    assert plain == slow
+    assert repr(plain) == repr(slow)  # 0.0 and -0.0 are equal, and so are 1 and 1.0
+
+
+def rows(columns: EventColumns) -> list[tuple[str, int | None, float]]:
+    which = [0] * len(columns) if columns.which is None else columns.which.tolist()
+    times = [None] * len(columns) if columns.times is None else columns.times.tolist()
+    return [
+        (columns.names[i], time, value) for i, time, value in zip(which, times, columns.values.tolist(), strict=True)
+    ]
+
+
+def sent(app: Flask, kind: str, body: bytes) -> list[tuple[str, int | None, float]] | None:
+    with app.test_request_context("/events", method="POST"):
+        try:
+            return rows(parse_events(kind, body))
+        except Problem as problem:
+            return None if problem.code == 400 and problem.errors else pytest.fail(str(problem))
+
+
+def writable(item: Any) -> bytes | None:
+    """JSON can say it."""
+    try:
+        return orjson.dumps(item)
+    except TypeError:
+        return None
+
+
+@RELAXED
+@given(st.lists(PLAIN, min_size=1, max_size=12) | st.lists(ANYTHING, min_size=1, max_size=4))
+def test_a_batch_is_what_the_schema_accepts_item_by_item(app: Flask, items: list[Any]) -> None:
+    documents = [document for document in map(writable, items) if document is not None]
+    if not documents:
+        return
+    expected = [by_schema(orjson.loads(document)) for document in documents]
+    accepted = None if None in expected else expected
+    assert sent(app, JSON, b"[%b]" % b",".join(documents)) == accepted
+    assert sent(app, NDJSON, b"\n".join(documents)) == accepted
+
+
+@RELAXED
+@given(
+    st.dictionaries(st.sampled_from(["series", "timestamps", "values", "value"]), OTHERS | NAMES | NUMBERS, max_size=4)
+    | st.fixed_dictionaries(
+        {"values": st.lists(NUMBERS | OTHERS, min_size=1, max_size=3) | st.lists(NUMBERS, min_size=1, max_size=3)},
+        optional={"series": NAMES, "timestamps": st.lists(STAMPS | OTHERS, max_size=3) | st.lists(STAMPS, max_size=3)},
+    )
+)
+def test_columns_are_what_their_schema_accepts(app: Flask, data: dict[str, Any]) -> None:
+    document = writable(data)
+    if document is None or data.get("values") == []:
+        return
+    try:
+        loaded = ColumnsSchema().load(orjson.loads(document))
+    except ValidationError:
+        expected = None
+    else:
+        times = loaded.get("timestamps", [None] * len(loaded["values"]))
+        expected = [(loaded["series"], *row) for row in zip(times, loaded["values"], strict=True)]
+    assert sent(app, JSON, document) == expected
+
+
+CELLS = st.one_of(
+    NUMBERS.map(str),
+    st.sampled_from(
+        ["1", "-0.0", " 1", "1 ", "", " ", "1,2", "[1", "2]", '"a', "null", "true", "NaN", "1e999", "01", "+1", ".5"]
+    ),
+)
+
+
+@RELAXED
+@given(st.lists(st.tuples(STAMPS, CELLS, NAMES), min_size=1, max_size=4), st.booleans())
+def test_csv_is_what_the_schema_accepts(app: Flask, table: list[tuple[str, str, str]], named: bool) -> None:
+    header = ["timestamp", "value", "series"] if named else ["timestamp", "value"]
+    try:
+        lines = [",".join(header), *(",".join(map(quoted, row[: len(header)])) for row in table)]
+        body = "\r\n".join(lines).encode()
+    except UnicodeEncodeError:
+        return
+    expected = [
+        by_schema(dict(zip(header, (row[0], number(row[1]), row[2] or "default"), strict=False))) for row in table
+    ]
+    assert sent(app, CSV, body) == (None if None in expected else expected)
+
+
+def quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
+
+
+def number(cell: str) -> Any:
+    try:
+        return orjson.loads(cell)
+    except orjson.JSONDecodeError:
+        return cell
+
+
+KEYS = st.sampled_from(["timestamp", "value", "series"])
+
+
+@RELAXED
+@given(st.permutations(["timestamp", "value", "series"]), KEYS, st.sampled_from(["a", "{", '"', '\\"', "série"]))
+def test_a_field_that_stands_twice_is_refused(app: Flask, keys: list[str], twice: str, name: str) -> None:
+    values: dict[str, Any] = {"timestamp": "2025-06-26T14:30:00Z", "value": 1.5, "series": name}
+    pairs = [b"%b:%b" % (orjson.dumps(key), orjson.dumps(values[key])) for key in [*keys, twice]]
+    with app.test_request_context("/events", method="POST"), pytest.raises(Problem, match="Stands twice"):
+        parse_events(JSON, b"[{%b}]" % b",".join(pairs))
+
+
+FORMS = [
+    (
+        JSON,
+        b'[{"timestamp": "2025-06-26T14:30:00Z", "value": 1}, {"timestamp": "2025-06-26T14:30:00Z", "value": -0.0}]',
+    ),
+    (JSON, b'{"series": "a", "timestamps": ["2025-06-26T14:30:00Z"], "values": [1]}'),
+    (JSON, b'{"values": [1, 2.5, -0.0]}'),
+    (NDJSON, b'{"timestamp": "2025-06-26T14:30:00Z", "value": 1, "series": "b"}\n'),
+    (CSV, b"timestamp,value\n2025-06-26T14:30:00Z,1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), FORMS)
+def test_the_slow_way_alone_gives_the_same(app: Flask, monkeypatch: pytest.MonkeyPatch, kind: str, body: bytes) -> None:
+    fast = sent(app, kind, body)
+    monkeypatch.setattr("api.reading.batch_formats.gather", lambda *columns: None)
+    monkeypatch.setattr("api.reading.columns.plain_event", lambda data: None)
+    assert repr(sent(app, kind, body)) == repr(fast)
+    assert fast

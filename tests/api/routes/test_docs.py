@@ -1,0 +1,240 @@
+"""The OpenAPI document: complete, valid, true; and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+from playwright.sync_api import sync_playwright
+
+from api.openapi.document import method_of, path_of
+from tests import browser
+from tests.servers import CHECKOUT, Server
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Document:
+    found: Document = client.get("/openapi.json").get_json()
+    return found
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def test_it_is_valid_openapi_3_1(document: Document) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_it_has_every_route_and_no_other(app: Flask, document: Document) -> None:
+    routes = {(path_of(rule), method_of(rule)) for rule in app.url_map.iter_rules()}
+    assert {(path, method) for path, method, _ in operations(document)} == routes
+    assert len(routes) > 40
+
+
+def test_it_says_which_form_is_stable(document: Document) -> None:
+    assert "`/v1`" in document["info"]["description"]
+    for path, item in document["paths"].items():
+        if path.startswith("/v1/"):
+            assert item.keys() == document["paths"][path.removeprefix("/v1")].keys()
+
+
+def test_parameters_come_from_the_schemas_that_validate(document: Document) -> None:
+    operation = document["paths"]["/v1/series/{series}/events"]["get"]
+    series, limit = operation["parameters"]
+    assert (series["in"], series["schema"]["maxLength"], series["required"]) == ("path", 128, True)
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    event = document["components"]["schemas"]["Event"]
+    assert event["required"] == ["timestamp", "value"]
+    assert event["additionalProperties"] is False
+    assert event["properties"]["series"]["default"] == "default"
+
+
+def test_every_example_of_a_request_works(client: FlaskClient, document: Document) -> None:
+    tried = 0
+    for path, method, operation in operations(document):
+        for media_type, media in operation.get("requestBody", {"content": {}})["content"].items():
+            for name, example in media["examples"].items():
+                value = example["value"]
+                data = value if isinstance(value, str) else json.dumps(value)
+                response = client.open(path, method=method, data=data, content_type=media_type)
+                assert response.status_code == 201, (path, name, response.text)
+                assert str(response.status_code) in operation["responses"]
+                tried += 1
+    assert tried >= 16
+
+
+def test_every_example_of_an_answer_is_what_its_schema_says(document: Document) -> None:
+    tried = 0
+    for path, _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            for media in response.get("content", {}).values():
+                if "example" in media:
+                    schema = {**media["schema"], "components": document["components"]}
+                    OAS31Validator(schema).validate(media["example"])
+                    tried += 1
+                else:
+                    assert not path.startswith("/statistics"), status
+    assert tried >= 20
+
+
+def test_the_stable_form_has_it_too(client: FlaskClient, document: Document) -> None:
+    assert client.get("/v1/openapi.json").get_json() == document
+
+
+def test_an_etag_spares_a_second_download(client: FlaskClient) -> None:
+    etag = client.get("/openapi.json").headers["ETag"]
+    response = client.get("/openapi.json", headers={"If-None-Match": etag})
+    assert (response.status_code, response.data) == (304, b"")
+
+
+def test_a_worker_that_is_not_asked_loads_none_of_it() -> None:
+    script = (
+        "import sys; from app import create_app; from settings import Settings\n"
+        "client = create_app(Settings(log_url='memory:')).test_client()\n"
+        "assert client.post('/events', json={'values': [1]}).status_code == 201\n"
+        "print([name for name in sys.modules if 'apispec' in name or 'swagger' in name])"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
+
+
+class Links(HTMLParser):
+    """What a page refers to, and whether it has scripts or styles of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+        if tag == "style" or (tag == "script" and "src" not in given) or any(name.startswith("on") for name in given):
+            self.inline.append(tag)
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_the_page_is_made_of_our_own_files(client: FlaskClient, prefix: str) -> None:
+    page = client.get(f"{prefix}/docs")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    links = Links()
+    links.feed(page.text)
+    assert links.inline == []
+    assert len(links.found) >= 5
+    for link in links.found:
+        assert re.fullmatch(r"[\w./-]+", link)
+        response = client.get(f"{prefix}/{link}")
+        assert response.status_code == 200
+        assert response.headers.get("X-Content-Type-Options") == "nosniff" or link == "openapi.json"
+        response.close()
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["nope.js", "index.html", "../docs.py", "..%2Fdocs.py", "swagger-ui-bundle.js.map"])
+def test_no_other_files_are_served(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/docs/{name}").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A real one, with room for all the series that are made up."""
+    with Server(["-w", "1"], {"TIDEMARK_LOG_URL": "memory:", "TIDEMARK_MAX_SERIES": "1000000"}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, prefix: str) -> None:
+    faults: list[str] = []
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser.executable(), args=["--no-sandbox"])
+        page = chromium.new_page()
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{server.url}{prefix}/docs")
+        page.get_by_text("Take one event").first.click()
+        page.get_by_role("button", name="Try it out").click()
+        page.get_by_role("button", name="Execute").click()
+        page.locator(".live-responses-table").get_by_text('"expired": 1').wait_for()
+        chromium.close()
+    assert faults == []
+    assert [url for url in asked if not url.startswith(server.url)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/stream", 200),
+        ("/stream?interval=0", 400),
+        ("/series/a/stream?after=1", 200),
+        ("/series/%00/stream", 400),
+        ("/ws/a", 426),
+        ("/dialects/tickers/ws/a", 426),
+    ],
+)
+def test_streams_answer_as_documented(server: Server, path: str, status: int) -> None:
+    """Apart from the others, since a stream that begins does not end."""
+    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    template = re.sub(r"/(a|%00)(?=/|$)", lambda _: "/{series}", path.partition("?")[0])
+    template = template.replace("tickers/ws/{series}", "tickers/ws/{ticker}")
+    responses = document["paths"][template]["get"]["responses"]
+    with requests.get(server.url + path, stream=True, timeout=10) as response:
+        assert response.status_code == status
+        described = responses[str(status)]
+        if "$ref" in described:
+            described = document["components"]["responses"][described["$ref"].rpartition("/")[2]]
+        assert response.headers["Content-Type"].partition(";")[0] in described["content"]
+        assert described.get("headers", {}).keys() <= response.headers.keys()
+
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "allow_header_conformance",
+)
+
+
+def test_no_generated_request_gets_an_undocumented_answer(server: Server) -> None:
+    """Schemathesis, for at most half a minute; all but the streams."""
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
+            *("--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"),
+            *("--exclude-tag-regex", "^streams", "--max-time", "25", "--seed", "1"),
+            *("--no-color", "--warnings", "off", "--generation-database", "none"),
+        ],
+        env=os.environ | {"SCHEMATHESIS_HOOKS": str(CHECKOUT / "tests/api/schemathesis_hooks.py")},
+        cwd=server.directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert '"traceback"' not in server.output()

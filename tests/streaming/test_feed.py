@@ -1,0 +1,251 @@
+"""The feed of a worker: places, heartbeats, dropping, closing, and surviving what fails."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Generator, Hashable
+
+import pytest
+
+from event_log.base import Events, LogUnavailable
+from event_log.memory import MemoryLog
+from streaming import Feed, ShuttingDown, Subscriber, TooManyStreams
+from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW
+from streaming.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
+from streaming.pulses import Question
+from streaming.subscriber import MOST_WAITING_CHUNKS
+from streaming.wire import SSE_HEARTBEAT, sse_events
+
+CHANNEL = ("a", sse_events)
+EVERY_SECOND = Question("all", 1.0)
+
+
+class FailingLog(MemoryLog):
+    """A memory log that can be made to fail."""
+
+    fault: Exception | None = None
+
+    def read(self, after: int, limit: int = 1_000_000) -> Events:
+        if self.fault is not None:
+            raise self.fault
+        return super().read(after, limit)
+
+
+class Worker:
+    """A feed as it is in a worker, except that its clock and its thread are the test's."""
+
+    def __init__(self, max_streams: int = 10) -> None:
+        self.now = 1000.0
+        self.worker_is_stopping = False
+        self.runs: list[Callable[[], None]] = []
+        self.log = FailingLog()
+        self.feed = Feed(
+            self.log,
+            self.answer,
+            max_streams,
+            clock=lambda: self.now,
+            worker_is_stopping=lambda: self.worker_is_stopping,
+            spawn=self.runs.append,
+        )
+        self.listening: list[Generator[bytes]] = []
+
+    def answer(self, subject: Hashable) -> bytes:
+        if self.log.fault is not None:
+            raise self.log.fault
+        return f"{subject}".encode()
+
+    def follow(self, subscriber: Subscriber | None = None) -> Subscriber:
+        """A subscriber that has entered and read all there is of its series."""
+        subscriber = subscriber or Subscriber(heartbeat=SSE_HEARTBEAT)
+        self.feed.enter(subscriber)
+        subscriber.put(b"ready")
+        chunks = self.feed.events(subscriber, CHANNEL, self.log.position())
+        assert next(chunks) == b"ready"
+        self.listening.append(chunks)
+        return subscriber
+
+    def sweep(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.now += SWEEP_SECONDS
+            self.feed.tick()
+
+
+def test_news_reach_the_mailbox_with_the_next_tick() -> None:
+    worker = Worker()
+    subscriber = worker.follow()
+    assert worker.feed.tick() == FOLLOW_SECONDS
+    worker.log.append_one("a", 5, 2.5)
+    worker.feed.tick()
+    assert subscriber.take().startswith(b"id: 1\nevent: event\n")
+
+
+def test_without_events_to_follow_it_rests_until_the_next_sweep_or_answer() -> None:
+    worker = Worker()
+    subscriber = Subscriber()
+    worker.feed.enter(subscriber)
+    assert worker.feed.tick() == SWEEP_SECONDS
+    answers = worker.feed.statistics(subscriber, Question("all", 0.25))
+    assert next(answers) == b"all"
+    assert worker.feed.tick() == 0.25
+    answers.close()
+    worker.now += 0.25
+    assert worker.feed.tick() == SWEEP_SECONDS - 0.25
+
+
+def test_there_are_as_many_places_as_allowed() -> None:
+    worker = Worker(max_streams=2)
+    first, second = Subscriber(), Subscriber()
+    worker.feed.enter(first)
+    worker.feed.enter(second)
+    with pytest.raises(TooManyStreams):
+        worker.feed.enter(Subscriber())
+    worker.feed.leave(first)
+    worker.feed.leave(first)
+    assert worker.feed.open_streams == 1
+    worker.feed.enter(Subscriber())
+
+
+def test_a_quiet_stream_gets_a_heartbeat_every_fifteen_seconds() -> None:
+    worker = Worker()
+    subscriber = worker.follow()
+    worker.sweep(HEARTBEAT_SWEEPS - 1)
+    assert subscriber.take() == b""
+    worker.sweep()
+    assert subscriber.take() == SSE_HEARTBEAT
+    worker.sweep(HEARTBEAT_SWEEPS - 1)
+    assert subscriber.take() == b""
+    worker.log.append_one("a", 1, 1.0)
+    worker.sweep()
+    assert subscriber.take().startswith(b"id: 1\n")
+    worker.sweep(HEARTBEAT_SWEEPS - 2)
+    assert subscriber.take() == b""
+
+
+def test_a_client_that_has_left_is_noticed_by_the_next_sweep() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        worker = Worker()
+        subscriber = worker.follow(Subscriber(ours))
+        theirs.close()
+        worker.sweep()
+        assert subscriber.ending is GONE
+        assert list(worker.listening[0]) == []
+        worker.feed.leave(subscriber)
+        worker.sweep()
+
+
+def test_a_subscriber_that_knows_its_client_has_left_is_ended() -> None:
+    class Left(Subscriber):
+        def gone(self) -> bool:
+            return True
+
+    worker = Worker()
+    subscriber = worker.follow(Left())
+    worker.sweep()
+    assert subscriber.ending is GONE
+
+
+def test_a_slow_reader_is_told_and_then_cut_off() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = Worker()
+        slow, quick = worker.follow(Subscriber(ours)), worker.follow()
+        for _ in range(MOST_WAITING_CHUNKS + 1):
+            worker.log.append_one("a", 1, 1.0)
+            worker.feed.tick()
+            quick.take()
+        assert (slow.ending, quick.ending) == (TOO_SLOW, None)
+        theirs.setblocking(False)
+        worker.sweep(int(CUT_SECONDS / SWEEP_SECONDS) - 1)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        worker.sweep(2)
+        assert theirs.recv(1) == b""
+
+
+def test_close_ends_all_streams_and_takes_no_more() -> None:
+    worker = Worker()
+    follower = worker.follow()
+    listener = Subscriber()
+    worker.feed.enter(listener)
+    worker.feed.close()
+    worker.feed.close()
+    assert follower.ending is listener.ending is SHUTDOWN
+    assert list(worker.listening[0]) == []
+    with pytest.raises(ShuttingDown):
+        worker.feed.enter(Subscriber())
+
+
+def test_a_worker_that_is_told_to_end_closes_its_streams() -> None:
+    worker = Worker()
+    subscriber = worker.follow()
+    worker.worker_is_stopping = True
+    with pytest.raises(ShuttingDown):
+        worker.feed.check()
+    worker.sweep(2)
+    assert subscriber.ending is SHUTDOWN
+
+
+def test_the_thread_runs_while_there_are_streams() -> None:
+    worker = Worker()
+    first, second = Subscriber(), Subscriber()
+    worker.feed.enter(first)
+    worker.feed.enter(second)
+    assert len(worker.runs) == 1
+    worker.feed.leave(first)
+    worker.feed.leave(second)
+    worker.runs[0]()  # returns, since nobody is left
+    worker.feed.enter(first)
+    assert len(worker.runs) == 2
+
+
+def test_a_log_that_fails_for_a_while_costs_no_event() -> None:
+    worker = Worker()
+    subscriber = worker.follow()
+    worker.log.append_one("a", 1, 1.0)
+    worker.log.fault = LogUnavailable("the disk is away")
+    assert worker.feed.tick() == FOLLOW_SECONDS
+    assert subscriber.take() == b""
+    worker.log.fault = None
+    worker.feed.tick()
+    assert subscriber.take().startswith(b"id: 1\n")
+
+
+def test_a_stream_that_cannot_begin_because_of_the_log_says_so() -> None:
+    worker = Worker()
+    worker.follow()
+    worker.log.append_one("a", 1, 1.0)
+    worker.feed.tick()
+    worker.log.fault = LogUnavailable("the disk is away")
+    follower, listener = Subscriber(), Subscriber()
+    assert list(worker.feed.events(follower, CHANNEL, 0)) == []
+    assert list(worker.feed.statistics(listener, EVERY_SECOND)) == []
+    assert follower.ending is listener.ending is NO_LOG
+
+
+def test_a_failure_of_the_feed_ends_its_streams_and_not_the_next_ones(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker()
+    subscriber = worker.follow()
+    worker.log.append_one("a", 1, 1.0)
+    worker.log.fault = RuntimeError("a bug")
+    worker.runs[0]()
+    assert subscriber.ending is BROKEN
+    assert "a bug" in caplog.text
+    worker.feed.leave(subscriber)
+    worker.log.fault = None
+    worker.follow()
+    assert len(worker.runs) == 2
+
+
+def test_its_own_thread_delivers_and_ends() -> None:
+    log = MemoryLog()
+    feed = Feed(log, lambda subject: b"", 1)
+    subscriber = Subscriber()
+    feed.enter(subscriber)
+    chunks = feed.events(subscriber, CHANNEL, 0)
+    for position in range(1, 4):
+        log.append_one("a", 1, 1.0)
+        assert next(chunks).startswith(b"id: %d\n" % position)
+    feed.close()
+    assert list(chunks) == []
+    feed.leave(subscriber)

@@ -1,0 +1,308 @@
+"""gunicorn.conf.py, the Makefile and the container files do what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import runpy
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+
+from api.context import context
+from settings import VARIABLES
+from tests.servers import CHECKOUT, Server, ServerFailed
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without a setting of ours."""
+    for name in list(os.environ):
+        if name.startswith("TIDEMARK_") or name in ("HOST", "PORT", "WEB_CONCURRENCY"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def load_config() -> Config:
+    return runpy.run_path(str(CHECKOUT / "gunicorn.conf.py"))
+
+
+def master(**settings: int) -> SimpleNamespace:
+    """As much of gunicorn's Arbiter as the hooks look at."""
+    return SimpleNamespace(cfg=SimpleNamespace(**settings))
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "bind"),
+    [
+        (None, None, "0.0.0.0:5000"),
+        ("", "", "0.0.0.0:5000"),
+        (None, "8080", "0.0.0.0:8080"),
+        ("127.0.0.1", None, "127.0.0.1:5000"),
+        ("::", "81", "[::]:81"),
+    ],
+)
+def test_the_address_is_host_and_port(
+    environment: pytest.MonkeyPatch, host: str | None, port: str | None, bind: str
+) -> None:
+    for name, value in (("HOST", host), ("PORT", port)):
+        if value is not None:
+            environment.setenv(name, value)
+    assert load_config()["bind"] == bind
+
+
+@pytest.mark.parametrize(
+    ("settings", "workers"),
+    [
+        ({}, len(os.sched_getaffinity(0))),
+        ({"WEB_CONCURRENCY": "7"}, 7),
+        ({"TIDEMARK_LOG_URL": "memory:"}, 1),
+        ({"TIDEMARK_LOG_URL": "memory:", "WEB_CONCURRENCY": "3"}, 3),
+    ],
+)
+def test_one_worker_a_core_unless_told_otherwise(
+    environment: pytest.MonkeyPatch, settings: dict[str, str], workers: int
+) -> None:
+    for name, value in settings.items():
+        environment.setenv(name, value)
+    assert load_config()["workers"] == workers
+
+
+def test_streams_leave_room_for_requests(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TIDEMARK_MAX_STREAMS", "5000")
+    assert load_config()["worker_connections"] > 6000
+
+
+@pytest.mark.parametrize(("ours", "gunicorns"), [("DEBUG", "info"), ("INFO", "info"), ("warning", "warning")])
+def test_the_log_level_is_gunicorns_too(environment: pytest.MonkeyPatch, ours: str, gunicorns: str) -> None:
+    environment.setenv("TIDEMARK_LOG_LEVEL", ours)
+    assert load_config()["loglevel"] == gunicorns
+
+
+def test_a_bad_setting_stops_the_start_with_one_line(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("TIDEMARK_MAX_BATCH", "many")
+    with pytest.raises(SystemExit) as stop:
+        load_config()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("tidemark: TIDEMARK_MAX_BATCH='many': ")
+
+
+def test_memory_is_refused_for_more_than_one_worker(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("TIDEMARK_LOG_URL", "memory:")
+    with pytest.raises(SystemExit) as stop:
+        load_config()["on_starting"](master(workers=2, worker_connections=100))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised"),
+    [
+        (1024, 100_000, 4200),
+        (1024, 3000, 3000),
+        (8000, 8000, 8000),
+        (1024, resource.RLIM_INFINITY, 4200),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_as_far_as_needed_and_allowed(
+    environment: pytest.MonkeyPatch, soft: int, hard: int, raised: int
+) -> None:
+    limits = [(soft, hard)]
+    environment.setattr(resource, "getrlimit", lambda kind: limits[-1])
+    environment.setattr(resource, "setrlimit", lambda kind, pair: limits.append(pair))
+    load_config()["on_starting"](master(workers=2, worker_connections=4000))
+    assert limits[-1] == (raised, hard)
+
+
+def test_a_worker_tells_its_streams_when_it_stops(environment: pytest.MonkeyPatch, app: Flask) -> None:
+    worker = SimpleNamespace(wsgi=app, alive=True, age=2)
+    load_config()["post_worker_init"](worker)
+    assert not context(app).worker_is_stopping()
+    worker.alive = False
+    assert context(app).worker_is_stopping()
+
+
+def test_a_worker_that_died_before_it_had_an_application_ends_quietly(environment: pytest.MonkeyPatch) -> None:
+    load_config()["worker_exit"](master(), SimpleNamespace())
+
+
+def instruction(name: str) -> str:
+    """The last Dockerfile instruction of that name, with its continued lines joined."""
+    text = (CHECKOUT / "Dockerfile").read_text().replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.startswith(name + " ")][-1].removeprefix(name).strip()
+
+
+def test_the_container_runs_gunicorn_alone_and_unprivileged() -> None:
+    assert json.loads(instruction("CMD")) == ["gunicorn", "app:app"]
+    assert instruction("USER") == "tidemark"
+    assert instruction("VOLUME") == "/data"
+    assert instruction("EXPOSE") == "5000"
+
+
+def health_check() -> list[str]:
+    """The command that Docker runs, with this Python."""
+    command: list[str] = json.loads(instruction("HEALTHCHECK").partition("CMD")[2])
+    assert command[0] == "python"
+    return [sys.executable, *command[1:]]
+
+
+def test_the_health_check_passes_for_a_server_and_fails_without_one() -> None:
+    with Server(["-w", "1"]) as server:
+        environment = os.environ | {"PORT": str(server.port), "http_proxy": "http://127.0.0.1:9"}
+        assert subprocess.run(health_check(), env=environment, check=False).returncode == 0
+        server.kill()
+        assert subprocess.run(health_check(), env=environment, capture_output=True, check=False).returncode == 1
+
+
+def test_the_image_holds_what_the_service_needs_and_not_the_tests() -> None:
+    ignored = [line.strip("/") for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
+    assert {"tests", "benchmarks", "instance", ".*"} <= set(ignored)
+    needed = {"app.py", "event_service.py", "gunicorn.conf.py", "requirements.txt", "api", "rolling", "event_log"}
+    assert not needed & set(ignored)
+
+
+def test_compose_keeps_the_events_in_a_volume() -> None:
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    service = compose["services"]["tidemark"]
+    volume, _, place = service["volumes"][0].partition(":")
+    assert volume in compose["volumes"]
+    assert place == instruction("VOLUME")
+    assert "TIDEMARK_LOG_URL=lmdb:/data/log" in shlex.split(instruction("ENV"))
+
+
+def test_compose_passes_every_setting_on() -> None:
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    passed = compose["services"]["tidemark"]["environment"]
+    # Where the log stands, the image says.
+    assert passed == ["WEB_CONCURRENCY", *(name for name in VARIABLES if name != "TIDEMARK_LOG_URL")]
+
+
+def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch) -> None:
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    seconds = int(compose["services"]["tidemark"]["stop_grace_period"].removesuffix("s"))
+    assert seconds > load_config()["graceful_timeout"]
+
+
+@pytest.mark.parametrize(
+    "target", ["install", "run", "demo", "test", "check", "format", "bench", "screenshots", "clean"]
+)
+def test_every_target_is_explained(target: str) -> None:
+    shown = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert f"make {target} " in shown
+
+
+def test_without_a_fitting_python_make_says_what_to_do(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).symlink_to(CHECKOUT / name)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("sh", "rm", "make"):
+        (tools / tool).symlink_to(f"/bin/{tool}")
+    done = subprocess.run(
+        ["make", "install"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Tidemark needs Python 3.11 or newer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-w", "4"],
+        ["-w", "2", "-k", "gthread", "--threads", "4"],
+        ["-w", "2", "-k", "gevent"],
+        ["-w", "2", "-k", "sync"],
+        ["-w", "2", "--preload"],
+        ["-w", "2", "--max-requests", "5"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_line_overrides_the_file(arguments: list[str]) -> None:
+    with Server(arguments) as server:
+        server.wait_for_workers(int(arguments[1]))
+        assert [server.get("/health").status_code for _ in range(12)] == [200] * 12
+        assert server.stop() == 0
+        assert server.workers() == []
+        assert "Traceback" not in server.output()
+
+
+def test_a_log_that_cannot_be_opened_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"not a log" * 1000)
+    server = Server(["-w", "3"], {"TIDEMARK_LOG_URL": f"lmdb:{tmp_path}", "TIDEMARK_LOG_LEVEL": "ERROR"})
+    with pytest.raises(ServerFailed) as failure, server:
+        pass
+    assert server.process.returncode == 4
+    assert str(failure.value).count("tidemark: the log") == 1
+    assert "Traceback" not in str(failure.value)
+
+
+def test_a_stop_while_workers_are_starting_is_heard_by_all(environment: pytest.MonkeyPatch) -> None:
+    with Server(["-w", "6", "--preload"]) as server:
+        asked = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - asked < load_config()["graceful_timeout"]
+
+
+def test_another_address_on_the_command_line_is_the_one_used(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("TIDEMARK_LOG_URL", f"lmdb:{tmp_path / 'log'}")
+    command = [sys.executable, "-m", "gunicorn", "--print-config", "--bind", "127.0.0.1:1234", "app:app"]
+    shown = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert "['127.0.0.1:1234']" in shown
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        ("GET /statistics/température HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 400),
+        (b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ],
+)
+def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: int) -> None:
+    with Server(["-w", "1"]) as server, socket.create_connection(("127.0.0.1", server.port), 5) as client:
+        client.sendall(request_head)
+        head, _, body = b"".join(iter(lambda: client.recv(4096), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == status
+
+
+def test_workers_that_serve_nobody_are_refused(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        load_config()["on_starting"](master(workers=0, worker_connections=100))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("tidemark: 0 workers cannot serve anybody")
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_bad_port_is_one_line(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str) -> None:
+    environment.setenv("PORT", port)
+    with pytest.raises(SystemExit) as stop:
+        load_config()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"tidemark: PORT={port!r}: write a port number from 0 to 65535\n"
+
+
+def test_a_misspelt_setting_is_named(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    environment.setenv("TIDEMARK_WINDWO", "1m")
+    load_config()["on_starting"](master(workers=1, worker_connections=100))
+    assert capsys.readouterr().err.startswith("tidemark: TIDEMARK_WINDWO is no setting")
