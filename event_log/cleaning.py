@@ -1,124 +1,136 @@
-"""Cleaning: how dead events leave the log, a few records at a time, wherever they stand.
+"""Cleaning: how dead events leave the settled log, planned beside the view and carried out when next is settled.
 
-A mark walks behind the expired records in log order and never turns back. A record it passes goes if all
-its events are dead. If some are still among the last of their series it stays where it is, noted in the
-table `kept` under those series; each time the mark passes a record of a series, the first of its kept
-records are looked at again. So nothing is ever moved, order of arrival stays, and no step costs more than
-a few records. The newest record always stays: its key is the log's position.
+A mark walks behind the expired records in log order and never turns back. What it passes leaves the queue: events that
+are still among the last of their series go to the kept ones, the rest is gone. A sweep goes round over all kept ones for
+those that have died since. The mark halts before each change: there what the change has killed is among the kept ones
+and nothing younger is, so it can be told and dropped, and the change folded into what a reader from the start begins
+with.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Set
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import islice
 
 import lmdb
 import numpy as np
 
-from event_log.base import Ids, KeptSince, Times, Values
-from event_log.lmdb_store import Store
-from event_log.records import Data, Record, Single, pack_id, pack_position, pack_rows, unpack_either, unpack_position
+from event_log.base import Times
+from event_log.entries import pack_kept, unpack_kept, unpack_position
+from event_log.heads import SettledHead
+from event_log.kept import Since
+from event_log.records import count_events, unpack_all
+from event_log.settled import Settled
 
-RECORDS_A_STEP = 256
 EVENTS_A_STEP = 10_000
-"""A step ends with the record that reaches this."""
-KEPT_A_RECORD = 2
-"""How many of a series' kept records are looked at for each of its records passed. One would keep their
-number where it is, however many are dead."""
+"""A step looks at about so many events of the queue,"""
+KEPT_A_STEP = 64
+"""and at so many records of kept ones, and at twice as many more as it passes of the queue,"""
+KEPT_FOR_A_CHANGE = 1024
+"""or so many where what series keep has changed since the last sweep."""
+EVENTS_A_PLAN = 1_000_000
+"""Most that is planned before some of it is carried out."""
+
+NO_KEY = (0, 0)
 
 
-class Cleaning:
-    """One step of cleaning, inside one write transaction."""
+@dataclass(slots=True)
+class Plan:
+    """What to clean, for whoever settles next in this process; void where another one was faster."""
 
-    def __init__(self, store: Store, txn: lmdb.Transaction, horizon: int, kept_since: KeptSince) -> None:
-        self._store = store
+    start: int
+    """Where the mark must stand."""
+    sweep_start: tuple[int, int]
+    """Where the sweep must stand: series and position of a record of kept events."""
+    mark: int
+    """Where the mark is to go."""
+    sweep: tuple[int, int]
+    """Where the sweep is to go."""
+    sweep_began: int
+    """Where the view stood with which the sweep began."""
+    horizon: int = 0
+    since: dict[int, Since] = field(default_factory=dict)
+    events: int = 0
+    swept: bool = False
+    """Whether the sweep has come round."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self.mark == self.start and self.sweep == self.sweep_start and not self.swept
+
+
+class Planner:
+    """Extends a plan by one step, in one snapshot of what is settled."""
+
+    def __init__(self, settled: Settled, txn: lmdb.Transaction, since: Callable[[int], Since]) -> None:
+        self._settled = settled
         self._txn = txn
-        self._horizon = horizon
-        self._kept_since = cache(kept_since)
-        self._looked_at: dict[bytes, Set[int]] = {}
+        self._head = settled.head(txn)
+        self._since = since
+        changes = settled.changes_behind(txn, self._head.folded)
+        self._barrier = changes[0].position - 1 if changes else 2**63 - 1
 
-    def run(self) -> bool:
-        """Clean a few records; says whether more may wait."""
-        meta = self._store.meta(self._txn)
-        passed: Counter[int] = Counter()
-        cleaned = meta.cleaned
-        for key, record in self._expired(meta.cleaned):
-            cleaned = unpack_position(key)
-            passed.update(self._pass(key, record))
-        for series, records in passed.items():
-            self._look_again(series, KEPT_A_RECORD * records)
-        self._store.put_meta(self._txn, meta._replace(horizon=max(meta.horizon, self._horizon), cleaned=cleaned))
-        return cleaned > meta.cleaned
+    def extend(self, plan: Plan | None, horizon: int, position: int) -> tuple[Plan, bool]:
+        """The plan with a step more, for a view that stands at `position`; then whether there may be more to do."""
+        head = self._head
+        sweep = head.sweep_series, head.sweep_position
+        if plan is None or (plan.start, plan.sweep_start) != (head.mark, sweep):
+            plan = Plan(head.mark, sweep, head.mark, sweep, head.sweep_began)
+        if plan.events >= EVENTS_A_PLAN:
+            return plan, False
+        plan.horizon = max(plan.horizon, horizon)
+        passed, more = self._pass(plan, horizon, min(position, self._barrier))
+        changed = plan.sweep_began < head.changed
+        if not plan.swept and (passed or changed or plan.sweep != NO_KEY):
+            if plan.sweep == NO_KEY:
+                plan.sweep_began = position
+            more |= self._sweep(plan, KEPT_FOR_A_CHANGE if changed else KEPT_A_STEP + 2 * passed) and changed
+        return plan, more
 
-    def _expired(self, after: int) -> list[tuple[bytes, Single | Record]]:
-        """The next records, oldest first, none of whose events is later than the horizon."""
-        found: list[tuple[bytes, Single | Record]] = []
-        events = 0
-        cursor = self._txn.cursor(self._store.records)
-        if not cursor.last():
-            return found
-        newest = cursor.key()
-        cursor.set_range(pack_position(after + 1))
-        for key, data in cursor.iternext():
-            if key == newest or len(found) == RECORDS_A_STEP or events >= EVENTS_A_STEP:
+    def _pass(self, plan: Plan, horizon: int, limit: int) -> tuple[int, bool]:
+        """Let the mark pass expired records up to a position: how many, and whether there may be more of them."""
+        items, events = [], 0
+        for key, data in self._settled.items(self._txn, plan.mark):
+            items.append((key, data))
+            events += count_events(data)
+            if events >= EVENTS_A_STEP:
                 break
-            record = unpack_either(data)
-            latest, count = (record.time, 1) if isinstance(record, Single) else (int(record[1].max()), len(record[1]))
-            if latest > self._horizon:
-                break
-            found.append((bytes(key), record))
-            events += count
-        return found
+        if not items:
+            plan.mark = max(plan.mark, min(limit, self._head.position))
+            return 0, False
+        lasts = np.array([unpack_position(key) for key, _ in items])
+        columns = unpack_all([data for _, data in items], lasts)
+        counts = np.array([count_events(data) for _, data in items])
+        starts = np.cumsum(counts) - counts
+        alive = (np.maximum.reduceat(columns[2], starts) > horizon) | (lasts > limit)
+        passed = int(alive.argmax()) if alive.any() else len(items)
+        rows = int(counts[:passed].sum())
+        self._weigh(plan, np.unique(columns[1][:rows]))
+        plan.events += rows
+        plan.mark = max(plan.mark, _reached(lasts, counts, passed, limit))
+        return passed, passed == len(items)
 
-    def _pass(self, key: bytes, record: Single | Record) -> list[int]:
-        """Drop what is dead of an expired record, and note where it is kept; the series it is about."""
-        live = self._drop_dead(key, record)
-        for series in live:
-            self._txn.put(pack_id(series), key, db=self._store.kept)
-        if isinstance(record, Single):
-            return [record.series]
-        about: list[int] = np.unique(record[0]).tolist()
-        return about
+    def _sweep(self, plan: Plan, most: int) -> bool:
+        """Let the sweep go on over so many records of kept events; whether it has not come round."""
+        cursor = self._txn.cursor(self._settled.kept)
+        keys = []
+        if cursor.set_range(pack_kept(*plan.sweep)):
+            keys = [unpack_kept(key) for key in islice(cursor.iternext(values=False), most)]
+        self._weigh(plan, np.array(sorted({series for series, _ in keys}), np.int64))
+        plan.swept = len(keys) < most
+        plan.sweep = NO_KEY if plan.swept else (keys[-1][0], keys[-1][1] + 1)
+        return not plan.swept
 
-    def _look_again(self, series: int, most: int) -> None:
-        """Drop the first of a series' kept records that have died since."""
-        cursor = self._txn.cursor(self._store.kept)
-        if not cursor.set_key(pack_id(series)):
-            return
-        for key in map(bytes, list(islice(cursor.iternext_dup(), most))):
-            if key not in self._looked_at:
-                data: Data | None = self._txn.get(key, db=self._store.records)
-                self._looked_at[key] = self._drop_dead(key, unpack_either(data)) if data is not None else frozenset()
-            if series in self._looked_at[key]:
-                return
-            self._txn.delete(pack_id(series), key, db=self._store.kept)
+    def _weigh(self, plan: Plan, numbers: Times) -> None:
+        for series in numbers.tolist():
+            if series not in plan.since:
+                plan.since[series] = self._since(series)
 
-    def _drop_dead(self, key: bytes, record: Single | Record) -> Set[int]:
-        """Drop a record without live events, shorten one with few; the series that have some in it."""
-        if isinstance(record, Single):
-            live = self._live_of_one(key, record)
-        else:
-            live = self._live_of_many(key, *record)
-        if not live:
-            self._txn.delete(key, db=self._store.records)
-        self._looked_at[key] = live
-        return live
 
-    def _live_of_one(self, key: bytes, record: Single) -> Set[int]:
-        if (record.time, unpack_position(key)) >= self._kept_since(record.series):
-            return frozenset((record.series,))
-        return frozenset()
-
-    def _live_of_many(self, key: bytes, ids: Ids, times: Times, values: Values) -> Set[int]:
-        names, which = np.unique(ids, return_inverse=True)
-        since = np.array([self._kept_since(series) for series in names.tolist()])[which]
-        # A shortened record moved its events to higher positions, never to lower ones: some of one time may
-        # pass for live that are not, never the other way round.
-        last = unpack_position(key)
-        positions = np.arange(last - len(ids) + 1, last + 1)
-        alive = (times > since[:, 0]) | ((times == since[:, 0]) & (positions >= since[:, 1]))
-        if 0 < alive.sum() <= len(alive) // 2:
-            self._txn.put(key, pack_rows(ids[alive], times[alive], values[alive]), db=self._store.records)
-        return frozenset(ids[alive].tolist())
+def _reached(lasts: Times, counts: Times, passed: int, limit: int) -> int:
+    """Where the mark stands behind so many of these records: just before the next one, for only changes and lost
+    positions may lie between."""
+    if passed == len(lasts):
+        return int(lasts[-1])
+    return min(int(lasts[passed] - counts[passed]), limit)

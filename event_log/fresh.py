@@ -1,0 +1,146 @@
+"""What is fresh: an LMDB environment without sync, the only one that a request writes to.
+
+Each table is there twice: what is new goes to the active one, while the other is empty or frozen, its records being
+settled. It lies in a directory named by the run of the machine, after which nobody trusts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from struct import Struct
+
+import lmdb
+
+from event_log.base import Budget, Change, LogDamaged, Memo, OverBudget, Rules, Series
+from event_log.entries import (
+    pack_change,
+    pack_id,
+    pack_position,
+    pack_series,
+    unpack_change,
+    unpack_id,
+    unpack_memo,
+    unpack_position,
+    unpack_series,
+)
+from event_log.environment import Environment
+from event_log.heads import HEAD, FreshHead, pack_fresh, unpack_fresh
+from event_log.records import Data
+from times import SECOND
+
+Item = tuple[Data, Data]
+"""Key and record."""
+_CLAIM = b"claim"
+_RULES = Struct("<qq")
+_BUDGET = Struct("<dq")  # events it holds, when
+
+
+class Fresh(Environment):
+    """The tables, in twos; which of them is active says the head in the same snapshot."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, 9, sync=False)
+        with self.write() as txn:
+            names = (b"records", b"series", b"changes", b"memos")
+            self.records, self.series, self.changes, self.memos = (
+                [self.table(txn, name + half) for half in (b"0", b"1")] for name in names
+            )
+            self.budgets = self.table(txn, b"budgets")
+
+    def found(self) -> FreshHead | None:
+        """Its head; None where it was never made whole."""
+        with self.read() as txn:
+            data = txn.get(HEAD)
+        return None if data is None else unpack_fresh(data)
+
+    def head(self, txn: lmdb.Transaction) -> FreshHead:
+        """Raises LogDamaged when somebody has found damage."""
+        head = unpack_fresh(txn.get(HEAD))
+        if head.damaged:
+            raise LogDamaged(self.damage or f"the log at {self.path.parent.parent} was found damaged; restart Tidemark")
+        return head
+
+    def put_head(self, txn: lmdb.Transaction, head: FreshHead) -> None:
+        txn.put(HEAD, pack_fresh(head))
+
+    def last(self, txn: lmdb.Transaction, head: FreshHead) -> int:
+        """The log's position."""
+        cursor = txn.cursor(self.records[head.active])
+        return max(unpack_position(cursor.key()), head.base) if cursor.last() else head.base
+
+    def is_empty(self, txn: lmdb.Transaction, head: FreshHead) -> bool:
+        """Whether nothing waits for being settled."""
+        tables = (self.records, self.series, self.changes, self.memos)
+        return not head.frozen and not any(txn.stat(table[head.active])["entries"] for table in tables)
+
+    def items(self, txn: lmdb.Transaction, head: FreshHead, after: int) -> Iterator[Item]:
+        """The records behind a position."""
+        return chain.from_iterable(
+            _behind(txn, self.records[half], after) for half in ((1 - head.active, head.active)[not head.frozen :])
+        )
+
+    def changes_behind(self, txn: lmdb.Transaction, head: FreshHead, after: int) -> list[Change]:
+        """The changes behind a position."""
+        if head.changed <= after:
+            return []
+        halves = (1 - head.active, head.active)[not head.frozen :]
+        return [
+            unpack_change(unpack_position(key), data)
+            for half in halves
+            for key, data in _behind(txn, self.changes[half], after)
+        ]
+
+    def series_from(self, txn: lmdb.Transaction, head: FreshHead, start: int) -> Iterator[tuple[int, Series]]:
+        """What is said here of series, from an id on."""
+        for half in (1 - head.active, head.active)[not head.frozen :]:
+            cursor = txn.cursor(self.series[half])
+            if cursor.set_range(pack_id(start)):
+                for key, data in cursor.iternext():
+                    number = unpack_id(key)
+                    yield number, unpack_series(number, data)
+
+    def put_series(self, txn: lmdb.Transaction, head: FreshHead, number: int, series: Series) -> None:
+        txn.put(pack_id(number), pack_series(number, series), db=self.series[head.active])
+
+    def put_change(self, txn: lmdb.Transaction, head: FreshHead, change: Change) -> FreshHead:
+        """Write a change down; returns the head to be written."""
+        txn.put(pack_position(change.position), pack_change(change), db=self.changes[head.active])
+        return head._replace(changed=change.position, base=change.position)
+
+    def memo(self, txn: lmdb.Transaction, head: FreshHead, key: bytes) -> tuple[Memo, int] | None:
+        """What was done under a key, and until when that is remembered."""
+        for half in (head.active, 1 - head.active):
+            data = txn.get(key, db=self.memos[half])
+            if data is not None:
+                return unpack_memo(data)
+        return None
+
+    def spend(self, txn: lmdb.Transaction, budget: Budget, events: int) -> None:
+        """Take events out of a budget. Raises OverBudget."""
+        key = budget.name.encode()[:500]
+        data = txn.get(key, db=self.budgets)
+        held, seen = (budget.burst, budget.now) if data is None else _BUDGET.unpack(data)
+        now = max(budget.now, seen)
+        held = min(float(budget.burst), held + (now - seen) / SECOND * budget.rate)
+        if held < events:
+            raise OverBudget((events - held) / budget.rate)
+        txn.put(key, _BUDGET.pack(held - events, now), db=self.budgets)
+
+    def claim(self, txn: lmdb.Transaction) -> tuple[str, Rules | None]:
+        """The last start that has put rules in force, and these."""
+        data = txn.get(_CLAIM)
+        if data is None:
+            return "", None
+        retention, keep_last = _RULES.unpack_from(data)
+        return bytes(data[_RULES.size :]).decode(), None if retention < 0 else Rules(retention, keep_last)
+
+    def put_claim(self, txn: lmdb.Transaction, start: str, rules: Rules | None) -> None:
+        fixed = _RULES.pack(rules.retention, rules.keep_last) if rules is not None else _RULES.pack(-1, -1)
+        txn.put(_CLAIM, fixed + start.encode())
+
+
+def _behind(txn: lmdb.Transaction, table: object, after: int) -> Iterator[Item]:
+    cursor = txn.cursor(table)
+    return cursor.iternext() if cursor.set_range(pack_position(after + 1)) else iter(())
