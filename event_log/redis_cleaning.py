@@ -3,36 +3,33 @@ step if the log is still what it was.
 
 A mark walks behind the expired records in log order. What of them is still among the last of its series is put
 together in chunks of kept events; the rest goes. Each step also looks again through some chunks, round after round,
-drops what has died since, and joins the small ones. The mark waits before a change until a whole round has passed
-since the change was made: so nothing is left that died by it, and readers who begin need not be told of it.
+drops what has died since, and joins the small ones. The changes that the mark passes are still told, between the kept
+events, until they are very many: see redis_folding.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import Change, KeepChange, KeptSince, Rules, RulesChange
-from event_log.records import Columns, pack_columns, unpack
+from event_log.base import KeptSince
+from event_log.records import Columns, unpack
+from event_log.redis_folding import MOST_TOLD, fold
 from event_log.redis_head import FIELDS, Head
+from event_log.redis_kept import CHUNK, CHUNK_BYTES, Chunk, Step, chosen, chunks_of, joined, put
 from event_log.redis_keys import Keys
-from event_log.redis_link import Build, Link, Lost
-from event_log.redis_reading import NOTHING, parse_change
+from event_log.redis_link import Build, Link
 from event_log.redis_registry import Registry, pack_left
 from event_log.redis_scripts import ARRIVED, CLEAN
-from event_log.redis_session import Command
+from event_log.redis_session import Command, call
 
 RECORDS_A_STEP = 512
 EVENTS_A_STEP = 10_000
 """A step ends with the record that reaches this."""
-CHUNK = 512
-"""Events in a chunk."""
 ENTRY_BYTES = 20
-CHUNK_BYTES = 100
 CHANGE_BYTES = 60
 """What Redis takes beside the bytes themselves, about."""
 SWEEP_RATIO = 3
@@ -41,37 +38,13 @@ LEAST_CHUNKS = 8
 MOST_CHUNKS = 48
 
 
-class Chunk(NamedTuple):
-    """Some kept events, as they are stored under the position they end at."""
+class Expired(NamedTuple):
+    """A record, or a change, that the mark may pass."""
 
-    end: int
-    data: bytes
-
-
-@dataclass(slots=True)
-class Step:
-    """What is proposed."""
-
-    mark: int
-    folded: int
-    base: Rules
-    sweep: int
-    sweeping: int
-    swept: int
-    freed: int = 0
-    dropped: list[int] = field(default_factory=list)
-    chunks: list[Chunk] = field(default_factory=list)
-    leaving: list[int] = field(default_factory=list)
-    keeps: dict[int, int] = field(default_factory=dict)
-    forgotten: dict[int, int] = field(default_factory=dict)
-    more: bool = False
-
-    def forget(self, columns: Columns, dead: NDArray[np.bool_]) -> None:
-        """Note what leaves."""
-        positions, ids = columns[0][dead], columns[1][dead]
-        order = np.argsort(positions, kind="stable")  # of one series the last one stays
-        for number, position in zip(ids[order].tolist(), positions[order].tolist(), strict=True):
-            self.forgotten[number] = max(position, self.forgotten.get(number, 0))
+    position: int
+    size: int
+    columns: Columns | None
+    change: bytes = b""
 
 
 class Cleaning:
@@ -87,122 +60,94 @@ class Cleaning:
 
     def run(self, horizon: int) -> bool | None:
         """Clean a little; whether there may be more. None where Redis was started or promoted since the last write."""
-        head, entries, chunks, ended = self._look()
+        head, entries, chunks, told = self._look()
         if head is None or head.changed > self._position:
             return False
-        horizon = max(horizon, head.horizon)
         step = Step(head.mark, head.folded, head.base, head.sweep, head.sweeping, head.swept)
+        if told > MOST_TOLD:
+            fold(step, head, self._link, self._keys)
+            step.more = True
+            return self._propose(head, step, head.horizon)
+        horizon = max(horizon, head.horizon)
         passed = self._expired(entries, horizon)
-        wanted = max(LEAST_CHUNKS, min(MOST_CHUNKS, SWEEP_RATIO * sum(size for *_, size in passed) // CHUNK))
+        events = sum(len(one.columns[0]) for one in passed if one.columns is not None)
+        wanted = max(LEAST_CHUNKS, min(MOST_CHUNKS, SWEEP_RATIO * events // CHUNK))
         self._sweep(head, step, chunks[:wanted], last=len(chunks) <= wanted)
         self._pass(step, passed)
-        step.leaving = [number for number, end in ended.items() if end <= head.mark]
-        if _is_idle(head, step, horizon):
-            return False
-        answer = self._ask([("HGET", self._keys.head, "id")], self._proposal(head, step, horizon))[-1]
-        if answer == ARRIVED:
-            return None
-        if answer == 1:
-            self._registry.rebase(step.keeps)
-        return bool(answer != 1 or step.more)
+        return self._propose(head, step, horizon) if _is_worth_it(head, step, horizon) else False
 
-    def _look(self) -> tuple[Head | None, Sequence[Any], list[Chunk], dict[int, int]]:
-        """What there is to clean next."""
+    def _propose(self, head: Head, step: Step, horizon: int) -> bool | None:
+        """Have the step taken, if nobody was first."""
+        answer = self._link.ask(self._proposal(head, step, horizon))[0]
+        return None if answer == ARRIVED else bool(answer != 1 or step.more)
+
+    def _look(self) -> tuple[Head | None, Sequence[Any], list[Chunk], int]:
+        """What there is to clean next, and how many changes from before the mark are told."""
         keys = self._keys
-        marks = self._ask([("HMGET", keys.head, *FIELDS)])[0]
-        head = Head.read(marks)
+        head = Head.read(self._ask([("HMGET", keys.head, *FIELDS)])[0])
         if head is None:
-            return None, [], [], {}
+            return None, [], [], 0
         commands: list[Command] = [
             ("XRANGE", keys.stream, f"{head.mark + 1}", "+", "COUNT", RECORDS_A_STEP),
             ("ZRANGEBYSCORE", keys.kept, f"({head.sweep}", "+inf", "LIMIT", 0, MOST_CHUNKS + 1, "WITHSCORES"),
-            ("HGETALL", keys.ended),
+            ("ZCARD", keys.changes),
         ]
-        entries, rows, ended = self._ask(commands)
-        chunks = [Chunk(int(float(end)), data) for data, end in zip(rows[::2], rows[1::2], strict=True)]
-        return head, entries, chunks, dict(zip(map(int, ended[::2]), map(int, ended[1::2]), strict=True))
+        entries, rows, told = self._ask(commands)
+        return head, entries, chunks_of(rows), told
 
-    def _ask(self, commands: Sequence[Command], proposal: Build | None = None) -> list[Any]:
-        try:
-            return self._link.ask(lambda session: [*commands, *(proposal(session) if proposal else ())])
-        except Lost:
-            if proposal is not None:
-                raise  # it may yet be done; then the next step finds it so
-            return self._link.ask(lambda _: commands)
+    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        return self._link.ask(lambda _: commands)
 
-    def _expired(self, entries: Sequence[Any], horizon: int) -> list[tuple[int, Change | Columns, int, int]]:
-        """The next records and changes that the mark may pass: position, what it is, bytes, events."""
-        found: list[tuple[int, Change | Columns, int, int]] = []
+    def _expired(self, entries: Sequence[Any], horizon: int) -> list[Expired]:
+        """The next records and changes that the mark may pass."""
+        found: list[Expired] = []
         events = 0
         for key, (kind, data) in entries:
             position = int(key.partition(b"-")[0])
             if position > self._position or events >= EVENTS_A_STEP:
                 break
             if kind == b"c":
-                found.append((position, parse_change(position, data), CHANGE_BYTES, 0))
+                found.append(Expired(position, CHANGE_BYTES, None, data))
                 continue
             columns = unpack(data, position)
             if int(columns[2].max()) > horizon:
                 break
-            found.append((position, columns, len(data) + ENTRY_BYTES, len(columns[0])))
+            found.append(Expired(position, len(data) + ENTRY_BYTES, columns))
             events += len(columns[0])
         return found
 
-    def _pass(self, step: Step, expired: Sequence[tuple[int, Change | Columns, int, int]]) -> None:
-        """Move the mark behind these, but not over a change for which the kept events have yet to be swept."""
-        pieces: list[Columns] = []
-        for position, what, size, _ in expired:
-            if not isinstance(what, tuple):
-                if position > step.swept:
-                    break
-                self._fold(step, what)
-            else:
-                pieces.append(what)
-            step.mark = position
-            step.freed += size
+    def _pass(self, step: Step, expired: Sequence[Expired]) -> None:
+        """Move the mark behind these."""
+        pieces = [one.columns for one in expired if one.columns is not None]
+        step.passed = [(one.position, one.change) for one in expired if one.columns is None]
+        if expired:
+            step.mark = expired[-1].position
+            step.freed += sum(one.size for one in expired if one.columns is not None)
         if pieces:
-            columns = _joined(pieces)
+            columns = joined(pieces)
             alive = self._alive(columns)
             step.forget(columns, ~alive)
-            self._put(step, _rows(columns, alive))
+            put(step, chosen(columns, alive))
         step.more = step.more or bool(expired)
-
-    def _fold(self, step: Step, change: Change) -> None:
-        """Make a change part of what readers from START begin with."""
-        step.folded = change.position
-        if isinstance(change, RulesChange):
-            step.base = change.rules
-        elif isinstance(change, KeepChange):
-            step.keeps[change.series] = change.keep
 
     def _sweep(self, head: Head, step: Step, chunks: Sequence[Chunk], *, last: bool) -> None:
         """Look again through some chunks; `last`: those that end the round."""
         if not head.sweep:
             step.sweeping = head.changed
         if chunks:
-            columns = _joined([unpack(chunk.data, chunk.end) for chunk in chunks])
+            columns = joined([unpack(chunk.data, chunk.end) for chunk in chunks])
             alive = self._alive(columns)
-            if not alive.all() or len(columns[0]) <= CHUNK * len(chunks) // 2:
-                if len(chunks) > 1 or not alive.all():
-                    step.dropped += [chunk.end for chunk in chunks]
-                    step.freed += sum(len(chunk.data) + CHUNK_BYTES for chunk in chunks)
-                    step.forget(columns, ~alive)
-                    self._put(step, _rows(columns, alive))
+            sparse = len(chunks) > 1 and len(columns[0]) <= CHUNK * len(chunks) // 2
+            if sparse or not alive.all():
+                step.dropped += [chunk.end for chunk in chunks]
+                step.freed += sum(len(chunk.data) + CHUNK_BYTES for chunk in chunks)
+                step.forget(columns, ~alive)
+                put(step, chosen(columns, alive))
         if last:
             step.swept, step.sweep = step.sweeping, 0
         else:
             step.sweep = chunks[-1].end
         step.more = step.swept < head.changed
-
-    def _put(self, step: Step, columns: Columns) -> None:
-        """Have these events, which are in order, kept in chunks."""
-        positions, ids, times, values = columns
-        for start in range(0, len(positions), CHUNK):
-            rows = slice(start, start + CHUNK)
-            end = int(positions[rows][-1])
-            data = pack_columns(ids[rows], times[rows], values[rows], positions[rows], end)
-            step.chunks.append(Chunk(end, data))
-            step.freed -= len(data) + CHUNK_BYTES
 
     def _alive(self, columns: Columns) -> NDArray[np.bool_]:
         """Which of these events may still be live."""
@@ -214,9 +159,8 @@ class Cleaning:
 
     def _live_since(self, series: int) -> tuple[int, int]:
         if series not in self._since:
-            entry = self._registry.get(series)
-            over = entry is None or entry.ended
-            self._since[series] = (2**63 - 1, 2**63 - 1) if over else self._kept_since(series)
+            alive = self._registry.lives(series)
+            self._since[series] = self._kept_since(series) if alive else (2**63 - 1, 2**63 - 1)
         return self._since[series]
 
     def _proposal(self, head: Head, step: Step, horizon: int) -> Build:
@@ -228,32 +172,33 @@ class Cleaning:
             step.leaving,
             [part for pair in step.keeps.items() for part in pair],
             [part for pair in step.forgotten.items() for part in pair],
+            [part for pair in step.passed for part in pair],
         )
-        counts = [len(step.dropped), len(step.chunks), len(step.leaving), len(step.keeps), len(step.forgotten)]
+        counts = [
+            len(some) for some in (step.dropped, step.chunks, step.leaving, step.keeps, step.forgotten, step.passed)
+        ]
         notes = pack_left(step.forgotten) if step.forgotten else b""
         rest = [part for parts in lists for part in parts]
         marks = (horizon, step.mark, head.mark, step.folded, step.sweep, step.sweeping, step.swept)
         base = f"{step.base.retention} {step.base.keep_last}"
-        return lambda session: [
-            (b"EVALSHA", CLEAN.sha, 10, *own, keys.left, keys.once)
-            + (session.stamp, session.name, head.step, head.changed, step.freed, *marks, base, notes, horizon)
-            + (*counts, *rest)
-        ]
+        keyed = (*own, keys.left, keys.once, keys.changes)
+        given = (step.freed, *marks, base, notes, horizon, *counts, *rest)
+        return lambda session: [call(CLEAN, keyed, session.stamp, session.name, head.step, head.changed, *given)]
 
 
-def _is_idle(head: Head, step: Step, horizon: int) -> bool:
-    """Whether a step would change nothing."""
+def _is_worth_it(head: Head, step: Step, horizon: int) -> bool:
+    """Whether a step would change anything."""
     moved = (step.mark, step.sweep, step.swept) != (head.mark, head.sweep, head.swept)
-    return not (moved or horizon > head.horizon or step.dropped or step.leaving or head.trimmed < head.mark)
+    return bool(moved or horizon > head.horizon or step.dropped or head.trimmed < head.mark)
 
 
-def _joined(pieces: Sequence[Columns]) -> Columns:
-    if not pieces:
-        return NOTHING
-    positions, ids, times, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return positions, ids, times, values
+def _is_worth_it(head: Head, step: Step, horizon: int) -> bool:
+    """Whether a step would change anything."""
+    moved = (step.mark, step.sweep, step.swept) != (head.mark, head.sweep, head.swept)
+    return bool(moved or horizon > head.horizon or step.dropped or head.trimmed < head.mark)
 
 
-def _rows(columns: Columns, chosen: NDArray[np.bool_]) -> Columns:
-    positions, ids, times, values = columns
-    return positions[chosen], ids[chosen], times[chosen], values[chosen]
+def _is_worth_it(head: Head, step: Step, horizon: int) -> bool:
+    """Whether a step would change anything."""
+    moved = (step.mark, step.sweep, step.swept) != (head.mark, head.sweep, head.swept)
+    return bool(moved or horizon > head.horizon or step.dropped or head.trimmed < head.mark)

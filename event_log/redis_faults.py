@@ -45,7 +45,9 @@ def unavailable(where: str, fault: Exception) -> LogUnavailable:
     if code in ("MOVED", "ASK"):
         return LogUnavailable(f"{where} {_MOVED}")
     if code == "OOM":
-        return LogFull(f"{where} is out of memory; raise its maxmemory, or lower TIDEMARK_LOG_MAX_BYTES or the retention")
+        return LogFull(
+            f"{where} is out of memory; raise its maxmemory, or lower TIDEMARK_LOG_MAX_BYTES or the retention"
+        )
     if code == "WRONGTYPE":
         return other_keys(where)
     if code == "NOPERM":

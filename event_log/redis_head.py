@@ -45,16 +45,16 @@ class Head(NamedTuple):
     """How many steps of cleaning there have been."""
     mark: int
     trimmed: int
-    """The stream has everything behind it: the mark of the step before, so that readers who lag a little lack nothing."""
+    """The stream has all behind it: the mark as it was a step before, for readers who lag a little."""
     changed: int
     """The position of the last change."""
     folded: int
-    """The last change that the mark has passed: it is part of what a reader from START begins with."""
+    """The last change that nobody is told any more: it is part of what a reader from START begins with."""
     sweep: int
     """How far the kept events have been looked through in this round."""
     sweeping: int
     swept: int
-    """Of this round and of the last full one: up to which changes all that died by them has been swept away."""
+    """Of this round and of the last full one: the last change that had been made when it began."""
     rules: Rules
     base: Rules
     """What a reader from START begins with."""

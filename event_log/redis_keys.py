@@ -13,6 +13,8 @@ class Keys(NamedTuple):
     """The records and changes, each under `<position of its last event>-<nonce>`."""
     kept: bytes
     """Kept events from before the mark, in chunks by the position where a chunk ends."""
+    changes: bytes
+    """Changes from before the mark that readers are still told."""
     series: bytes
     """The entry of each series with which it was registered."""
     tokens: bytes

@@ -29,7 +29,7 @@ Build = Callable[[Session], Sequence[Command]]
 
 
 class Lost(LogUnavailable):
-    """The connection broke when this was under way: it may have been done, or be done yet, unless that is fenced off."""
+    """The connection broke when this was under way: it may have been done, or be done yet if it is not fenced off."""
 
     def __init__(self, message: str, connection: str) -> None:
         super().__init__(message)

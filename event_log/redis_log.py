@@ -31,6 +31,7 @@ from event_log.redis_persistence import Persistence
 from event_log.redis_reading import Reading
 from event_log.redis_scripts import CHECK, MOVED
 from event_log.redis_series import SeriesReader
+from event_log.redis_session import call
 from event_log.redis_url import RedisUrl
 from event_log.redis_writing import Writing
 
@@ -45,6 +46,8 @@ class RedisLog(EventLog):
     """Connects at its first use in each process, never before a fork."""
 
     def __init__(self, url: RedisUrl, *, max_bytes: int, max_series: int = 10_000) -> None:
+        self.url = url
+        self.max_series = max_series
         self._keys = Keys.of(url.name)
         self._max_bytes = max_bytes
         self._writes, self._reads = Link(url), Link(url)
@@ -107,8 +110,7 @@ class RedisLog(EventLog):
         return more
 
     def check(self) -> None:
-        keys = (self._keys.head,)
-        used = self._writes.ask(lambda _: [(b"EVALSHA", CHECK.sha, 1, *keys)])[0]
+        used = self._writes.ask(lambda _: [call(CHECK, (self._keys.head,))])[0]
         if used + SOME_ROOM > self._max_bytes:
             raise self._writing.full()
 
@@ -122,8 +124,7 @@ class RedisLog(EventLog):
         return self._persistence.notice()
 
     def usage(self) -> Usage:
-        head = self._reading.head
-        return Usage(head.bytes if head else 0, self._max_bytes, self._persistence.settled())
+        return Usage(self._reading.bytes_used(), self._max_bytes, self._persistence.settled())
 
     def sync(self) -> None:
         self._persistence.look(self._reads)
@@ -150,4 +151,3 @@ class RedisLog(EventLog):
                 return None
             position = max(position, end)
         return position
-

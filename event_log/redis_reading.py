@@ -11,24 +11,26 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from event_log.base import (
     START,
     Change,
     Events,
     HistoryChanged,
-    KeepChange,
+    Ids,
     LogDamaged,
     LogUnavailable,
     Place,
     Rules,
-    RulesChange,
     SeriesEnd,
     Times,
 )
 from event_log.records import FORMAT, Columns, count_events, unpack, unpack_all
+from event_log.redis_changes import parse_change, parse_passed
 from event_log.redis_faults import other_format, other_keys
 from event_log.redis_head import FIELDS, Head
+from event_log.redis_kept import NOTHING, chosen, joined
 from event_log.redis_keys import Keys
 from event_log.redis_link import Link, Lost
 from event_log.redis_series import SeriesReader
@@ -42,7 +44,6 @@ SOME_BYTES = 1 << 20
 CHUNKS = 64
 """Of kept events."""
 TRIES = 20
-NOTHING: Columns = (np.empty(0, np.int64), np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0))
 Entry = tuple[bytes, Sequence[bytes]]
 """Id, and the name and value of its field."""
 
@@ -91,7 +92,7 @@ class Reading:
             note = self._recognise(head, place, note, replies)
             self._series.follow(head, replies["left"], replies["base"])
             if kept:
-                events = self._kept(head, place, note, replies["kept"])
+                events = self._kept(head, place, note, replies["kept"], replies["changes"])
             elif place.position < head.trimmed:
                 place = Place(place.position, note._replace(kept=True))
                 continue
@@ -107,6 +108,10 @@ class Reading:
         """The highest position given so far."""
         return int(self._twice([("HGET", self._keys.head, "position")])[0] or 0)
 
+    def bytes_used(self) -> int:
+        """What counts towards LOG_MAX_BYTES."""
+        return int(self._twice([("HGET", self._keys.head, "bytes")])[0] or 0)
+
     def _ask(
         self, place: Place, note: Note | None, limit: int, *, kept: bool
     ) -> tuple[Head | None, dict[str, Any] | None]:
@@ -117,7 +122,17 @@ class Reading:
             "left": ("XRANGE", keys.left, f"{step + 1}-0", "+"),
         }
         if kept:
-            commands["kept"] = ("ZRANGEBYSCORE", keys.kept, f"({place.position}", "+inf", "LIMIT", 0, CHUNKS, "WITHSCORES")
+            commands["kept"] = (
+                "ZRANGEBYSCORE",
+                keys.kept,
+                f"({place.position}",
+                "+inf",
+                "LIMIT",
+                0,
+                CHUNKS,
+                "WITHSCORES",
+            )
+            commands["changes"] = ("ZRANGEBYSCORE", keys.changes, f"({place.position}", "+inf")
             if place == START:
                 commands["base"] = ("HGETALL", keys.base)
         else:
@@ -126,7 +141,7 @@ class Reading:
         if note is not None and note.newest:
             commands["newest"] = ("XRANGE", keys.stream, note.newest, note.newest)
         commands["after"] = ("HMGET", keys.head, "id", "step")
-        replies: dict[str, Any] = dict.fromkeys(("base", "newest", "kept", "stream"))
+        replies: dict[str, Any] = dict.fromkeys(("base", "newest", "kept", "changes", "stream"))
         replies |= zip(commands, self._twice(list(commands.values())), strict=True)
         head = self._head(replies["head"])
         if head is None or replies["after"] != [head.id.encode(), str(head.step).encode()]:
@@ -158,7 +173,9 @@ class Reading:
         """What there is to remember. Raises HistoryChanged where the reader has read, or missed, what is not there."""
         if note is None:
             note = Note(head.id, place.position, kept=False, newest=b"", jumped=0)
-        lost = next((jump for jump in head.jumps if jump[1] > note.jumped and jump[0] < place.position <= jump[1]), None)
+        lost = next(
+            (jump for jump in head.jumps if jump[1] > note.jumped and jump[0] < place.position <= jump[1]), None
+        )
         if lost is not None:
             self._say_lost(lost[0])
         newest = int(note.newest.partition(b"-")[0] or 0)
@@ -176,20 +193,32 @@ class Reading:
         except LogUnavailable:
             return  # the next who notices will
 
-    def _kept(self, head: Head, place: Place, note: Note, chunks: Sequence[bytes]) -> Events | None:
-        """What is kept of events before the mark, or None where the reader has all of that."""
-        ends = [int(float(score)) for score in chunks[1::2]]
-        if not ends:
+    def _kept(
+        self, head: Head, place: Place, note: Note, chunks: Sequence[bytes], changes: Sequence[bytes]
+    ) -> Events | None:
+        """What is kept of events before the mark, with the changes between them; None where the reader has all that."""
+        if not chunks and not changes:
             return None
-        pieces = [unpack(chunk, end) for chunk, end in zip(chunks[::2], ends, strict=True)]
-        columns = _behind(_joined(pieces), place.position)
-        there = Place(ends[-1], note._replace(kept=True))
-        return Events(*columns, there, head.horizon, kept=True, more=True)
+        ends = [int(float(score)) for score in chunks[1::2]]
+        last = len(ends) < CHUNKS
+        end = head.mark if last else ends[-1]
+        pieces = [unpack(chunk, at) for chunk, at in zip(chunks[::2], ends, strict=True)]
+        columns = _behind(joined(pieces), place.position) if pieces else NOTHING
+        told = [change for change in map(parse_passed, changes) if change.position <= end]
+        there = Place(end, note._replace(kept=not last))
+        more = not last or end < head.position
+        lives = self._living(columns[1])
+        return Events(*chosen(columns, lives), there, head.horizon, changes=told, kept=True, more=more)
+
+    def _living(self, ids: Ids) -> NDArray[np.bool_]:
+        """Which of these are of series that have not ended: what has yet to be swept of others is not told."""
+        registry = self._series.registry
+        names, index = np.unique(ids, return_inverse=True)
+        return np.array([registry.lives(series) for series in names.tolist()], np.bool_)[index]
 
     def _dense(self, head: Head, place: Place, note: Note, entries: list[Entry], limit: int) -> Events:
         """What stands behind a place, in a row."""
-        asked = max(1, min(self._count, limit))
-        self._pace(entries, asked)
+        self._pace(entries, max(1, min(self._count, limit)))
         taken, counts = _take(entries, limit)
         if not taken:
             end = _jumped(head, place.position)
@@ -197,8 +226,8 @@ class Reading:
         lasts = np.array([int(entry[0].partition(b"-")[0]) for entry in taken])
         self._in_a_row(head, place.position, lasts, np.array(counts))
         changes, columns = self._split(taken, lasts)
-        more = len(taken) < len(entries) or len(entries) == asked
-        end = int(lasts[-1]) if more else _jumped(head, int(lasts[-1]))
+        end = _jumped(head, int(lasts[-1])) if len(taken) == len(entries) else int(lasts[-1])
+        more = len(taken) < len(entries) or end < head.position
         there = Place(end, note._replace(told=end, newest=taken[-1][0]))
         return Events(*_behind(columns, place.position), there, head.horizon, changes=changes, more=more)
 
@@ -241,25 +270,6 @@ class Reading:
                 raise LogDamaged("an event belongs to no series that was ever registered")
 
 
-def parse_change(position: int, text: bytes) -> Change:
-    """A change as the scripts write it. Raises LogDamaged."""
-    kind, *words = text.split()
-    try:
-        numbers = [int(word) for word in words]
-        if kind == b"keep":
-            series, keep, horizon = numbers
-            return KeepChange(position, horizon, series, keep)
-        if kind == b"rules":
-            retention, keep_last, horizon = numbers
-            return RulesChange(position, horizon, Rules(retention, keep_last))
-        if kind == b"end":
-            (series,) = numbers
-            return SeriesEnd(position, series)
-    except ValueError as fault:
-        raise LogDamaged(f"the change at position {position} cannot be read") from fault
-    raise LogDamaged(f"the change at position {position} cannot be read")
-
-
 def _take(entries: Sequence[Entry], limit: int) -> tuple[Sequence[Entry], list[int]]:
     """Entries until they hold `limit` events, and how many positions each takes."""
     counts = []
@@ -269,11 +279,6 @@ def _take(entries: Sequence[Entry], limit: int) -> tuple[Sequence[Entry], list[i
         if limit <= 0:
             break
     return entries[: len(counts)], counts
-
-
-def _joined(pieces: Sequence[Columns]) -> Columns:
-    positions, ids, times, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return positions, ids, times, values
 
 
 def _behind(columns: Columns, position: int) -> Columns:

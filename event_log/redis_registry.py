@@ -57,6 +57,10 @@ class Registry(Mapping[int, Series]):
         """The highest id ever given, as far as this knows."""
         return int(self.stand.partition(" ")[0])
 
+    def lives(self, number: int) -> bool:
+        """Whether this is a series that has not ended."""
+        return number in self._entries and number not in self._ended
+
     def number(self, name: str) -> tuple[int, str]:
         """The id of a living series, -1 without one; and the stand it is known from."""
         with self._lock:
@@ -124,10 +128,10 @@ class Registry(Mapping[int, Series]):
             self._forgotten.update(forgotten)
             self.step = step
 
-    def drop(self, trimmed: int) -> None:
+    def drop(self, folded: int) -> None:
         """Forget the series whose end nobody is told any more."""
         with self._lock:
-            for number in [number for number, position in self._ended.items() if position <= trimmed]:
+            for number in [number for number, position in self._ended.items() if position <= folded]:
                 del self._entries[number], self._tokens[number], self._ended[number]
                 self._forgotten.pop(number, None)
 

@@ -25,7 +25,7 @@ class SeriesReader:
         self._link = link
         self._keys = keys
         self._one = Lock()  # one refresh at a time; those who waited find it done
-        self._trimmed = 0
+        self._folded = 0
 
     def refresh(self, seen: str | None = None) -> None:
         """Learn all there is; does nothing where the registry is another one already than the one `seen`."""
@@ -44,9 +44,9 @@ class SeriesReader:
                 self.registry.forget(_sum(notes), head.step)
         if base is not None:
             self.registry.rebase(_numbers(base))
-        if head.trimmed > self._trimmed:
-            self._trimmed = head.trimmed
-            self.registry.drop(head.trimmed)
+        if head.folded > self._folded:
+            self._folded = head.folded
+            self.registry.drop(head.folded)
 
     def _refresh(self) -> None:
         registry, keys = self.registry, self._keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hiredis import pack_command
@@ -15,7 +15,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.base import LogUnavailable
 from event_log.redis_faults import OLDEST, code_of, too_old, unavailable
-from event_log.redis_scripts import ALL
+from event_log.redis_scripts import ALL, Script
 from event_log.redis_url import RedisUrl
 
 PATIENCE = 2.0
@@ -23,6 +23,11 @@ PATIENCE = 2.0
 Command = tuple[bytes | str | int, ...]
 Reply = Any
 """As Redis sent it, or the error it sent."""
+
+
+def call(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Command:
+    """The command that runs a script."""
+    return (b"EVALSHA", script.sha, len(keys), *keys, *arguments)
 
 
 class Session:

@@ -101,9 +101,7 @@ def _socket(location: str, options: dict[str, str], common: dict[str, Any]) -> R
     if not path.startswith("/"):
         raise ValueError("write unix:// and the absolute path of a socket, such as unix:///run/redis/redis.sock")
     db = _number("db", options.get("db", "0"), 10**6)
-    return RedisUrl(
-        (), path=unquote(path), db=db, user=_word(user), password=_word(password) if at else None, **common
-    )
+    return RedisUrl((), path=unquote(path), db=db, user=_word(user), password=_word(password) if at else None, **common)
 
 
 def _parts(location: str) -> tuple[str | None, str | None, str, str]:

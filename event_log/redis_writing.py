@@ -53,7 +53,7 @@ from event_log.redis_scripts import (
     Script,
 )
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import PATIENCE, Command, Session
+from event_log.redis_session import PATIENCE, Command, Session, call
 
 JUMP = 1 << 32
 """How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
@@ -169,7 +169,7 @@ class Writing:
     def arrive(self) -> None:
         """Be the first to write after Redis was started or promoted, if nobody was."""
         keys, tip = self._keys, self.tip
-        answer = self._link.ask(lambda s: [_call(ARRIVE, (keys.head,), s.stamp, tip, JUMP)], copied=True)[0]
+        answer = self._link.ask(lambda s: [call(ARRIVE, (keys.head,), s.stamp, tip, JUMP)], copied=True)[0]
         if answer == 1:
             logger.warning("%s was started or promoted: positions jump, so that none comes again", self._link.url)
 
@@ -184,9 +184,7 @@ class Writing:
         self._answer_for(answer, stand)
         return answer
 
-    def _write(
-        self, batch: Batch, terms: Terms, known: Known, fresh: Mapping[int, Series], nonce: str
-    ) -> Build:
+    def _write(self, batch: Batch, terms: Terms, known: Known, fresh: Mapping[int, Series], nonce: str) -> Build:
         keys, names = self._keys, {entry.name: number for number, entry in fresh.items()}
         ids = [number if number >= 0 else names[name] for name, number in zip(batch.names, known.ids, strict=True)]
         olds = [number for number in known.ids if number >= 0] if terms.keep is not None else []
@@ -214,7 +212,7 @@ class Writing:
 
     def _script(self, script: Script, keys: Sequence[bytes], stand: str, nonce: str, *rest: bytes | str | int) -> Build:
         first = () if stand is NEITHER else (stand,)
-        return lambda session: [_call(script, keys, session.stamp, session.name, *first, nonce, *rest)]
+        return lambda session: [call(script, keys, session.stamp, session.name, *first, nonce, *rest)]
 
     def _send(self, build: Build, nonce: str) -> list[int]:
         """The script's answer, which is sought for if it gets lost."""
@@ -251,7 +249,7 @@ class Writing:
     def _find(self, connection: str, nonce: str, behind: int) -> int | None:
         """The position of a write, which cannot be done any more unless it has been."""
         keys = self._keys
-        self._link.ask(lambda _: [_call(FENCE, (keys.head,), connection)])
+        self._link.ask(lambda _: [call(FENCE, (keys.head,), connection)])
         start = f"{behind + 1}"
         found: int | None = None
         while True:
@@ -289,7 +287,9 @@ class Writing:
 
     def full(self) -> LogFull:
         """The error where LOG_MAX_BYTES is reached."""
-        return LogFull(f"the log in {self._link.url} is full; raise TIDEMARK_LOG_MAX_BYTES, or wait until events expire")
+        return LogFull(
+            f"the log in {self._link.url} is full; raise TIDEMARK_LOG_MAX_BYTES, or wait until events expire"
+        )
 
     def _begin(self) -> None:
         """A log where there is none, or none any more."""
@@ -312,10 +312,6 @@ class Writing:
 def _new_nonce() -> str:
     """Decimal, as Redis writes the second half of an entry's id."""
     return str(_nonce(62))
-
-
-def _call(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Command:
-    return (b"EVALSHA", script.sha, len(keys), *keys, *arguments)
 
 
 def _range(stream: bytes, start: str) -> Callable[[Session], Sequence[Command]]:

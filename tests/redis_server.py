@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -103,6 +105,15 @@ class RedisServer:
         except redis.RedisError:
             return False
         return True
+
+
+@cache
+def shared() -> RedisServer:
+    """One for all tests of this process that do not harm it."""
+    server = RedisServer()
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server
 
 
 def executable() -> str:
