@@ -19,7 +19,7 @@ import logs
 from api.context import Context, attach, context
 from api.flask_app import Application, allow_origins
 from event_log.base import EventLog, LogUnavailable
-from event_log.urls import open_log
+from event_log.urls import open_log, printable_url
 from event_service import EventService
 from settings import BadSetting, Settings, read_address, read_settings
 from times import wall_clock
@@ -48,7 +48,7 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
-    app.logger.info("created", extra={"fields": {"log": settings.log_url}})
+    app.logger.info("created", extra={"fields": {"log": printable_url(settings.log_url)}})
     return app
 
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from event_log.base import Times
 from event_log.entries import pack_kept, unpack_kept, unpack_position
-from event_log.heads import SettledHead
 from event_log.kept import Since
 from event_log.records import count_events, unpack_all
 from event_log.settled import Settled

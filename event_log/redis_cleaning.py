@@ -190,15 +190,3 @@ def _is_worth_it(head: Head, step: Step, horizon: int) -> bool:
     """Whether a step would change anything."""
     moved = (step.mark, step.sweep, step.swept) != (head.mark, head.sweep, head.swept)
     return bool(moved or horizon > head.horizon or step.dropped or head.trimmed < head.mark)
-
-
-def _is_worth_it(head: Head, step: Step, horizon: int) -> bool:
-    """Whether a step would change anything."""
-    moved = (step.mark, step.sweep, step.swept) != (head.mark, head.sweep, head.swept)
-    return bool(moved or horizon > head.horizon or step.dropped or head.trimmed < head.mark)
-
-
-def _is_worth_it(head: Head, step: Step, horizon: int) -> bool:
-    """Whether a step would change anything."""
-    moved = (step.mark, step.sweep, step.swept) != (head.mark, head.sweep, head.swept)
-    return bool(moved or horizon > head.horizon or step.dropped or head.trimmed < head.mark)

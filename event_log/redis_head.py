@@ -36,7 +36,7 @@ class Head(NamedTuple):
     id: str
     """Random, of the log as long as it is this one."""
     position: int
-    bytes: int
+    bytes_used: int
     """What is counted towards LOG_MAX_BYTES."""
     stand: str
     """The newest series, the token of its registration, that of the last end: who knows the same knows all series."""
@@ -76,13 +76,13 @@ class Head(NamedTuple):
             base=_rules(found["base"]),
             jumps=tuple(_jump(jump) for jump in found["jumps"].split()),
             lost=int(found["lost"] or -1),
+            bytes_used=int(found["bytes"]),
             **{name: int(found[name]) for name in _NUMBERS},
         )
 
 
 _NUMBERS = (
     "position",
-    "bytes",
     "horizon",
     "step",
     "mark",

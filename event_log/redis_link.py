@@ -21,7 +21,7 @@ from event_log.redis_url import RedisUrl
 
 MOST_TOGETHER = 128
 """Tickets of one trip."""
-COPY_MILLISECONDS = 1500
+COPY_MILLISECONDS = 800
 """How long a trip waits for replicas."""
 
 Build = Callable[[Session], Sequence[Command]]
@@ -125,7 +125,7 @@ class Link:
             self._pid = os.getpid()
             self._thread.start()
 
-    def _run(self, waiting: deque[_Ticket], wake: Lock) -> None:  # type: ignore[valid-type]
+    def _run(self, waiting: deque[_Ticket], wake: Lock) -> None:
         session: Session | None = None
         together: list[_Ticket] = []
         try:

@@ -222,7 +222,7 @@ class Reading:
         taken, counts = _take(entries, limit)
         if not taken:
             end = _jumped(head, place.position)
-            return Events.none(Place(end, note._replace(told=end)), head.horizon)
+            return Events.none(Place(end, note._replace(told=end)) if end else START, head.horizon)
         lasts = np.array([int(entry[0].partition(b"-")[0]) for entry in taken])
         self._in_a_row(head, place.position, lasts, np.array(counts))
         changes, columns = self._split(taken, lasts)
@@ -286,8 +286,8 @@ def _behind(columns: Columns, position: int) -> Columns:
     if not len(columns[0]) or columns[0][0] > position:
         return columns
     start = int(np.searchsorted(columns[0], position, side="right"))
-    positions, ids, times, values = (column[start:] for column in columns)
-    return positions, ids, times, values
+    positions, ids, times, values = columns
+    return positions[start:], ids[start:], times[start:], values[start:]
 
 
 def _jumped(head: Head, position: int, to: int | None = None) -> int:

@@ -18,8 +18,8 @@ from event_log.redis_faults import OLDEST, code_of, too_old, unavailable
 from event_log.redis_scripts import ALL, Script
 from event_log.redis_url import RedisUrl
 
-PATIENCE = 2.0
-"""Seconds after which an answer counts as lost."""
+PATIENCE = 1.0
+"""Seconds after which an answer counts as lost, and the connection with it."""
 Command = tuple[bytes | str | int, ...]
 Reply = Any
 """As Redis sent it, or the error it sent."""
@@ -54,7 +54,7 @@ class Session:
 
     def trip(self, commands: Iterable[Command]) -> Iterable[Reply]:
         """Send these commands at once; then each answer, as it comes. Raises RedisError when the connection broke."""
-        packed = list(map(pack_command, commands))
+        packed = [pack_command(command) for command in commands]  # type: ignore[arg-type]
         self._connection.send_packed_command(packed if len(packed) == 1 else [b"".join(packed)], check_health=False)
         for _ in packed:
             try:
@@ -111,7 +111,7 @@ def _connection(url: RedisUrl) -> AbstractConnection:
         "driver_info": None,
     }
     if url.path is not None:
-        return UnixDomainSocketConnection(path=url.path, **common)
+        return UnixDomainSocketConnection(path=url.path, **common)  # type: ignore[abstract]
     host, port = url.hosts[0] if url.master is None else _master(url)
     if url.tls is not None:
         return SSLConnection(host=host, port=port, **url.tls, **common)

@@ -55,7 +55,7 @@ def parse_redis_url(text: str) -> RedisUrl:
         raise ValueError(f"write a URL such as {EXAMPLE}")
     location, _, query = rest.partition("?")
     options = _options(query)
-    common = {
+    common: dict[str, Any] = {
         "name": _name(options.get("name", "tidemark")),
         "wait": _number("wait", options.get("wait", "0"), MOST_COPIES),
         "tls": _tls(options) if scheme.startswith("rediss") else None,
@@ -83,16 +83,6 @@ def parse_redis_url(text: str) -> RedisUrl:
         sentinel_password=options.get("sentinel_password"),
         **common,
     )
-
-
-def without_secrets(text: str) -> str:
-    """A LOG_URL, fit to be printed."""
-    scheme, slashes, rest = text.partition("://")
-    if not slashes or scheme not in SCHEMES:
-        return text
-    location, mark, query = rest.partition("?")
-    location = "***@" + location.rpartition("@")[2] if "@" in location else location
-    return scheme + slashes + location + mark + re.sub(r"((?:^|&)sentinel_(?:user|password)=)[^&]*", r"\1***", query)
 
 
 def _socket(location: str, options: dict[str, str], common: dict[str, Any]) -> RedisUrl:

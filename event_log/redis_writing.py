@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from random import SystemRandom
+from typing import Any
 
 from event_log.base import (
     Batch,
@@ -53,12 +54,14 @@ from event_log.redis_scripts import (
     Script,
 )
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import PATIENCE, Command, Session, call
+from event_log.redis_session import Command, Session, call
 
 JUMP = 1 << 32
 """How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
 TRIES = 20
-PAUSE = 0.05
+UNCERTAIN = 2.0
+"""Seconds after which a write whose answer was lost is given up."""
+PAUSE = 0.02
 SCAN = 1000
 """Entries looked through at a time for a write whose answer was lost."""
 NEITHER = ""
@@ -151,6 +154,8 @@ class Writing:
         before. MOVED where the log stands elsewhere."""
         keys = self._keys
         for _ in range(TRIES):
+            if series > self._series.registry.newest:
+                self._series.refresh()
             token = self._series.registry.token(series)
             if not token:
                 return None
@@ -214,20 +219,19 @@ class Writing:
         first = () if stand is NEITHER else (stand,)
         return lambda session: [call(script, keys, session.stamp, session.name, *first, nonce, *rest)]
 
-    def _send(self, build: Build, nonce: str) -> list[int]:
+    def _send(self, build: Build, nonce: str) -> list[Any]:
         """The script's answer, which is sought for if it gets lost."""
-        behind = self.tip
+        behind, deadline = self.tip, time.monotonic() + UNCERTAIN
         try:
             reply = self._link.ask(build, copied=True)[0]
         except Lost as lost:
-            return self._again(build, nonce, behind, lost)
+            return self._again(build, nonce, behind, lost, deadline)
         except Uncopied as fault:
             raise LogUncertain(f"{fault}; it may have been stored") from fault
         return reply if isinstance(reply, list) else [reply]
 
-    def _again(self, build: Build, nonce: str, behind: int, lost: Lost) -> list[int]:
+    def _again(self, build: Build, nonce: str, behind: int, lost: Lost, deadline: float) -> list[Any]:
         """Give the broken connection up, look for the write, and repeat it where it was not done."""
-        deadline = time.monotonic() + PATIENCE
         fault: LogError = lost
         while time.monotonic() < deadline:
             try:
