@@ -84,7 +84,7 @@ class Cleaning:
     def _look(self) -> tuple[Head | None, Sequence[Any], list[Chunk], int]:
         """What there is to clean next, and how many changes from before the mark are told."""
         keys = self._keys
-        head = Head.read(self._ask([("HMGET", keys.head, *FIELDS)])[0])
+        head = Head.read(self._link.look(("HMGET", keys.head, *FIELDS))[0])
         if head is None:
             return None, [], [], 0
         commands: list[Command] = [
@@ -92,11 +92,8 @@ class Cleaning:
             ("ZRANGEBYSCORE", keys.kept, f"({head.sweep}", "+inf", "LIMIT", 0, MOST_CHUNKS + 1, "WITHSCORES"),
             ("ZCARD", keys.changes),
         ]
-        entries, rows, told = self._ask(commands)
+        entries, rows, told = self._link.look(*commands)
         return head, entries, chunks_of(rows), told
-
-    def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        return self._link.ask(lambda _: commands)
 
     def _expired(self, entries: Sequence[Any], horizon: int) -> list[Expired]:
         """The next records and changes that the mark may pass."""

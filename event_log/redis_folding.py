@@ -28,7 +28,7 @@ PORTION = 64
 
 def fold(step: Step, head: Head, link: Link, keys: Keys) -> None:
     """Propose to fold the oldest changes. Reads all kept events there are before them."""
-    texts, base = link.ask(lambda _: [("ZRANGEBYSCORE", keys.changes, "-inf", "+inf"), ("HGETALL", keys.base)])
+    texts, base = link.look(("ZRANGEBYSCORE", keys.changes, "-inf", "+inf"), ("HGETALL", keys.base))
     changes = [parse_passed(text) for text in texts[: max(0, len(texts) - STILL_TOLD)]]
     if not changes:
         return
@@ -48,8 +48,9 @@ def _read(link: Link, keys: Keys, until: int) -> list[Chunk]:
     found: list[Chunk] = []
     while not found or (len(found) % PORTION == 0 and found[-1].end < until):
         after = found[-1].end if found else 0
-        command = ("ZRANGEBYSCORE", keys.kept, f"({after}", "+inf", "LIMIT", 0, PORTION, "WITHSCORES")
-        rows = chunks_of(link.ask(lambda _, command=command: [command])[0])  # type: ignore[misc]
+        rows = chunks_of(
+            link.look(("ZRANGEBYSCORE", keys.kept, f"({after}", "+inf", "LIMIT", 0, PORTION, "WITHSCORES"))[0]
+        )
         if not rows:
             break
         found += rows

@@ -90,6 +90,13 @@ class Link:
                 raise unavailable(str(self.url), reply) from reply
         return ticket.replies
 
+    def look(self, *commands: Command) -> list[Reply]:
+        """The same for commands that only read: asked again where the connection broke, most often since long."""
+        try:
+            return self.ask(lambda _: commands)
+        except Lost:
+            return self.ask(lambda _: commands)
+
     def close(self) -> None:
         """Let go of the connection, which the next ask would open again."""
         with self._mutex:

@@ -136,11 +136,9 @@ class RedisLog(EventLog):
     def _quiet_until(self, series: int, since: int) -> int | None:
         """Where the log stands, if the series was given no event from a position on up to there."""
         keys = self._keys
-        head, entries = self._reads.ask(
-            lambda _: [
-                ("HMGET", keys.head, "position", "mark"),
-                ("XRANGE", keys.stream, f"{since + 1}", "+", "COUNT", QUIET_RECORDS),
-            ]
+        head, entries = self._reads.look(
+            ("HMGET", keys.head, "position", "mark"),
+            ("XRANGE", keys.stream, f"{since + 1}", "+", "COUNT", QUIET_RECORDS),
         )
         position, mark = (int(value or 0) for value in head)
         if since < mark or len(entries) == QUIET_RECORDS:

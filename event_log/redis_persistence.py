@@ -21,7 +21,7 @@ class Persistence:
 
     def look(self, link: Link) -> None:
         """Ask Redis. Raises LogUnavailable."""
-        self._facts = facts_of(b"\n".join(link.ask(lambda _: [("INFO", "persistence"), ("INFO", "memory")])))
+        self._facts = facts_of(b"\n".join(link.look(("INFO", "persistence"), ("INFO", "memory"))))
 
     def settled(self) -> float | None:
         """Seconds since all of what was acknowledged until then was safe; None where nothing is, or it is not known."""

@@ -32,9 +32,9 @@ from event_log.redis_faults import other_format, other_keys
 from event_log.redis_head import FIELDS, Head
 from event_log.redis_kept import NOTHING, chosen, joined
 from event_log.redis_keys import Keys
-from event_log.redis_link import Link, Lost
+from event_log.redis_link import Link
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import Command, Reply
+from event_log.redis_session import Command
 
 MOST_RECORDS = 3000
 """Of one reading: some 4 ms of Redis' time."""
@@ -106,11 +106,11 @@ class Reading:
 
     def position(self) -> int:
         """The highest position given so far."""
-        return int(self._twice([("HGET", self._keys.head, "position")])[0] or 0)
+        return int(self._link.look(("HGET", self._keys.head, "position"))[0] or 0)
 
     def bytes_used(self) -> int:
         """What counts towards LOG_MAX_BYTES."""
-        return int(self._twice([("HGET", self._keys.head, "bytes")])[0] or 0)
+        return int(self._link.look(("HGET", self._keys.head, "bytes"))[0] or 0)
 
     def _ask(
         self, place: Place, note: Note | None, limit: int, *, kept: bool
@@ -142,18 +142,11 @@ class Reading:
             commands["newest"] = ("XRANGE", keys.stream, note.newest, note.newest)
         commands["after"] = ("HMGET", keys.head, "id", "step")
         replies: dict[str, Any] = dict.fromkeys(("base", "newest", "kept", "changes", "stream"))
-        replies |= zip(commands, self._twice(list(commands.values())), strict=True)
+        replies |= zip(commands, self._link.look(*commands.values()), strict=True)
         head = self._head(replies["head"])
         if head is None or replies["after"] != [head.id.encode(), str(head.step).encode()]:
             return head, None
         return head, replies
-
-    def _twice(self, commands: Sequence[Command]) -> list[Reply]:
-        """Reading again does no harm, and most often the second connection is a good one."""
-        try:
-            return self._link.ask(lambda _: commands)
-        except Lost:
-            return self._link.ask(lambda _: commands)
 
     def _head(self, values: Sequence[bytes | None]) -> Head | None:
         if values[0] not in (None, FORMAT):

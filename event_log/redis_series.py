@@ -51,7 +51,7 @@ class SeriesReader:
     def _refresh(self) -> None:
         registry, keys = self.registry, self._keys
         newest = registry.newest
-        stand, token, ended = self._ask(
+        stand, token, ended = self._link.look(
             ("HGET", keys.head, "stand"), ("HGET", keys.tokens, max(newest, 0)), ("HGETALL", keys.ended)
         )
         if stand is None:
@@ -64,7 +64,7 @@ class SeriesReader:
         entries: list[tuple[int, bytes | None, bytes | None]] = []
         for first in range(start, end, PORTION):
             numbers = range(first, min(first + PORTION, end))
-            found = self._ask(("HMGET", keys.series, *numbers), ("HMGET", keys.tokens, *numbers))
+            found = self._link.look(("HMGET", keys.series, *numbers), ("HMGET", keys.tokens, *numbers))
             entries.extend(zip(numbers, *found, strict=True))
         if anew:
             registry.replace(entries, stand)
@@ -78,12 +78,9 @@ class SeriesReader:
         found: dict[int, int] = {}
         for first in range(0, self.registry.newest + 1, PORTION):
             numbers = range(first, min(first + PORTION, self.registry.newest + 1))
-            (positions,) = self._ask(("HMGET", self._keys.forgotten, *numbers))
+            (positions,) = self._link.look(("HMGET", self._keys.forgotten, *numbers))
             found |= {number: int(value) for number, value in zip(numbers, positions, strict=True) if value is not None}
         self.registry.forget(found, step)
-
-    def _ask(self, *commands: Any) -> list[Any]:
-        return self._link.ask(lambda _: commands)
 
 
 def _sum(notes: Sequence[Any]) -> Mapping[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from random import SystemRandom
@@ -54,7 +54,7 @@ from event_log.redis_scripts import (
     Script,
 )
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import Command, Session, call
+from event_log.redis_session import call
 
 JUMP = 1 << 32
 """How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
@@ -126,9 +126,9 @@ class Writing:
 
     def recall(self, key: bytes, now: int) -> Memo | None:
         """As EventLog.recall."""
-        ends, *_ = self._link.ask(lambda _: [("HKEYS", self._keys.once)])
+        (ends,) = self._link.look(("HKEYS", self._keys.once))
         tables = [self._keys.once + b":" + end for end in ends if int(end) > now]
-        memos = self._link.ask(lambda _: [("HGET", table, key) for table in tables]) if tables else []
+        memos = self._link.look(*[("HGET", table, key) for table in tables]) if tables else []
         return next((_memo(memo)[0] for memo in memos if memo is not None), None)
 
     def claim(self, rules: Rules, start: str) -> None:
@@ -257,7 +257,7 @@ class Writing:
         start = f"{behind + 1}"
         found: int | None = None
         while True:
-            entries = self._link.ask(_range(keys.stream, start))[0]
+            (entries,) = self._link.look(("XRANGE", keys.stream, start, "+", "COUNT", SCAN))
             for key, _ in entries:
                 position, _, own = key.decode().partition("-")
                 if own == nonce:
@@ -316,10 +316,6 @@ class Writing:
 def _new_nonce() -> str:
     """Decimal, as Redis writes the second half of an entry's id."""
     return str(_nonce(62))
-
-
-def _range(stream: bytes, start: str) -> Callable[[Session], Sequence[Command]]:
-    return lambda _: [("XRANGE", stream, start, "+", "COUNT", SCAN)]
 
 
 def _once(terms: Terms) -> tuple[bytes | str | int, ...]:

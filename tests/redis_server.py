@@ -92,7 +92,16 @@ class RedisServer:
             return [str(configuration), "--sentinel"]
         persistence = ["--appendonly", "yes", "--appendfsync", self._aof] if self._aof else ["--appendonly", "no"]
         listening = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
-        return ["--dir", str(self.directory), *listening, "--save", "", "--enable-protected-configs", "yes", *persistence]
+        return [
+            "--dir",
+            str(self.directory),
+            *listening,
+            "--save",
+            "",
+            "--enable-protected-configs",
+            "yes",
+            *persistence,
+        ]
 
     def _answers(self) -> bool:
         if self.process.poll() is not None:
