@@ -77,7 +77,7 @@ def main() -> None:
     try:
         host, port = read_address()
         app = create_app(follow=True)
-        context(app).service.log.position()  # opens the log, here where its faults are told in one line
+        context(app).service.position()  # opens the log, here where its faults are told in one line
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
     try:

@@ -1,34 +1,39 @@
 """EventService: the one door to events.
 
 On the way in an event is weighed against the clock and appended to the log, nothing else. A question first
-takes in what is new in the log, prunes what has expired, and answers from the view, all under one lock and
-with one reading of the clock; so it sees every event acknowledged before it began, by whichever worker.
+takes in what is new in the log, and answers from the view, under its lock and with one reading of the clock;
+so it sees every event acknowledged before it began, by whichever worker.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+import os
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import RLock
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import Batch, EventLog, Events, Ids, LogFull, Times, Values
+from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, Memo, Rules, Terms, Times, Usage, Values
 from follower import Follower
-from rolling.block import EARLIEST
+from log_view import LogView
+from portions import give_way
+from replica import Listener, Replica
+from rolling.block import NOTHING
 from rolling.summary import Summary
-from rolling.view import View
 from settings import Settings
 from times import SECOND, wall_clock
 
-KEPT_BY_SYMBOLS = 10**8
-"""How many events a symbol of the batches dialect keeps."""
-PORTION = 200_000
-"""About how many events are taken in at a time: some 50 ms of work."""
+T = TypeVar("T")
+
 CLEANING_STEPS = 64
 """Most steps of cleaning for one write that finds the log full."""
+SERIES_A_ROUND = 1000
+"""How many series are looked at for idleness at a time."""
+ENDS_A_ROUND = 10
+"""How many idle series are ended at a time, at most."""
 
 
 class TooFarAhead(Exception):
@@ -64,6 +69,21 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed:
+    """Events of one series behind a position, in order of position."""
+
+    positions: Times
+    times: Times
+    values: Values
+    gap: bool
+    """Whether some that stood behind the position are no longer there."""
+    more: bool
+    """Whether there were more than asked for."""
+    position: int
+    """How far the view had read."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesInfo:
     """One series in a listing: how many live events it has, the first and the last of them as (time, value), and
     the event with which the series began, live or not."""
@@ -79,120 +99,218 @@ class EventService:
     """Events in, answers out, over a log that others may share."""
 
     def __init__(
-        self, log: EventLog, settings: Settings, clock: Callable[[], int] = wall_clock, *, follow: bool = False
+        self,
+        log: EventLog,
+        settings: Settings,
+        clock: Callable[[], int] = wall_clock,
+        *,
+        follow: bool = False,
+        start: str | None = None,
     ) -> None:
+        """`start` is an id that all processes of one start of the service share, and no other start has."""
         self.log = log
         self.settings = settings
         self.clock = clock
+        self._own_rules = Rules(settings.retention, settings.keep_last)
+        self._start = start or secrets.token_hex(16)
+        self._pid = 0  # of the process that has begun to use the log
         self._follower = Follower(self.tick, log.sync) if follow else None
-        self._lock = RLock()
-        # All below: under _lock, and only ever as the log says.
-        self._view = View()
-        self._ids: dict[str, int] = {}
-        self._names: list[str] = []  # sorted
-        self._symbols: set[int] = set()
-        self._position = 0
-        self._ready = False
+        self._replica = Replica(log, self._own_rules)
         self._cleaning = False  # there was more to clean
+        self._looked_at: list[int] = []  # series yet to be looked at for idleness
 
-    def add(self, series: str, time: int | None, value: float, *, max_age: int | None = None) -> Accepted:
+    @property
+    def rules(self) -> Rules:
+        """The rules in force, as far as the view has read."""
+        return self._replica.seen.rules
+
+    @property
+    def generation(self) -> int:
+        """How often the log has told of another history."""
+        return self._replica.generation
+
+    def add(
+        self, series: str, time: int | None, value: float, *, max_age: int | None = None, terms: Terms = PLAIN
+    ) -> Accepted:
         """Log one event; a time of None means now. One older than `max_age`, if given, counts as expired.
         Raises TooFarAhead or a LogError, having stored nothing."""
+        self.start()
         now = self.clock()
         if time is None:
             time = now
         elif time > now + self.settings.max_future:
             raise TooFarAhead([0], self.settings.max_future)
         elif time <= self._cutoff(now) or (max_age is not None and time < now - max_age):
-            return Accepted(0, 1, self.log.position())
-        return Accepted(1, 0, self._append(lambda: self.log.append_one(series, time, value)))
+            return self._refuse(1, terms)
+        if terms is PLAIN:
+            return Accepted(1, 0, self._append(lambda: self.log.append_one(series, time, value)))
+        batch = Batch([series], None, time, np.array([value]))
+        return Accepted(1, 0, self._append(lambda: self.log.append(batch, terms)))
 
     def add_many(
-        self, names: Sequence[str], which: Ids | None, times: Times | None, values: Values, *, symbol: bool = False
+        self,
+        names: Sequence[str],
+        name_indexes: Ids | None,
+        times: Times | None,
+        values: Values,
+        terms: Terms = PLAIN,
     ) -> Accepted:
-        """Log a batch, all or nothing. `which` is for each event the index of its series in `names`, None for
-        names[0]; times of None mean now; `symbol` makes the series symbols of the batches dialect.
-        Raises TooFarAhead or a LogError, having stored nothing."""
+        """Log a batch, all or nothing. `name_indexes` has for each event the index of its series in `names`, None
+        for names[0]; times of None mean now. Raises TooFarAhead or a LogError, having stored nothing."""
+        self.start()
         now = self.clock()
-        batch = Batch(names, which, now if times is None else times, values)
+        batch = Batch(names, name_indexes, now if times is None else times, values)
         if times is not None:
             ahead = np.flatnonzero(times > now + self.settings.max_future)
             if len(ahead):
                 raise TooFarAhead(ahead[:100].tolist(), self.settings.max_future)
             fresh = times > self._cutoff(now)
             if not fresh.all():
-                batch = _chosen(names, which, times, values, fresh)
+                batch = _chosen(names, name_indexes, times, values, fresh)
         if not len(batch):
-            return Accepted(0, len(values), self.log.position())
-        position = self._append(lambda: self.log.append(batch, symbol=symbol))
+            return self._refuse(len(values), terms)
+        position = self._append(lambda: self.log.append(batch, terms))
         return Accepted(len(batch), len(values) - len(batch), position)
+
+    def recall(self, key: bytes) -> Memo | None:
+        """What is remembered of a write that was done once under this key."""
+        self.start()
+        return self.log.recall(key, self.clock())
 
     def statistics(
         self, series: str | None = None, *, window: int | None = None, last: int | None = None, edges: bool = False
     ) -> Answer:
         """The statistics of a series, or of all: over `window` microseconds, over the `last` events, over the
-        last ones of those in the window, or over the configured window. A series never seen is empty."""
-        if window is None and last is None:
-            window = self.settings.window
-        with self._lock:
-            now = self._now()
-            number = None if series is None else self._ids.get(series, -1)
+        last ones of those in the window, or over the configured window; none reaches behind the retention in force.
+        A series never seen is empty."""
+        self.start()
+        with self._replica as seen:
+            now = self.clock()
+            if window is None and last is None:
+                window = self.settings.window
+            position = seen.place.position
+            number = None if series is None else seen.ids.get(series, -1)
             if number == -1:
-                return Answer(Summary(), None, None, self._position, 0)
-            after = None if window is None else now - window
-            tail = self._view.tail(number, after, now - self.settings.retention, last, edges)
+                return Answer(Summary(), None, None, position, 0)
+            after = None if window is None else now - min(window, seen.rules.retention)
+            tail = seen.view.tail(number, after, now - seen.rules.retention, last, edges)
             first = tail.first and (tail.first[0], tail.first[2])
             newest = tail.last and (tail.last[0], tail.last[2])
-            arrived = self._position if number is None else self._view.windows[number].taken
-            return Answer(tail.summary, first, newest, self._position, arrived)
+            arrived = seen.view.taken if number is None else seen.view.windows[number].taken
+            return Answer(tail.summary, first, newest, position, arrived)
 
     def series(
         self, prefix: str = "", limit: int = 100, after: str | None = None
     ) -> tuple[list[SeriesInfo], str | None, int]:
         """Up to `limit` series by name, those that begin with `prefix` and come behind `after`; then the name to
         go on after, None at the end; then how far the view had read."""
-        with self._lock:
-            cutoff = self._now() - self.settings.retention
-            start = bisect_right(self._names, after) if after is not None and after >= prefix else 0
-            start = max(start, bisect_right(self._names, prefix) - (prefix in self._ids))
-            page = [name for name in self._names[start : start + limit + 1] if name.startswith(prefix)]
-            infos = [self._info(name, cutoff) for name in page[:limit]]
-            return infos, page[limit - 1] if len(page) > limit else None, self._position
+        self.start()
+        with self._replica as seen:
+            cutoff = self.clock() - seen.rules.retention
+            page = seen.page(prefix, limit + 1, after)
+            infos = [_info(seen, name, cutoff) for name in page[:limit]]
+            return infos, page[limit - 1] if len(page) > limit else None, seen.place.position
 
     def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
         """Times and values of the last live events of a series, oldest first, and how far the view had read;
         None for a series never seen."""
-        with self._lock:
-            cutoff = self._now() - self.settings.retention
-            number = self._ids.get(series)
+        self.start()
+        with self._replica as seen:
+            cutoff = self.clock() - seen.rules.retention
+            number = seen.ids.get(series)
             if number is None:
                 return None
-            window = self._view.windows[number]
-            times, _, values = window.rows(min(limit, window.live(max(cutoff, self._view.horizon))))
-            return times, values, self._position
+            window = seen.view.windows[number]
+            times, _, values = window.rows(min(limit, window.live(max(cutoff, seen.view.horizon))))
+            return times, values, seen.place.position
+
+    def replay(self, series: str, after: int, limit: int) -> Replayed:
+        """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
+        none."""
+        self.start()
+        with self._replica as seen:
+            position = seen.place.position
+            lost = after > position or any(after < end for _, end in self.log.jumps)
+            number = seen.ids.get(series)
+            if number is None:
+                return Replayed(NOTHING[1], NOTHING[0], NOTHING[2], lost, more=False, position=position)
+            window = seen.view.windows[number]
+            times, positions, values = window.behind(after, limit + 1)
+            return Replayed(
+                positions[:limit],
+                times[:limit],
+                values[:limit],
+                lost or window.forgotten > after,
+                more=len(positions) > limit,
+                position=position,
+            )
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with each portion of the log, as the view takes it in, and with None when the
+        history is another one."""
+        self._replica.listen(listener)
+
+    def series_id(self, name: str) -> int | None:
+        """The id under which the log tells of a series; None for one not seen, or ended."""
+        return self._replica.seen.ids.get(name)
+
+    def end_series(self, name: str) -> int | None:
+        """End a series: its events are gone from every answer from the position on that is returned; None for one
+        that is not there. The name may begin anew."""
+        self.start()
+        with self._replica as seen:
+            number = seen.ids.get(name)
+        return None if number is None else self._append(lambda: self.log.end_series(number))
 
     def ready(self) -> bool:
         """Whether the view has caught up with the log since this process started."""
+        self.start()
         if self._follower is None or not self._follower.start():
-            with self._lock:
-                self._now()
-        return self._ready
+            with self._replica:
+                pass
+        return self._replica.ready
 
     def start(self) -> None:
-        """Follow the log in the background from now on, in this process."""
-        if self._follower is not None:
-            self._follower.start()
+        """Use the log from now on in this process: claim the rules, follow it in the background. Raises
+        LogUnavailable."""
+        pid = os.getpid()
+        if self._pid != pid:
+            self.log.claim(self._own_rules, self._start)
+            self._replica.glance()
+            self._pid = pid
+            if self._follower is not None:
+                self._follower.start()
 
     def tick(self) -> bool:
-        """Do a bounded piece of what is due: catch up, then clean. Says whether more is waiting."""
-        with self._lock:
-            if self._catch_up():
-                return True
-            horizon = self.clock() - self.settings.retention
-            if horizon < self._view.horizon + SECOND and not self._cleaning:
-                return False
-            self._cleaning = self.log.clean(horizon, self._kept_since)
-            return self._cleaning
+        """Do a bounded piece of what is due: catch up, prune, clean, end idle series. Says whether more is waiting."""
+        self.start()
+        if self._replica.advance():
+            return True
+        horizon = self.clock() - self.rules.retention
+        if horizon < self._replica.seen.view.horizon + SECOND and not self._cleaning:
+            return False
+        self._replica.prune()
+        self._cleaning = self._clean(horizon)
+        if not self._cleaning:
+            self._end_idle()
+        return self._cleaning
+
+    def position(self) -> int:
+        """The highest position given so far."""
+        self.start()
+        return self.log.position()
+
+    def check(self) -> None:
+        """Raises LogUnavailable, with the reason, when the log cannot be read or written."""
+        self.log.check()
+
+    def notice(self) -> str | None:
+        """What a person should know of the log though it works."""
+        return self.log.notice()
+
+    def usage(self) -> Usage:
+        """What the log takes and may take."""
+        return self.log.usage()
 
     def close(self) -> None:
         """Stop following and let go of the log."""
@@ -202,10 +320,17 @@ class EventService:
 
     def _cutoff(self, now: int) -> int:
         """An event at or before it is expired."""
-        return max(now - self.settings.retention, self._view.horizon)
+        seen = self._replica.seen
+        return max(now - seen.rules.retention, seen.view.horizon)
 
-    def _append(self, append: Callable[[], int]) -> int:
-        self.start()
+    def _refuse(self, count: int, terms: Terms) -> Accepted:
+        """Store nothing of a request whose events have all expired, but remember that it was done."""
+        if terms.once is None:
+            return Accepted(0, count, self.log.position())
+        batch = Batch((), None, 0, np.empty(0))
+        return Accepted(0, count, self._append(lambda: self.log.append(batch, Terms(once=terms.once))))
+
+    def _append(self, append: Callable[[], T]) -> T:
         try:
             return append()
         except LogFull:
@@ -213,83 +338,56 @@ class EventService:
             return append()
 
     def _make_room(self) -> None:
-        with self._lock:
-            horizon = self._now() - self.settings.retention
-            for _ in range(CLEANING_STEPS):
-                if not self.log.clean(horizon, self._kept_since):
-                    break
+        with self._replica as seen:
+            horizon = self.clock() - seen.rules.retention
+        for _ in range(CLEANING_STEPS):
+            if not self._clean(horizon):
+                break
+            give_way()
 
-    def _kept_since(self, series: int) -> tuple[int, int]:
-        """The (time, position) from which on an expired event of a series may still be live: any, where others have
-        made the series, or a symbol of it, since this view caught up."""
-        if series >= len(self._view.windows) or (series in self.log.symbols and series not in self._symbols):
-            return EARLIEST, 0
-        return self._view.kept_since(series)
+    def _clean(self, horizon: int) -> bool:
+        """One step of cleaning; says whether there may be more."""
+        with self._replica.lock:
+            seen, position = self._replica.seen, self._replica.seen.place.position
 
-    def _now(self) -> int:
-        """Catch up, then read the clock: the moment the answer is for."""
-        self.start()
-        while self._catch_up():
-            pass
-        return self.clock()
+        def kept_since(series: int) -> tuple[int, int]:
+            with self._replica.lock:
+                return seen.kept_since(series)
 
-    def _catch_up(self) -> bool:
-        """Take in the next portion of the log; says whether there may be more."""
-        events = self.log.read(self._position, PORTION)
-        for number in range(len(self._view.windows), len(self.log.series)):
-            self._register(self.log.series[number].name)
-        if len(events):
-            self._take(events)
-        self._position = events.position
-        more = len(events) >= PORTION
-        if not more:  # else the horizon is that of a later moment: events may yet be raised to be kept
-            self._view.prune(events.horizon)
-        self._ready = self._ready or not more
-        return more
+        return self.log.clean(horizon, kept_since, position)
 
-    def _register(self, name: str) -> None:
-        self._ids[name] = len(self._view.windows)
-        self._view.register(self.settings.keep_last)
-        insort(self._names, name)
-
-    def _take(self, events: Events) -> None:
-        """Give events to the view, raising what new symbols keep just where the log raised it."""
-        start = 0
-        for since, number, horizon in self._raised():
-            if since < events.position:
-                end = int(np.searchsorted(events.positions, since, side="right"))
-                self._give(events, start, end)
-                self._view.raise_keep(number, horizon, max(KEPT_BY_SYMBOLS, self.settings.keep_last))
-                self._symbols.add(number)
-                start = end
-        self._give(events, start, len(events))
-
-    def _raised(self) -> list[tuple[int, int, int]]:
-        """Symbols not yet taken in, in the order in which they were made."""
-        return sorted(
-            (entry.symbol_since, number, entry.symbol_horizon)
-            for number, entry in self.log.symbols.items()
-            if number not in self._symbols and entry.symbol_since is not None
-        )
-
-    def _give(self, events: Events, start: int, end: int) -> None:
-        part = slice(start, end)
-        self._view.add_many(events.ids[part], events.times[part], events.values[part], events.positions[part])
-
-    def _info(self, name: str, cutoff: int) -> SeriesInfo:
-        number = self._ids[name]
-        entry, window = self.log.series[number], self._view.windows[number]
-        initial = entry.created, entry.initial
-        count = window.live(max(cutoff, self._view.horizon))
-        if not count:
-            return SeriesInfo(name, initial, 0, None, None)
-        first, last = window.row(count), window.row(1)
-        return SeriesInfo(name, initial, count, (first[0], first[2]), (last[0], last[2]))
+    def _end_idle(self) -> None:
+        """End some of the series that have had no event for IDLE."""
+        if not self.settings.idle:
+            return
+        with self._replica.lock:
+            seen, position = self._replica.seen, self._replica.seen.place.position
+            self._looked_at = self._looked_at or list(seen.series)
+            some = [self._looked_at.pop() for _ in range(min(SERIES_A_ROUND, len(self._looked_at)))]
+            latest = self.clock() - self.settings.idle
+            windows = seen.view.windows
+            idle = [number for number in some if number in windows and windows[number].latest < latest]
+        for number in idle[:ENDS_A_ROUND]:
+            self.log.end_series(number, quiet_since=position)
+        self._looked_at.extend(idle[ENDS_A_ROUND:])
 
 
-def _chosen(names: Sequence[str], which: Ids | None, times: Times, values: Values, chosen: NDArray[np.bool_]) -> Batch:
+def _info(seen: LogView, name: str, cutoff: int) -> SeriesInfo:
+    number = seen.ids[name]
+    entry, window = seen.series[number], seen.view.windows[number]
+    initial = entry.created, entry.initial
+    count = window.live(max(cutoff, seen.view.horizon))
+    if not count:
+        return SeriesInfo(name, initial, 0, None, None)
+    first, last = window.row(count), window.row(1)
+    return SeriesInfo(name, initial, count, (first[0], first[2]), (last[0], last[2]))
+
+
+def _chosen(
+    names: Sequence[str], name_indexes: Ids | None, times: Times, values: Values, chosen: NDArray[np.bool_]
+) -> Batch:
     """The batch of the chosen events, with the names they need."""
-    if which is None:
+    if name_indexes is None:
         return Batch(names, None, times[chosen], values[chosen])
-    used, renumbered = np.unique(which[chosen], return_inverse=True)
+    used, renumbered = np.unique(name_indexes[chosen], return_inverse=True)
     return Batch([names[i] for i in used.tolist()], renumbered.astype(np.uint32), times[chosen], values[chosen])

@@ -141,7 +141,7 @@ def post_worker_init(worker: Worker) -> None:
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1:
         try:
-            context.service.log.position()
+            context.service.position()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)

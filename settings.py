@@ -66,6 +66,7 @@ class Settings:
     window: int = _setting("1h", parse_duration, "What `GET /statistics` covers when the request names no window")
     retention: int = _setting("1h", parse_duration, "How long an event stays; no window is longer")
     keep_last: int = _setting("1000", _whole(0, 10**8), "How many events each series keeps whatever their age")
+    idle: int = _setting("7d", _duration_or_none, "A series without an event for so long ends by itself; `0`: never")
     max_future: int = _setting("60s", _duration_or_none, "How far ahead of the clock an event may be dated")
     max_batch: int = _setting("10000", _whole(1, 1_000_000), "Most events in one request")
     max_body: int = _setting("2097152", _whole(1, GIB), "Most bytes in the body of one request")

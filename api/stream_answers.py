@@ -140,7 +140,7 @@ def _statistics(events: EventService, subject: Subject, rates: Rates) -> bytes:
     found = events.statistics(subject.series, window=subject.window, last=subject.last, edges=True)
     rate = rates.since_last(subject, found.arrived, events.clock(), subject.interval)
     if rate is None:  # the first answer: by the times of the events
-        recent = events.statistics(subject.series, window=min(subject.interval, events.settings.retention))
+        recent = events.statistics(subject.series, window=subject.interval)
         rate = recent.summary.count * SECOND / subject.interval
     names = tuple(dict.fromkeys((*_EXTRAS, *subject.include)))
     return sse_statistics(found.position, shown(found, names) | {"rate": rate})

@@ -13,10 +13,12 @@ from dialects.descriptions import READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, SeriesName, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
-from event_log.base import TooManySymbols
+from event_log.base import Terms, TooManyKeepers
 
 SMALLEST_K = 1
 LARGEST_K = 8
+KEEP = 10**LARGEST_K
+"""How many values of a symbol are kept."""
 
 bp = Blueprint("batches", __name__)
 
@@ -50,11 +52,15 @@ def add_batch() -> Response:
     """Take in up to 10,000 values of a symbol, stamped on arrival."""
     batch = load_body(_NEW_BATCH, read_plain_batch)
     try:
-        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], symbol=True)
-    except TooManySymbols as error:
+        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], _terms())
+    except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
     body = {"status": "success", "message": f"Added batch for symbol: {batch['symbol']}"}
     return answer(body, 201, position=accepted.position)
+
+
+def _terms() -> Terms:
+    return Terms(keep=KEEP, most_keepers=settings().max_symbols)
 
 
 @bp.get("/stats/")

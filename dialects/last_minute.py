@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response
 
 from api.answers import POSITION, answer
-from api.context import service, settings
+from api.context import service
 from dialects.requests import fault, refuse
 from event_service import Accepted, TooFarAhead
 from rolling.summary import Summary
@@ -44,7 +44,7 @@ def statistics(series: str | None, *names: str) -> Response:
 
     Zero when there are no events; null where the result is beyond the doubles.
     """
-    found = service().statistics(series, window=min(MINUTE, settings().retention))
+    found = service().statistics(series, window=MINUTE)
     summary = found.summary
     body = {name: _FIGURES[name](summary) if summary.count or name == "count" else 0.0 for name in names}
     return answer(body, position=found.position)

@@ -102,7 +102,7 @@ def require_a_server_that_streams() -> None:
     """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done."""
     require_streaming()
     require_place()
-    g.beginning = service().log.position()
+    g.beginning = service().position()
 
 
 @websocket_route(stream, "/ws/<series:ticker>")

@@ -49,7 +49,7 @@ def open_log(settings: Settings) -> EventLog:
     if settings.log_url == _MEMORY:
         from event_log.memory import MemoryLog
 
-        return MemoryLog(settings.max_series, settings.max_symbols)
+        return MemoryLog(settings.max_series)
     if settings.log_url.partition("://")[0] in _REDIS:
         from event_log.redis_log import RedisLog
         from event_log.redis_url import parse_redis_url
@@ -63,5 +63,4 @@ def open_log(settings: Settings) -> EventLog:
         max_bytes=settings.log_max_bytes,
         sync=settings.sync,
         max_series=settings.max_series,
-        max_symbols=settings.max_symbols,
     )

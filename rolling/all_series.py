@@ -23,6 +23,8 @@ from rolling.window import RollingWindow
 
 Ids = NDArray[np.uint32]
 
+BLOCKS_A_STEP = 4
+"""How many blocks a series is taken out of at a time."""
 LOADED = 256
 """How many blocks may hold columns at a time: some 7 MB."""
 
@@ -180,11 +182,13 @@ class AllSeries(Timeline[SharedBlock]):
             self.first.drop(dead)
             self.refresh_first()
 
-    def remove(self, series: int) -> Iterator[None]:
-        """Let go of the events of a series, which has gone from the windows: a block at a time, from what the others
-        have there. Until the last one nothing may be asked of it or added."""
+    def remove(self, series: int, window: RollingWindow) -> Iterator[None]:
+        """Let go of the events of a series, whose window has gone from the others: a few blocks at a time. Until the
+        last step nothing may be asked of it or added."""
         left: list[SharedBlock] = []
-        yield from self._without(series, self._root, left)
+        for number, _ in enumerate(self._without(series, window, self._root, left)):
+            if number % BLOCKS_A_STEP == 0:
+                yield
         if not left:
             self._start()
             return
@@ -195,21 +199,41 @@ class AllSeries(Timeline[SharedBlock]):
         self.first.start, self.first.start_position = EARLIEST, 0
         self.settle()
 
-    def _without(self, series: int, node: Deck[SharedBlock] | SharedBlock, left: list[SharedBlock]) -> Iterator[None]:
+    def _without(
+        self, series: int, window: RollingWindow, node: Deck[SharedBlock] | SharedBlock, left: list[SharedBlock]
+    ) -> Iterator[None]:
         """Take a series out of what is under `node`, and note the blocks that have events left."""
         if isinstance(node, Deck):
             for child in node.children:
-                yield from self._without(series, child, left)
+                yield from self._without(series, window, child, left)
             node.children = [child for child in node.children if child.summary.count]
             node.refresh()
             return
-        if series in node.members:
+        if series in node.members and not self._subtract(node, window):
             node.replace(self._gather(node))
-            yield
         if node.summary.count:
             left.append(node)
         else:
             self._loaded.pop(node, None)
+        yield
+
+    def _subtract(self, block: SharedBlock, window: RollingWindow) -> bool:
+        """Take the events of a series out of the summary of a block, where that can be told from those alone."""
+        columns = window.within(*self._span(block))
+        if columns is None:
+            return True
+        whole, own = block.summary, summarise(columns[2])
+        inside = block.oldest < columns[0][0] and columns[0][-1] < block.newest
+        if block.loaded or not inside or not whole.minimum < own.minimum <= own.maximum < whole.maximum:
+            return False
+        block.summary = Summary(
+            whole.count - own.count,
+            whole.total - own.total,
+            whole.squares - own.squares,
+            whole.minimum,
+            whole.maximum,
+        )
+        return True
 
     def _load(self, block: SharedBlock) -> None:
         """See that a block holds its columns, at the cost of the one used longest ago."""
@@ -222,11 +246,15 @@ class AllSeries(Timeline[SharedBlock]):
             del self._loaded[oldest]
             oldest.unload()
 
-    def _gather(self, block: SharedBlock) -> Columns:
-        """The events of a block, from the series that have them."""
-        start = max((block.start, block.start_position), (block.oldest, 0))
+    def _span(self, block: SharedBlock) -> tuple[tuple[int, int], tuple[int, int] | None]:
+        """The (time, position) where the events of a block begin, and where those of the next one may."""
         following = block.following
         end = None if following is None else (following.start, following.start_position)
+        return max((block.start, block.start_position), (block.oldest, 0)), end
+
+    def _gather(self, block: SharedBlock) -> Columns:
+        """The events of a block, from the series that have them."""
+        start, end = self._span(block)
         members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
         found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
         block.members = array("I", [member for member, columns in found.items() if columns])

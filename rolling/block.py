@@ -22,6 +22,7 @@ costs beside its events is about a byte an event."""
 
 EARLIEST = -(2**63)
 """The start of the first block of all: no event is older."""
+LATEST = 2**63 - 1
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -61,6 +62,11 @@ class Block:
         self._times: array[int] | None = None
         self._positions: array[int] | None = None  # counted from _base
         self._values: array[float] | None = array("d")
+
+    @property
+    def lowest(self) -> int:
+        """A position not above any of its events'."""
+        return self._base
 
     def successor(self, start: int, start_position: int) -> Self:
         """An empty block of the same kind, to stand somewhere behind this one."""
@@ -220,7 +226,7 @@ class Block:
         keys = list(zip(times.tolist(), positions.tolist(), strict=True))
         assert not self.ordered or keys == sorted(keys)
         assert len(set(positions.tolist())) == len(positions)
-        assert not len(positions) or positions.max() == self.highest
+        assert not len(positions) or self.lowest <= positions.min() <= positions.max() == self.highest
 
 
 def _gaps(positions: Times) -> bool:

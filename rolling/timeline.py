@@ -111,6 +111,13 @@ class Timeline(Generic[B]):
             return NOTHING
         return part(joined(self.between(self.row(count)[0], self.last.newest)), -count, None)
 
+    def blocks(self) -> Iterator[B]:
+        """All blocks, in order."""
+        block: B | None = self.first
+        while block is not None:
+            yield block
+            block = block.following
+
     def between(self, oldest: int, newest: int) -> Iterator[Columns]:
         """All blocks that may hold events from `oldest` to `newest`, both included, in order."""
         node = self._root

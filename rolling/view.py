@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rolling.all_series import AllSeries, Ids
-from rolling.block import CAPACITY, EARLIEST, Columns
+from rolling.block import CAPACITY, EARLIEST, LATEST, Columns
 from rolling.exact import summarise_rows
 from rolling.summary import Summary, exact
 from rolling.timeline import BULK, Row, Timeline
 from rolling.window import RollingWindow
 
-LATEST = 2**63 - 1
 FEW = 48
 """Up to so many events are taken in one by one: columns would cost more."""
 WINDOWS_A_STEP = 256
@@ -85,7 +84,7 @@ class View:
         window = self.windows.pop(series, None)
         if window is not None:
             if window.count_after(self.horizon):
-                yield from self._all.remove(series)
+                yield from self._all.remove(series, window)
             yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
@@ -151,11 +150,11 @@ class View:
             self.horizon = horizon
             self._all.prune(horizon)
 
-    def prune(self) -> Iterator[None]:
-        """Let go of what is dead under the horizon. Not before all is taken in that the log had when it was raised:
-        a change among that may still have a series keep what by now looks dead."""
+    def prune(self, horizon: int) -> Iterator[None]:
+        """Let go of what is dead under a horizon, if not at once. Not before all is taken in that the log had when it
+        was raised: a change among that may still have a series keep what by now looks dead."""
         for number, window in enumerate(list(self.windows.values()), 1):
-            window.prune(self.horizon)
+            window.prune(min(horizon, self.horizon))
             if number % WINDOWS_A_STEP == 0:
                 yield
 

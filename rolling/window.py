@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rolling.block import EARLIEST, Block, Columns, part
+from rolling.block import EARLIEST, LATEST, NOTHING, Block, Columns, part
 from rolling.timeline import Timeline, joined
 
 PIECE = 2**18
@@ -20,7 +20,7 @@ PIECE = 2**18
 class RollingWindow(Timeline[Block]):
     """The events of one series in order of (time, arrival); the last `keep` of them outlive any cutoff."""
 
-    __slots__ = ("forgotten", "keep", "own_keep", "taken")
+    __slots__ = ("_gone_until", "forgotten", "keep", "own_keep", "taken")
 
     def __init__(self, keep: int, *, own_keep: bool = False) -> None:
         super().__init__(Block(EARLIEST, 0))
@@ -31,10 +31,37 @@ class RollingWindow(Timeline[Block]):
         """How many events it was ever given."""
         self.forgotten = 0
         """The highest position of an event of it that is gone."""
+        self._gone_until = EARLIEST
 
     def live(self, cutoff: int) -> int:
         """How many events are later than `cutoff` or among the last `keep`."""
         return max(self.count_after(cutoff), min(len(self), self.keep))
+
+    @property
+    def latest(self) -> int:
+        """The time of its last event; where it has none left, one not before that."""
+        return self.last.newest if len(self) else self._gone_until
+
+    def forget(self, position: int, until: int) -> None:
+        """Note that events are gone that it was never given: up to a position, and none later than a time."""
+        self.forgotten = max(self.forgotten, position)
+        self._gone_until = max(self._gone_until, until)
+
+    def behind(self, after: int, limit: int) -> Columns:
+        """Its first `limit` events behind a position, in order of position. O(blocks), unless many came in no order."""
+        blocks = sorted((block for block in self.blocks() if block.highest > after), key=lambda block: block.lowest)
+        found: list[Columns] = []
+        least = LATEST
+        for block in blocks:
+            if sum(len(columns[0]) for columns in found) >= limit:
+                found = [_first(found, limit)]
+                least = int(found[0][1][-1])
+            if block.lowest > least:
+                break
+            columns = block.columns()
+            rows = np.flatnonzero(columns[1] > after)
+            found.append((columns[0][rows], columns[1][rows], columns[2][rows]))
+        return _first(found, limit) if found else NOTHING
 
     def within(self, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns | None:
         """The events from one (time, position) up to, not including, another; None without any."""
@@ -47,7 +74,8 @@ class RollingWindow(Timeline[Block]):
         """Keep so many from now on. What is dead under `horizon` must not come to life by that: it goes at once."""
         dead = self._drop_blocks(len(self) - self.live(horizon))
         if dead:
-            self.forgotten = max(self.forgotten, int(self.first.columns()[1][:dead].max()))
+            times, positions, _ = self.first.columns()
+            self.forget(int(positions[:dead].max()), int(times[dead - 1]))
             self.first.drop(dead)
             self.refresh_first()
         self.keep = keep
@@ -64,7 +92,7 @@ class RollingWindow(Timeline[Block]):
             return 0
         block = self.drop(count, Block(EARLIEST, 0))
         while block is not None and block is not self.first:
-            self.forgotten = max(self.forgotten, block.highest)
+            self.forget(block.highest, block.newest)
             block = block.following
         return count - (before - len(self))
 
@@ -79,6 +107,13 @@ class RollingWindow(Timeline[Block]):
         times, positions, _ = self.rows(len(self))
         assert np.array_equal(np.lexsort((positions, times)), np.arange(len(times)))
         assert self.tail(len(self)) == self.summary
+
+
+def _first(pieces: list[Columns], limit: int) -> Columns:
+    """The first `limit` events of these by position."""
+    times, positions, values = joined(pieces)
+    order = np.argsort(positions, kind="stable")[:limit]
+    return times[order], positions[order], values[order]
 
 
 def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Generator, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import EventLog, Events
+from event_log.base import START, EventLog, Events, Place
 from streaming.subscriber import Subscriber
 from streaming.wire import Wire
 
@@ -28,7 +28,7 @@ class Channels:
         self._lock = lock
         self._drop = drop
         self._members: dict[str, dict[Wire, set[Subscriber]]] = {}
-        self._position = 0
+        self._place = START
 
     def __bool__(self) -> bool:
         return bool(self._members)
@@ -37,10 +37,10 @@ class Channels:
         """The channel's events after position `after`, read at the pace of whoever iterates. At the end of it the
         subscriber is in the channel and is given every later event, exactly once; unless it has been ended meanwhile.
         Raises LogUnavailable."""
-        while subscriber.ending is None and not self._join(subscriber, channel, after):
-            events = self._log.read(after, READ_EVENTS)
-            # Where the log holds nothing any more it is as good as read.
-            after = events.position if len(events) else self._position
+        place = Place(after)
+        while subscriber.ending is None and not self._join(subscriber, channel, place):
+            events = self._log.read(place, READ_EVENTS)
+            place = events.place
             if chunk := self._chunk(events, channel):
                 yield chunk
 
@@ -59,32 +59,33 @@ class Channels:
     def step(self) -> bool:
         """Hand out the next events of the log; whether there are likely more. Raises LogUnavailable."""
         with self._lock:
-            if not self._members or self._log.position() <= self._position:
+            if not self._members or self._log.position() <= self._place.position:
                 return False
-            events = self._log.read(self._position, READ_EVENTS)
-            self._position = events.position
+            events = self._log.read(self._place, READ_EVENTS)
+            self._place = events.place
             self._hand_out(events)
-            return len(events) >= READ_EVENTS
+            return events.more
 
-    def _join(self, subscriber: Subscriber, channel: Channel, after: int) -> bool:
+    def _join(self, subscriber: Subscriber, channel: Channel, place: Place) -> bool:
         """Let in a subscriber that has everything up to `after`; False when it has too much to catch up on."""
         with self._lock:
             if not self._members:
-                self._position = self._log.position()
-            while self._position < after and self._log.position() > self._position:
+                self._place = Place(self._log.position())
+            while self._place.position < place.position and self._log.position() > self._place.position:
                 self.step()
-            if self._position - after > READ_EVENTS:
+            if self._place.position - place.position > READ_EVENTS:
                 return False
-            self._send_missed(subscriber, channel, after)
+            self._send_missed(subscriber, channel, place)
             series, wire = channel
             self._members.setdefault(series, {}).setdefault(wire, set()).add(subscriber)
             return True
 
-    def _send_missed(self, subscriber: Subscriber, channel: Channel, after: int) -> None:
-        """Give one subscriber what the channel's members have had since `after`."""
-        while after < self._position and len(events := self._log.read(after, READ_EVENTS)):
-            after = events.position
-            if chunk := self._chunk(events, channel, self._position):
+    def _send_missed(self, subscriber: Subscriber, channel: Channel, place: Place) -> None:
+        """Give one subscriber what the channel's members have had since a place."""
+        while place.position < self._place.position:
+            events = self._log.read(place, READ_EVENTS)
+            place = events.place
+            if chunk := self._chunk(events, channel, self._place.position):
                 subscriber.put(chunk)
 
     def _chunk(self, events: Events, channel: Channel, until: int | None = None) -> bytes:

@@ -50,7 +50,7 @@ def settings() -> Settings:
 @pytest.fixture
 def app(settings: Settings, clock: FakeClock) -> Flask:
     """The whole application, its log in memory; a bug in a view fails the test instead of becoming a 500."""
-    app = composition.create_app(settings, clock=clock, log=MemoryLog(settings.max_series, settings.max_symbols))
+    app = composition.create_app(settings, clock=clock, log=MemoryLog(settings.max_series))
     app.testing = True
     return app
 

@@ -1,38 +1,41 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import event_service
-from event_log.base import EventLog, LogFull, TooManySeries, TooManySymbols
-from event_log.lmdb_log import LmdbLog
-from event_log.memory import MemoryLog
+import replica
+from event_log.base import PLAIN, Batch, EventLog, LogFull, Terms, TooManyKeepers, TooManySeries
+from event_log.base import START as BEGIN
+from event_log.memory import EVENT_BYTES, MemoryLog
 from event_service import Accepted, EventService, SeriesInfo, TooFarAhead
+from portions import Pace
 from settings import Settings
 from tests.conftest import FakeClock
+from tests.event_log.logs import LOGS, Kind
 from tests.rolling.model import assert_summarises, summary_of
 from tests.rolling.sizes import small
 from tests.servers import until
 from times import HOUR, MINUTE, SECOND
 
-SETTINGS = Settings(keep_last=3, max_series=5, max_symbols=2)
-
-Logs = Callable[..., EventLog]
-LOGS: dict[str, Callable[[Path], EventLog]] = {
-    "memory": lambda path: MemoryLog(max_series=5, max_symbols=2),
-    "lmdb": lambda path: LmdbLog(path / "log", max_bytes=2**24, max_series=5, max_symbols=2),
-}
+SETTINGS = Settings(keep_last=3, max_series=5, idle=0)
+SYMBOL = Terms(keep=10**8, most_keepers=2)
 
 
 @pytest.fixture(params=LOGS)
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventLog]:
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     """Each test once for each kind of log."""
-    log = LOGS[request.param](tmp_path)
-    yield log
-    log.close()
+    kind = LOGS[request.param](tmp_path)
+    yield kind
+    kind.close()
+
+
+@pytest.fixture
+def log(kind: Kind) -> EventLog:
+    return kind.open(max_series=5)
 
 
 @pytest.fixture
@@ -40,10 +43,10 @@ def service(log: EventLog, clock: FakeClock) -> EventService:
     return EventService(log, SETTINGS, clock)
 
 
-def add(service: EventService, series: str, *values: float, ago: int = 0, symbol: bool = False) -> Accepted:
+def add(service: EventService, series: str, *values: float, ago: int = 0, terms: Terms = PLAIN) -> Accepted:
     """A batch of one series, all of it dated so many microseconds ago."""
     times = np.full(len(values), service.clock() - ago)
-    return service.add_many([series], None, times, np.array(values, np.float64), symbol=symbol)
+    return service.add_many([series], None, times, np.array(values, np.float64), terms)
 
 
 def clean(service: EventService) -> None:
@@ -53,9 +56,11 @@ def clean(service: EventService) -> None:
 
 
 def is_symbol(service: EventService, name: str) -> bool:
-    """Whether the service has learnt from the log that a series is a symbol."""
+    """Whether the service has learnt from the log that a series keeps what a symbol does."""
     service.tick()
-    return any(series.name == name for series in service.log.symbols.values())
+    seen = service._replica.seen
+    number = seen.ids.get(name)
+    return number is not None and seen.view.windows[number].keep == SYMBOL.keep
 
 
 def values_of(service: EventService, series: str) -> list[float]:
@@ -141,11 +146,11 @@ class TestAddMany:
         assert service.statistics().summary.count == 0
 
     def test_a_symbol_too_many_stores_nothing(self, service: EventService) -> None:
-        add(service, "a", 1.0, symbol=True)
-        add(service, "b", 1.0, symbol=True)
-        with pytest.raises(TooManySymbols):
-            add(service, "c", 1.0, symbol=True)
-        add(service, "a", 2.0, symbol=True)
+        add(service, "a", 1.0, terms=SYMBOL)
+        add(service, "b", 1.0, terms=SYMBOL)
+        with pytest.raises(TooManyKeepers):
+            add(service, "c", 1.0, terms=SYMBOL)
+        add(service, "a", 2.0, terms=SYMBOL)
         assert service.statistics().summary.count == 3
         assert [is_symbol(service, name) for name in "abc"] == [True, True, False]
 
@@ -294,7 +299,7 @@ class TestTime:
             clock.advance(HOUR)
             clean(service)
             assert service.statistics("a", last=10**9).summary == summary_of([1997.0, 1998.0, 1999.0])
-        assert len(service._view) < 5000
+        assert len(service._replica.seen.view) < 5000
 
     def test_kept_events_outlive_quiet_hours(self, log: EventLog, service: EventService, clock: FakeClock) -> None:
         add(service, "a", *range(100))
@@ -326,15 +331,15 @@ class TestTime:
         add(service, "a", 1.0)
         clean(service)
         service.statistics()
-        horizon = service._view.horizon
+        horizon = service._replica.seen.view.horizon
         clock.advance(SECOND - 1)
         assert not service.tick()
         service.statistics()
-        assert service._view.horizon == horizon
+        assert service._replica.seen.view.horizon == horizon
         clock.advance(1)
         clean(service)
         service.statistics()
-        assert service._view.horizon == horizon + SECOND == clock.now - HOUR
+        assert service._replica.seen.view.horizon == horizon + SECOND == clock.now - HOUR
 
 
 class TestTwoWorkers:
@@ -354,7 +359,7 @@ class TestTwoWorkers:
     def test_a_series_made_by_the_other_is_known(self, service: EventService, other: EventService) -> None:
         service.add("a", None, 1.0)
         other.add("b", None, 2.0)
-        add(service, "c", 3.0, symbol=True)
+        add(service, "c", 3.0, terms=SYMBOL)
         assert other.statistics("b").summary == summary_of([2.0])
         assert (
             [info.name for info in service.series()[0]] == [info.name for info in other.series()[0]] == ["a", "b", "c"]
@@ -362,7 +367,7 @@ class TestTwoWorkers:
         assert is_symbol(other, "c")
 
     def test_a_fresh_symbol_keeps_all(self, service: EventService, other: EventService, clock: FakeClock) -> None:
-        add(service, "s", *range(5000), symbol=True)
+        add(service, "s", *range(5000), terms=SYMBOL)
         clock.advance(3 * HOUR)
         clean(service)
         for view in (service, other, EventService(service.log, SETTINGS, clock)):
@@ -376,7 +381,7 @@ class TestTwoWorkers:
         clean(service)
         other.statistics()
         add(service, "s", 10.0)
-        add(service, "s", 11.0, symbol=True)
+        add(service, "s", 11.0, terms=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "s", 12.0)
         clean(other)
@@ -390,11 +395,11 @@ class TestTwoWorkers:
     ) -> None:
         add(service, "s", *range(10))
         service.statistics()
-        add(other, "s", 10.0, symbol=True)
+        add(other, "s", 10.0, terms=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "t", 0.0)
         for _ in range(3):  # as if the other had written just before the log was locked for cleaning
-            service.log.clean(clock.now - HOUR, service._kept_since)
+            service._clean(clock.now - HOUR)
         for view in (service, other, EventService(service.log, SETTINGS, clock)):
             assert values_of(view, "s") == [float(i) for i in range(11)]
 
@@ -405,11 +410,11 @@ class TestTwoWorkers:
             add(service, "s", i, i + 0.5)
             add(service, "t", i)
         service.statistics()
-        add(service, "s", 100.0, symbol=True)
+        add(service, "s", 100.0, terms=SYMBOL)
         clock.advance(2 * HOUR)
         add(service, "t", 100.0)
         clean(service)
-        monkeypatch.setattr(event_service, "PORTION", 40)
+        monkeypatch.setattr(replica, "Pace", partial(Pace, 40, 40, 40))
         with small():  # blocks of a few events are let go of at once
             for view in (service, other, EventService(service.log, SETTINGS, clock)):
                 assert view.statistics("s", last=10**8).summary.count == 121
@@ -431,7 +436,7 @@ def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, 
         size = int(generator.choice([1, 2, 60]))
         times = clock.now - generator.integers(-SECOND, 12 * SECOND, size)
         values = generator.normal(size=size)
-        horizon = max(clock.now - settings.retention, log.read(10**9).horizon)
+        horizon = max(clock.now - settings.retention, log.read(BEGIN, 1).horizon)
         accepted = service.add_many([name], None, times, values)
         stored = [(int(t), float(v)) for t, v in zip(times, values, strict=True) if t > horizon]
         assert accepted.stored in {len(stored), int((times > clock.now - settings.retention).sum())}
@@ -445,7 +450,7 @@ def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, 
             service.tick()
         fresh = EventService(log, settings, clock)
         for asked in (services[0], services[1], fresh):
-            assert_agrees(asked, everything, max(clock.now - settings.retention, log.read(10**9).horizon))
+            assert_agrees(asked, everything, max(clock.now - settings.retention, log.read(BEGIN, 1).horizon))
 
 
 def assert_agrees(service: EventService, everything: list[tuple[int, int, float, str]], horizon: int) -> None:
@@ -462,12 +467,19 @@ def assert_agrees(service: EventService, everything: list[tuple[int, int, float,
     assert service.statistics(last=7).summary == summary_of([v for _, _, v, _ in sorted(kept)[-7:]])
 
 
+class SmallLog(MemoryLog):
+    """Has room for 40,000 events."""
+
+    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
+        if self.usage().bytes_used // EVENT_BYTES + len(batch) > 40_000:
+            raise LogFull("full")
+        return super().append(batch, terms)
+
+
 class TestFullLog:
     @pytest.fixture
-    def log(self, tmp_path: Path) -> Iterator[EventLog]:
-        log = LmdbLog(tmp_path / "log", max_bytes=2**20)
-        yield log
-        log.close()
+    def log(self) -> EventLog:
+        return SmallLog()
 
     def fill(self, service: EventService, clock: FakeClock) -> int:
         """Write until nothing fits any more; how many batches did."""
@@ -506,7 +518,7 @@ class TestFollowing:
     def test_it_is_ready_once_it_has_caught_up(
         self, log: EventLog, following: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(event_service, "PORTION", 10)
+        monkeypatch.setattr(replica, "Pace", partial(Pace, 10, 10, 10))
         writer = EventService(log, SETTINGS, clock)
         for _ in range(10):
             add(writer, "a", *range(10))

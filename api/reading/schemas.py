@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from api.context import settings
+from api.context import service
 from api.openapi.components import TIME
 from api.statistics import INCLUDABLE, NAME_SCHEMA, is_includable
 from times import format_duration, parse_duration, parse_timestamp
@@ -149,7 +149,7 @@ class Window(Duration):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        limit = settings().retention
+        limit = service().rules.retention
         try:
             window = parse_duration(value)
         except ValueError as fault:

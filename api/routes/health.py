@@ -39,7 +39,7 @@ def get_ready() -> Response:
 
 def _log_fault() -> str | None:
     try:
-        service().log.check()
+        service().check()
     except LogUnavailable as fault:
         return str(fault) or "The log is not available."
     return None

@@ -35,7 +35,7 @@ def get_events(series: str) -> Response:
     """The last events of one series, oldest first."""
     series = series_in_path(series)
     limit = load_query(_EVENTS_QUERY, request.args)["limit"]
-    position = service().log.position()  # the view will have read at least as far
+    position = service().position()  # the view will have read at least as far
     found = service().events(series, limit)
     if found is None:
         detail = f"There is no series {series!r}; GET /series lists those there are."

@@ -98,7 +98,7 @@ def stream_statistics() -> Response:
     )
     subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True)
     answers = feed().statistics(subscriber, Question(subject, interval / SECOND))
-    return open_stream(subscriber, answers, service().log.position())
+    return open_stream(subscriber, answers, service().position())
 
 
 @bp.get("/series/<series:series>/stream")
@@ -146,7 +146,7 @@ def _beginning() -> int:
 
     One beyond the log's end is from another log (it was emptied, or never on disk): now.
     """
-    newest = service().log.position()
+    newest = service().position()
     after = load_query(_EVENTS_STREAM, request.args)["after"]
     if seen := request.headers.get(LAST_EVENT_ID):
         try:

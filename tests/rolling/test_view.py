@@ -49,7 +49,7 @@ class Pair:
 
     def prune(self, horizon: int) -> None:
         self.view.raise_horizon(horizon)
-        run(self.view.prune())
+        run(self.view.prune(horizon))
         self.model.prune(horizon)
 
     def change_keep(self, series: int | None, horizon: int, keep: int, events: Sequence[Event]) -> None:

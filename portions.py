@@ -1,0 +1,38 @@
+"""Long work in portions that give way, so that none keeps the other requests of its worker waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+SECONDS = 0.01
+"""About how long a portion takes."""
+_REST = 0.001
+"""Not 0: after a sleep of 0 gevent looks at no socket."""
+
+
+def give_way() -> None:
+    """Let others go first."""
+    time.sleep(_REST)
+
+
+def run_for(work: Iterator[object], seconds: float = SECONDS) -> bool:
+    """Take steps of some work for so long; whether it has come to its end."""
+    end = time.perf_counter() + seconds
+    return all(time.perf_counter() < end for _ in work)
+
+
+class Pace:
+    """How much to take at a time for a portion of about SECONDS, learnt from those before it."""
+
+    def __init__(self, size: int = 4096, least: int = 2048, most: int = 1_000_000) -> None:
+        self.size = size
+        self._least = least
+        self._most = most
+
+    def learn(self, count: int, seconds: float) -> None:
+        """So many took so long."""
+        if seconds > SECONDS:
+            self.size = max(self._least, min(self.size, int(count * SECONDS / seconds)))
+        elif count >= self.size and seconds < SECONDS / 2:
+            self.size = min(self._most, 2 * self.size)

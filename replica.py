@@ -1,0 +1,149 @@
+"""A worker's copy of what the log says, kept level with it by whoever needs that first.
+
+Reading the log, which may be a disk or a network away, holds no lock that a question needs. What it brings is taken in
+in portions, with the lock held for some milliseconds at a time; a question is answered only between two portions, and
+only once all is taken in that the log had when it was asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from threading import RLock
+from types import TracebackType
+
+from catching_up import CatchingUp
+from event_log.base import START, EventLog, Events, HistoryChanged, Rules
+from log_view import LogView
+from portions import Pace, give_way, run_for
+
+Listener = Callable[[Events | None], None]
+"""Is told of each portion that the view has taken in, in log order; of None when the history is another one, from
+which the view has been built anew: positions told before mean nothing any more."""
+
+logger = logging.getLogger("tidemark.replica")
+
+
+class Replica:
+    """`with replica as seen:` gives a view that is level with the log, and locked."""
+
+    def __init__(self, log: EventLog, rules: Rules) -> None:
+        self._log = log
+        self._rules = rules  # until the log has told those in force
+        self._catch_up = CatchingUp(self._step)
+        self._pace = Pace()
+        self._listeners: list[Listener] = []
+        self._next: LogView | None = None  # built aside, where the history has changed; by whose turn it is
+        self.lock = RLock()
+        """Guards `seen` and all that it holds."""
+        self.seen = LogView(log, rules)
+        self.generation = 0
+        """How often the history has changed."""
+        self.ready = False
+        """Whether it has been level with the log since it was made."""
+        self._whole = True  # under lock: not in the middle of a portion, nor among the kept events
+
+    def __enter__(self) -> LogView:
+        while True:
+            self._catch_up()
+            self.lock.acquire()
+            if self._whole:
+                return self.seen
+            self.lock.release()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lock.release()
+
+    def advance(self) -> bool:
+        """Take in the next portion; says whether there is more."""
+        return self._catch_up.advance()
+
+    def glance(self) -> None:
+        """Learn the horizon, without reading all that may come before the view is level."""
+        if not self.ready:
+            horizon = self._log.read(START, 1).horizon
+            with self.lock:
+                self.seen.view.raise_horizon(horizon)
+
+    def prune(self) -> None:
+        """Let go of what is dead, a portion at a time."""
+        with self.lock:
+            work = self.seen.view.prune(self.seen.level_horizon)
+        self._run(work)
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called for every portion from now on, by whoever takes it in; it must not take long."""
+        self._listeners.append(listener)
+
+    def _step(self) -> bool:
+        target = self._next or self.seen
+        try:
+            start = time.thread_time()
+            events = self._log.read(target.place, self._pace.size)
+            if _brings(events, target):
+                self._take(target, events)
+                self._pace.learn(len(events), time.thread_time() - start)
+            elif target.place != events.place:
+                target.place = events.place
+        except HistoryChanged as reason:
+            logger.warning("reading the log anew: %s", reason)
+            self._next = LogView(self._log, self._rules)
+            return True
+        if not events.more:
+            self._be_level(target)
+        return events.more
+
+    def _take(self, target: LogView, events: Events) -> None:
+        work = target.take(events)
+        if target is not self.seen:  # nobody else sees it yet
+            while not run_for(work):
+                give_way()
+            return
+        done = False
+        while not done:
+            with self.lock:
+                self._whole = False
+                done = run_for(work)
+                self._whole = done and not (events.kept and events.more)
+            if not done:
+                give_way()
+        self._tell(events)
+
+    def _be_level(self, target: LogView) -> None:
+        if target is not self.seen:
+            with self.lock:
+                self.seen, self._next = target, None
+                self._whole = True
+                self.generation += 1
+            self._tell(None)
+        self.ready = True
+
+    def _run(self, work: Iterator[None]) -> None:
+        """Do work on the view that changes no answer."""
+        done = False
+        while not done:
+            with self.lock:
+                done = run_for(work)
+            if not done:
+                give_way()
+
+    def _tell(self, events: Events | None) -> None:
+        for listener in self._listeners:
+            try:
+                listener(events)
+            except Exception:  # the view must go on, whatever became of those who listen
+                logger.exception("telling of new events failed")
+
+
+def _brings(events: Events, target: LogView) -> bool:
+    """Whether a read has brought anything but a place."""
+    return bool(
+        len(events.values)
+        or events.changes
+        or events.rules is not None
+        or events.kept
+        or events.horizon != target.view.horizon
+    )
