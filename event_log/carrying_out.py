@@ -14,7 +14,7 @@ from event_log.cleaning import EVENTS_A_STEP, Plan
 from event_log.entries import pack_kept, pack_position, unpack_kept, unpack_position
 from event_log.heads import SettledHead
 from event_log.kept import Kept, living
-from event_log.records import Columns, count_events, series_of, unpack, unpack_all
+from event_log.records import Columns, chosen, count_events, series_of, unpack, unpack_all
 from event_log.settled import Settled
 
 GENEROUS = 600.0
@@ -106,7 +106,7 @@ class CarryingOut:
         columns = self._columns(items)
         alive = living(columns, self._plan.since)
         self._kept.note(columns, alive)
-        positions, ids, times, values = (column[alive] for column in columns)
+        positions, ids, times, values = chosen(columns, alive)
         order = np.argsort(ids, kind="stable")
         bounds = np.flatnonzero(np.diff(ids[order])) + 1
         for own in np.split(order, bounds) if len(order) else []:
@@ -114,9 +114,9 @@ class CarryingOut:
 
     def _drop_passed(self) -> None:
         cursor = self._txn.cursor(self._settled.records)
-        more = cursor.set_range(pack_position(self._plan.start + 1))
-        while more and unpack_position(cursor.key()) <= self._plan.mark:
-            more = cursor.delete()
+        cursor.set_range(pack_position(self._plan.start + 1))
+        while cursor.key() and unpack_position(cursor.key()) <= self._plan.mark:
+            cursor.delete()  # and stand on the next one, or on none
 
     def _sweep(self) -> None:
         plan = self._plan

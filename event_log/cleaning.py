@@ -1,10 +1,10 @@
 """Cleaning: how dead events leave the settled log, planned beside the view and carried out when next is settled.
 
-A mark walks behind the expired records in log order and never turns back. What it passes leaves the queue: events that
-are still among the last of their series go to the kept ones, the rest is gone. A sweep goes round over all kept ones for
-those that have died since. The mark halts before each change: there what the change has killed is among the kept ones
-and nothing younger is, so it can be told and dropped, and the change folded into what a reader from the start begins
-with.
+A mark walks behind the expired records in log order and never turns back. What it passes leaves the queue: events
+that are still among the last of their series go to the kept ones, the rest is gone. A sweep goes round over all kept
+ones for those that have died since. The mark halts before each change: there what the change has killed is among the
+kept ones and nothing younger is, so it can be told and dropped, and the change folded into what a reader from the
+start begins with.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Environment:
         """Waits for other writers, of any process."""
         return Transaction(self, write=True)
 
-    def table(self, txn: lmdb.Transaction, name: bytes) -> object:
+    def table(self, txn: lmdb.Transaction, name: bytes) -> lmdb._Database:
         """A named table, made where there is none."""
         return self.lmdb.open_db(name, txn=txn)
 
@@ -93,19 +93,28 @@ class Environment:
         self.damage = f"the log at {self.path} is damaged: {reason}"
         return LogDamaged(self.damage)
 
+    def clear_dead_readers(self) -> None:
+        """Give free the reader slots of processes that died; they would pin what is deleted."""
+        self.lmdb.reader_check()
+
     def close(self) -> None:
         self.lmdb.close()
 
 
-def bytes_in(txn: lmdb.Transaction, *tables: object) -> int:
+def bytes_in(txn: lmdb.Transaction, *tables: lmdb._Database) -> int:
     """What the pages of these tables take."""
     stats = [txn.stat(table) for table in tables]
     return sum(stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"] for stat in stats) * PAGE
 
 
 def _open(path: Path, tables: int, sync: bool) -> lmdb.Environment:
-    options = {"max_dbs": tables, "max_readers": MAX_READERS, "sync": sync, "metasync": sync, "mode": 0o640}
+    def mapped(size: int) -> lmdb.Environment:
+        readers = MAX_READERS
+        return lmdb.open(
+            str(path), map_size=size, max_dbs=tables, max_readers=readers, sync=sync, metasync=sync, mode=0o640
+        )
+
     try:
-        return lmdb.open(str(path), map_size=MAP_BYTES, **options)
+        return mapped(MAP_BYTES)
     except (lmdb.MemoryError, MemoryError):
-        return lmdb.open(str(path), map_size=SMALL_MAP_BYTES, **options)
+        return mapped(SMALL_MAP_BYTES)

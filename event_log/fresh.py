@@ -6,14 +6,17 @@ settled. It lies in a directory named by the run of the machine, after which nob
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from struct import Struct
 
 import lmdb
 
-from event_log.base import Budget, Change, LogDamaged, Memo, OverBudget, Rules, Series
+from event_log.base import Budget, Change, LogDamaged, LogFull, Memo, OverBudget, Rules, Series
 from event_log.entries import (
     pack_change,
     pack_id,
@@ -25,16 +28,24 @@ from event_log.entries import (
     unpack_position,
     unpack_series,
 )
-from event_log.environment import Environment
+from event_log.environment import PAGE, Environment
 from event_log.heads import HEAD, FreshHead, pack_fresh, unpack_fresh
 from event_log.records import Data
 from times import SECOND
 
 Item = tuple[Data, Data]
 """Key and record."""
-_CLAIM = b"claim"
+
+_CLAIMS = b"claims"
+_START_SIZE = 16
+MOST_STARTS = 64
+"""So many starts of the service are remembered to have claimed."""
 _RULES = Struct("<qq")
 _BUDGET = Struct("<dq")  # events it holds, when
+
+
+class NoRoom(LogFull):
+    """Nothing more goes in before something is settled."""
 
 
 class Fresh(Environment):
@@ -57,7 +68,7 @@ class Fresh(Environment):
 
     def head(self, txn: lmdb.Transaction) -> FreshHead:
         """Raises LogDamaged when somebody has found damage."""
-        head = unpack_fresh(txn.get(HEAD))
+        head = unpack_fresh(txn.get(HEAD, b""))
         if head.damaged:
             raise LogDamaged(self.damage or f"the log at {self.path.parent.parent} was found damaged; restart Tidemark")
         return head
@@ -69,6 +80,20 @@ class Fresh(Environment):
         """The log's position."""
         cursor = txn.cursor(self.records[head.active])
         return max(unpack_position(cursor.key()), head.base) if cursor.last() else head.base
+
+    def reserve(self, txn: lmdb.Transaction, head: FreshHead, size: int) -> int:
+        """The position behind which records of so many bytes are to be put, in this transaction. Raises NoRoom."""
+        table = self.records[head.active]
+        stat = txn.stat(table)
+        if (stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]) * PAGE + size > head.room:
+            raise NoRoom
+        if not head.began:
+            self.put_head(txn, head._replace(began=time.monotonic_ns()))
+        if not stat["entries"]:
+            return head.base
+        cursor = txn.cursor(table)
+        cursor.last()
+        return max(unpack_position(cursor.key()), head.base)
 
     def is_empty(self, txn: lmdb.Transaction, head: FreshHead) -> bool:
         """Whether nothing waits for being settled."""
@@ -125,22 +150,26 @@ class Fresh(Environment):
         now = max(budget.now, seen)
         held = min(float(budget.burst), held + (now - seen) / SECOND * budget.rate)
         if held < events:
-            raise OverBudget((events - held) / budget.rate)
+            raise OverBudget((events - held) / budget.rate if events <= budget.burst else math.inf)
         txn.put(key, _BUDGET.pack(held - events, now), db=self.budgets)
 
-    def claim(self, txn: lmdb.Transaction) -> tuple[str, Rules | None]:
-        """The last start that has put rules in force, and these."""
-        data = txn.get(_CLAIM)
-        if data is None:
-            return "", None
+    def claims(self, txn: lmdb.Transaction) -> tuple[list[bytes], Rules | None]:
+        """The last starts that have claimed, and the rules in force."""
+        data = bytes(txn.get(_CLAIMS) or _RULES.pack(-1, -1))
         retention, keep_last = _RULES.unpack_from(data)
-        return bytes(data[_RULES.size :]).decode(), None if retention < 0 else Rules(retention, keep_last)
+        starts = [data[at : at + _START_SIZE] for at in range(_RULES.size, len(data), _START_SIZE)]
+        return starts, None if retention < 0 else Rules(retention, keep_last)
 
-    def put_claim(self, txn: lmdb.Transaction, start: str, rules: Rules | None) -> None:
-        fixed = _RULES.pack(rules.retention, rules.keep_last) if rules is not None else _RULES.pack(-1, -1)
-        txn.put(_CLAIM, fixed + start.encode())
+    def put_claims(self, txn: lmdb.Transaction, starts: list[bytes], rules: Rules | None) -> None:
+        fixed = _RULES.pack(-1, -1) if rules is None else _RULES.pack(rules.retention, rules.keep_last)
+        txn.put(_CLAIMS, fixed + b"".join(starts[-MOST_STARTS:]))
 
 
-def _behind(txn: lmdb.Transaction, table: object, after: int) -> Iterator[Item]:
+def digest_of(start: str) -> bytes:
+    """What is remembered of a start that has claimed."""
+    return blake2b(start.encode(), digest_size=_START_SIZE).digest()
+
+
+def _behind(txn: lmdb.Transaction, table: lmdb._Database, after: int) -> Iterator[Item]:
     cursor = txn.cursor(table)
     return cursor.iternext() if cursor.set_range(pack_position(after + 1)) else iter(())

@@ -23,6 +23,8 @@ Since = tuple[int, int]
 ALL_DEAD: Since = (2**63 - 1, 2**63 - 1)
 FULL = 168
 """So many events fill a page."""
+SMALL = 32
+"""A record of so few is written again for one dead event."""
 
 
 class Kept:
@@ -41,14 +43,14 @@ class Kept:
 
     def add(self, series: int, positions: Times, times: Times, values: Values) -> None:
         """Keep events of a series, which stand behind all that it keeps."""
-        columns = positions, times, values
         for key, data in self._small_ones(series):
-            if count_events(data) > len(columns[0]):
+            if count_events(data) > len(positions):
                 break
             before = unpack(data, unpack_kept(key)[1])
-            columns = tuple(map(np.concatenate, zip((before[0], *before[2:]), columns, strict=True)))  # type: ignore[assignment]
+            positions = np.concatenate((before[0], positions))
+            times = np.concatenate((before[2], times))
+            values = np.concatenate((before[3], values))
             self._txn.delete(key, db=self._table)
-        positions, times, values = columns
         for start in range(0, len(positions), FULL):
             rows = slice(start, start + FULL)
             self._write(series, positions[rows], times[rows], values[rows])
@@ -80,10 +82,10 @@ class Kept:
                 return
 
     def thin(self, key: bytes, data: Data) -> bool:
-        """Drop a record if all in it has died, and what is dead of it if that is more than half; whether any lives."""
+        """Drop what is dead of a record if that is more than half, or the record is a small one; whether any lives."""
         columns = unpack(data, unpack_kept(key)[1])
         alive = living(columns, self._since)
-        if int(alive.sum()) * 2 < len(alive):
+        if int(alive.sum()) < (len(alive) if len(alive) <= SMALL else len(alive) / 2):
             self._shorten(key, columns, alive)
         return bool(alive.any())
 
@@ -97,9 +99,9 @@ class Kept:
     def drop_all(self, series: int, most: int) -> bool:
         """Drop a bounded number of a series' records; whether none is left."""
         cursor = self._txn.cursor(self._table)
-        more = cursor.set_range(pack_kept(series, 0))
-        while more and most and unpack_kept(cursor.key())[0] == series:
-            more = cursor.delete()
+        cursor.set_range(pack_kept(series, 0))
+        while cursor.key() and most and unpack_kept(cursor.key())[0] == series:
+            cursor.delete()  # and stand on the next one, or on none
             most -= 1
         return most > 0
 

@@ -186,10 +186,21 @@ def unpack_all(rows: Sequence[Data], lasts: Times) -> Columns:
             pieces.append(_unpack_singles(rows[start:end], lasts[start:end]))
         else:
             pieces.extend(map(unpack, rows[start:end], lasts[start:end].tolist()))
+    return joined(pieces)
+
+
+def joined(pieces: Sequence[Columns]) -> Columns:
+    """These columns one behind the other; there must be some."""
     if len(pieces) == 1:
         return pieces[0]
     positions, ids, times, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return positions, ids, times, values
+
+
+def chosen(columns: Columns, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> Columns:
+    """These rows of the columns."""
+    positions, ids, times, values = columns
+    return positions[rows], ids[rows], times[rows], values[rows]
 
 
 def _unpack_singles(rows: Sequence[Data], lasts: Times) -> Columns:

@@ -54,7 +54,7 @@ class RedisLog(EventLog):
         self._series = SeriesReader(self._reads, self._keys)
         self._writing = Writing(self._writes, self._keys, self._series, max_bytes, max_series)
         self._reading = Reading(self._reads, self._keys, self._series)
-        self._persistence = Persistence(url)
+        self._persistence = Persistence(self._reads)
 
     def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
         position = self._writing.append(batch) if terms is PLAIN or terms == PLAIN else None
@@ -127,7 +127,7 @@ class RedisLog(EventLog):
         return Usage(self._reading.bytes_used(), self._max_bytes, self._persistence.settled())
 
     def sync(self) -> None:
-        self._persistence.look(self._reads)
+        return  # Redis does that by itself
 
     def close(self) -> None:
         self._writes.close()

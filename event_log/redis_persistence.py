@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
+from math import inf
 
 from event_log.redis_link import Link
 from event_log.redis_session import facts_of
-from event_log.redis_url import RedisUrl
 
 EVERY_SECOND = 1.0
 """What an append-only file that is synced every second may lack."""
 
 
 class Persistence:
-    """Looked at about once a second."""
+    """Looked at when it is asked for, at most once a second."""
 
-    def __init__(self, url: RedisUrl) -> None:
-        self._where = str(url)
+    def __init__(self, link: Link) -> None:
+        self._link = link
         self._facts: dict[str, str] = {}
+        self._looked = -inf
 
-    def look(self, link: Link) -> None:
-        """Ask Redis. Raises LogUnavailable."""
-        self._facts = facts_of(b"\n".join(link.look(("INFO", "persistence"), ("INFO", "memory"))))
+    def _look(self) -> dict[str, str]:
+        """What Redis says of itself. Raises LogUnavailable."""
+        if time.monotonic() > self._looked + EVERY_SECOND:
+            self._facts = facts_of(b"\n".join(self._link.look(("INFO", "persistence"), ("INFO", "memory"))))
+            self._looked = time.monotonic()
+        return self._facts
 
     def settled(self) -> float | None:
         """Seconds since all of what was acknowledged until then was safe; None where nothing is, or it is not known."""
-        facts = self._facts
+        facts = self._look()
         if facts.get("aof_enabled") == "1":
             return EVERY_SECOND if facts.get("aof_last_write_status") == "ok" else None
         if facts.get("rdb_changes_since_last_save") == "0":
@@ -35,11 +39,11 @@ class Persistence:
 
     def notice(self) -> str | None:
         """What a person should know of it."""
-        facts = self._facts
+        facts = self._look()
         if facts.get("maxmemory_policy", "noeviction") != "noeviction" and facts.get("maxmemory", "0") != "0":
-            return f"{self._where} may throw keys away when it is full; set its maxmemory-policy to noeviction"
+            return f"{self._link.url} may throw keys away when it is full; set its maxmemory-policy to noeviction"
         if facts.get("aof_enabled") == "0":
-            return f"{self._where} keeps no append-only file: its end may cost all since the last snapshot"
+            return f"{self._link.url} keeps no append-only file: its end may cost all since the last snapshot"
         if facts.get("aof_last_write_status", "ok") != "ok":
-            return f"{self._where} cannot write its append-only file"
+            return f"{self._link.url} cannot write its append-only file"
         return None

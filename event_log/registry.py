@@ -1,4 +1,4 @@
-"""The series of the log: their names, their ids, and which are symbols of the batches dialect."""
+"""The series of a log as one process knows them: names, ids, and what each keeps of its own."""
 
 from __future__ import annotations
 
@@ -7,79 +7,119 @@ from dataclasses import replace
 
 import lmdb
 
-from event_log.base import Batch, Series, TooManySeries, TooManySymbols
-from event_log.lmdb_store import Store
-from event_log.records import Meta, pack_id, pack_series, unpack_series
+from event_log.base import Batch, Change, KeepChange, Series, SeriesEnd, Terms, TooManyKeepers, TooManySeries
+from event_log.fresh import Fresh
+from event_log.heads import FreshHead
+from event_log.settled import Settled
 
 
 class Registry:
-    """What this process knows of the series table, which only ever grows. The log's lock guards it."""
+    """What this process has learned. The log's lock guards it."""
 
-    def __init__(self, max_series: int, max_symbols: int) -> None:
-        self.series: list[Series] = []
+    def __init__(self, max_series: int) -> None:
+        self.series: dict[int, Series] = {}
         self.ids: dict[str, int] = {}
-        self.symbols: dict[int, Series] = {}
-        self._version = 0
+        """The living series."""
+        self.keeps: dict[int, int] = {}
+        """What living series keep of their own now."""
+        self.version = 0
+        """Of what is fresh; all up to there is known."""
+        self._settled_version = 0
+        self._changed = 0
+        self._next_id = 0
+        self._ended: dict[int, int] = {}
         self._max_series = max_series
-        self._max_symbols = max_symbols
 
-    def known(self, names: Sequence[str], symbol: bool) -> list[int] | None:
-        """The ids of these series; None when one has yet to be registered, or to be made a symbol."""
+    def known(self, names: Sequence[str]) -> list[int] | None:
+        """The ids of these series; None when one has yet to be registered."""
         ids = [self.ids.get(name, -1) for name in names]
-        if -1 in ids or (symbol and any(self.series[number].symbol_since is None for number in ids)):
-            return None
-        return ids
+        return None if -1 in ids else ids
 
-    def refresh(self, store: Store, txn: lmdb.Transaction, meta: Meta) -> None:
-        """Learn what other processes have registered."""
-        if meta.version <= self._version:
+    def is_current(self, head: FreshHead) -> bool:
+        return (self.version, self._settled_version, self._changed) == (
+            head.version,
+            head.settled_version,
+            head.changed,
+        )
+
+    def refresh(self, fresh: Fresh, settled: Settled, txn: lmdb.Transaction, head: FreshHead) -> None:
+        """Learn what this snapshot of what is fresh, and what is settled, knows more."""
+        if self.is_current(head) or head.version < self.version or head.settled_version < self._settled_version:
             return  # another thread, with a later snapshot, was first
-        new = txn.stat(store.series)["entries"] - len(self.series)
-        # Each registration and each symbol made is a version: as many new versions as series means no change above.
-        start = len(self.series) if new == meta.version - self._version else 0
-        cursor = txn.cursor(store.series)
-        cursor.set_range(pack_id(start))
-        self._learn(start, [unpack_series(data) for data in cursor.iternext(keys=False)])
-        self._version = meta.version
+        with settled.read() as settled_txn:
+            settled_head = settled.head(settled_txn)
+            for number, series in settled.series_since(settled_txn, self._settled_version):
+                self.learn(number, series, settled=True)
+            changes = {change.position: change for change in settled.changes_behind(settled_txn, self._changed)}
+        for number, series in list(fresh.series_from(txn, head, self._next_id)):
+            self.learn(number, series)
+        changes.update({change.position: change for change in fresh.changes_behind(txn, head, self._changed)})
+        for position in sorted(changes):
+            self._take(changes[position])
+        self._next_id = max(self._next_id, settled_head.next_id)
+        self._forget_ended(settled_head.forgotten)
+        self.version = max(self.version, head.version)
+        self._settled_version = max(self._settled_version, settled_head.version)
+        self._changed = max([self._changed, head.changed, *changes])
 
-    def admit(self, batch: Batch, symbol: bool, position: int, meta: Meta) -> dict[int, Series]:
-        """The entries to be written so that these series stand in the table. Raises TooManySeries,
-        TooManySymbols."""
-        entries: dict[int, Series] = {}
+    def learn(self, number: int, series: Series, *, settled: bool = False) -> None:
+        """Take in what is written of a series, of which the settled part may know what the fresh one does not."""
+        known = self.series.get(number)
+        if known is not None:
+            newest = series if settled else known
+            series = replace(newest, ended=max(known.ended, series.ended))
+        self.series[number] = series
+        self._next_id = max(self._next_id, number + 1)
+        if series.ended:
+            self._end(number, series)
+            return
+        self.ids[series.name] = number
+        if series.keep is not None:
+            self.keeps.setdefault(number, series.keep)
+
+    def _end(self, number: int, series: Series) -> None:
+        if self.ids.get(series.name) == number:
+            del self.ids[series.name]
+        self.keeps.pop(number, None)
+        self._ended[number] = series.ended
+
+    def _take(self, change: Change) -> None:
+        if isinstance(change, KeepChange) and change.series in self.series and not self.series[change.series].ended:
+            self.keeps[change.series] = change.keep
+        elif isinstance(change, SeriesEnd) and change.series in self.series:
+            self.learn(change.series, replace(self.series[change.series], ended=change.position))
+
+    def _forget_ended(self, told: int) -> None:
+        """Let go of series whose end nobody is told of any more."""
+        for number in [number for number, ended in self._ended.items() if ended <= told]:
+            del self._ended[number]
+            self.series.pop(number, None)
+
+    def admit(self, batch: Batch, terms: Terms) -> dict[int, Series]:
+        """The series to be registered for a batch. Raises TooManySeries or TooManyKeepers."""
+        new: dict[int, Series] = {}
         for index, name in enumerate(batch.names):
-            number = self.ids.get(name, len(self.series) + len(entries))
-            if number < len(self.series):
-                entry = self.series[number]
-            else:
+            if name not in self.ids:
                 created, initial = batch.first(index)
-                entry = Series(name, created=created, initial=initial)
-            if symbol and entry.symbol_since is None:
-                entry = replace(entry, symbol_since=position, symbol_horizon=meta.horizon)
-            if number >= len(self.series) or entry is not self.series[number]:
-                entries[number] = entry
-        if entries and max(entries) >= self._max_series:
+                new[self._next_id + len(new)] = Series(name, created, initial, terms.keep)
+        if new and len(self.ids) + len(new) > self._max_series:
             raise TooManySeries(f"the limit of {self._max_series:,} series (MAX_SERIES) is reached")
-        if symbol and len(self.symbols.keys() | entries.keys()) > self._max_symbols:
-            raise TooManySymbols(f"the limit of {self._max_symbols} symbols (MAX_SYMBOLS) is reached")
-        return entries
+        if terms.keep is not None and terms.most_keepers is not None:
+            keepers = sum(self.ids.get(name, -1) not in self.keeps for name in batch.names)
+            if keepers and len(self.keeps) + keepers > terms.most_keepers:
+                raise TooManyKeepers(f"the limit of {terms.most_keepers:,} series with a keep of their own is reached")
+        return new
 
-    def write(self, store: Store, txn: lmdb.Transaction, meta: Meta, entries: dict[int, Series]) -> None:
-        """Put the entries into the table; `learned` must follow once the transaction has ended well."""
-        for number, entry in entries.items():
-            txn.put(pack_id(number), pack_series(entry), db=store.series)
-        store.put_meta(txn, meta._replace(version=meta.version + len(entries)))
+    def raised(self, batch: Batch, keep: int | None) -> list[int]:
+        """Those of a batch's series that are known, and keep another number than that."""
+        known = [self.ids[name] for name in batch.names if name in self.ids]
+        return [] if keep is None else [number for number in known if self.keeps.get(number) != keep]
 
-    def learned(self, entries: dict[int, Series]) -> None:
-        """Take in entries that this process has written."""
-        for number in sorted(entries):
-            self._learn(number, [entries[number]])
-        self._version += len(entries)
-
-    def _learn(self, start: int, entries: Sequence[Series]) -> None:
-        for number, entry in enumerate(entries, start):
-            if number == len(self.series):
-                self.series.append(entry)
-            self.series[number] = entry
-            self.ids[entry.name] = number
-            if entry.symbol_since is not None:
-                self.symbols = self.symbols | {number: entry}  # others may be reading the old one
+    def wrote(self, head: FreshHead, new: dict[int, Series], changes: Sequence[Change]) -> None:
+        """Take in what this process has written itself; `head` is the one it has written."""
+        for number, series in new.items():
+            self.learn(number, series)
+        for change in changes:
+            self._take(change)
+        self.version = head.version
+        self._changed = head.changed

@@ -48,15 +48,19 @@ KEPT_WAYS_OUT = (
 class Settled(Environment):
     """The tables. Writing needs the right to settle."""
 
-    def __init__(self, path: Path, *, sync: bool) -> None:
+    def __init__(self, path: Path, begin: SettledHead | None, *, sync: bool) -> None:
+        """Where there is nothing yet, a log begins that has this head; None: by `begin`, later."""
         super().__init__(path, 9, sync=sync)
         try:
             with self.write() as txn:
-                self._open_tables(txn)
-        except lmdb.Error as fault:
-            raise self.in_our_words(fault, None) from fault
+                found = self._open_tables(txn)
+                if found is None and begin is not None:
+                    self.begin(txn, begin)
+        except BaseException:
+            self.close()
+            raise
 
-    def _open_tables(self, txn: lmdb.Transaction) -> None:
+    def _open_tables(self, txn: lmdb.Transaction) -> Data | None:
         found = txn.get(FORMAT_KEY)
         if found not in (None, FORMAT) or (found is None and txn.stat()["entries"]):
             raise Foreign(
@@ -68,9 +72,10 @@ class Settled(Environment):
         self.records, self.series, self.versions, self.kept, self.changes = tables[:5]
         self.memos, self.memo_times, self.jumps = tables[5:]
         self.tables = tables
+        return found
 
     def begin(self, txn: lmdb.Transaction, head: SettledHead) -> None:
-        """Make a log of an empty environment."""
+        """Make a log of what has none of its own yet."""
         txn.put(FORMAT_KEY, FORMAT)
         self.put_head(txn, head)
 
@@ -135,7 +140,7 @@ class Settled(Environment):
         cursor = txn.cursor(self.changes)
         if cursor.set_range(pack_position(after + 1)):
             for key, data in cursor.iternext():
-                yield _WHEN.unpack_from(data)[0], unpack_change(unpack_position(key), data[_WHEN.size :])
+                yield unpack_timed_change(key, data)
 
     def put_change(self, txn: lmdb.Transaction, change: Change, when: float) -> None:
         txn.put(pack_position(change.position), _WHEN.pack(when) + pack_change(change), db=self.changes)
@@ -158,10 +163,10 @@ class Settled(Environment):
     def forget_memos(self, txn: lmdb.Transaction, now: int, most: int) -> None:
         """Forget the memos that need not be remembered at a time, a bounded number of them."""
         cursor = txn.cursor(self.memo_times)
-        more = cursor.first()
-        while more and most and _UNTIL.unpack_from(cursor.key())[0] <= now:
+        cursor.first()
+        while cursor.key() and most and _UNTIL.unpack_from(cursor.key())[0] <= now:
             txn.delete(bytes(cursor.key()[_UNTIL.size :]), db=self.memos)
-            more = cursor.delete()
+            cursor.delete()  # and stand on the next one, or on none
             most -= 1
 
     def jumps_in(self, txn: lmdb.Transaction) -> list[tuple[int, int]]:
@@ -179,6 +184,13 @@ class Settled(Environment):
         """One line for people: why there is no room, and the way out."""
         kept = bytes_in(txn, self.kept) * 2 > self.bytes_used(txn)
         return f"the log at {self.path.parent} is full; {KEPT_WAYS_OUT if kept else WAYS_OUT}"
+
+
+def unpack_timed_change(key: Data, data: Data) -> tuple[float, Change]:
+    """A change and the time at which it was settled. Raises LogDamaged."""
+    if len(data) < _WHEN.size:
+        raise LogDamaged("a change has no time")
+    return _WHEN.unpack_from(data)[0], unpack_change(unpack_position(key), data[_WHEN.size :])
 
 
 class Foreign(LogDamaged):

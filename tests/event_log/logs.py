@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from event_log.base import Batch, EventLog
+from event_log.base import PLAIN, Batch, EventLog, KeptSince, Terms
+from event_log.lmdb_log import LmdbLog
 from event_log.memory import MemoryLog
 from event_log.memory_changes import RECENT_CHANGES
 from event_log.redis_log import RedisLog
@@ -81,9 +83,67 @@ class RedisKind(Kind):
             log.close()
 
 
+class SettlingLog(LmdbLog):
+    """Carries out at once what others leave to the next `sync`: cleaning, and settling."""
+
+    def clean(self, horizon: int, kept_since: KeptSince, position: int) -> bool:
+        self._settle_all()
+        more = super().clean(horizon, kept_since, position)
+        self._settle_all()
+        return more
+
+
+class RestlessLog(SettlingLog):
+    """Settles each write."""
+
+    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
+        try:
+            return super().append(batch, terms)
+        finally:
+            self._settle_all()
+
+
+class LmdbKind(Kind):
+    """LmdbLog; another process has a registry of its own over the files, which a process opens only once."""
+
+    def __init__(self, folder: Path, log: type[LmdbLog] = SettlingLog) -> None:
+        self._folder = folder
+        self._log = log
+        self._logs: list[LmdbLog] = []
+
+    def open(self, *, max_series: int = 10_000) -> EventLog:
+        folder = self._folder / str(len(self._logs))
+        log = self._log(folder, max_bytes=32 * MIB, sync="never", max_series=max_series)
+        self._logs.append(log)
+        return log
+
+    def sibling(self, log: EventLog) -> EventLog:
+        assert isinstance(log, LmdbLog)
+        return sibling(log)
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+
+def open_lmdb(path: Path, **options: Any) -> LmdbLog:
+    """A log of 32 MiB unless `options` say otherwise."""
+    return LmdbLog(path, **{"max_bytes": 32 * MIB, "sync": "never", **options})
+
+
+def sibling(log: LmdbLog) -> LmdbLog:
+    """The log as another process has it."""
+    other = type(log)(Path("unused"), max_bytes=0)
+    other._process = log._process
+    other._registry._max_series = log._registry._max_series
+    return other
+
+
 LOGS: dict[str, Callable[[Path], Kind]] = {
     "memory": MemoryKind,
     "forgetful memory": partial(MemoryKind, recent_changes=1),
+    "lmdb": LmdbKind,
+    "restless lmdb": partial(LmdbKind, log=RestlessLog),
     "redis": RedisKind,
 }
 """All kinds of log by name; each is given an empty folder. Every test of the contract runs on each of them."""
