@@ -44,6 +44,11 @@ def serves_many_processes(url: str) -> bool:
     return url != _MEMORY
 
 
+def is_on_this_machine(url: str) -> bool:
+    """Whether nothing else has to be running for this log."""
+    return url.partition("://")[0] not in _REDIS
+
+
 def open_log(settings: Settings) -> EventLog:
     """The log that LOG_URL names. Only what it needs is imported: a log on LMDB needs no Redis."""
     if settings.log_url == _MEMORY:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 import redis
 
+from tests import redis_binary
 from tests.servers import reserve_port, until
 
 START_SECONDS = 20.0
@@ -127,6 +127,6 @@ def shared() -> RedisServer:
 
 def executable() -> str:
     """The redis-server of this machine."""
-    found = shutil.which("redis-server")
-    assert found is not None, "redis-server is missing; see tests/redis_binary.py"
+    found = redis_binary.executable()
+    assert found is not None, "there is no redis-server of version 7 or newer; `make test` gets one"
     return found
