@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -12,21 +13,25 @@ import pytest
 
 from event_log.base import (
     START,
+    Budget,
     HistoryChanged,
     LogDamaged,
     LogError,
     LogFull,
     LogUnavailable,
     LogUncertain,
+    Once,
     Place,
     Rules,
+    Terms,
 )
 from event_log.redis_log import RedisLog
 from event_log.redis_url import parse_redis_url
 from tests.event_log.logs import START as NOW
+from tests.event_log.logs import batch
 from tests.event_log.reader import rows_behind
 from tests.redis_server import RedisServer
-from tests.servers import until
+from tests.servers import CHECKOUT, until
 
 RULES = Rules(10**9, 1000)
 Open = Callable[..., RedisLog]
@@ -376,3 +381,27 @@ def test_no_error_tells_a_secret(open_log: Open) -> None:
         log.check()
     assert "s3kr" not in f"{fault.value} {fault.value!r} {log.url} {log.url!r} {fault.value.__cause__!r}"
     assert "127.0.0.1:1" in str(fault.value)
+
+
+def test_a_user_with_the_rights_that_the_documents_name(server: RedisServer, open_log: Open) -> None:
+    rules = re.search(r"ACL SETUSER (\S+) (.*)", (CHECKOUT / "docs" / "several-machines.md").read_text())
+    assert rules is not None
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", rules[1], "reset", *rules[2].split())
+    log = open_log(f"redis://{rules[1]}:password@127.0.0.1:{server.port}/0?wait=0")
+    log.claim(RULES, "start")
+    memo = Once(b"key", b"body", b"answer", NOW, NOW + 10**6)
+    log.append(batch([("a", NOW, 1.0), ("b", NOW, 2.0)]), Terms(keep=3, once=memo, budget=Budget("x", 1.0, 9, NOW)))
+    log.append_one("a", NOW, 3.0)
+    assert log.recall(b"key", NOW) is not None
+    assert values(log) == [1.0, 2.0, 3.0]
+    log._writing._find("00000000", "1", 0)
+    assert log.end_series(1) == 4
+    while log.clean(NOW + 1, lambda series: (0, 0), log.position()):
+        pass
+    log.check()
+    log.usage()
+    server.restart()
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", rules[1], "reset", *rules[2].split())
+    assert works(log)
