@@ -69,8 +69,8 @@ def serving(command: list[str], log_url: str | None) -> Iterator[str]:
 
 def _ready(url: str) -> bool:
     try:
-        return requests.get(f"{url}/health/ready", timeout=1).ok
-    except requests.ConnectionError:
+        return requests.get(f"{url}/health/ready", timeout=5).ok
+    except requests.RequestException:
         return False
 
 

@@ -75,20 +75,21 @@ class Registry(Mapping[int, Series]):
         """Of the write that registered a series; "" where it is not known."""
         return self._tokens.get(number, "")
 
-    def learn(self, entries: Rows, stand: str) -> None:
-        """Take in entries behind those known, after which the registry stands there. Raises LogDamaged."""
+    def learn(self, entries: Rows, before: str, stand: str, *, anew: bool = False) -> bool:
+        """Take in entries behind those known at `before`, after which the registry stands there; `anew`: in the place
+        of those known, which were of another history. False, having done nothing, where it has moved on meanwhile.
+        Raises LogDamaged."""
         with self._lock:
+            if self.stand != before:
+                return False
+            if anew:
+                self._entries, self._tokens, self._forgotten, self._ids, self._ended = {}, {}, {}, {}, {}
+                self.step = -1
             for number, data, token in entries:
                 if data is not None and token is not None:  # else the series has left
                     self._take(number, unpack_series(number, data), token.decode())
             self.stand = stand
-
-    def replace(self, entries: Rows, stand: str) -> None:
-        """Know these and no others: those known were of another history."""
-        with self._lock:
-            self._entries, self._tokens, self._forgotten, self._ids, self._ended = {}, {}, {}, {}, {}
-            self.step = -1
-            self.learn(entries, stand)
+            return True
 
     def _take(self, number: int, entry: Series, token: str) -> None:
         self._entries[number] = entry

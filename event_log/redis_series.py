@@ -9,7 +9,7 @@ from typing import Any
 from event_log.redis_head import Head
 from event_log.redis_keys import Keys
 from event_log.redis_link import Link
-from event_log.redis_registry import Registry, unpack_left
+from event_log.redis_registry import NOTHING, Registry, unpack_left
 
 PORTION = 1000
 """Of series in one reading: some 1 ms of Redis' time."""
@@ -30,8 +30,9 @@ class SeriesReader:
     def refresh(self, seen: str | None = None) -> None:
         """Learn all there is; does nothing where the registry is another one already than the one `seen`."""
         with self._one:
-            if seen is None or self.registry.stand == seen:
-                self._refresh()
+            while seen is None or self.registry.stand == seen:
+                if self._refresh():
+                    return
 
     def follow(self, head: Head, notes: Sequence[Any], base: Sequence[bytes] | None) -> None:
         """Learn what is new as of this head, with the notes since the registry's step."""
@@ -48,30 +49,28 @@ class SeriesReader:
             self._folded = head.folded
             self.registry.drop(head.folded)
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> bool:
+        """False where a write of this process was first, so that it has to be asked again."""
         registry, keys = self.registry, self._keys
-        newest = registry.newest
+        before = registry.stand
+        newest, own_token, _ = before.split(" ")
         stand, token, ended = self._link.look(
-            ("HGET", keys.head, "stand"), ("HGET", keys.tokens, max(newest, 0)), ("HGETALL", keys.ended)
+            ("HGET", keys.head, "stand"), ("HGET", keys.tokens, newest), ("HGETALL", keys.ended)
         )
-        if stand is None:
-            registry.replace([], "-1  ")
-            return
-        stand = stand.decode()
-        anew = newest >= 0 and (token or b"").decode() != registry.stand.split(" ")[1]
-        start = 0 if anew else newest + 1
+        stand = (stand or NOTHING.encode()).decode()
+        anew = (token or b"").decode() != own_token
+        start = 0 if anew else int(newest) + 1
         end = int(stand.split(" ")[0]) + 1
         entries: list[tuple[int, bytes | None, bytes | None]] = []
         for first in range(start, end, PORTION):
             numbers = range(first, min(first + PORTION, end))
             found = self._link.look(("HMGET", keys.series, *numbers), ("HMGET", keys.tokens, *numbers))
             entries.extend(zip(numbers, *found, strict=True))
-        if anew:
-            registry.replace(entries, stand)
-        else:
-            registry.learn(entries, stand)
+        if not registry.learn(entries, before, stand, anew=anew):
+            return False
         for number, position in _numbers(ended).items():
             registry.end(number, position)
+        return True
 
     def _read_forgotten(self, step: int) -> None:
         """What has left of all series."""

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from random import SystemRandom
+from random import SystemRandom, random
+from threading import Lock
 from typing import Any
 
 from event_log.base import (
@@ -58,7 +59,7 @@ from event_log.redis_session import call
 
 JUMP = 1 << 32
 """How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
-TRIES = 20
+TRIES = 60
 UNCERTAIN = 2.0
 """Seconds after which a write whose answer was lost is given up."""
 PAUSE = 0.02
@@ -78,6 +79,7 @@ class Writing:
         self._series = series
         self._max_bytes = max_bytes
         self._max_series = max_series
+        self._registering = Lock()
         self._claimed: tuple[Rules, str] | None = None
         self.tip = 0
         """The highest position this process knows of. Only ever a position that was given, so a race over it does
@@ -106,8 +108,16 @@ class Writing:
         raise self._restless()
 
     def write(self, batch: Batch, terms: Terms) -> int:
-        """As EventLog.append with terms, or with series to register."""
-        for _ in range(TRIES):
+        """As EventLog.append with terms, or with series to register: of those one at a time, for each needs to know
+        the one before."""
+        if min(self._series.registry.known(batch.names).ids, default=0) >= 0:
+            return self._write_all(batch, terms)
+        with self._registering:
+            return self._write_all(batch, terms)
+
+    def _write_all(self, batch: Batch, terms: Terms) -> int:
+        for attempt in range(TRIES):
+            self._pause(attempt)
             known = self._series.registry.known(batch.names)
             fresh = self._series.registry.fresh(batch, known, terms.keep)
             nonce = _new_nonce()
@@ -308,6 +318,11 @@ class Writing:
         if position > self.tip:
             self.tip = position
         return position
+
+    def _pause(self, attempt: int) -> None:
+        """Let others go first, where several processes register series without end."""
+        if attempt >= 3:
+            time.sleep(random() * attempt / 1000)
 
     def _restless(self) -> LogUnavailable:
         return LogUnavailable(f"{self._link.url} changes faster than can be followed")
