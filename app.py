@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -21,7 +22,7 @@ from api.flask_app import Application, allow_origins
 from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log, printable_url
 from event_service import EventService
-from settings import BadSetting, Settings, read_address, read_settings
+from settings import START_ID, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
 _BAD_SETTING = 2
@@ -42,7 +43,7 @@ def create_app(
     app = Application(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
-    attach(app, Context(EventService(log, settings, clock, follow=follow), settings))
+    attach(app, Context(EventService(log, settings, clock, follow=follow, start=os.environ.get(START_ID)), settings))
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     api.register(app)

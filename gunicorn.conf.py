@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import secrets
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from gunicorn.workers.base_async import AsyncWorker
 from event_log.base import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
 from logs import JsonFormatter
-from settings import BadSetting, read_address, read_settings, unknown_settings
+from settings import START_ID, BadSetting, read_address, read_settings, unknown_settings
 
 
 def _say(line: object) -> None:
@@ -85,7 +86,8 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse what would give wrong answers, and make room for the connections asked for."""
+    """Refuse what would give wrong answers, make room for the connections asked for, and name this start for all
+    workers to come: the settings of the start that came last are those in force, whatever older ones still run."""
     for name in unknown_settings():
         _say(f"{name} is no setting and changes nothing; the README lists those there are")
     if server.cfg.workers < 1:
@@ -96,6 +98,7 @@ def on_starting(server: Arbiter) -> None:
         _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
         sys.exit(2)
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
+    os.environ[START_ID] = secrets.token_hex(16)
 
 
 def _allow_files(wanted: int) -> None:

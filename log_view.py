@@ -32,7 +32,7 @@ class LogView:
         self.level_horizon = 0
         """The horizon when this view was last level with the log."""
         self._series: dict[int, Series] = {}
-        self._names: list[str] = []  # the known names, sorted but for the last ones
+        self._names: list[str] | None = []  # sorted but for the last ones; None: not known since a series has ended
         self._sorted = True
         self._jumped_from: int | None = None  # where the reading of what is left of a longer history began
 
@@ -43,8 +43,9 @@ class LogView:
 
     def names(self) -> list[str]:
         """The names of all series, sorted. Not to be changed."""
-        if not self._sorted:
-            self._names = sorted(name for name in self._names if name in self.ids)
+        if self._names is None or not self._sorted:
+            self._names = self._names or list(self.ids)
+            self._names.sort()
             self._sorted = True
         return self._names
 
@@ -61,7 +62,9 @@ class LogView:
         if events.rules is not None:
             self.rules = events.rules
             self.view.keep_last = events.rules.keep_last
-        if self._jumped_from is None and (events.kept or events.rules is not None):
+        # Where nothing has left the log, what it tells fills the positions without a gap.
+        whole = len(events) + len(events.changes) == events.place.position - self.place.position
+        if self._jumped_from is None and not whole:
             self._jumped_from = self.place.position
         self.view.raise_horizon(events.horizon)
         if events.kept and events.changes:
@@ -108,15 +111,16 @@ class LogView:
             raise HistoryChanged(f"the log knows no series {number} any more")
         self._series[number] = entry
         self.ids[entry.name] = number
-        self._names.append(entry.name)
-        self._sorted = False
+        if self._names is not None:
+            self._names.append(entry.name)
+            self._sorted = False
         return entry.keep
 
     def _forget(self, number: int) -> None:
         entry = self._series.pop(number, None)
         if entry is not None and self.ids.get(entry.name) == number:
             del self.ids[entry.name]
-            self._sorted = False
+            self._names = None
 
     def _look_for_what_is_gone(self, start: int, end: int) -> Iterator[None]:
         """Of what stood between two positions the log has told only what was left: note for each series what was not.

@@ -144,6 +144,6 @@ def _brings(events: Events, target: LogView) -> bool:
         len(events.values)
         or events.changes
         or events.rules is not None
-        or events.kept
+        or events.place.position != target.place.position
         or events.horizon != target.view.horizon
     )

@@ -19,7 +19,7 @@ from statistics import fmean
 import numpy as np
 
 from benchmarks.table import machine, show
-from event_log.base import Batch
+from event_log.base import START, Batch
 from event_log.lmdb_log import LmdbLog
 from event_service import EventService
 from settings import Settings
@@ -43,18 +43,18 @@ def worker(path: Path, appends: int, start: Barrier, done: SimpleQueue[Costs]) -
     for name in SERIES:
         log.append_one(name, wall_clock(), 0.0)
     start.wait()
-    service.ready()
+    place = service.statistics().position
     begin = time.perf_counter()
     for number in range(0, appends, FOLLOW_EVERY):
         before = time.perf_counter()
         for i in range(number, number + FOLLOW_EVERY):
             log.append_one(SERIES[i % len(SERIES)], wall_clock(), float(i))
         between = time.perf_counter()
-        position = service._position
-        service.ready()
+        position = place
+        place = service.statistics().position
         appending += between - before
         following += time.perf_counter() - between
-        followed += service._position - position
+        followed += place - position
     done.put((appending / appends, following / followed, time.perf_counter() - begin))
     log.close()
 
@@ -121,9 +121,9 @@ def replays(part: float) -> Iterator[Sequence[str]]:
 
 
 def _read(log: LmdbLog) -> float:
-    start, position = time.perf_counter(), 0
-    while len(events := log.read(position, 200_000)):
-        position = events.position
+    start, events = time.perf_counter(), log.read(START, 200_000)
+    while events.more:
+        events = log.read(events.place, 200_000)
     return time.perf_counter() - start
 
 

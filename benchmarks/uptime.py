@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.table import machine, show
+from event_log.base import START
 from event_log.lmdb_log import LmdbLog
 from event_service import EventService
 from settings import Settings
@@ -82,7 +83,7 @@ def row(service: EventService, log: LmdbLog, folder: Path, minutes: int, cost: f
         f"{minutes / 60:.0f} h",
         f"{log.position():,}",
         f"{live:,}",
-        f"{len(log.read(0, 10**9)):,}",
+        f"{len(log.read(START, 10**9)):,}",
         f"{size / 1024**2:.1f} MiB",
         f"{size / live:.0f}",
         f"{replay * 1000:.0f} ms",

@@ -43,7 +43,8 @@ class CarryingOut:
     def run(self, now: float) -> SettledHead | None:
         """Do it, at a time in seconds; returns the head it has written, or None where another was faster."""
         head, plan = self._head, self._plan
-        if (head.mark, (head.sweep_series, head.sweep_position)) != (plan.start, plan.sweep_start):
+        place = head.mark, (head.sweep_series, head.sweep_position)
+        if place != (plan.start, plan.sweep_start) or head.position < plan.view:
             return None
         for group in self._groups():
             self._pass(group)

@@ -48,6 +48,9 @@ class Plan:
     """Where the sweep is to go."""
     sweep_began: int
     """Where the view stood with which the sweep began."""
+    view: int = 0
+    """Where the view stood: all that it knew must be settled first. What is dead because of an event that a power cut
+    then loses would not be dead."""
     horizon: int = 0
     since: dict[int, Since] = field(default_factory=dict)
     events: int = 0
@@ -79,6 +82,7 @@ class Planner:
         if plan.events >= EVENTS_A_PLAN:
             return plan, False
         plan.horizon = max(plan.horizon, horizon)
+        plan.view = max(plan.view, position)
         passed, more = self._pass(plan, horizon, min(position, self._barrier))
         changed = plan.sweep_began < head.changed
         if not plan.swept and (passed or changed or plan.sweep != NO_KEY):

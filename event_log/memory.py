@@ -143,7 +143,7 @@ class MemoryLog(EventLog):
         with self._lock:
             if not self._history.begins(start) or rules == self._history.in_force:
                 return
-            if self._position == 0:
+            if self._position == 0 and self._history.in_force is None:
                 self._history.rules = self._history.in_force = rules
                 return
             self._position += 1

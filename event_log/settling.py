@@ -80,24 +80,26 @@ class Settling:
         """Told of each point that is reached; for tests."""
 
     def run(self, plan: Plan | None = None, *, wait: bool = False) -> bool:
-        """Settle all there is, after cleaning as planned. False where another one is at it, unless `wait`."""
+        """Settle all there is, then clean as planned. False where another one is at it, unless `wait`."""
         with self._rights.to_settle(wait=wait) as got:
             if got:
                 self._run(plan)
             return got
 
     def _run(self, plan: Plan | None) -> None:
-        if plan is not None and not plan.is_empty:
-            self._clean(plan)
         with self._fresh.read() as txn:
             head = self._fresh.head(txn)
-        if head.frozen:
-            self._take_over(1 - head.active)  # by one who died before it was through
+        if head.frozen:  # by one who died before it was through
+            self._take_over(1 - head.active)
+            self._publish(1 - head.active)
         half = self._freeze()
         if half is not None:
             self._take_over(half)
-        elif plan is not None:
-            self._publish(None)
+        cleaned = plan is not None and not plan.is_empty
+        if plan is not None and cleaned:
+            self._clean(plan)
+        if half is not None or cleaned:
+            self._publish(half)
 
     def _clean(self, plan: Plan) -> None:
         with self._settled.write() as txn:
@@ -124,7 +126,7 @@ class Settling:
         return half
 
     def _take_over(self, half: int) -> None:
-        """Settle frozen tables, a portion at a time, and drop them."""
+        """Settle frozen tables, a portion at a time."""
         with self._settled.read() as txn:
             position = self._settled.head(txn).position
         while True:
@@ -135,9 +137,7 @@ class Settling:
             self.at("settled")
             position = portion.reached
             if portion.is_last:
-                break
-        self._publish(half)
-        self.at("dropped")
+                return
 
     def _load(self, half: int, position: int) -> Portion:
         """What comes behind a position."""
@@ -211,6 +211,7 @@ class Settling:
                 head = head._replace(frozen=0, frozen_began=0)
             fresh.put_head(txn, head)
             self.at("dropping")
+        self.at("dropped")
 
     def begin_with(self, rules: Rules) -> None:
         """Put the first rules in force, before anything is stored."""

@@ -15,11 +15,12 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 
 @bp.get("")
 def get_health() -> Response:
-    """Whether the log can be read and written."""
+    """Whether the log can be read and written, and what a person should know of it."""
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503)
-    return answer({"status": "healthy"})
+    notice = service().notice()
+    return answer({"status": "healthy"} if notice is None else {"status": "healthy", "notice": notice})
 
 
 @bp.get("/live")
@@ -56,7 +57,7 @@ def _described(summary: str, good: str, bad: str) -> Operation:
     )
 
 
-share(Status=object_of({"status": TEXT}, {"detail": TEXT}))
+share(Status=object_of({"status": TEXT}, {"detail": TEXT, "notice": TEXT}))
 describe(
     {
         get_health: _described("Whether the log can be read and written", "healthy", "unhealthy"),

@@ -1,4 +1,4 @@
-"""`GET /series`: which series there are, and their latest events."""
+"""`/series`: which series there are, their latest events, and their end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS,
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem
 from api.reading.paths import SERIES_IN_PATH, series_in_path
-from api.reading.queries import EventsQuery, SeriesQuery, load_query
+from api.reading.queries import EventsQuery, Query, SeriesQuery, load_query
 from api.reading.schemas import NAME
 from api.statistics import EVENT_OR_NULL, edge
 
 bp = Blueprint("series", __name__)
 _SERIES_QUERY = SeriesQuery()
 _EVENTS_QUERY = EventsQuery()
+_NO_QUERY = Query()
 
 
 @bp.get("/series")
@@ -38,11 +39,28 @@ def get_events(series: str) -> Response:
     position = service().position()  # the view will have read at least as far
     found = service().events(series, limit)
     if found is None:
-        detail = f"There is no series {series!r}; GET /series lists those there are."
-        raise Problem(404, detail, headers={POSITION: str(position)})
+        raise _no_series(series, position)
     times, values, position = found
     events = [edge(event) for event in zip(times.tolist(), values.tolist(), strict=True)]
     return answer({"series": series, "events": events}, position=position)
+
+
+@bp.delete("/series/<series:series>")
+def delete_series(series: str) -> Response:
+    """End a series."""
+    series = series_in_path(series)
+    load_query(_NO_QUERY, request.args)
+    position = service().end_series(series)
+    if position is None:
+        raise _no_series(series, service().position())
+    response = Response(status=204, headers={POSITION: str(position)})
+    del response.headers["Content-Type"]
+    return response
+
+
+def _no_series(series: str, position: int) -> Problem:
+    detail = f"There is no series {series!r}; GET /series lists those there are."
+    return Problem(404, detail, headers={POSITION: str(position)})
 
 
 share(
@@ -66,6 +84,15 @@ describe(
             path=SERIES_IN_PATH,
             query=EventsQuery,
             replies={200: Reply(description="The events.", schema="Events", headers=POSITIONED)},
+            errors=(*READ_ERRORS, "404-NoSeries"),
+        ),
+        delete_series: Operation(
+            tag="series",
+            summary="End a series",
+            description="Its events are gone from every answer, on every worker, from the position on that "
+            "`Log-Position` tells. The name may begin anew. A series without an event for IDLE ends by itself.",
+            path=SERIES_IN_PATH,
+            replies={204: Reply(description="It has ended.", headers=POSITIONED)},
             errors=(*READ_ERRORS, "404-NoSeries"),
         ),
     }

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from event_log.base import START, Change
+from event_log.base import START, Change, Rules, Series
 from event_log.lmdb_log import LmdbLog
 from tests.event_log.reader import Event, Reader, Truth
 
@@ -48,6 +48,9 @@ class Recorder:
     moments: list[Moment] = field(default_factory=list)
     events: list[tuple[int, int, Event]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    began: dict[int, Series] = field(default_factory=dict)
+    """Each series as it was first known."""
+    rules: Rules = field(default_factory=lambda: Rules(0, 0))
 
     def __post_init__(self) -> None:
         store = self.log._process.get()
@@ -72,6 +75,8 @@ class Recorder:
         more = True
         while more:
             events = self.log.read(self._place)
+            self.rules = self.rules if events.rules is None or self.events else events.rules
+            self.began = {**self.log.series, **self.began}
             rows = zip(
                 events.ids.tolist(), events.times.tolist(), events.positions.tolist(), events.values, strict=True
             )
@@ -85,18 +90,16 @@ class Recorder:
     def truth(self, position: int, horizon: int) -> Truth:
         """What a view knows that stands there."""
         truth = Truth()
-        truth.rules = self.log.read(START).rules or truth.rules
-        steps = [(position, row) for *row, position in ((number, event, at) for at, number, event in self.events)]
-        told: list[tuple[int, object]] = [*steps, *((change.position, change) for change in self.changes)]
-        for at, what in sorted(told, key=lambda step: step[0]):
-            if at > position:
-                break
-            if isinstance(what, list):
-                number, event = what
-                series = self.log.series[number]
+        truth.rules = self.rules
+        events = iter([*self.events, (2**63, 0, (0, 0, 0.0))])
+        at, number, event = next(events)
+        for limit, change in [*((change.position, change) for change in self.changes), (2**63, None)]:
+            while at < min(limit, position + 1):
+                series = self.began[number]
                 truth.add(number, series.name, series.keep, [event])
-            else:
-                truth.change(what)  # type: ignore[arg-type]
+                at, number, event = next(events)
+            if change is not None and limit <= position:
+                truth.change(change)
         truth.horizon = horizon
         return truth
 

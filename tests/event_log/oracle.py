@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from event_service import KEPT_BY_SYMBOLS
 from rolling.summary import SCALE, Summary
 
 Event = tuple[int, int, float]
@@ -25,31 +24,50 @@ class OneSeries:
 
 
 class Oracle:
-    """All series; told of every event and symbol in log order."""
+    """All series; told of every event and change in log order."""
 
     def __init__(self, keep_last: int) -> None:
         self.keep_last = keep_last
         self.horizon = 0
         self.position = 0
         self.series: dict[str, OneSeries] = {}
-        self.symbols: set[str] = set()
+        self.keepers: set[str] = set()
 
-    def add(self, rows: list[tuple[str, int, float]], *, symbol: bool = False) -> None:
+    def add(self, rows: list[tuple[str, int, float]], keep: int | None = None) -> None:
         for name in dict.fromkeys(name for name, _, _ in rows):
-            self.series.setdefault(name, OneSeries(self.keep_last))
-            if symbol and name not in self.symbols:
-                self._raise(name)
+            if name not in self.series:
+                self.series[name] = OneSeries(self.keep_last if keep is None else keep)
+                if keep is not None:
+                    self.keepers.add(name)
+            elif keep is not None and (name not in self.keepers or self.series[name].keep != keep):
+                self.position += 1
+                self.keepers.add(name)
+                self._change(name, keep)
         for name, time, value in rows:
             self.position += 1
             self.series[name].events.append((time, self.position, value))
             self.series[name].events.sort()
 
-    def _raise(self, name: str) -> None:
-        """From now on the series keeps everything, save what has died already."""
-        self.symbols.add(name)
+    def claim(self, keep_last: int) -> None:
+        """From now on all series keep so many that have no keep of their own."""
+        if keep_last == self.keep_last:
+            return
+        self.position += 1
+        self.keep_last = keep_last
+        for name in self.series.keys() - self.keepers:
+            self._change(name, keep_last)
+
+    def end(self, name: str) -> None:
+        """The series is no more."""
+        self.position += 1
+        del self.series[name]
+        self.keepers.discard(name)
+
+    def _change(self, name: str, keep: int) -> None:
+        """From now on the series keeps so many, save what has died already."""
         one = self.series[name]
         one.events = one.live(self.horizon)
-        one.keep = max(KEPT_BY_SYMBOLS, self.keep_last)
+        one.keep = keep
 
     def live(self, name: str | None, cutoff: int) -> list[Event]:
         """The live events of one series or of all, in order."""

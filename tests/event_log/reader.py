@@ -114,6 +114,9 @@ class Reader(State):
         while self.read(limit):
             pass
 
+    def check(self, truth: Truth) -> None:
+        """Nothing beyond what it knows to be live."""
+
     def clean(self, horizon: int) -> bool:
         """One step of cleaning, for which this reader speaks."""
         return self.log.clean(horizon, self.kept_since, self.place.position)

@@ -10,22 +10,34 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
-import event_service
-from event_log.base import KeptSince
-from event_log.lmdb_log import LmdbLog
+import catching_up
+import replica
+from event_log.base import START as BEGIN
+from event_log.base import EventLog, KeptSince, Terms
 from event_service import EventService
+from portions import Pace
 from settings import Settings
 from tests.conftest import FakeClock
-from tests.event_log.logs import MIB, START, Row, open_lmdb, rows_behind, sibling
+from tests.event_log.logs import LOGS, START, Kind, Row
 from tests.event_log.oracle import Oracle, sums, sums_of
+from tests.event_log.reader import rows_behind
 from times import MINUTE, SECOND
 
 RETENTION = MINUTE
@@ -34,6 +46,7 @@ NAMES = ("AAPL", "BTC/USD", "température")
 
 services = st.integers(0, SERVICES - 1)
 ages = st.one_of(st.integers(-10 * SECOND, 70 * SECOND), st.sampled_from([0, RETENTION - 1, RETENTION, SECOND]))
+keeps = st.sampled_from([0, 1, 3, 20, 10**6])
 values = st.one_of(st.integers(-9, 9).map(float), st.floats(-1e9, 1e9), st.sampled_from([0.1, 1e300, 5e-324, -0.0]))
 events = st.lists(st.tuples(st.sampled_from(NAMES), ages, values), min_size=1, max_size=12)
 
@@ -42,13 +55,18 @@ class Broken(Exception):
     """Stands for the death of the process that cleans."""
 
 
-class InterruptedLog(LmdbLog):
-    """Lets others go first just before it cleans, or dies in the middle of it."""
+class Interrupted:
+    """A log that has others go first just before it cleans, or dies in the middle of it."""
 
-    before: Callable[[], None] | None = None
-    patience: int | None = None
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.before: Callable[[], None] | None = None
+        self.patience: int | None = None
 
-    def clean(self, horizon: int, kept_since: KeptSince) -> bool:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def clean(self, horizon: int, kept_since: KeptSince, position: int) -> bool:
         before, self.before = self.before, None
         if before is not None:
             before()
@@ -60,27 +78,33 @@ class InterruptedLog(LmdbLog):
                     raise Broken
             return kept_since(series)
 
-        return super().clean(horizon, impatient)
+        return self._log.clean(horizon, impatient, position)
 
 
 class Agreement(RuleBasedStateMachine):
     """The log, its services, and an oracle that is told of all that is accepted."""
 
-    @initialize(keep_last=st.sampled_from([0, 1, 3, 20, 10**6]), portion=st.sampled_from([1, 5, 200_000]))
+    make: Callable[[Path], Kind]
+
+    @initialize(keep_last=keeps, portion=st.sampled_from([1, 5, 200_000]))
     def open(self, keep_last: int, portion: int) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.clock = FakeClock(START)
-        self.settings = Settings(
-            retention=RETENTION, window=RETENTION, keep_last=keep_last, max_symbols=len(NAMES), log_max_bytes=8 * MIB
-        )
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(event_service, "PORTION", portion)
-        self.log = open_lmdb(Path(self.folder.name), max_symbols=len(NAMES))
-        self.services = [self.fresh() for _ in range(SERVICES)]
+        self.patch.setattr(replica, "Pace", partial(Pace, portion, portion, portion))
+        self.patch.setattr(catching_up, "give_way", lambda: None)
+        self.kind = type(self).make(Path(self.folder.name))
+        self.log = self.kind.open()
+        self.starts = 0
         self.oracle = Oracle(keep_last)
+        self.settings = Settings(retention=RETENTION, window=RETENTION, keep_last=keep_last)
+        self.services = [self.fresh() for _ in range(SERVICES)]
+        self.services[0].start()
 
     def fresh(self) -> EventService:
-        return EventService(sibling(self.log, InterruptedLog), self.settings, self.clock)
+        """A worker made by the last start."""
+        log: Any = Interrupted(self.kind.sibling(self.log))
+        return EventService(log, self.settings, self.clock, start=str(self.starts))
 
     @rule(which=services, name=st.sampled_from(NAMES), age=ages, value=values)
     def write_one(self, which: int, name: str, age: int, value: float) -> None:
@@ -92,27 +116,48 @@ class Agreement(RuleBasedStateMachine):
     def write_many(self, which: int, rows: list[Row]) -> None:
         self.write(self.services[which], [(name, self.clock() - age, value) for name, age, value in rows])
 
-    @rule(which=services, name=st.sampled_from(NAMES), some=st.lists(values, min_size=1, max_size=8))
-    def write_symbol(self, which: int, name: str, some: list[float]) -> None:
+    @rule(which=services, name=st.sampled_from(NAMES), some=st.lists(values, min_size=1, max_size=8), keep=keeps)
+    def write_and_keep(self, which: int, name: str, some: list[float], keep: int) -> None:
         now = self.clock()
-        accepted = self.services[which].add_many([name], None, None, np.array(some), symbol=True)
-        self.note([(name, now, value) for value in some], accepted.position, symbol=True)
+        accepted = self.services[which].add_many([name], None, None, np.array(some), Terms(keep=keep))
+        self.note([(name, now, value) for value in some], accepted.position, keep)
+
+    @rule(keep_last=keeps)
+    def start_anew(self, keep_last: int) -> None:
+        """Others settings are in force from now on; older workers live on."""
+        self.learn_horizon()
+        self.starts += 1
+        self.settings = replace(self.settings, keep_last=keep_last)
+        self.fresh().start()
+        self.oracle.claim(keep_last)
+        assert self.log.position() == self.oracle.position
+
+    @rule(which=services, name=st.sampled_from(NAMES))
+    def end(self, which: int, name: str) -> None:
+        position = self.services[which].end_series(name)
+        assert (position is not None) == (name in self.oracle.series)
+        if position is not None:
+            self.oracle.end(name)
+            assert position == self.oracle.position
 
     def write(self, service: EventService, rows: list[Row]) -> None:
         names = list(dict.fromkeys(name for name, _, _ in rows))
-        which = np.array([names.index(name) for name, _, _ in rows], np.uint32)
+        indexes = np.array([names.index(name) for name, _, _ in rows], np.uint32)
         times = np.array([time for _, time, _ in rows], np.int64)
         now = self.clock()
-        accepted = service.add_many(names, which, times, np.array([value for _, _, value in rows]))
-        cutoff = max(now - RETENTION, service._view.horizon)
+        accepted = service.add_many(names, indexes, times, np.array([value for _, _, value in rows]))
+        cutoff = max(now - RETENTION, horizon_of(service))
         stored = [row for row in rows if row[1] > cutoff]
         assert (accepted.stored, accepted.expired) == (len(stored), len(rows) - len(stored))
         self.note(stored, accepted.position)
 
-    def note(self, rows: list[Row], position: int, *, symbol: bool = False) -> None:
-        self.oracle.horizon = max(self.oracle.horizon, self.log.read(self.oracle.position).horizon)
-        self.oracle.add(rows, symbol=symbol)
+    def note(self, rows: list[Row], position: int, keep: int | None = None) -> None:
+        self.learn_horizon()
+        self.oracle.add(rows, keep)
         assert position == self.oracle.position
+
+    def learn_horizon(self) -> None:
+        self.oracle.horizon = max(self.oracle.horizon, self.log.read(BEGIN, 1).horizon)
 
     @rule(microseconds=st.one_of(st.integers(-MINUTE, 2 * MINUTE), st.sampled_from([1, SECOND, RETENTION])))
     def pass_time(self, microseconds: int) -> None:
@@ -122,11 +167,11 @@ class Agreement(RuleBasedStateMachine):
     def tick(self, which: int) -> None:
         self.services[which].tick()
 
-    @rule(which=services, other=services, rows=events, symbol=st.booleans())
-    def clean_while_another_writes(self, which: int, other: int, rows: list[Row], symbol: bool) -> None:
+    @rule(which=services, other=services, rows=events, keep=st.none() | keeps)
+    def clean_while_another_writes(self, which: int, other: int, rows: list[Row], keep: int | None) -> None:
         def write() -> None:
-            if symbol:
-                self.write_symbol(other, rows[0][0], [rows[0][2]])
+            if keep is not None:
+                self.write_and_keep(other, rows[0][0], [rows[0][2]], keep)
             else:
                 self.write_many(other, rows)
 
@@ -150,9 +195,9 @@ class Agreement(RuleBasedStateMachine):
     def replace(self, which: int) -> None:
         self.services[which] = self.fresh()
 
-    def log_of(self, which: int) -> InterruptedLog:
-        log = self.services[which].log
-        assert isinstance(log, InterruptedLog)
+    def log_of(self, which: int) -> Interrupted:
+        log: Any = self.services[which].log
+        assert isinstance(log, Interrupted)
         return log
 
     @rule(
@@ -168,7 +213,7 @@ class Agreement(RuleBasedStateMachine):
     def compare(self, service: EventService, name: str | None, window: int | None, last: int | None) -> None:
         answer = service.statistics(name, window=window, last=last, edges=True)
         assert answer.position == self.oracle.position
-        self.oracle.horizon = service._view.horizon
+        self.oracle.horizon = horizon_of(service)
         now = self.clock()
         if name is not None and name not in self.oracle.series:
             expected = []
@@ -186,7 +231,7 @@ class Agreement(RuleBasedStateMachine):
     def list_series(self, which: int) -> None:
         for service in (self.services[which], self.fresh()):
             infos, _, _ = service.series()
-            self.oracle.horizon = service._view.horizon
+            self.oracle.horizon = horizon_of(service)
             live = {name: self.oracle.live(name, self.clock() - RETENTION) for name in sorted(self.oracle.series)}
             assert [(info.name, info.count) for info in infos] == [(name, len(live[name])) for name in live]
             for name, rows in live.items():
@@ -201,7 +246,7 @@ class Agreement(RuleBasedStateMachine):
         if not hasattr(self, "log"):
             return
         stored = Counter(row for _, row in rows_behind(self.log))
-        horizon = self.log.read(self.oracle.position).horizon
+        horizon = self.log.read(BEGIN, 1).horizon
         live = Counter(
             (name, time, value) for name, one in self.oracle.series.items() for time, _, value in one.live(horizon)
         )
@@ -210,11 +255,17 @@ class Agreement(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "log"):
             self.patch.undo()
-            self.log.close()
+            self.kind.close()
             self.folder.cleanup()
 
 
-Agreement.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=40, suppress_health_check=list(HealthCheck)
-)
-TestAgreement = Agreement.TestCase
+def horizon_of(service: EventService) -> int:
+    return service._replica.seen.view.horizon
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_all_services_agree_with_the_rules(name: str) -> None:
+    machine = type("AgreementOfOneKind", (Agreement,), {"make": staticmethod(LOGS[name])})
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=50, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+    )

@@ -60,6 +60,17 @@ class TestClaim:
         events = log.read(place)
         assert (events.positions.tolist(), events.place.position) == ([3], 3)
 
+    def test_they_do_so_before_the_first_event_too(self, log: EventLog) -> None:
+        log.claim(RULES, "one")
+        place = log.read(BEGIN).place
+        log.claim(OTHERS, "two")
+        assert log.position() == 1
+        reader = Reader(log)
+        reader.place, reader.rules = place, RULES
+        for one in (reader, Reader(log)):
+            one.follow()
+            assert (one.rules, one.place.position) == (OTHERS, 1)
+
     def test_the_same_rules_change_nothing(self, log: EventLog) -> None:
         log.claim(RULES, "one")
         log.append_one("a", START, 1.0)

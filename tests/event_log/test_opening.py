@@ -1,4 +1,4 @@
-"""Opening a log: what is refused, and in which words; nothing stored is ever thrown away."""
+"""Opening a log on LMDB: what is put in order, what is refused, in which words; nothing is ever thrown away."""
 
 from __future__ import annotations
 
@@ -7,49 +7,78 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
 import numpy as np
 import pytest
 
-from event_log.base import Batch, LogDamaged, LogUnavailable
+from event_log.base import START as BEGIN
+from event_log.base import Batch, LogDamaged, LogUnavailable, Rules, Terms
+from event_log.entries import pack_position
 from event_log.lmdb_log import LmdbLog
-from event_log.records import FORMAT, pack_one, pack_position
-from tests.event_log.logs import MIB, START, batch, open_lmdb, rows_behind
+from event_log.pages import Pages
+from event_log.records import FORMAT
+from tests.event_log.logs import START, batch, ids, open_lmdb
+from tests.event_log.reader import Reader, changes_behind, rows_behind
 from tests.servers import CHECKOUT
 
 ROWS = [("a", START, 1.0), ("b", START + 1, 2.0)]
+Damage = Callable[[Path], None]
 
 
 def filled(path: Path, rows: int = 2000) -> Path:
-    """A closed log of some records, deep enough for pages of every kind."""
+    """A closed log of some records, deep enough for pages of every kind, with kept events too."""
     log = open_lmdb(path)
+    log.claim(Rules(60, 100), "start")
     for i in range(rows):
         log.append_one(f"s{i % 10}", START + i, float(i))
-    log.append(Batch(["batch"], None, START, np.arange(2000.0)))
-    log.append_one("s0", START, 1.0)
+    log.append(Batch(["batch"], None, START + np.arange(2000), np.arange(2000.0)))
+    log.append(batch([("s0", START + 9000, 1.0)]), Terms(keep=50))
+    log._settle_all()
+    reader = Reader(log)
+    reader.clean_all(START + 1000)
     log.close()
     return path
 
 
+def data_of(path: Path) -> Path:
+    return path / "settled" / "data.mdb"
+
+
+def stop(log: LmdbLog) -> None:
+    """As if all processes were killed."""
+    log._process.get().disown()
+    log._process._store = None
+
+
 def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
     log = open_lmdb(tmp_path)
-    log.append(batch(ROWS), symbol=True)
-    log.clean(START - 9, lambda series: (0, 0))
+    log.claim(Rules(60, 5), "start")
+    log.append(batch(ROWS), Terms(keep=9))
+    log.clean(START - 9, lambda series: (0, 0), 2)
     log.append_one("c", START, 3.0)
-    before = rows_behind(log), log.read(0).horizon, list(log.series), dict(log.symbols), log.position()
-    log.close()
-    log = open_lmdb(tmp_path)
-    assert (rows_behind(log), log.read(0).horizon, list(log.series), dict(log.symbols), log.position()) == before
-    assert log.append(batch(ROWS)) == 5
+    log.append(batch(ROWS), Terms(keep=10))
+    log.end_series(ids(log)["c"])
+
+    def known() -> object:
+        events = log.read(BEGIN)
+        return rows_behind(log), changes_behind(log), events.horizon, events.rules, dict(log.series), log.position()
+
+    before = known()
+    for leave in (log.close, lambda: stop(log), log._settle_all, log.close):
+        leave()
+        assert known() == before
+    log.claim(Rules(60, 5), "another start")
+    assert known() == before
     log.close()
 
 
 def test_missing_directories_are_made_and_others_may_not_read_them(tmp_path: Path) -> None:
     log = open_lmdb(tmp_path / "a" / "b")
     assert log.position() == 0
-    mode = (tmp_path / "a" / "b" / "data.mdb").stat().st_mode
+    mode = data_of(tmp_path / "a" / "b").stat().st_mode
     assert not mode & (stat.S_IRWXO | stat.S_IXGRP | stat.S_IWGRP)
     log.close()
 
@@ -57,6 +86,7 @@ def test_missing_directories_are_made_and_others_may_not_read_them(tmp_path: Pat
 def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
     log = open_lmdb(tmp_path / "log")
     assert not log.series
+    assert not log.jumps
     log.sync()
     log.close()
     assert not (tmp_path / "log").exists()
@@ -74,43 +104,30 @@ def test_a_process_opens_it_once(tmp_path: Path) -> None:
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
-    filled(tmp_path)
-    env = lmdb.open(str(tmp_path), max_dbs=8)
-    with env.begin(write=True) as txn:
+    with lmdb.open(str(filled(tmp_path) / "settled"), max_dbs=9) as env, env.begin(write=True) as txn:
         txn.put(b"format", b"tidemark log 99")
-    env.close()
+    before = data_of(tmp_path).read_bytes()
     with pytest.raises(LogDamaged) as caught:
         open_lmdb(tmp_path).position()
     for part in ("'tidemark log 99'", repr(FORMAT.decode()), str(tmp_path), "TIDEMARK_LOG_URL"):
         assert part in str(caught.value)
+    assert data_of(tmp_path).read_bytes() == before
 
 
-def test_a_foreign_lmdb_file_is_refused_and_left_alone(tmp_path: Path) -> None:
-    env = lmdb.open(str(tmp_path))
-    with env.begin(write=True) as txn:
-        txn.put(b"theirs", b"precious")
-    env.close()
-    before = (tmp_path / "data.mdb").read_bytes()
-    with pytest.raises(LogDamaged, match="something else"):
+def test_the_first_format_is_refused_with_the_way_on(tmp_path: Path) -> None:
+    with lmdb.open(str(tmp_path), max_dbs=8) as env, env.begin(write=True) as txn:
+        txn.put(b"format", b"tidemark log 1")
+    with pytest.raises(LogDamaged, match=r"first format .* move its data.mdb and lock.mdb away"):
         open_lmdb(tmp_path).position()
-    assert (tmp_path / "data.mdb").read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"x", b"no database at all " * 1000, bytes(64 * 1024)])
+@pytest.mark.parametrize("content", [b"x", b"no database at all " * 1000])
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "data.mdb").write_bytes(content)
-    with pytest.raises(LogDamaged, match="damaged"):
+    (tmp_path / "settled").mkdir()
+    data_of(tmp_path).write_bytes(content)
+    with pytest.raises(LogDamaged, match="nothing in it can be saved; restore a backup, or move"):
         open_lmdb(tmp_path).position()
-    assert (tmp_path / "data.mdb").read_bytes() == content
-
-
-@pytest.mark.parametrize("part", [0.0, 0.001, 0.1, 0.5, 0.99])
-def test_a_file_cut_off_is_refused(tmp_path: Path, part: float) -> None:
-    data = filled(tmp_path) / "data.mdb"
-    size = data.stat().st_size
-    os.truncate(data, max(1, int(size * part)))
-    with pytest.raises(LogDamaged, match=r"damaged|cut off"):
-        open_lmdb(tmp_path).position()
+    assert data_of(tmp_path).read_bytes() == content
 
 
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
@@ -141,114 +158,240 @@ def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path, existing
     # Not under tmp_path, whose parents only its owner may enter.
     folder = Path(shutil.copytree(filled(tmp_path) if existing else tmp_path, f"/tmp/tidemark-{os.getpid()}"))
     try:
-        for path in (*folder.iterdir(), folder):
+        for path in (*folder.rglob("*"), folder):
             path.chmod(0o555 if path.is_dir() else 0o444)
         command = [sys.executable, "-c", OPEN_AS_NOBODY, str(folder)]
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     finally:
-        folder.chmod(0o755)
+        for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            path.chmod(0o755)
         shutil.rmtree(folder)
     assert done.stdout.startswith("LogUnavailable the log at ")
     assert "Permission denied" in done.stdout
 
 
-def damage(path: Path, position: int, record: bytes) -> None:
-    """Overwrite the bytes of a record where they stand in the file."""
-    data = path / "data.mdb"
+def test_a_file_shorter_than_its_head_says_may_be_sound(tmp_path: Path) -> None:
+    """LMDB does not write pages at its end that one transaction has both taken and given back."""
+    data = data_of(filled(tmp_path))
+    pages = Pages(data)
+    head = pages.heads()[0]
+    used = max(number for number in range(len(pages.data) // 4096) if any(pages.data[number * 4096 + 16 :][:4080]))
     content = bytearray(data.read_bytes())
-    at = content.index(pack_position(position) + record) + len(pack_position(position))
-    content[at + len(record) // 2] ^= 0x40
+    for meta in (0, 1):
+        at = meta * 4096 + 16 + 24 + 96  # the number of the last page
+        content[at : at + 8] = (max(head.last_page, used) + 5).to_bytes(8, "little")
+    data.write_bytes(content)
+    log = open_lmdb(tmp_path)
+    assert log.position() == 4002
+    assert len(rows_behind(log)) > 2000
+    assert log.append_one("a", START, 1.0) == 4003
+    assert log.notice() is None
+    log.close()
+
+
+# Damage, and what is saved of it.
+
+
+def cut_off(path: Path) -> None:
+    data = data_of(path)
+    os.truncate(data, data.stat().st_size * 2 // 3)
+
+
+def spoil_a_record(path: Path) -> None:
+    """Turn a bit of the newest batch of the queue."""
+    log = open_lmdb(path)
+    with log._process.get().settled.read() as txn:
+        record = bytes(list(log._process.get().settled.items(txn, 0))[-3][1])
+    log.close()
+    data = data_of(path)
+    content = bytearray(data.read_bytes())
+    content[content.index(record) + len(record) // 2] ^= 0x40
     data.write_bytes(content)
 
 
-def test_a_damaged_record_is_named_and_reported_from_then_on(tmp_path: Path) -> None:
-    damage(filled(tmp_path), 1234, pack_one(3, START + 1233, 1233.0))
+def spoil_pages(path: Path) -> None:
+    """Overwrite every fourth page but the heads and the main tree, as was noticed before the start."""
+    data = data_of(path)
+    pages = Pages(data)
+    content = bytearray(data.read_bytes())
+    for number in range(5, len(content) // 4096, 4):
+        if number != pages.heads()[0].root:
+            content[number * 4096 : (number + 1) * 4096] = b"\xa5" * 4096
+    data.write_bytes(content)
+    (path / "damaged").write_text("found while running")
+
+
+def find_damage(path: Path) -> str:
+    """Read all until damage is found, or nothing is left to read."""
+    log = open_lmdb(path)
+    try:
+        rows_behind(log)
+    except LogDamaged as fault:
+        return str(fault)
+    finally:
+        stop(log)
+    return ""
+
+
+def everything(path: Path) -> dict[int, tuple[str, int, float]]:
+    log = open_lmdb(path)
+    found = dict(rows_behind(log))
+    log.close()
+    return found
+
+
+def test_damage_met_while_running_stops_writes_and_reads_until_the_next_start(tmp_path: Path) -> None:
+    spoil_a_record(filled(tmp_path))
     log = open_lmdb(tmp_path)
-    log.check()
-    for _ in range(2):
-        with pytest.raises(LogDamaged, match="position 1234 does not match its checksum; restore it") as caught:
-            log.read(0)
-    with pytest.raises(LogDamaged) as again:
-        log.check()
-    assert str(again.value) == str(caught.value)
-    assert len(log.read(1234)) == 766 + 2001
-    log.close()
-
-
-def without(path: Path, *positions: int) -> None:
-    """Take records out as no cleaning would."""
-    env = lmdb.open(str(path), max_dbs=8)
-    records = env.open_db(b"records")
-    with env.begin(write=True) as txn:
-        for position in positions:
-            assert txn.delete(pack_position(position), db=records)
-    env.close()
-
-
-@pytest.mark.parametrize("position", [1, 2, 1000, 1999, 4000])
-@pytest.mark.parametrize("limit", [1, 7, 10**6])
-def test_a_missing_record_is_damage(tmp_path: Path, position: int, limit: int) -> None:
-    without(filled(tmp_path), position)
-    log = open_lmdb(tmp_path)
-    with pytest.raises(LogDamaged, match="missing or out of order"):
-        rows_behind(log, 0, limit)
-    log.close()
-
-
-def test_records_that_were_cleaned_away_are_not_missed(tmp_path: Path) -> None:
-    log = open_lmdb(filled(tmp_path))
-    while log.clean(START + 1000, lambda series: (START + 500 + 10 * series, 0)):
-        pass
-    everything = rows_behind(log)
-    assert 2001 + 1000 < len(everything) < 2001 + 1500 + 10
-    for limit in (1, 7):
-        assert rows_behind(log, 0, limit) == everything
-    for after in (1, 700, 999, 1000, 1001, 1002):
-        assert rows_behind(log, after) == [(position, row) for position, row in everything if position > after]
-    log.close()
-
-
-def test_a_key_of_another_table_is_damage(tmp_path: Path) -> None:
-    env = lmdb.open(str(filled(tmp_path)), max_dbs=8)
-    with env.begin(write=True) as txn:
-        txn.put(b"\0\0\0\1", pack_one(0, START, 1.0), db=env.open_db(b"records", txn=txn))
-    env.close()
-    log = open_lmdb(tmp_path)
-    with pytest.raises(LogDamaged, match="damaged"):
-        log.read(0)
-    log.close()
-
-
-def test_whatever_lmdb_refuses_is_said_in_our_words(tmp_path: Path) -> None:
-    log = open_lmdb(filled(tmp_path), sync="everysec")
+    other = open_lmdb(tmp_path)
+    other._process = log._process
     log.append_one("s0", START, 1.0)
-    log._process.get().close()  # behind the back of the log
-    for ask, words in (
-        (lambda: log.read(0), "cannot be read"),
-        (lambda: log.append_one("s0", START, 1.0), "cannot be written"),
-        (lambda: log.clean(START, lambda series: (0, 0)), "cannot be written"),
-        (log.sync, "cannot be synced"),
+    with pytest.raises(LogDamaged, match=r"does not match its checksum; restart Tidemark"):
+        rows_behind(log)
+    for ask in (
+        lambda: log.append_one("s0", START, 1.0),
+        lambda: log.append(batch([("s0", START, 1.0)])),
+        lambda: other.append_one("new", START, 1.0),
+        lambda: log.read(BEGIN),
+        other.position,
+        log.check,
+        log._settle_all,
     ):
-        with pytest.raises(LogUnavailable, match=words):
+        with pytest.raises(LogDamaged, match="restart Tidemark"):
             ask()
-    with pytest.raises(LogUnavailable, match="cannot be synced"):
-        log.close()
+    stop(log)
+    assert len(rows_behind(log)) > 2000
+    log.check()
+    assert log.append_one("s0", START, 1.0) == 4004
+    assert "damage was found" in (log.notice() or "")
+    log.close()
 
 
-def test_a_lost_head_is_damage(tmp_path: Path) -> None:
-    env = lmdb.open(str(filled(tmp_path)), max_dbs=8)
-    with env.begin(write=True) as txn:
-        txn.delete(b"meta")
-    env.close()
+@pytest.mark.parametrize("spoil", [spoil_a_record, spoil_pages, cut_off])
+def test_what_is_intact_is_saved_and_the_rest_set_aside(tmp_path: Path, spoil: Damage) -> None:
+    before = everything(filled(tmp_path))
+    spoil(tmp_path)
+    if spoil is spoil_a_record:
+        assert "does not match its checksum" in find_damage(tmp_path)
+    damaged = data_of(tmp_path).read_bytes()
+    after = everything(tmp_path)
+    assert 0.3 * len(before) < len(after) < len(before)
+    assert all(before[position][1:] == row[1:] for position, row in after.items())
+    [aside] = tmp_path.glob("settled.damaged-*")
+    assert (aside / "data.mdb").read_bytes()[: len(damaged)] == damaged
     log = open_lmdb(tmp_path)
-    for ask in (lambda: log.read(0), lambda: log.append_one("new", START, 1.0), log.check):
-        with pytest.raises(LogDamaged, match="lost its head"):
-            ask()
+    assert aside.name in (log.notice() or "")
+    assert all(any(start < at <= to for start, to in log.jumps) for at in range(1002, 4003) if at not in {*after, 4001})
+    assert log.append_one("s0", START, 1.0) > 4002
+    log._settle_all()
+    Reader(log).clean_all(START + 5000)
+    assert Reader(log).read() is not None
     log.close()
 
 
-def test_a_smaller_limit_than_the_file_is_no_loss(tmp_path: Path) -> None:
-    filled(tmp_path, 30_000)
-    log = LmdbLog(tmp_path, max_bytes=MIB)
-    assert len(rows_behind(log)) == 32_001
+def test_a_second_salvage_within_an_hour_is_refused(tmp_path: Path) -> None:
+    now = [1e9]
+    for hour in range(3):
+        filled(tmp_path / str(hour))
+    shutil.copytree(tmp_path / "0", tmp_path / "log")
+    for seconds, refused in ((0, False), (3000, True), (700, False)):
+        now[0] += seconds
+        shutil.copy(data_of(tmp_path / "0"), data_of(tmp_path / "log"))
+        cut_off(tmp_path / "log")
+        log = open_lmdb(tmp_path / "log", clock=lambda: now[0])
+        if refused:
+            with pytest.raises(LogDamaged, match="less than an hour ago"):
+                log.position()
+        else:
+            assert log.position() >= 4002
+            log.close()
+
+
+def test_no_salvage_where_nothing_may_be_lost(tmp_path: Path) -> None:
+    cut_off(filled(tmp_path))
+    before = data_of(tmp_path).read_bytes()
+    with pytest.raises(LogDamaged, match="with SYNC=always nothing is given up unasked"):
+        open_lmdb(tmp_path, sync="always").position()
+    assert data_of(tmp_path).read_bytes() == before
+    assert everything(tmp_path)
+
+
+@pytest.mark.parametrize("moment", ["building", "between", "after"])
+def test_a_salvage_that_was_cut_short_is_finished(tmp_path: Path, moment: str) -> None:
+    filled(tmp_path / "log")
+    cut_off(tmp_path / "log")
+    shutil.copytree(tmp_path / "log", tmp_path / "saved")
+    saved = everything(tmp_path / "saved")
+    log, new = tmp_path / "log", tmp_path / "log" / "settled.new"
+    (log / "damaged").write_text("found while running")
+    if moment == "building":
+        new.mkdir()
+        (new / "data.mdb").write_bytes(data_of(tmp_path / "saved").read_bytes()[:20_000])
+    elif moment == "between":
+        (log / "settled").rename(log / "settled.damaged-20010909T014640Z")
+        shutil.copytree(tmp_path / "saved" / "settled", new)
+    else:
+        shutil.rmtree(log / "settled")
+        shutil.copytree(tmp_path / "saved" / "settled", log / "settled")
+        shutil.rmtree(log / "fresh")
+    if moment != "after":
+        assert everything(log) == saved
+        assert not new.exists()
+        assert not (log / "damaged").exists()
+    assert set(everything(log)) == set(saved)
+
+
+def test_a_settled_part_that_was_exchanged_sets_the_fresh_one_aside(tmp_path: Path) -> None:
+    shutil.copytree(filled(tmp_path / "one"), tmp_path / "backup")
+    log = open_lmdb(tmp_path / "one")
+    for i in range(9):
+        log.append_one("new", START + 9000, float(i))
+        log._settle_all()
+    last = log.append_one("new", START + 9001, 1.0)
+    stop(log)
+    shutil.copy(data_of(tmp_path / "backup"), data_of(tmp_path / "one"))
+    assert rows_behind(log)[-1][0] == 4002
+    assert log.append_one("a", START, 1.0) > log.jumps[-1][1] > last
+    assert len(list((tmp_path / "one" / "fresh").glob("*.aside-*"))) == 1
     log.close()
+
+
+def test_a_missing_record_is_damage(tmp_path: Path) -> None:
+    log = open_lmdb(filled(tmp_path))
+    settled = log._process.get().settled
+    with settled.write() as txn:
+        keys = [bytes(key) for key, _ in settled.items(txn, 0)]
+        assert txn.delete(keys[4], db=settled.records)
+    with pytest.raises(LogDamaged, match="records are missing behind position"):
+        rows_behind(log)
+    stop(log)
+
+
+def test_a_record_at_another_position_is_damage(tmp_path: Path) -> None:
+    log = open_lmdb(filled(tmp_path))
+    settled = log._process.get().settled
+    with settled.write() as txn:
+        (one, first), (other, second) = list(settled.items(txn, 2001))[:2]
+        txn.put(bytes(one), bytes(second), db=settled.records)
+        txn.put(bytes(other), bytes(first), db=settled.records)
+    assert pack_position(2001) < one < other
+    with pytest.raises(LogDamaged, match="checksum"):
+        rows_behind(log)
+    stop(log)
+
+
+def test_without_a_boot_id_a_file_in_memory_tells_restarts_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from event_log import boot
+
+    assert boot.boot_id() == boot.boot_id() != ""
+    monkeypatch.setattr(boot, "_KERNEL", tmp_path / "hidden")
+    monkeypatch.setattr(boot, "_MEMORY", tmp_path / "memory")
+    first = boot.boot_id()
+    assert first == boot.boot_id() != ""
+    (tmp_path / "memory").unlink()
+    assert boot.boot_id() != first
+    monkeypatch.setattr(boot, "_MEMORY", tmp_path / "missing" / "memory")
+    with pytest.raises(LogUnavailable, match="could not be told from a restart"):
+        boot.boot_id()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from event_log.base import START as BEGIN
 from event_log.base import Batch, EventLog, KeepChange, Rules, RulesChange, SeriesEnd, Terms
 from tests.event_log.logs import LOGS, START, Kind, batch, ids
 from tests.event_log.reader import EARLIEST, LATEST, Event, Reader, Truth, changes_behind, rows_behind
+from tests.event_log.view_reader import ViewReader
 
 RULES = Rules(retention=60, keep_last=2)
 
@@ -129,6 +131,23 @@ class TestCleaning:
         assert log.series[number["a"]].forgotten == 3
         assert log.series[number["quiet"]].forgotten == 0
         assert log.series[number["b"]].forgotten == 0
+
+    def test_one_that_has_lost_all_its_events_is_still_there(self, kind: Kind, log: EventLog) -> None:
+        """Readers from the start learn of it by its last event that has left alone."""
+        log.claim(Rules(60, 0), "nothing")
+        reader = Reader(log)
+        log.append(few("a", range(1, 4)))
+        log.append_one("b", 200, 1.0)
+        for horizon in (100, 101):  # a log may raise its horizon first and clean under it the next time
+            reader.clean_all(horizon)
+        assert agree(reader)["b"] == [(200, log.position(), 1.0)]
+        for one in (log, kind.sibling(log)):
+            one.read(BEGIN)
+            number = ids(one)["a"]
+            assert one.series[number].forgotten == log.position() - 1
+        fresh = ViewReader(log)
+        fresh.follow()
+        assert fresh.names() == ["a", "b"]
 
     def test_a_view_that_missed_a_change_cleans_nothing(self, log: EventLog) -> None:
         reader = Reader(log)
@@ -355,6 +374,7 @@ class Readers(RuleBasedStateMachine):
     """Siblings that write, change, end and clean in any order, and readers that follow each at its own pace."""
 
     make: Callable[[Path], Kind]
+    reader: Callable[[EventLog], Any] = Reader
 
     @initialize(keep=keeps)
     def open(self, keep: int) -> None:
@@ -367,7 +387,7 @@ class Readers(RuleBasedStateMachine):
         self.truth.rules = Rules(RETENTION, keep)
         self.starts = 0
         self.log.claim(self.truth.rules, "0")
-        self.readers = [Reader(log) for log in (*self.logs, *self.logs)]
+        self.readers = [type(self).reader(log) for log in (*self.logs, *self.logs)]
 
     @rule(which=st.integers(0, 1), rows=rows, keep=st.none() | keeps)
     def write(self, which: int, rows: list[tuple[str, int]], keep: int | None) -> None:
@@ -401,7 +421,7 @@ class Readers(RuleBasedStateMachine):
         self.starts += 1
         rules = Rules(RETENTION, keep)
         self.logs[which].claim(rules, str(self.starts))
-        if rules != self.truth.rules and self.log.position() > 0:
+        if rules != self.truth.rules:
             self.truth.change(RulesChange(self.expected + 1, self.truth.horizon, rules))
             self.expected += 1
         self.truth.rules = rules
@@ -426,7 +446,7 @@ class Readers(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 3))
     def begin_anew(self, which: int) -> None:
-        self.readers[which] = Reader(self.readers[which].log)
+        self.readers[which] = type(self).reader(self.readers[which].log)
 
     @rule(which=st.integers(0, 3))
     def clean_a_step(self, which: int) -> None:
@@ -450,8 +470,9 @@ class Readers(RuleBasedStateMachine):
     @rule(limit=limits)
     def all_who_have_read_everything_know_the_same(self, limit: int) -> None:
         self.truth.horizon = self.log.read(BEGIN).horizon
-        for reader in (*self.readers, *(Reader(log) for log in self.logs)):
+        for reader in (*self.readers, *(type(self).reader(log) for log in self.logs)):
             reader.follow(limit)
+            reader.check(self.truth)
             assert reader.live() == self.truth.live()
             assert reader.rules == self.truth.rules
             assert reader.place.position == self.log.position()
@@ -474,9 +495,10 @@ class Readers(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
+@pytest.mark.parametrize("reader", [Reader, ViewReader])
 @pytest.mark.parametrize("name", LOGS)
-def test_all_readers_agree_with_the_truth(name: str) -> None:
-    machine = type("ReadersOfOneKind", (Readers,), {"make": staticmethod(LOGS[name])})
+def test_all_readers_agree_with_the_truth(name: str, reader: Callable[[EventLog], Any]) -> None:
+    machine = type("ReadersOfOneKind", (Readers,), {"make": staticmethod(LOGS[name]), "reader": staticmethod(reader)})
     run_state_machine_as_test(
         machine, settings=settings(max_examples=100, stateful_step_count=40, suppress_health_check=list(HealthCheck))
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Hashable
 
 import pytest
 
-from event_log.base import Events, LogUnavailable
+from event_log.base import Events, LogUnavailable, Place
 from event_log.memory import MemoryLog
 from streaming import Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW
@@ -25,10 +25,10 @@ class FailingLog(MemoryLog):
 
     fault: Exception | None = None
 
-    def read(self, after: int, limit: int = 1_000_000) -> Events:
+    def read(self, place: Place, limit: int = 1_000_000) -> Events:
         if self.fault is not None:
             raise self.fault
-        return super().read(after, limit)
+        return super().read(place, limit)
 
 
 class Worker:

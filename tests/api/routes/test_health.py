@@ -52,3 +52,11 @@ def test_not_ready_before_the_view_has_caught_up(
     assert response.status_code == 503
     assert "caught up" in response.get_json()["detail"]
     assert client.get("/health").status_code == 200
+
+
+def test_a_notice_leaves_the_service_healthy(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.log, "notice", lambda: "restored from damage")
+    response = client.get("/health")
+    assert (response.status_code, response.json) == (200, {"status": "healthy", "notice": "restored from damage"})

@@ -130,3 +130,37 @@ def test_names_may_look_like_routes(client: FlaskClient, clock: FakeClock) -> No
     for name in ("events", "a/events", "/", "a/"):
         send(client, name, 1, clock.now)
         assert client.get(f"/series/{name}/events").get_json()["series"] == name
+
+
+class TestDelete:
+    @pytest.mark.parametrize("prefix", ["", "/v1"])
+    def test_a_series_ends(self, client: FlaskClient, clock: FakeClock, prefix: str) -> None:
+        for name in ("a/b", "a"):
+            send(client, name, 1, clock.now)
+        response = client.delete(f"{prefix}/series/a/b")
+        assert (response.status_code, response.data, response.headers["Log-Position"]) == (204, b"", "3")
+        assert "Content-Type" not in response.headers
+        assert names(client) == (["a"], None)
+        assert client.get("/statistics/a/b").get_json()["count"] == 0
+        assert client.get("/statistics").get_json()["count"] == 1
+        assert client.get("/series/a/b/events").status_code == 404
+
+    def test_one_that_is_not_there(self, client: FlaskClient, clock: FakeClock) -> None:
+        send(client, "a", 1, clock.now)
+        problem = assert_problem(client.delete("/series/b"), 404)
+        assert "no series 'b'" in problem["detail"]
+        client.delete("/series/a")
+        response = client.delete("/series/a")
+        assert_problem(response, 404)
+        assert response.headers["Log-Position"] == "2"
+
+    def test_its_name_may_begin_anew(self, client: FlaskClient, clock: FakeClock) -> None:
+        send(client, "a", 1, clock.now)
+        client.delete("/series/a")
+        send(client, "a", 5, clock.now)
+        assert client.get("/statistics/a").get_json() == {"count": 1, "min": 5.0, "max": 5.0, "mean": 5.0}
+
+    def test_no_parameter_passes_silently(self, client: FlaskClient, clock: FakeClock) -> None:
+        send(client, "a", 1, clock.now)
+        assert_problem(client.delete("/series/a?force=yes"), 400)
+        assert names(client) == (["a"], None)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+import pytest
+
+from catching_up import CatchingUp
+
+SOON = 20.0
+"""Far more seconds than any step takes; a test that waits so long has failed."""
+
+
+class Source:
+    """Is read by steps that wait for the test; counts them."""
+
+    def __init__(self, more: list[bool] | None = None) -> None:
+        self.begun = 0
+        self.ended = 0
+        self.reading = Event()
+        self.go_on = Event()
+        self.fault: Exception | None = None
+        self._more = iter(more or [])
+        self.catch_up = CatchingUp(self.step)
+
+    def step(self) -> bool:
+        self.begun += 1
+        self.reading.set()
+        assert self.go_on.wait(SOON)
+        self.ended += 1
+        if self.fault is not None:
+            raise self.fault
+        return next(self._more, False)
+
+
+def started(work: Callable[[], object]) -> Thread:
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def waiting(source: Source, count: int) -> list[Thread]:
+    """So many that come while another reads; each has said what it needs."""
+    threads = []
+    for _ in range(count):
+        asked = Event()
+
+        def ask(asked: Event = asked) -> None:
+            asked.set()
+            source.catch_up()
+
+        threads.append(started(ask))
+        assert asked.wait(SOON)
+    return threads
+
+
+def test_alone_it_reads_until_there_is_no_more() -> None:
+    source = Source([True, True, False])
+    source.go_on.set()
+    source.catch_up()
+    assert source.begun == 3
+    source.catch_up()
+    assert source.begun == 4
+
+
+def test_who_comes_during_a_reading_waits_for_a_later_one_which_serves_all() -> None:
+    source = Source()
+    first = started(source.catch_up)
+    assert source.reading.wait(SOON)
+    others = waiting(source, 5)
+    for thread in others:
+        thread.join(0.02)
+        assert thread.is_alive()  # the reading under way may have missed what it needs
+    source.go_on.set()
+    for thread in (first, *others):
+        thread.join(SOON)
+        assert not thread.is_alive()
+    assert 2 <= source.begun <= 6  # two, unless one of the five was late to say what it needs
+
+
+def test_a_reading_of_many_portions_serves_those_who_came_before_its_last() -> None:
+    source = Source([True, False])
+    first = started(source.catch_up)
+    assert source.reading.wait(SOON)
+    source.go_on.set()
+    first.join(SOON)
+    assert source.begun == 2
+
+
+def test_a_step_alone_leaves_the_rest_to_others() -> None:
+    source = Source([True, False])
+    source.go_on.set()
+    assert source.catch_up.advance()
+    assert not source.catch_up.advance()
+    assert source.begun == 2
+
+
+def test_a_fault_is_the_readers_and_the_next_one_tries_again() -> None:
+    source = Source()
+    source.go_on.set()
+    source.fault = RuntimeError("no log")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no log"):
+            source.catch_up()
+    source.fault = None
+    source.catch_up()
+    assert source.begun == 3
