@@ -21,10 +21,6 @@ if head[2] ~= '' and string.find(head[2], ARGV[2], 1, true) then return {-4} end
 if string.find(head[3], ARGV[4], 1, true) then return {tonumber(head[5])} end
 redis.call('HSET', KEYS[1], 'starts', string.sub(head[3] .. ' ' .. ARGV[4], -33000))
 if head[4] == ARGV[5] then return {tonumber(head[5])} end
-if head[5] == '0' then
-    redis.call('HSET', KEYS[1], 'rules', ARGV[5], 'base', ARGV[5])
-    return {0}
-end
 local position = text(head[5] + 1)
 redis.call('XADD', KEYS[2], position .. '-' .. ARGV[3], 'c', 'rules ' .. ARGV[5] .. ' ' .. head[6])
 redis.call('HSET', KEYS[1], 'position', position, 'changed', position, 'rules', ARGV[5])
