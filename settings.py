@@ -78,7 +78,7 @@ class Settings:
     log_url: str = _setting(
         "lmdb:instance/log",
         checked_url,
-        "Where events are logged: `lmdb:` and a path, `redis://...`, or `memory:`",
+        "Where events are logged: `lmdb:` and a path, `redis://`, or `memory:`",
     )
     log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
     sync: str = _setting(

@@ -71,7 +71,7 @@ class RedisLog(EventLog):
 
     def read(self, place: Place, limit: int = 1_000_000) -> Events:
         events = self._reading.read(place, limit)
-        self._writing.tip = max(self._writing.tip, events.place.position)
+        self._writing.stands_at(events.place.position)
         return events
 
     def position(self) -> int:

@@ -1,5 +1,4 @@
-"""Writing to the log on Redis: each write one script, told apart by a nonce of its own, so that one whose answer was
-lost is looked for before it is sent again."""
+"""Writing to the log on Redis: each write is one script, whose answer says what it takes to try again."""
 
 from __future__ import annotations
 
@@ -10,15 +9,12 @@ from dataclasses import replace
 from math import inf
 from random import SystemRandom, random
 from threading import Lock
-from typing import Any
 
 from event_log.base import (
     Batch,
     DoneBefore,
-    LogError,
     LogFull,
     LogUnavailable,
-    LogUncertain,
     Memo,
     OverBudget,
     Rules,
@@ -31,7 +27,7 @@ from event_log.entries import pack_memo, pack_series, unpack_memo
 from event_log.records import FORMAT, pack_batch, pack_one
 from event_log.redis_faults import other_format, other_keys
 from event_log.redis_keys import Keys
-from event_log.redis_link import Build, Link, Lost, Uncopied
+from event_log.redis_link import Build, Link
 from event_log.redis_registry import Known
 from event_log.redis_scripts import (
     APPEND,
@@ -41,7 +37,6 @@ from event_log.redis_scripts import (
     CLAIM,
     DONE,
     END_SERIES,
-    FENCE,
     FENCED,
     FULL,
     KEEPERS,
@@ -54,17 +49,13 @@ from event_log.redis_scripts import (
     WRITE,
     Script,
 )
+from event_log.redis_sending import Sender
 from event_log.redis_series import SeriesReader
 from event_log.redis_session import call
 
 JUMP = 1 << 32
 """How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
 TRIES = 60
-UNCERTAIN = 2.0
-"""Seconds after which a write whose answer was lost is given up."""
-PAUSE = 0.02
-SCAN = 1000
-"""Entries looked through at a time for a write whose answer was lost."""
 NEITHER = ""
 _nonce = SystemRandom().getrandbits
 logger = logging.getLogger("tidemark.log")
@@ -76,14 +67,16 @@ class Writing:
     def __init__(self, link: Link, keys: Keys, series: SeriesReader, max_bytes: int, max_series: int) -> None:
         self._link = link
         self._keys = keys
+        self._sender = Sender(link, keys)
         self._series = series
         self._max_bytes = max_bytes
         self._max_series = max_series
         self._registering = Lock()
         self._claimed: tuple[Rules, str] | None = None
-        self.tip = 0
-        """The highest position this process knows of. Only ever a position that was given, so a race over it does
-        no harm."""
+
+    def stands_at(self, position: int) -> None:
+        """The log has been read up to there."""
+        self._sender.stands_at(position)
 
     def append_one(self, name: str, time_: int, value: float) -> int | None:
         """As EventLog.append_one; None for a series that has yet to be registered."""
@@ -121,15 +114,15 @@ class Writing:
             known = self._series.registry.known(batch.names)
             fresh = self._series.registry.fresh(batch, known, terms.keep)
             nonce = _new_nonce()
-            code, *rest = self._send(self._write(batch, terms, known, fresh, nonce), nonce)
+            code, *rest = self._sender.send(self._write(batch, terms, known, fresh, nonce), nonce)
             if code >= 0:
                 if fresh:
                     self._learned(fresh, known, nonce)
-                return self._stands_at(code)
+                return self._sender.stands_at(code)
             if code == DONE:
                 memo, own = _memo(rest[0])
                 if own == nonce:
-                    return self._stands_at(memo.position)
+                    return self._sender.stands_at(memo.position)
                 raise DoneBefore(memo)
             self._answer_for(code, known.stand, terms, len(batch), rest)
         raise self._restless()
@@ -146,10 +139,10 @@ class Writing:
         self._claimed = rules, start
         for _ in range(TRIES):
             nonce = _new_nonce()
-            behind = self.tip + JUMP if self.tip else 0
+            behind = self._sender.tip + JUMP if self._sender.tip else 0
             words = f"{rules.retention} {rules.keep_last}"
             build = self._script(CLAIM, self._keys, NEITHER, nonce, start, words, FORMAT, behind)
-            code, *rest = self._send(build, nonce)
+            code, *rest = self._sender.send(build, nonce)
             if code >= 0:
                 return
             if code == OTHER_KEYS:
@@ -172,10 +165,10 @@ class Writing:
             nonce, stand = _new_nonce(), self._series.registry.stand
             own = (keys.head, keys.stream, keys.tokens, keys.keeps, keys.ended)
             at = NEITHER if position is None else position
-            answer = self._send(self._script(END_SERIES, own, NEITHER, nonce, series, token, at), nonce)[0]
+            answer = self._sender.send(self._script(END_SERIES, own, NEITHER, nonce, series, token, at), nonce)[0]
             if answer > 0:
                 self._series.registry.end(series, answer)
-                return self._stands_at(answer)
+                return self._sender.stands_at(answer)
             if answer in (0, MOVED):
                 return answer or None
             self._answer_for(answer, stand)
@@ -183,7 +176,7 @@ class Writing:
 
     def arrive(self) -> None:
         """Be the first to write after Redis was started or promoted, if nobody was."""
-        keys, tip = self._keys, self.tip
+        keys, tip = self._keys, self._sender.tip
         answer = self._link.ask(lambda s: [call(ARRIVE, (keys.head,), s.stamp, tip, JUMP)], copied=True)[0]
         if answer == 1:
             logger.warning("%s was started or promoted: positions jump, so that none comes again", self._link.url)
@@ -193,9 +186,9 @@ class Writing:
         nonce = _new_nonce()
         keys, limit = self._keys, self._max_bytes
         own = (keys.head, keys.stream, keys.tokens)
-        answer: int = self._send(self._script(APPEND, own, stand, nonce, count, record, limit), nonce)[0]
+        answer: int = self._sender.send(self._script(APPEND, own, stand, nonce, count, record, limit), nonce)[0]
         if answer >= 0:
-            return self._stands_at(answer)
+            return self._sender.stands_at(answer)
         self._answer_for(answer, stand)
         return answer
 
@@ -228,53 +221,6 @@ class Writing:
     def _script(self, script: Script, keys: Sequence[bytes], stand: str, nonce: str, *rest: bytes | str | int) -> Build:
         first = () if stand is NEITHER else (stand,)
         return lambda session: [call(script, keys, session.stamp, session.name, *first, nonce, *rest)]
-
-    def _send(self, build: Build, nonce: str) -> list[Any]:
-        """The script's answer, which is sought for if it gets lost."""
-        behind, deadline = self.tip, time.monotonic() + UNCERTAIN
-        try:
-            reply = self._link.ask(build, copied=True)[0]
-        except Lost as lost:
-            return self._again(build, nonce, behind, lost, deadline)
-        except Uncopied as fault:
-            raise LogUncertain(f"{fault}; it may have been stored") from fault
-        return reply if isinstance(reply, list) else [reply]
-
-    def _again(self, build: Build, nonce: str, behind: int, lost: Lost, deadline: float) -> list[Any]:
-        """Give the broken connection up, look for the write, and repeat it where it was not done."""
-        fault: LogError = lost
-        while time.monotonic() < deadline:
-            try:
-                position = self._find(lost.connection, nonce, behind)
-                if position is not None:
-                    self._link.ask(lambda _: [("HGET", self._keys.head, "id")], copied=True)
-                    return [position]
-                reply = self._link.ask(build, copied=True)[0]
-                return reply if isinstance(reply, list) else [reply]
-            except Lost as again:
-                fault = lost = again
-            except Uncopied as missing:
-                raise LogUncertain(f"{missing}; it may have been stored") from missing
-            except LogUnavailable as unavailable:
-                fault = unavailable
-            time.sleep(PAUSE)
-        raise LogUncertain(f"{fault}; what was sent may have been stored") from fault
-
-    def _find(self, connection: str, nonce: str, behind: int) -> int | None:
-        """The position of a write, which cannot be done any more unless it has been."""
-        keys = self._keys
-        self._link.ask(lambda _: [call(FENCE, (keys.head,), connection)])
-        start = f"{behind + 1}"
-        found: int | None = None
-        while True:
-            (entries,) = self._link.look(("XRANGE", keys.stream, start, "+", "COUNT", SCAN))
-            for key, _ in entries:
-                position, _, own = key.decode().partition("-")
-                if own == nonce:
-                    found = int(position)  # the last one with it: changes may stand before the events
-            if len(entries) < SCAN:
-                return found
-            start = "(" + entries[-1][0].decode()
 
     def _answer_for(
         self, code: int, stand: str, terms: Terms | None = None, count: int = 0, rest: Sequence[bytes] = ()
@@ -313,11 +259,6 @@ class Writing:
     def _learned(self, fresh: Mapping[int, Series], known: Known, nonce: str) -> None:
         ends = known.stand.split(" ")[2]
         self._series.registry.learned(fresh, f"{max(fresh)} {nonce} {ends}", known.stand)
-
-    def _stands_at(self, position: int) -> int:
-        if position > self.tip:
-            self.tip = position
-        return position
 
     def _pause(self, attempt: int) -> None:
         """Let others go first, where several processes register series without end."""

@@ -172,7 +172,7 @@ def test_an_answer_that_stays_unknown_is_uncertain(log: RedisLog, server: RedisS
 def test_a_connection_given_up_writes_nothing_any_more(log: RedisLog) -> None:
     log.append_one("a", NOW, 1.0)
     name = log._writes.ask(lambda session: [("ECHO", session.name)])[0].decode()
-    log._writing._find(name, "1", 0)
+    log._writing._sender._find(name, "1", 0)
     with pytest.raises(LogUnavailable, match="given up"):
         log.append_one("a", NOW, 2.0)
     assert values(log) == [1.0]
@@ -395,7 +395,7 @@ def test_a_user_with_the_rights_that_the_documents_name(server: RedisServer, ope
     log.append_one("a", NOW, 3.0)
     assert log.recall(b"key", NOW) is not None
     assert values(log) == [1.0, 2.0, 3.0]
-    log._writing._find("00000000", "1", 0)
+    log._writing._sender._find("00000000", "1", 0)
     assert log.end_series(1) == 4
     while log.clean(NOW + 1, lambda series: (0, 0), log.position()):
         pass
