@@ -26,7 +26,7 @@ from event_log.base import (
     SeriesEnd,
     Times,
 )
-from event_log.records import FORMAT, Columns, count_events, unpack, unpack_all
+from event_log.records import FORMAT, SINGLE_SIZE, Columns, count_events, unpack, unpack_all
 from event_log.redis_changes import parse_change, parse_passed
 from event_log.redis_faults import other_format, other_keys
 from event_log.redis_head import FIELDS, Head
@@ -212,6 +212,12 @@ class Reading:
     def _dense(self, head: Head, place: Place, note: Note, entries: list[Entry], limit: int) -> Events:
         """What stands behind a place, in a row."""
         self._pace(entries, max(1, min(self._count, limit)))
+        run = _run_of(entries, place.position)
+        if run is not None:
+            last, record = run
+            end = _jumped(head, last)
+            there = Place(end, note._replace(told=end, newest=entries[-1][0]))
+            return Events(*unpack(record, last), there, head.horizon, more=end < head.position)
         taken, counts = _take(entries, limit)
         if not taken:
             end = _jumped(head, place.position)
@@ -261,6 +267,17 @@ class Reading:
             self._series.refresh()
             if int(events.ids.max()) > self._series.registry.newest:
                 raise LogDamaged("an event belongs to no series that was ever registered")
+
+
+def _run_of(entries: Sequence[Entry], after: int) -> tuple[int, bytes] | None:
+    """Where all of these are single events in a row: where the last one stands, and the run of them, which is checked
+    and unpacked at once. They are in order, so the ends tell."""
+    if not entries or {len(entry[1][1]) for entry in entries} != {SINGLE_SIZE}:
+        return None
+    first, last = (int(entry[0].partition(b"-")[0]) for entry in (entries[0], entries[-1]))
+    if first != after + 1 or last - first + 1 != len(entries) or {entry[1][0] for entry in entries} != {b"e"}:
+        return None
+    return last, b"".join([entry[1][1] for entry in entries])
 
 
 def _take(entries: Sequence[Entry], limit: int) -> tuple[Sequence[Entry], list[int]]:
