@@ -1,15 +1,14 @@
 """The log on Redis beside the log on LMDB: `python -m benchmarks.redis`.
 
 Over HTTP both are measured in turn, with one worker and with four, which for Redis are those of two hosts; then what
-Redis spends on an append, what an event takes there, and how long a fresh worker takes to read it all. Redis runs on
-the core that wrk has. `--quick` only shows that it works.
+Redis spends on an append, what an event takes there, and how long a fresh worker takes to read it all. Redis runs where
+the system puts it. `--quick` only shows that it works.
 """
 
 from __future__ import annotations
 
 import argparse
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -218,7 +217,6 @@ def main() -> None:
     options = parser.parse_args()
     seconds, rounds, events = (1, 1, 20_000) if options.quick else (3, 3, 1_000_000)
     with RedisServer() as redis:
-        subprocess.run(["taskset", "-pc", "1", str(redis.process.pid)], check=True, capture_output=True)
         if options.only in (None, "http", "four"):
             runs, spent = over_http(redis, seconds, rounds) if options.only != "four" else ({}, 0.0)
             if options.only != "http":

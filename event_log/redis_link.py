@@ -8,6 +8,7 @@ along. Who asks holds a ticket, a lock that the answer releases: under gevent's 
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock, Thread
@@ -146,6 +147,7 @@ class Link:
                     session = self._serve(session, together, waiting)
                 else:
                     wake.acquire()
+                    time.sleep(0)  # whoever is about to ask goes with this trip: fewer, fuller ones spare Redis work
         finally:  # also of a greenlet that is killed
             with self._mutex:
                 if self._waiting is waiting:
