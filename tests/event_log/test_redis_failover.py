@@ -39,10 +39,13 @@ class Deployment:
         return self.logs[-1]
 
     def copied(self) -> bool:
-        """Whether the replica has all that the master has."""
+        """Whether the replica has all that the master has, in its own append-only file too."""
         with self.master.client() as master, self.replica.client() as replica:
+            disk = replica.info("persistence")
             return bool(
-                replica.info("replication")["master_link_status"] == "up"
+                not disk["aof_rewrite_in_progress"]
+                and not disk["aof_rewrite_scheduled"]
+                and replica.info("replication")["master_link_status"] == "up"
                 and master.info("replication")["master_repl_offset"] == replica.info("replication")["slave_repl_offset"]
             )
 
