@@ -23,10 +23,10 @@ run: $(RUNTIME) ## the server as in production; PORT, HOST, WEB_CONCURRENCY and 
 demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goes to the simulator
 	@exec $(BIN)/python -m simulator.demo $(ARGS)
 
-test: $(DEVELOPMENT) browser prometheus ## the whole test suite, with real servers and a real browser
+test: $(DEVELOPMENT) browser redis prometheus ## the whole test suite, with real servers and a real browser
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
-check: lint browser prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
+check: lint browser redis prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT)
@@ -55,6 +55,10 @@ browser: $(DEVELOPMENT)
 .PHONY: prometheus
 prometheus: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.prometheus
+
+.PHONY: redis
+redis: $(DEVELOPMENT)
+	@$(BIN)/python -m tests.redis_binary
 
 $(RUNTIME): requirements.txt | $(BIN)/python
 	@echo "installing requirements.txt"

@@ -28,7 +28,7 @@ from api.guard import Guard
 from api.guard import register as register_guard
 from api.short_way import ShortWay, native_takes
 from event_log.base import EventLog, LogUnavailable
-from event_log.urls import open_log
+from event_log.urls import open_log, printable_url
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
 from settings import PREFIX, START_ID, VERSION, BadSetting, Settings, read_address, read_settings
@@ -64,7 +64,7 @@ def create_app(
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
     _lay_short_way(app)
-    app.logger.info("created", extra={"fields": {"version": VERSION, "log": settings.log_url}})
+    app.logger.info("created", extra={"fields": {"version": VERSION, "log": printable_url(settings.log_url)}})
     return app
 
 

@@ -275,11 +275,11 @@ class EventService:
         LogUnavailable."""
         pid = os.getpid()
         if self._pid != pid:
+            if self._follower is not None:
+                self._follower.start()  # first: it comes back here until the log is there
             self.log.claim(self._own_rules, self._start)
             self._replica.glance()
             self._pid = pid
-            if self._follower is not None:
-                self._follower.start()
 
     def advance(self) -> bool:
         """Take in the next portion of the log; says whether there is more."""

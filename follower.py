@@ -41,6 +41,7 @@ class Follower:
         self._pid = 0
         self._stopped = Event()
         self._thread: Thread | None = None
+        self._said = ""
 
     def start(self) -> bool:
         """Run in this process from now on; does nothing where it runs already. False once stopped."""
@@ -64,11 +65,18 @@ class Follower:
                 return
             try:
                 self._round(stopped, sync=number % self._rounds_a_sync == 0)
+                self._said = ""
             except LogError as fault:
-                logger.error("%s", fault)
+                self._say(str(fault))
             except Exception:  # a worker that follows no more would answer slowly, and clean and sync never again
                 logger.exception("following the log failed; trying again")
             stopped.wait(self._interval)
+
+    def _say(self, fault: str) -> None:
+        """A fault that lasts is said once."""
+        if fault != self._said:
+            self._said = fault
+            logger.error("%s", fault)
 
     def _round(self, stopped: Event, *, sync: bool) -> None:
         while self._tick() and not stopped.is_set():

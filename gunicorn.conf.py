@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from gunicorn.workers.base_async import AsyncWorker
 from access.exposure import exposed
 from access.keys import BadKeys
 from access.watch import Watch
-from event_log.base import LogError
-from event_log.urls import serves_many_processes
+from event_log.base import LogError, LogUnavailable
+from event_log.urls import is_on_this_machine, serves_many_processes
 from logs import JsonFormatter
 from metrics.meter import shared
 from overload import Shedding
@@ -151,8 +152,9 @@ def post_worker_init(worker: Worker) -> None:
     """Let the service follow the log in this worker, after the fork, also with --preload; and let its streams end
     when the worker does, for which gunicorn has no hook.
 
-    A log that cannot be opened stops the start. The first worker alone decides that: gunicorn stumbles over two
-    that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do.
+    A log on this machine that cannot be opened stops the start. The first worker alone decides that: gunicorn stumbles
+    over two that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do
+    and as all do for a log elsewhere, which may be on its way.
     """
     context = _extensions(worker)["tidemark"]
     if context.settings.max_wait:
@@ -160,13 +162,14 @@ def post_worker_init(worker: Worker) -> None:
         most = context.settings.max_wait / SECOND
         app.wsgi_app = Shedding(app.wsgi_app, most, context.meter.shed)
     context.worker_is_stopping = lambda: not worker.alive
-    if worker.age == 1:
+    if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
             context.service.position()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-    context.service.start()
+    with suppress(LogUnavailable):  # which the follower says, and tries again
+        context.service.start()
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:

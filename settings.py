@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from event_log.urls import checked_url
+from event_log.urls import checked_url, printable_url
 from times import format_duration, parse_duration
 
 VERSION = "1.0.0"
@@ -79,9 +79,11 @@ class Settings:
     max_symbols: int = _setting("10", _whole(0, 10_000), "Most symbols of the batches dialect")
     max_streams: int = _setting("2000", _whole(0, 100_000), "Most open streams of one worker")
     log_url: str = _setting(
-        "lmdb:instance/log", checked_url, "Where events are logged: `lmdb:` and a path, or `memory:`"
+        "lmdb:instance/log",
+        checked_url,
+        "Where events are logged: `lmdb:` and a path, `redis://`, or `memory:`",
     )
-    log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take on disk")
+    log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
     sync: str = _setting(
         "everysec",
         _one_of("everysec", "always", "never"),
@@ -145,4 +147,4 @@ def _read(name: str, field: Field[Any]) -> Any:
     try:
         return field.metadata["parse"](text)
     except ValueError as fault:
-        raise BadSetting(f"{name}={text!r}: {fault}") from fault
+        raise BadSetting(f"{name}={printable_url(text)!r}: {fault}") from fault

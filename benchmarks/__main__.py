@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("engine", "naive", "log", "uptime", "http", "streams", "holds", "symbols", "overload")
+BENCHMARKS = ("engine", "naive", "log", "uptime", "http", "redis", "streams", "holds", "symbols", "overload")
 
 
 def main() -> None:

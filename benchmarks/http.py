@@ -110,7 +110,7 @@ def _pinned(core: str) -> list[str]:
 
 def _ready(url: str) -> bool:
     try:
-        return requests.get(url, timeout=1).ok
+        return requests.get(url, timeout=5).ok
     except requests.RequestException:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,33 @@ if TYPE_CHECKING:
     from event_log.base import EventLog
     from settings import Settings
 
+_SECRET = re.compile(r"(password=)[^&]*")
 _MEMORY = "memory:"
 _LMDB = "lmdb:"
+_REDIS = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+sentinel")
 
 
 def checked_url(url: str) -> str:
     """The URL, if it names a log. Raises ValueError that says what to write."""
     if url == _MEMORY or (url.startswith(_LMDB) and url != _LMDB):
         return url
-    raise ValueError("write memory: or lmdb: and a path, such as lmdb:/var/lib/tidemark")
+    if url.partition("://")[0] in _REDIS:
+        from event_log.redis_url import parse_redis_url
+
+        parse_redis_url(url)
+        return url
+    raise ValueError("write memory: or lmdb: and a path, such as lmdb:/var/lib/tidemark, or a redis:// URL")
+
+
+def printable_url(url: str) -> str:
+    """The URL without its secrets, for logs and errors; also one that is no good."""
+    scheme, colon, rest = url.partition(":")
+    if scheme == "lmdb":
+        return url
+    location, mark, query = rest.partition("?")
+    if "@" in location:
+        location = "//***@" + location.rpartition("@")[2]
+    return scheme + colon + location + mark + _SECRET.sub(r"\1***", query)
 
 
 def serves_many_processes(url: str) -> bool:
@@ -25,12 +44,23 @@ def serves_many_processes(url: str) -> bool:
     return url != _MEMORY
 
 
+def is_on_this_machine(url: str) -> bool:
+    """Whether nothing else has to be running for this log."""
+    return url.partition("://")[0] not in _REDIS
+
+
 def open_log(settings: Settings) -> EventLog:
-    """The log that LOG_URL names. Only what it needs is imported: a log in memory needs no LMDB."""
+    """The log that LOG_URL names. Only what it needs is imported: a log on LMDB needs no Redis."""
     if settings.log_url == _MEMORY:
         from event_log.memory import MemoryLog
 
         return MemoryLog(settings.max_series)
+    if settings.log_url.partition("://")[0] in _REDIS:
+        from event_log.redis_log import RedisLog
+        from event_log.redis_url import parse_redis_url
+
+        url = parse_redis_url(settings.log_url)
+        return RedisLog(url, max_bytes=settings.log_max_bytes, max_series=settings.max_series)
     from event_log.lmdb_log import LmdbLog
 
     return LmdbLog(

@@ -21,21 +21,22 @@ def ensure() -> str:
     """Make sure that there is a browser, and say in one line which."""
     if found := executable():
         return f"browser: {found}"
-    if os.geteuid() == 0 and _is_debian():
-        _apt("update")
-        _apt("install", "--yes", "--no-install-recommends", *DEBIAN)
+    if os.geteuid() == 0 and is_debian():
+        apt("update")
+        apt("install", "--yes", "--no-install-recommends", *DEBIAN)
         return f"browser: installed Debian's {executable()}"
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
     return "browser: Playwright's own Chromium"
 
 
-def _is_debian() -> bool:
+def is_debian() -> bool:
     """Not Ubuntu: its package of that name is an empty one that points to a snap."""
     release = Path("/etc/os-release")
     return release.exists() and "ID=debian" in release.read_text().splitlines()
 
 
-def _apt(*arguments: str) -> None:
+def apt(*arguments: str) -> None:
+    """Run apt-get, quietly."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "-qq", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,6 +15,9 @@ from event_log.base import PLAIN, Batch, EventLog, KeptSince, Terms
 from event_log.lmdb_log import LmdbLog
 from event_log.memory import MemoryLog
 from event_log.memory_changes import RECENT_CHANGES
+from event_log.redis_log import RedisLog
+from event_log.redis_url import parse_redis_url
+from tests.redis_server import shared
 from times import SECOND
 
 MIB = 1024**2
@@ -53,6 +57,30 @@ class MemoryKind(Kind):
 
     def close(self) -> None:
         return
+
+
+class RedisKind(Kind):
+    """RedisLog, on a server that all tests of a process share."""
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self._opened: list[RedisLog] = []
+
+    def open(self, *, max_series: int = 10_000) -> RedisLog:
+        return self.at(shared().url(f"name={secrets.token_hex(8)}"), max_series)
+
+    def sibling(self, log: EventLog) -> RedisLog:
+        assert isinstance(log, RedisLog)
+        return self.at(shared().url(f"name={log.url.name}"), log.max_series)
+
+    def at(self, url: str, max_series: int = 10_000) -> RedisLog:
+        """A log with connections of its own."""
+        self._opened.append(RedisLog(parse_redis_url(url), max_bytes=32 * MIB, max_series=max_series))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        for log in self._opened:
+            log.close()
 
 
 class SettlingLog(LmdbLog):
@@ -116,6 +144,7 @@ LOGS: dict[str, Callable[[Path], Kind]] = {
     "forgetful memory": partial(MemoryKind, recent_changes=1),
     "lmdb": LmdbKind,
     "restless lmdb": partial(LmdbKind, log=RestlessLog),
+    "redis": RedisKind,
 }
 """All kinds of log by name; each is given an empty folder. Every test of the contract runs on each of them."""
 

@@ -1,0 +1,13 @@
+#!lua
+-- Before the first write to a Redis that was started or promoted since the last one: jump, so that no position that
+-- may have been given there before, and lost, is given again.
+-- KEYS: head. ARGV: stamp, highest position known to this process, how far to jump.
+local head = redis.call('HMGET', KEYS[1], 'stamp', 'position', 'jumps')
+if not head[1] then return -5 end
+if head[1] == ARGV[1] then return 0 end
+local to = string.format('%.0f', math.max(tonumber(head[2]), tonumber(ARGV[2])) + tonumber(ARGV[3]))
+local jumps = {}
+for jump in string.gmatch(head[3] .. ' ' .. head[2] .. ':' .. to, '%S+') do jumps[#jumps + 1] = jump end
+local recent = table.concat(jumps, ' ', math.max(1, #jumps - 255))
+redis.call('HSET', KEYS[1], 'stamp', ARGV[1], 'position', to, 'jumps', recent, 'fences', '')
+return 1

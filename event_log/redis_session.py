@@ -1,0 +1,142 @@
+"""One connection to the Redis that takes writes: found, opened, looked at, and with our scripts loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hiredis import pack_command
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.sentinel import MasterNotFoundError, Sentinel
+
+from event_log.base import LogUnavailable
+from event_log.redis_faults import OLDEST, code_of, too_old, unavailable
+from event_log.redis_scripts import ALL, Script
+from event_log.redis_url import RedisUrl
+
+PATIENCE = 1.0
+"""Seconds after which an answer counts as lost, and the connection with it."""
+Command = tuple[bytes | str | int, ...]
+Reply = Any
+"""As Redis sent it, or the error it sent."""
+
+
+def call(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Command:
+    """The command that runs a script."""
+    return (b"EVALSHA", script.sha, len(keys), *keys, *arguments)
+
+
+class Session:
+    """An open connection. Not to be shared by threads."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        self.name = secrets.token_hex(4)
+        """Of this connection, by which it can be fenced off."""
+        self.stamp = ""
+        """Of the history that this Redis gives positions in: another one after each start and each promotion."""
+        self.persistence: Mapping[str, str] = {}
+        """What Redis said of its disk when the connection was opened."""
+        self._connection = _connection(url)
+        try:
+            self._connection.connect()
+            self._look(str(url))
+            self._load()
+        except (RedisError, OSError) as fault:
+            self.close()
+            raise unavailable(str(url), fault) from fault
+        except BaseException:
+            self.close()
+            raise
+
+    def trip(self, commands: Iterable[Command]) -> Iterable[Reply]:
+        """Send these commands at once; then each answer, as it comes. Raises RedisError when the connection broke."""
+        packed = [pack_command(command) for command in commands]  # type: ignore[arg-type]
+        self._connection.send_packed_command(packed if len(packed) == 1 else [b"".join(packed)], check_health=False)
+        for _ in packed:
+            try:
+                yield self._connection.read_response(disable_decoding=True)
+            except RedisError as fault:
+                if not code_of(fault):
+                    raise
+                yield fault
+
+    def close(self) -> None:
+        """Let go of it, whatever state it is in."""
+        self._connection.disconnect()
+
+    def _look(self, where: str) -> None:
+        """What kind of Redis this is. Raises LogUnavailable for one that cannot be used."""
+        facts: dict[str, str] = {}
+        for reply in self.trip([("INFO", "server"), ("INFO", "replication"), ("INFO", "persistence")]):
+            if isinstance(reply, Exception):
+                raise reply
+            facts |= facts_of(reply)
+        version = facts.get("redis_version", "0")
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+            raise too_old(where, version)
+        if facts.get("loading") == "1":
+            raise LogUnavailable(f"{where} is still loading its data")
+        if facts.get("role") != "master":
+            raise LogUnavailable(f"{where} is a replica and takes no writes; point TIDEMARK_LOG_URL at the master")
+        self.persistence = facts
+        both = facts.get("run_id", "") + facts.get("master_replid", "")
+        self.stamp = hashlib.blake2s(both.encode(), digest_size=6).hexdigest()
+
+    def _load(self) -> None:
+        for reply in self.trip([("SCRIPT", "LOAD", script.source) for script in ALL]):
+            if isinstance(reply, Exception):
+                raise reply
+
+
+def facts_of(info: bytes) -> dict[str, str]:
+    """The answer to INFO."""
+    lines = (line.partition(":") for line in info.decode(errors="replace").splitlines())
+    return {name: value for name, colon, value in lines if colon}
+
+
+def _connection(url: RedisUrl) -> AbstractConnection:
+    common: dict[str, Any] = {
+        "db": url.db,
+        "username": url.user,
+        "password": url.password,
+        "protocol": 2,
+        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": PATIENCE,
+        "socket_read_size": 1 << 18,
+        "client_name": "tidemark",
+        "driver_info": None,
+    }
+    if url.path is not None:
+        return UnixDomainSocketConnection(path=url.path, **common)  # type: ignore[abstract]
+    host, port = url.hosts[0] if url.master is None else _master(url)
+    if url.tls is not None:
+        return SSLConnection(host=host, port=port, **url.tls, **common)
+    return Connection(host=host, port=port, **common)
+
+
+def _master(url: RedisUrl) -> tuple[str, int]:
+    """Where the sentinels say that the master is."""
+    options: dict[str, Any] = {
+        "socket_timeout": PATIENCE / 4,
+        "username": url.sentinel_user,
+        "password": url.sentinel_password,
+        "ssl": url.tls is not None,
+        **(url.tls or {}),
+    }
+    sentinels = Sentinel(url.hosts, sentinel_kwargs=options)
+    try:
+        host, port = sentinels.discover_master(url.master)
+        return host, int(port)
+    except MasterNotFoundError:
+        raise LogUnavailable(f"{url}: none of the sentinels knows where it is") from None
+    except (RedisConnectionError, OSError) as fault:
+        raise unavailable(str(url), fault) from fault
+    except RedisError as fault:
+        raise LogUnavailable(f"{url}: the sentinels refuse: {fault}") from fault
+    finally:
+        for sentinel in sentinels.sentinels:
+            sentinel.close()

@@ -1,0 +1,96 @@
+"""Several machines: two hosts behind the nginx that deploy/ ships, on one Redis."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import requests
+import simple_websocket
+
+from tests.e2e.machines import Machines, machines, storm
+from tests.redis_server import RedisServer
+from tests.servers import Server, until
+
+KILLS = 14
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Machines]:
+    with machines() as system:
+        yield system
+
+
+def test_a_host_sees_what_another_has_acknowledged(system: Machines) -> None:
+    one, two = system.hosts
+    for number in range(20):
+        writer, reader = (one, two) if number % 2 else (two, one)
+        written = writer.post("/event", {"series": "across", "timestamp": now(), "value": number})
+        assert written.status_code == 201
+        answer = reader.get("/statistics/across?include=last")
+        assert (answer.json()["count"], answer.json()["last"]["value"]) == (number + 1, number)
+        assert int(answer.headers["Log-Position"]) >= int(written.headers["Log-Position"])
+
+
+def test_streams_and_websockets_through_nginx(system: Machines) -> None:
+    one, two = system.hosts
+    one.post("/event", {"series": "live", "timestamp": now(), "value": 0})
+    socket = simple_websocket.Client(system.url.replace("http", "ws") + "/ws/live")
+    with requests.get(f"{system.url}/series/live/stream", stream=True, timeout=20) as stream:
+        lines = stream.iter_lines()
+        timer = threading.Timer(0.5, lambda: two.post("/event", {"series": "live", "timestamp": now(), "value": 7}))
+        timer.start()
+        told = json.loads(next(line for line in lines if line.startswith(b"data:"))[5:])
+        timer.join()
+    assert told["value"] == 7
+    message = socket.receive(timeout=10)
+    assert message is not None
+    assert json.loads(message)["value"] == 7
+    socket.close()
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_whatever_is_killed() -> None:
+    with machines(seed=2) as system:
+        found = storm(system, KILLS)
+    assert sum(found["kills"].values()) == KILLS
+    assert found["acknowledged"] > 100
+
+
+def test_a_host_waits_for_redis_and_says_so_in_a_line_without_its_secret() -> None:
+    with RedisServer("--requirepass", "s3kr1t") as redis:
+        redis.kill()
+        host = Server(["-w", "1"], {"TIDEMARK_LOG_URL": redis.url().replace("//", "//:s3kr1t@")})
+        said: list[requests.Response] = []
+
+        def come() -> None:
+            until(lambda: host.port, "the host to have a port")
+            said.extend(until(lambda: answers_if_any(host, "/health/ready"), "an answer", 20))
+            said.append(host.post("/event", {"timestamp": now(), "value": 1}))
+            redis.start()
+
+        thread = threading.Thread(target=come)
+        thread.start()
+        with host:  # until it is ready
+            thread.join()
+            assert [answer.status_code for answer in said] == [503, 503]
+            assert "cannot be reached" in said[1].json()["detail"]
+            assert int(said[1].headers["Retry-After"]) > 0
+            assert host.post("/event", {"timestamp": now(), "value": 1}).status_code == 201
+            output = host.output()
+        assert output.count("cannot be reached") == 1
+        assert "s3kr1t" not in output
+        assert all("s3kr1t" not in answer.text for answer in said)
+
+
+def answers_if_any(host: Server, path: str) -> list[requests.Response]:
+    try:
+        return [host.get(path)]
+    except requests.ConnectionError:
+        return []
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
