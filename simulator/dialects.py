@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
-from simulator.walks import Event
+from simulator.events import Event
 from times import format_timestamp
 
 JSON = "application/json"
