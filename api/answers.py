@@ -8,6 +8,8 @@ import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
 
+from gzip_coding import WORTH_IT, offer
+
 POSITION = "Log-Position"
 """The header that says where an event stands in the log, or how far the answering view has read."""
 
@@ -25,8 +27,9 @@ class OrjsonProvider(JSONProvider):
 
 
 def answer(body: object, status: int = 200, *, position: int | None = None) -> Response:
-    """A JSON answer; one about events names the log position."""
-    response = Response(orjson.dumps(body), status, content_type="application/json")
+    """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
+    encoded = orjson.dumps(body)
+    response = Response(encoded, status, content_type="application/json")
     if position is not None:
         response.headers[POSITION] = str(position)
-    return response
+    return response if len(encoded) < WORTH_IT else offer(response)

@@ -31,7 +31,8 @@ Exact statistics over rolling windows of events.
 version; today the two are one. Paths below `/dialects` are drop-ins for other services and do not change.
 
 Errors are `application/problem+json` (RFC 9457), below `/dialects` `{"detail": ...}`. A rejected request stores
-nothing. Every `GET` answers `HEAD` too, every path but a WebSocket's `OPTIONS`, and
+nothing. A body may come with `Content-Encoding: gzip`; limits hold for what it unpacks to. Large answers go out as
+gzip where `Accept-Encoding` takes that. Every `GET` answers `HEAD` too, every path but a WebSocket's `OPTIONS`, and
 another method is 405 with `Allow`.
 """
 

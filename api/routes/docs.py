@@ -11,6 +11,7 @@ import orjson
 from flask import Blueprint, Flask, Response, abort, current_app, request
 
 from api.openapi import operation
+from gzip_coding import offer
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("docs", __name__)
@@ -28,7 +29,7 @@ def document() -> Response:
     if _DOCUMENT not in extensions:
         extensions[_DOCUMENT] = orjson.dumps(_build(current_app))
     response = Response(extensions[_DOCUMENT], content_type="application/json")
-    response.add_etag()
+    offer(response).add_etag()  # each form has an ETag of its own
     response.make_conditional(request)
     return response
 
