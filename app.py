@@ -21,7 +21,7 @@ from api.flask_app import Application, allow_origins
 from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log
 from event_service import EventService
-from settings import BadSetting, Settings, read_address, read_settings
+from settings import VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 
 _BAD_SETTING = 2
@@ -48,7 +48,7 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
-    app.logger.info("created", extra={"fields": {"log": settings.log_url}})
+    app.logger.info("created", extra={"fields": {"version": VERSION, "log": settings.log_url}})
     return app
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from event_log.urls import checked_url
 from times import format_duration, parse_duration
 
+VERSION = "1.0.0"
+"""Of the service, wherever it says which it is; the changelog names it first."""
 GIB = 1024**3
 PREFIX = "TIDEMARK_"
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\s?#@]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@]+")
 
 
 class BadSetting(Exception):
@@ -36,7 +38,8 @@ def _duration_or_none(text: str) -> int:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    # Browsers write an origin in small letters.
+    origins = tuple(origin.strip().lower() for origin in text.split(",") if origin.strip())
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ValueError(f"{origin!r} is no origin; write scheme and host, such as https://example.com, or *")

@@ -21,12 +21,10 @@ _DATE_AND_TIME = re.compile(f"(?:{_DATE})[Tt ](?:{_TIME})(?:{_OFFSET})?", re.ASC
 _DATE_ALONE = re.compile(_DATE, re.ASCII)
 _TOO_FINE = re.compile(r"[.,]\d{10}")
 _EXAMPLE = "such as 2025-06-26T14:30:00Z"
-_DURATION = re.compile(
-    r"(?:(?P<d>\d+(?:\.\d+)?)d)?(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?",
-    re.ASCII,
-)
+UNITS = {"d": 24 * HOUR, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": SECOND // 1000}
+"""In the order in which a duration names them."""
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?){unit})?" for unit in UNITS), re.ASCII)
 _SECONDS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_UNITS = {"d": 24 * HOUR, "h": HOUR, "m": MINUTE, "s": SECOND}
 _LONGEST_TEXT = 40
 """No sensible timestamp or duration is longer; bounds the work a client can ask for."""
 
@@ -65,27 +63,26 @@ def format_timestamp(microseconds: int) -> str:
 
 
 def parse_duration(text: str) -> int:
-    """Microseconds of `90s`, `5m`, `1h30m`, `2.5`. Raises ValueError for anything else or not above zero."""
+    """Microseconds of `90s`, `5m`, `1h30m`, `500ms`, `2.5`. Raises ValueError for anything else or not above zero."""
     if len(text) <= _LONGEST_TEXT:
-        if _SECONDS.fullmatch(text):
-            text += "s"
-        match = _DURATION.fullmatch(text)
+        match = _DURATION.fullmatch(f"{text}s" if _SECONDS.fullmatch(text) else text)
         if match and text:
-            parts = ((Fraction(number), _UNITS[unit]) for unit, number in match.groupdict().items() if number)
+            parts = ((Fraction(number), UNITS[unit]) for unit, number in match.groupdict().items() if number)
             if total := int(sum(number * unit for number, unit in parts)):
                 return total
             raise ValueError(f"{text!r} is not above zero; the shortest duration is one microsecond.")
-    raise ValueError(f"{text[:_LONGEST_TEXT]!r} is not a duration; write 90s, 5m, 1h30m or plain seconds.")
+    raise ValueError(f"{text[:_LONGEST_TEXT]!r} is not a duration; write 90s, 5m, 1h30m, 500ms or plain seconds.")
 
 
 def format_duration(microseconds: int) -> str:
-    """The shortest form that `parse_duration` reads back: `1h30m`, `2.5s`."""
+    """The shortest form that `parse_duration` reads back: `1h30m`, `2.5s`, `500ms`."""
     parts = []
     rest = microseconds
     for unit in ("h", "m"):
-        count, rest = divmod(rest, _UNITS[unit])
+        count, rest = divmod(rest, UNITS[unit])
         if count:
             parts.append(f"{count}{unit}")
     if rest or not parts:
-        parts.append(f"{rest / SECOND:.6f}".rstrip("0").rstrip(".") + "s")
+        unit = "s" if rest >= SECOND or not rest else "ms"
+        parts.append(f"{rest / UNITS[unit]:.6f}".rstrip("0").rstrip(".") + unit)
     return "".join(parts)

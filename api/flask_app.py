@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response, request
@@ -14,6 +15,9 @@ from api.answers import POSITION, OrjsonProvider
 _QUOTE = "werkzeug.url_quote"
 """What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
 _DAY_SECONDS = 86_400
+_USUAL_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID"
+_HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
+_LONGEST_LIST = 1000
 
 
 class LenientRequest(Request):
@@ -55,7 +59,7 @@ class Application(Flask):
 
 
 def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
-    """Allow pages of these origins to call the API; `*` stands for all."""
+    """Allow pages of these origins to call the API, with credentials; or all pages (`*`), without."""
     anyone = "*" in origins
 
     def allow(response: Response) -> Response:
@@ -66,11 +70,20 @@ def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         if origin is None or not (anyone or origin in origins):
             return response
         headers["Access-Control-Allow-Origin"] = "*" if anyone else origin
-        headers["Access-Control-Expose-Headers"] = f"{POSITION}, Retry-After, X-Request-ID"
+        if not anyone:
+            headers["Access-Control-Allow-Credentials"] = "true"
+        headers["Access-Control-Expose-Headers"] = f"Idempotent-Replayed, {POSITION}, Retry-After, X-Request-ID"
         if request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = headers.get("Allow", "GET, HEAD, OPTIONS, POST")
-            headers["Access-Control-Allow-Headers"] = "Content-Type, Last-Event-ID, X-Request-ID"
+            headers["Access-Control-Allow-Headers"] = _allowed_headers()
             headers["Access-Control-Max-Age"] = str(_DAY_SECONDS)
         return response
 
     app.after_request(allow)
+
+
+def _allowed_headers() -> str:
+    """Those that a preflight asks for, whichever they are: no header of a request is a secret here. Not `*`, which
+    browsers take for all but Authorization, and with credentials for a name."""
+    wanted = request.headers.get("Access-Control-Request-Headers", "")
+    return wanted if len(wanted) <= _LONGEST_LIST and _HEADER_NAMES.fullmatch(wanted) else _USUAL_HEADERS

@@ -10,7 +10,7 @@ from api.context import service, settings
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from dialects.descriptions import READ_ERRORS, WRITE_ERRORS
-from dialects.fields import Model, Numbers, SeriesName, WholeNumber
+from dialects.fields import Model, Numbers, Symbol, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
 from event_log.base import TooManySymbols
@@ -24,7 +24,7 @@ bp = Blueprint("batches", __name__)
 class NewBatch(Model):
     """Values of a symbol, oldest to newest."""
 
-    symbol = SeriesName(required=True)
+    symbol = Symbol(required=True)
     values = Numbers(required=True)
 
 

@@ -16,7 +16,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from api.context import settings
 from api.reading.columns import gather
 from api.reading.schemas import LONGEST_NAME, NAME, SERIES_NAME
-from dialects.requests import MISSING, MOST_FAULTS, Fault, fault
+from dialects.requests import MISSING, MOST_FAULTS, Fault, fault, value_error
 from event_log.base import Values
 
 _MILLISECOND = 1000
@@ -57,7 +57,8 @@ class SeriesName(_Field):
         "long": fault(
             "string_too_long", f"String should have at most {LONGEST_NAME} characters", max_length=LONGEST_NAME
         ),
-        "characters": fault("value_error", "Value error, control characters and lone surrogates are not allowed"),
+        "characters": value_error("control characters and lone surrogates are not allowed"),
+        "slash": value_error("a slash at the end is not allowed"),
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -68,8 +69,14 @@ class SeriesName(_Field):
         if len(value) > LONGEST_NAME:
             raise self.make_error("long")
         if not SERIES_NAME.fullmatch(value):
-            raise self.make_error("characters")
+            raise self.make_error("slash" if value.endswith("/") else "characters")
         return value
+
+
+class Symbol(SeriesName):
+    """A series name, missed in the words of the service of batches."""
+
+    default_error_messages = {"short": value_error("Symbol cannot be empty")}
 
 
 class Number(_Field):
@@ -142,16 +149,16 @@ class WholeNumber(_Field):
 
 
 class Limit(WholeNumber):
-    """How many to answer with, from 1 to 1,000; 100 when not said."""
+    """How many to answer with, from 1 to 1,000; 1,000 when not said."""
 
-    json_schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    json_schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}
     default_error_messages = {
         "low": fault("greater_than_equal", "Input should be greater than or equal to 1", ge=1),
         "high": fault("less_than_equal", "Input should be less than or equal to 1000", le=1000),
     }
 
     def __init__(self) -> None:
-        super().__init__(load_default=100)
+        super().__init__(load_default=1000)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         limit = super()._deserialize(value, attr, data)
@@ -165,18 +172,13 @@ class Limit(WholeNumber):
 class Numbers(_Field):
     """1 to MAX_BATCH JSON numbers, all finite; loads as a column, with no look at each one in Python."""
 
-    json_schema = {"type": "array", "items": Number.json_schema, "minItems": 1, "maxItems": 10_000}
+    json_schema = {"type": "array", "items": Number.json_schema}
+    is_batch = True
     default_error_messages = {
         "required": MISSING,
         "null": LIST,
         "invalid": LIST,
-        "empty": fault(
-            "too_short",
-            "List should have at least 1 item after validation, not 0",
-            field_type="List",
-            min_length=1,
-            actual_length=0,
-        ),
+        "empty": value_error("Values cannot be empty"),
     }
     _item = Number()
 
@@ -187,7 +189,7 @@ class Numbers(_Field):
             raise self.make_error("empty")
         most = settings().max_batch
         if len(value) > most:
-            raise ValidationError([_too_long(len(value), most)])
+            raise ValidationError([value_error(f"Batch size cannot exceed {most} values")])
         columns = gather(value)
         if columns is None:
             raise ValidationError(list(islice(self._faults(value), MOST_FAULTS)))
@@ -199,16 +201,6 @@ class Numbers(_Field):
                 self._item.deserialize(item)
             except ValidationError as error:
                 yield {**error.messages_dict, "at": index}
-
-
-def _too_long(length: int, most: int) -> Fault:
-    return fault(
-        "too_long",
-        f"List should have at most {most} items after validation, not {length}",
-        field_type="List",
-        max_length=most,
-        actual_length=length,
-    )
 
 
 def _is_float(text: str) -> bool:

@@ -8,7 +8,7 @@ from flask import Response
 
 from api.answers import POSITION, answer
 from api.context import service, settings
-from dialects.requests import fault, refuse
+from dialects.requests import refuse, value_error
 from event_service import Accepted, TooFarAhead
 from rolling.summary import Summary
 from times import MINUTE, format_duration
@@ -27,8 +27,8 @@ def add(series: str, time: int, value: float) -> Accepted:
     try:
         return service().add(series, time, value, max_age=MINUTE)
     except TooFarAhead as error:
-        msg = f"Value error, the timestamp is more than {format_duration(error.limit)} ahead of the clock"
-        refuse(fault("value_error", msg), ["body", "timestamp"], time // 1000)
+        msg = f"the timestamp is more than {format_duration(error.limit)} ahead of the clock"
+        refuse(value_error(msg), ["body", "timestamp"], time // 1000)
 
 
 def empty_answer(status: int, position: int) -> Response:

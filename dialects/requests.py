@@ -42,6 +42,11 @@ def fault(kind: str, msg: str, **context: Any) -> Fault:
     return {"type": kind, "msg": msg, **({"ctx": context} if context else {})}
 
 
+def value_error(msg: str) -> Fault:
+    """What an original's own check of a field says, as pydantic passes it on."""
+    return fault("value_error", f"Value error, {msg}", error={})
+
+
 MISSING = fault("missing", "Field required")
 NOT_AN_OBJECT = fault("model_attributes_type", "Input should be a valid dictionary or object to extract fields from")
 UNREADABLE = "There was an error parsing the body"
@@ -104,6 +109,9 @@ def _parse_as_python_does(data: bytes) -> Any:
 
 
 def _says_json() -> bool:
+    """Whether the body is JSON by what the request says of it; one of which it says nothing is."""
+    if not request.content_type:
+        return True
     kind, _, subtype = request.mimetype.partition("/")
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
 

@@ -28,6 +28,7 @@ from times import format_timestamp
 PAGE = 1000
 UNKNOWN_TICKER = 4004
 DECIMALS = 2
+"""Of the prices in answers; the price updates have all of theirs."""
 _NUMBERED = re.compile(r"ITEM_(\d{2,})", re.ASCII)
 
 bp = Blueprint("tickers", __name__)
@@ -71,7 +72,7 @@ def history(ticker: str) -> Response:
     times, values, position = found
     last = (int(times[-1]), float(values[-1]))
     prices = [
-        {"value": value, "timestamp": format_timestamp(time)}
+        {"value": round(value, DECIMALS), "timestamp": format_timestamp(time)}
         for time, value in zip(times.tolist(), values.tolist(), strict=True)
     ]
     return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
@@ -116,8 +117,8 @@ def price_updates(ws: Server, ticker: str) -> None:
 
 
 def price_frames(series: str, positions: Times, times: Times, values: Values) -> bytes:
-    """A text frame for each price, rounded as the dialect's other answers round it."""
-    prices = (orjson.dumps(round(value, DECIMALS)) for value in values.tolist())
+    """A text frame for each price, as it was posted: here, unlike in its other answers, the original does not round."""
+    prices = map(orjson.dumps, values.tolist())
     return b"".join(map(text_frame, _updates(orjson.dumps(series), prices, json_timestamps(times))))
 
 

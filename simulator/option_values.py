@@ -48,9 +48,8 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def _microseconds(text: str) -> int:
-    milliseconds = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)ms", text, re.ASCII)
     try:
-        return parse_duration(f"{float(milliseconds[1]) / 1000:.6f}" if milliseconds else text)
+        return parse_duration(text)
     except ValueError as fault:
         raise Fault(str(fault)) from None
 
@@ -70,8 +69,11 @@ def names(text: str) -> tuple[str, ...]:
         return tuple(f"ITEM_{k:0{max(2, len(str(count - 1)))}d}" for k in range(count))
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-            raise Fault(f"{name[:LONGEST_NAME]!r} is not a name: write 1 to {LONGEST_NAME} printable characters")
+        if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or name.endswith("/"):
+            raise Fault(
+                f"{name[:LONGEST_NAME]!r} is not a name: write 1 to {LONGEST_NAME} printable characters, "
+                "no slash at the end"
+            )
     if repeated := sorted(name for name in set(names) if names.count(name) > 1):
         raise Fault(f"{repeated[0]!r} is named twice")
     return names

@@ -12,8 +12,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import create_app
 from logs import LOGGER, JsonFormatter
-from settings import Settings
+from settings import VERSION, Settings
 from tests.conftest import START
 
 Lines = list[dict[str, Any]]
@@ -32,6 +33,12 @@ def printed() -> Iterator[io.StringIO]:
 
 def lines(stream: io.StringIO) -> Lines:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_the_first_line_says_which_version_starts(printed: io.StringIO) -> None:
+    create_app(Settings(log_url="memory:"))
+    [line] = lines(printed)
+    assert (line["message"], line["version"], line["log"]) == ("created", VERSION, "memory:")
 
 
 def test_a_line_is_json(printed: io.StringIO, app: Flask) -> None:

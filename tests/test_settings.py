@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 import pytest
 
 from settings import PREFIX, VARIABLES, BadSetting, Settings, read_settings, unknown_settings
@@ -27,6 +29,7 @@ def test_every_setting_is_explained() -> None:
         ("RETENTION", "2h", 2 * HOUR),
         ("KEEP_LAST", "0", 0),
         ("MAX_FUTURE", "0.5s", SECOND // 2),
+        ("MAX_FUTURE", "500ms", SECOND // 2),
         ("MAX_FUTURE", "0", 0),
         ("MAX_FUTURE", "0s", 0),
         ("MAX_BODY", "1", 1),
@@ -38,6 +41,10 @@ def test_every_setting_is_explained() -> None:
         ("SYNC", "always", "always"),
         ("CORS_ORIGINS", "https://a.example, https://b.example,", ("https://a.example", "https://b.example")),
         ("CORS_ORIGINS", "*", ("*",)),
+        ("CORS_ORIGINS", "http://localhost:3000", ("http://localhost:3000",)),
+        ("CORS_ORIGINS", f"https://{ascii_lowercase}.example", (f"https://{ascii_lowercase}.example",)),
+        ("CORS_ORIGINS", "HTTP://Localhost:3000", ("http://localhost:3000",)),
+        ("CORS_ORIGINS", "http://[::1]:3000", ("http://[::1]:3000",)),
         ("LOG_LEVEL", "debug", "DEBUG"),
         ("KEEP_LAST", "", 1000),
     ],
@@ -58,13 +65,15 @@ def test_settings_come_from_the_environment(
         ("KEEP_LAST", "-1"),
         ("KEEP_LAST", "many"),
         ("KEEP_LAST", "100000001"),
-        ("MAX_FUTURE", "500ms"),
+        ("MAX_FUTURE", "500 ms"),
         ("MAX_BATCH", "0"),
         ("MAX_BODY", "0"),
         ("MAX_BODY", "x"),
         ("KEEP_LAST", "٣"),
         ("CORS_ORIGINS", "example.com"),
         ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "http://a b"),
+        ("CORS_ORIGINS", "http://a\\b"),
         ("MAX_SERIES", "1e3"),
         ("LOG_URL", "redis://somewhere"),
         ("LOG_URL", "lmdb:"),

@@ -154,6 +154,9 @@ def test_timestamps_have_as_many_decimals_as_they_need(microseconds: int, text: 
         ("60", MINUTE),
         ("2.5", 2_500_000),
         ("0.5h", 30 * MINUTE),
+        ("500ms", 500_000),
+        ("1m500ms", MINUTE + 500_000),
+        ("1h2m3s4.5ms", HOUR + 2 * MINUTE + 3 * SECOND + 4_500),
         ("0.1", 100_000),
         ("0.000001", 1),
         ("1.0000019s", SECOND + 1),
@@ -174,7 +177,7 @@ def test_a_duration_is_above_zero(text: str) -> None:
     ["", "s", "-5", "-5s", "+5", "5 m", "1m1h", "1h1h", "5x", "1e3", ".5", "5.", "inf", "nan", "٥s", "1" * 41, "1,5s"],
 )
 def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration; write 90s, 5m, 1h30m or plain seconds"):
+    with pytest.raises(ValueError, match="is not a duration; write 90s, 5m, 1h30m, 500ms or plain seconds"):
         parse_duration(text)
 
 
@@ -187,7 +190,9 @@ def test_anything_else_is_no_duration(text: str) -> None:
         (90 * SECOND, "1m30s"),
         (2_500_000, "2.5s"),
         (HOUR + 10 * SECOND, "1h10s"),
-        (1, "0.000001s"),
+        (500_000, "500ms"),
+        (MINUTE + 1500, "1m1.5ms"),
+        (1, "0.001ms"),
         (0, "0s"),
     ],
 )

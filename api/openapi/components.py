@@ -110,6 +110,30 @@ READ_ERRORS = ("400-Invalid", "503-Unavailable")
 WRITE_ERRORS = ("400-Invalid", "413-TooLarge", "415-MediaType", "429-TooManySeries", "503-Unavailable")
 
 
+def keep_used(document: Json) -> None:
+    """Drop the components that no path of the document leads to."""
+    components = document["components"]
+    used: set[tuple[str, str]] = set()
+    found = _refs(document["paths"])
+    while found:
+        used |= found
+        found = {ref for kind, name in found for ref in _refs(components[kind][name])} - used
+    for kind, named in components.items():
+        components[kind] = {name: component for name, component in named.items() if (kind, name) in used}
+
+
+def _refs(node: Any) -> set[tuple[str, str]]:
+    """Kinds and names of the components that it refers to."""
+    if isinstance(node, list):
+        return set().union(*map(_refs, node))
+    if not isinstance(node, Mapping):
+        return set()
+    if isinstance(target := node.get("$ref"), str):
+        _, _, kind, name = target.split("/")
+        return {(kind, name)}
+    return set().union(*map(_refs, node.values()))
+
+
 def share(**schemas: Json) -> None:
     """Add to the schemas that replies name."""
     SCHEMAS.update(schemas)

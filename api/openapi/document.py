@@ -12,23 +12,24 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 from werkzeug.routing import Rule
 
-from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS
+from api.context import settings
+from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS, keep_used
 from api.openapi.operation import Body, Json, Operation, Reply, operation_of
+from api.openapi.rules import arguments_of, listed, method_of, path_of
+from settings import VERSION
 
-VERSION = "1.0.0"
-_STABLE = "v1_"
-"""What the names of blueprints begin with that are registered at /v1."""
-_V1 = " (v1)"
-"""What the tags of the stable form end with; they come first."""
+_STABLE = "/v1"
+_ROOT: Json = {"url": "/"}
+_SERVERS = [_ROOT, {"url": _STABLE, "description": "The stable form."}]
 _PYTHON_TYPES: dict[str, type] = {"string": str, "integer": int}
-_ARGUMENT = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _SOME_TEXT: Json = {"type": "string", "minLength": 1}
 """The dialects take any text for a name; one that cannot be a series is one that was never seen."""
 _DESCRIPTION = """\
 Exact statistics over rolling windows of events.
 
-**Stable form:** the paths below `/v1`. The same operations without the prefix are always those of the newest
-version; today the two are one. Paths below `/dialects` are drop-ins for other services and do not change.
+**Stable form:** the same paths below `/v1`, the second server. Without the prefix they are always those of the newest
+version; today the two are one. Paths below `/dialects` are drop-ins for other services and do not change; each
+dialect has a document of its own, such as `/dialects/ticks/openapi.json`.
 
 Errors are `application/problem+json` (RFC 9457), below `/dialects` `{"detail": ...}`. A rejected request stores
 nothing. A body may come with `Content-Encoding: gzip`; limits hold for what it unpacks to. Large answers go out as
@@ -37,10 +38,17 @@ another method is 405 with `Allow`.
 """
 
 
-def build(app: Flask) -> Json:
-    """The OpenAPI 3.1 document of every route of `app`."""
+_PART = """\
+One of the wire formats of other services that Tidemark speaks, over the same events. All it can do: `/docs`.
+"""
+
+
+def build(app: Flask, base: str = "") -> Json:
+    """The OpenAPI 3.1 document of every route of `app`; or, with its paths relative to it, of those below `base`."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=lambda schema: schema_name(schema))
-    spec = APISpec("Tidemark", VERSION, "3.1.0", info={"description": _DESCRIPTION}, plugins=[marshmallow])
+    info = {"description": _PART if base else _DESCRIPTION}
+    servers = [{"url": base}] if base else _SERVERS
+    spec = APISpec(f"Tidemark {base}".strip(), VERSION, "3.1.0", info=info, servers=servers, plugins=[marshmallow])
     assert marshmallow.converter is not None
     marshmallow.converter.add_attribute_function(_json_schema)  # type: ignore[no-untyped-call]
     marshmallow.converter.add_parameter_attribute_function(_separated_by_commas)
@@ -52,13 +60,18 @@ def build(app: Flask) -> Json:
         spec.components.response(name, response)
     for name, parameter in HEADER_PARAMETERS.items():
         spec.components.parameter(name, parameter["in"], parameter)
-    described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()]
-    tags = {_tag(rule, operation) for rule, operation in described}
-    for tag in sorted(tags, key=lambda tag: (not tag.endswith(_V1), tag)):
+    described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in listed(app, base)]
+    for tag in sorted({operation.tag for _, operation in described}):
         spec.tag({"name": tag})
+    stable = {rule.rule for rule in app.url_map.iter_rules()}
     for rule, operation in described:
-        spec.path(path_of(rule), operations={method_of(rule): _operation(rule, operation)})
+        found = _operation(rule, operation)
+        if not base and _STABLE + rule.rule not in stable:
+            found["servers"] = [_ROOT]
+        spec.path(path_of(rule).removeprefix(base), operations={method_of(rule): found})
     document: Json = spec.to_dict()
+    if base:
+        keep_used(document)
     return document
 
 
@@ -68,21 +81,10 @@ def schema_name(schema: type[Schema] | Schema) -> str:
     return kind.__name__.removesuffix("Schema")
 
 
-def path_of(rule: Rule) -> str:
-    """The path as OpenAPI writes it."""
-    return _ARGUMENT.sub(r"{\1}", rule.rule)
-
-
-def method_of(rule: Rule) -> str:
-    """The one method of a rule, besides HEAD and OPTIONS."""
-    [method] = (rule.methods or {"GET"}) - {"HEAD", "OPTIONS"}
-    return method.lower()
-
-
 def _operation(rule: Rule, operation: Operation) -> Json:
     found: Json = {
         "operationId": _operation_id(rule),
-        "tags": [_tag(rule, operation)],
+        "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": _parameters(rule, operation),
         "responses": {
@@ -98,26 +100,30 @@ def _operation(rule: Rule, operation: Operation) -> Json:
     return found
 
 
-def _tag(rule: Rule, operation: Operation) -> str:
-    return operation.tag + _V1 if rule.endpoint.startswith(_STABLE) else operation.tag
-
-
 def _operation_id(rule: Rule) -> str:
     words = re.findall(r"\w+", rule.rule)
     return "_".join([method_of(rule), *words, *(["slash"] if rule.rule.endswith("/") else [])])
 
 
 def _parameters(rule: Rule, operation: Operation) -> list[Any]:
-    names = _ARGUMENT.findall(rule.rule)
+    names = arguments_of(rule)
     path = [{"in": "path", "name": name, "schema": operation.path.get(name, _SOME_TEXT)} for name in names]
     query = [{"in": "query", "schema": operation.query}] if operation.query else []
     return [*path, *query, *operation.headers]
 
 
 def _media(bodies: tuple[Body, ...]) -> Json:
-    schemas = [body.schema for body in bodies]
+    schemas = [_array_of(body.schema) if body.is_batch else body.schema for body in bodies]
     examples = {name: {"value": value} for body in bodies for name, value in body.examples.items()}
     return {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}, "examples": examples}
+
+
+def _array_of(schema: type[Schema] | Json) -> Json:
+    return {"type": "array", "items": schema, **_batch_size()}
+
+
+def _batch_size() -> Json:
+    return {"minItems": 1, "maxItems": settings().max_batch}
 
 
 def _response(reply: Reply) -> Json:
@@ -137,7 +143,7 @@ def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
     found: Json = getattr(field, "json_schema", {})
     if not isinstance(ret.get("default"), _PYTHON_TYPES.get(found.get("type", ""), ())):
         ret.pop("default", None)
-    return found
+    return found | _batch_size() if getattr(field, "is_batch", False) else found
 
 
 def _separated_by_commas(_converter: Any, field: Field[Any], ret: Json) -> Json:

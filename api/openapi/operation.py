@@ -21,6 +21,8 @@ class Body:
 
     schema: type[Schema] | Json
     examples: Mapping[str, Any]
+    is_batch: bool = False
+    """Whether it is an array of these, 1 to MAX_BATCH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

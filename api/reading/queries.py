@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from flask import request
-from marshmallow import ValidationError
+from marshmallow import ValidationError, pre_load
 from werkzeug.datastructures import MultiDict
 
 from api.problems import invalid
-from api.reading.schemas import LARGEST_LAST, Include, Prefix, SeriesName, Strict, Whole, Window
+from api.reading.schemas import LARGEST_LAST, LONGEST_NAME, Include, Prefix, SeriesName, Strict, Whole, Window
 
 
 class Query(Strict):
@@ -26,6 +26,14 @@ class StatisticsQuery(Query):
     window = Window()
     last = Whole(1, LARGEST_LAST)
     include = Include(load_default=())
+
+    @pre_load
+    def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
+        """Where to name a series, for those who look for it here."""
+        if "series" in data and "series" not in self.fields:
+            path = f"/statistics/{quote(data['series'][:LONGEST_NAME])}"
+            raise ValidationError(f"One series has its own path: {path}.", "series")
+        return data
 
 
 class SeriesQuery(Query):

@@ -12,15 +12,21 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 from api.context import settings
 from api.openapi.components import TIME
 from api.statistics import INCLUDABLE, NAME_SCHEMA, is_includable
-from times import format_duration, parse_duration, parse_timestamp
+from times import UNITS, format_duration, parse_duration, parse_timestamp
 
 DEFAULT_SERIES = "default"
 LONGEST_NAME = 128
 LARGEST_LAST = 10**8
-SERIES_NAME = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
-"""Neither control characters (Unicode category Cc) nor halves of surrogate pairs, which UTF-8 cannot write."""
+_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
+SERIES_NAME = re.compile(rf"{_TEXT.pattern}(?<!/)")
+"""Neither control characters (Unicode category Cc) nor halves of surrogate pairs, which UTF-8 cannot write; and no
+slash at the end, which in a path may be there or not, and would make two series of one."""
 NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 _REQUIRED = "Missing; it is required."
+_NO_TIMESTAMP = (
+    "Missing; it is required. To have events stamped on arrival, send them to /events as columns without timestamps: "
+    '{{"values": [12.34]}}.'
+)
 _NUMBER = "[0-9]+([.][0-9]+)?"
 _WHOLE = re.compile(r"[0-9]{1,12}")
 _JSON_TYPES = {str: "a string", bool: "a boolean", type(None): "null", list: "an array", dict: "an object"}
@@ -28,11 +34,19 @@ _JSON_TYPES = {str: "a string", bool: "a boolean", type(None): "null", list: "an
 
 def series_name(name: object) -> str:
     """The name if it is a valid one. Raises ValidationError saying what is wrong."""
+    found = _text(name)
+    if found.endswith("/"):
+        raise ValidationError("Must not end with a slash; leave it out.")
+    return found
+
+
+def _text(name: object) -> str:
+    """What may stand in a name, a slash at its end too."""
     if not isinstance(name, str):
         raise ValidationError(f"Must be a string, not {_JSON_TYPES.get(type(name), 'a number')}.")
     if not 1 <= len(name) <= LONGEST_NAME:
         raise ValidationError(f"Must have 1 to {LONGEST_NAME} characters, not {len(name)}.")
-    if not SERIES_NAME.fullmatch(name):
+    if not _TEXT.fullmatch(name):
         raise ValidationError("Must not contain control characters or lone surrogates.")
     return name
 
@@ -40,10 +54,11 @@ def series_name(name: object) -> str:
 class _Field(fields.Field[Any]):
     json_schema: ClassVar[dict[str, Any]] = {}
     """How the documentation describes what the field takes."""
+    default_error_messages = {"required": _REQUIRED}
 
     def __init__(self, **options: Any) -> None:
         # Null goes through `_deserialize` too, so that it gets a message that says what belongs there.
-        super().__init__(allow_none=True, error_messages={"required": _REQUIRED}, **options)
+        super().__init__(allow_none=True, **options)
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
         if value is None:
@@ -56,8 +71,8 @@ class SeriesName(_Field):
 
     json_schema: ClassVar[dict[str, Any]] = {
         **NAME,
-        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
-        "description": "The name of a series: no control characters.",
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u001f\u007f-\u009f/]$",
+        "description": "The name of a series: no control characters, no slash at its end.",
         "examples": ["AAPL", "BTC/USD"],
     }
 
@@ -72,6 +87,7 @@ class Timestamp(_Field):
         **TIME,
         "description": "ISO-8601 with date and time; no zone means UTC. Cut to microseconds. Not far in the future.",
     }
+    default_error_messages = {"required": _NO_TIMESTAMP}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not isinstance(value, str):
@@ -105,9 +121,9 @@ class Value(_Field):
 
 
 class Column(fields.List[Any]):
-    """Many values of one kind."""
+    """Many values of one kind, 1 to MAX_BATCH."""
 
-    json_schema: ClassVar[dict[str, Any]] = {"minItems": 1}
+    is_batch = True
 
     def __init__(self, inner: _Field, **options: Any) -> None:
         super().__init__(
@@ -126,11 +142,11 @@ class Duration(_Field):
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "description": "A duration: `90s`, `5m`, `1h30m`, or plain seconds.",
-        "pattern": f"^({_NUMBER}|{''.join(f'({_NUMBER}{unit})?' for unit in 'dhms')})$",
+        "description": "A duration: `90s`, `5m`, `1h30m`, `500ms`, or plain seconds.",
+        "pattern": f"^({_NUMBER}|{''.join(f'({_NUMBER}{unit})?' for unit in UNITS)})$",
         "minLength": 1,
         "maxLength": 40,
-        "examples": ["60s", "5m", "0.5h", "2.5"],
+        "examples": ["60s", "5m", "500ms", "2.5"],
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
@@ -145,7 +161,7 @@ class Window(Duration):
 
     json_schema: ClassVar[dict[str, Any]] = {
         **Duration.json_schema,
-        "description": "A window: `90s`, `5m`, `1h30m`, or plain seconds; no longer than the retention.",
+        "description": "A window: `90s`, `5m`, `1h30m`, `500ms`, or plain seconds; no longer than the retention.",
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
@@ -195,7 +211,7 @@ class Include(_Field):
 
 
 class Prefix(_Field):
-    """The beginning of series names; may be empty."""
+    """The beginning of series names; may be empty, or end with a slash."""
 
     json_schema: ClassVar[dict[str, Any]] = {
         **SeriesName.json_schema,
@@ -205,7 +221,7 @@ class Prefix(_Field):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return series_name(value) if value else ""
+        return _text(value) if value else ""
 
 
 class Strict(Schema):

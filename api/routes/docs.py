@@ -1,6 +1,6 @@
 """`GET /openapi.json` and `GET /docs`: the document, and Swagger UI to try it out, without the internet.
 
-The links of the page are relative, so that it works below /v1 too.
+The links of the page are relative, so that it works below /v1 too, and below other bases that register it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ bp = Blueprint("docs", __name__)
 _OWN = Path(__file__).parent / "docs_page"
 _OWN_FILES = frozenset({"start.js"})
 _SWAGGER_FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "index.css", "favicon-32x32.png"})
-_DOCUMENT = "tidemark_openapi"
+_DOCUMENTS = "tidemark_openapi"
 
 
 @bp.get("/openapi.json")
 def document() -> Response:
-    """The OpenAPI document, put together when it is first asked for."""
-    extensions = current_app.extensions
-    if _DOCUMENT not in extensions:
-        extensions[_DOCUMENT] = orjson.dumps(_build(current_app))
-    response = Response(extensions[_DOCUMENT], content_type="application/json")
+    """The OpenAPI document of all that is below the same base, put together when it is first asked for."""
+    documents = current_app.extensions.setdefault(_DOCUMENTS, {})
+    base = request.path.removesuffix("/openapi.json").removesuffix("/v1")
+    if base not in documents:
+        documents[base] = orjson.dumps(_build(current_app, base))
+    response = Response(documents[base], content_type="application/json")
     offer(response).add_etag()  # each form has an ETag of its own
     response.make_conditional(request)
     return response
@@ -50,10 +51,10 @@ def file(name: str) -> Response:
     return send_file(folder_in_package("flask_swagger_ui", "dist", "flask-swagger-ui"), name, DAY_SECONDS)
 
 
-def _build(app: Flask) -> dict[str, object]:
+def _build(app: Flask, base: str) -> dict[str, object]:
     from api.openapi.document import build  # apispec is loaded by the worker that is asked, and by no other
 
-    return build(app)
+    return build(app, base)
 
 
 operation.describe(

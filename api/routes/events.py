@@ -85,8 +85,9 @@ describe(
             bodies={
                 JSON: (
                     Body(
-                        schema={"type": "array", "items": EventSchema, "minItems": 1},
+                        schema=EventSchema,
                         examples={"events": [_EVENT, _AAPL]},
+                        is_batch=True,
                     ),
                     Body(
                         schema=ColumnsSchema,

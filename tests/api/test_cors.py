@@ -28,10 +28,15 @@ class TestNamedOrigins:
         assert "Log-Position" in headers["Access-Control-Expose-Headers"]
         assert headers["Vary"] == "Origin"
 
+    def test_it_may_send_credentials(self, client: FlaskClient) -> None:
+        for method in ("GET", "OPTIONS"):
+            headers = client.open("/statistics", method=method, headers={"Origin": PAGE}).headers
+            assert headers["Access-Control-Allow-Credentials"] == "true"
+
     def test_another_origin_may_not(self, client: FlaskClient) -> None:
         for origin in ({"Origin": OTHER}, {}):
             headers = client.get("/statistics", headers=origin).headers
-            assert "Access-Control-Allow-Origin" not in headers
+            assert not [name for name, _ in headers if name.startswith("Access-Control")]
             assert headers["Vary"] == "Origin"
 
     def test_errors_too_can_be_read(self, client: FlaskClient) -> None:
@@ -54,3 +59,20 @@ class TestAllOrigins:
         assert set(response.headers["Access-Control-Allow-Methods"].split(", ")) == {"OPTIONS", "POST"}
         assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
         assert "Vary" not in response.headers
+
+    def test_nobody_may_send_credentials(self, client: FlaskClient) -> None:
+        for method in ("GET", "OPTIONS"):
+            headers = client.open("/statistics", method=method, headers={"Origin": PAGE}).headers
+            assert headers["Access-Control-Allow-Origin"] == "*"
+            assert "Access-Control-Allow-Credentials" not in headers
+
+    @pytest.mark.parametrize("wanted", ["authorization", "content-type,idempotency-key", "X-A, x-b"])
+    def test_a_page_may_send_the_headers_it_asks_for(self, client: FlaskClient, wanted: str) -> None:
+        asked = {"Origin": PAGE, "Access-Control-Request-Headers": wanted}
+        assert client.options("/event", headers=asked).headers["Access-Control-Allow-Headers"] == wanted
+
+    @pytest.mark.parametrize("wanted", ["", "a b", "a,", "a;b", "é", "x" * 1001])
+    def test_what_is_no_list_of_headers_is_not_repeated(self, client: FlaskClient, wanted: str) -> None:
+        asked = {"Origin": PAGE, "Access-Control-Request-Headers": wanted}
+        allowed = client.options("/event", headers=asked).headers["Access-Control-Allow-Headers"]
+        assert {"Authorization", "Content-Type", "Idempotency-Key"} <= set(allowed.split(", "))

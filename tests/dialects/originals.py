@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import FastAPI, Query, Response
-from pydantic import BaseModel, Field, FiniteFloat
+from pydantic import BaseModel, Field, FiniteFloat, field_validator
 
-app = FastAPI()
+app = FastAPI(strict_content_type=False)  # as it was for all versions before it could be strict
 
 # FastAPI looks the annotations of its functions up by name: the models must stand at module level.
 
@@ -30,8 +30,24 @@ class Transaction(BaseModel):
 
 
 class BatchData(BaseModel):
-    symbol: Annotated[str, Field(min_length=1, max_length=128)]
-    values: Annotated[list[FiniteFloat], Field(min_length=1, max_length=10_000)]
+    symbol: Annotated[str, Field(max_length=128)]
+    values: list[FiniteFloat]
+
+    @field_validator("symbol")
+    @classmethod
+    def check_symbol(cls, symbol: str) -> str:
+        if not symbol:
+            raise ValueError("Symbol cannot be empty")
+        return symbol
+
+    @field_validator("values")
+    @classmethod
+    def check_values(cls, values: list[float]) -> list[float]:
+        if not values:
+            raise ValueError("Values cannot be empty")
+        if len(values) > 10_000:
+            raise ValueError("Batch size cannot exceed 10000 values")
+        return values
 
 
 @app.post("/ticks/ticks", status_code=201)
@@ -60,7 +76,7 @@ def stats_by_path(symbol: str, k: int) -> None:
 
 
 @app.get("/tickers/api/v1/tickers/{ticker}/history")
-def history(ticker: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> None:
+def history(ticker: str, limit: Annotated[int, Query(ge=1, le=1000)] = 1000) -> None:
     return None
 
 

@@ -103,14 +103,14 @@ def test_history_is_oldest_first(client: FlaskClient, slash: str) -> None:
         "ticker": ticker("BTC/USD", "BTC/USD", 3.14, 1.0, "2025-06-26T14:29:02Z"),
         "history": [
             {"value": 2.5, "timestamp": "2025-06-26T14:29:01Z"},
-            {"value": 3.14159, "timestamp": "2025-06-26T14:29:02Z"},
+            {"value": 3.14, "timestamp": "2025-06-26T14:29:02Z"},
         ],
     }
     assert response.headers["Log-Position"] == "3"
 
 
 @pytest.mark.parametrize(
-    ("query", "length"), [("", 100), ("?limit=1", 1), ("?limit=1000", 1000), ("?limit=7&limit=9", 9)]
+    ("query", "length"), [("", 1000), ("?limit=1", 1), ("?limit=1000", 1000), ("?limit=7&limit=9", 9)]
 )
 def test_limit(client: FlaskClient, query: str, length: int) -> None:
     client.post("/events", json={"series": "X", "values": list(range(1200))})
@@ -159,6 +159,6 @@ def test_a_price_update() -> None:
     first, second = websocket_messages(price_frames("ITEM_00", np.array([7, 9]), times, np.array([12.345, -0.5])))
     assert json.loads(first) == {
         "type": "price_update",
-        "data": {"ticker_id": "ITEM_00", "price": 12.35, "timestamp": "2025-06-26T14:30:00Z"},
+        "data": {"ticker_id": "ITEM_00", "price": 12.345, "timestamp": "2025-06-26T14:30:00Z"},
     }
     assert json.loads(second)["data"]["price"] == -0.5

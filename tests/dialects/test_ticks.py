@@ -92,6 +92,7 @@ def test_ahead_of_the_clock_up_to_the_limit(client: FlaskClient) -> None:
                 "loc": ["body", "timestamp"],
                 "msg": "Value error, the timestamp is more than 1m ahead of the clock",
                 "input": NOW + 60_001,
+                "ctx": {"error": {}},
             }
         ]
     }
@@ -103,7 +104,7 @@ def test_no_timestamp_is_too_large_to_be_refused(client: FlaskClient, timestamp:
     assert post(client, "IBM.N", 1.0, timestamp).status_code == 422
 
 
-@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\x7f", "\x85", "\ud800"])
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\x7f", "\x85", "\ud800", "py/"])
 def test_a_name_that_can_be_no_series_is_refused(client: FlaskClient, name: str) -> None:
     response = post(client, name, 1.0)
     assert response.status_code == 422

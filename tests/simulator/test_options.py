@@ -83,6 +83,7 @@ def test_the_examples_of_the_help_are_right(line: str) -> None:
     [
         ("--instruments 0", "'0' is not a whole number from 1 to 100,000"),
         ("--instruments a,,b", "'' is not a name: write 1 to 128 printable characters"),
+        ("--instruments a/", "'a/' is not a name: write 1 to 128 printable characters, no slash at the end"),
         ("--instruments " + "x" * 129, "is not a name"),
         ("--instruments a,b,a", "'a' is named twice"),
         ("--start x", "'x' is not a price from 0 to 1e15"),
@@ -99,7 +100,7 @@ def test_the_examples_of_the_help_are_right(line: str) -> None:
         ("--rate 0.0001", "--rate 0.0001 is below 0.001; for a slower one write --interval 1h"),
         ("--rate 5 --interval 1s", "not allowed with argument"),
         ("--interval 0", "is not above zero"),
-        ("--interval 5x", "'5x' is not a duration; write 90s, 5m, 1h30m or plain seconds."),
+        ("--interval 5x", "'5x' is not a duration; write 90s, 5m, 1h30m, 500ms or plain seconds."),
         ("--duration 9999999h", "'9999999h' is too long; the longest is a year"),
         ("--jitter 2", "'2' is not a part from 0 to 1"),
         ("--burst 10s", "'10s' lacks a length; write EVERY:LENGTH[:FACTOR], such as 10s:2s:5"),

@@ -36,7 +36,7 @@ FORMS = ("", "--dialect tickers", "--dialect ticks", "--dialect batches --batch 
 
 @pytest.mark.parametrize("form", [*FORMS, *(f"--batch 7 --format {name}" for name in FORMATS)])
 def test_what_was_posted_is_counted(form: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    name = "run/" + re.sub(r"\W+", "_", form)
+    name = "run/of" + re.sub(r"\W+", "_", form)
     before = server.get("/statistics").json()["count"]
     said = run(server, f"{form} --instruments {name},{name}2 --rate 0 --count 50 --threads 2", capsys)
     assert "errors    none" in said

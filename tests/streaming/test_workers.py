@@ -164,7 +164,7 @@ def test_tickers(four: Server) -> None:
         update: dict[str, Any] = json.loads(ws.recv())
     assert update["type"] == "price_update"
     assert update["data"].keys() == {"ticker_id", "price", "timestamp"}
-    assert (update["data"]["ticker_id"], update["data"]["price"]) == ("ITEM_07", 101.24)
+    assert (update["data"]["ticker_id"], update["data"]["price"]) == ("ITEM_07", 101.237)
 
 
 def test_what_a_client_says_over_a_websocket_is_ignored_and_limited(four: Server) -> None:

@@ -59,6 +59,7 @@ def test_pages_in_the_order_of_names(client: FlaskClient, clock: FakeClock) -> N
     assert names(client, "?prefix=a/&limit=1&after=a/1") == (["a/2"], "a/2")
     assert names(client, "?after=no-such-name") == (["é"], None)
     assert names(client, "?prefix=") == names(client)
+    assert names(client, "?prefix=web/") == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,7 @@ def test_pages_in_the_order_of_names(client: FlaskClient, clock: FakeClock) -> N
         ("prefix=" + "x" * 129, "prefix", "1 to 128"),
         ("after=", "after", "1 to 128"),
         ("after=%0A", "after", "control characters"),
+        ("after=web/", "after", "slash"),
         ("prefix=a&prefix=b", "prefix", "more than once"),
         ("page=2", "page", "known are prefix, limit, after"),
     ],
@@ -127,6 +129,6 @@ def test_a_bad_limit(client: FlaskClient, limit: str) -> None:
 
 
 def test_names_may_look_like_routes(client: FlaskClient, clock: FakeClock) -> None:
-    for name in ("events", "a/events", "/", "a/"):
+    for name in ("events", "a/events", "/a", "a//b"):
         send(client, name, 1, clock.now)
         assert client.get(f"/series/{name}/events").get_json()["series"] == name

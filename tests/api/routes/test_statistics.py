@@ -116,8 +116,15 @@ def test_only_what_is_asked_for_is_included(client: FlaskClient) -> None:
     assert list(client.get("/statistics?include=sum,sum").get_json()) == ["count", "min", "max", "mean", "sum"]
 
 
+@pytest.mark.parametrize("path", ["/statistics/py/", "/statistics/py//", "/statistics/%2F", "/series/py//events"])
+def test_a_slash_at_the_end_of_a_path_is_no_other_series(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 400
+    assert response.get_json()["errors"] == {"series": ["Must not end with a slash; leave it out."]}
+
+
 @pytest.mark.parametrize(
-    "name", ["BTC/USD", "température", "a b", "/a", "a/", "a//b", "x/events", ".", "%41", "?", "😀"]
+    "name", ["BTC/USD", "température", "a b", "/a", "//a", "a//b", "x/events", ".", "%41", "?", "😀"]
 )
 def test_series_names_in_paths(client: FlaskClient, name: str) -> None:
     send(client, 1, series=name)
@@ -156,7 +163,8 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("window=2h", "window", "the longest window is 1h"),
         ("window=1h0.000001s", "window", "the longest window is 1h"),
         ("window=" + "9" * 30, "window", "the longest window is 1h"),
-        ("window=0", "window", "above zero and at most 1h."),
+        ("window=0", "window", "'0' is not above zero"),
+        ("window=0s", "window", "above zero and at most 1h."),
         ("window=0.0000001", "window", "not above zero"),
         ("window=-5s", "window", "above zero and at most 1h."),
         ("window=-5", "window", "above zero and at most 1h."),
@@ -190,6 +198,8 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("include=count", "include", "known are"),
         ("include=" + "x" * 3000, "include", "known are"),
         ("include=sum&include=last", "include", "more than once"),
+        ("series=py", "series", "One series has its own path: /statistics/py."),
+        ("series=a b/c", "series", "One series has its own path: /statistics/a%20b/c."),
         ("windows=60s", "windows", "Unknown parameter; known are window, last, include."),
         ("=1", "", "Unknown parameter"),
     ],
