@@ -151,8 +151,8 @@ def _from_csv(body: bytes) -> EventColumns:
 
 
 def _from_plain_csv(body: bytes) -> EventColumns | None:
-    """The events of a valid CSV without quotes, cut into cells as a whole: measured, 5.5 ms
-    for 10,000 lines where the csv module and its rows take 11."""
+    """The events of a valid CSV without quotes, cut into cells as a whole: measured, 4.9 ms
+    for 10,000 lines where the csv module and its rows take 6.9."""
     first, _, rest = body.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").partition(b"\n")
     header = first.decode(errors="replace").split(",")
     lines = rest if rest.endswith(b"\n") else rest + b"\n"
