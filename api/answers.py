@@ -8,6 +8,8 @@ import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
 
+from gzip_coding import WORTH_IT, offer
+
 JSON = "application/json"
 NO_CONTENT = 204
 POSITION = "Log-Position"
@@ -35,11 +37,12 @@ class OrjsonProvider(JSONProvider):
 
 
 def answer(body: object, status: int = 200, *, position: int | None = None) -> Response:
-    """A JSON answer; one about events names the log position."""
-    response = Response(encode(body), status, content_type=JSON)
+    """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
+    encoded = encode(body)
+    response = Response(encoded, status, content_type=JSON)
     if position is not None:
         response.headers[POSITION] = str(position)
-    return response
+    return response if len(encoded) < WORTH_IT else offer(response)
 
 
 def encode(body: object) -> bytes:

@@ -8,7 +8,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("engine", "naive", "log", "uptime", "http", "redis", "streams", "holds", "symbols", "overload")
+BENCHMARKS = (
+    "engine",
+    "naive",
+    "reading",
+    "log",
+    "uptime",
+    "http",
+    "redis",
+    "streams",
+    "holds",
+    "symbols",
+    "overload",
+)
 
 
 def main() -> None:

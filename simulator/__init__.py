@@ -1,1 +1,1 @@
-"""A client that generates traffic: random walks, posted over HTTP at a rate that is held."""
+"""A client that generates traffic: random prices, posted over HTTP at a rate that is held."""

@@ -80,9 +80,10 @@ class Client:
         self._prefix = parts.path.rstrip("/")
         self._key = {} if key is None else {"Authorization": f"Bearer {key}"}
 
-    def post(self, call: Call) -> Reply:
-        """Send one POST. Raises Unreachable or Lost."""
-        return self._send("POST", call.path, call.body, {"Content-Type": call.content_type})
+    def post(self, call: Call, key: str) -> Reply:
+        """Send one POST; `key` says that it is the same as before. Raises Unreachable or Lost."""
+        headers = {"Content-Type": call.content_type, "Idempotency-Key": key}
+        return self._send("POST", call.path, call.body, headers)
 
     def get(self, path: str) -> Reply:
         """Send one GET. Raises Unreachable or Lost."""

@@ -62,9 +62,8 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def _microseconds(text: str) -> int:
-    milliseconds = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)ms", text, re.ASCII)
     try:
-        return parse_duration(f"{float(milliseconds[1]) / 1000:.6f}" if milliseconds else text)
+        return parse_duration(text)
     except ValueError as fault:
         raise Fault(str(fault)) from None
 

@@ -12,11 +12,14 @@ from typing import NoReturn
 from simulator.dialects import DIALECTS, FORMATS, NoSuchForm, Target, target
 from simulator.option_values import DEFAULT_URL, burst, idle, key, names, number, seconds, starts, url, whole
 from simulator.pacing import Phases
+from simulator.prices import DISTRIBUTIONS, WALK
 
 LARGEST_BATCH = 1_000_000
 SLOWEST_RATE = 0.001
+STEP = 0.5
+SPREAD = 0.5
 
-DESCRIPTION = "Posts random walks to a Tidemark server over HTTP, and shows how that goes."
+DESCRIPTION = "Posts random prices to a Tidemark server over HTTP, and shows how that goes."
 EPILOG = """\
 examples:
   python -m simulator                                   100 events a second on ITEM_00 to ITEM_09
@@ -24,6 +27,7 @@ examples:
   python -m simulator --rate 2000 --threads 4 --burst 10s:2s:5 --idle 30s:3s --duration 1m
   python -m simulator --rate 0 --threads 2 --duration 10s   how fast is the server?
   python -m simulator --rate 0 --batch 1000 --format columns --count 1000000
+  python -m simulator --distribution lognormal --spread 0.8 --start 40   like latencies, for percentiles
   python -m simulator --dialect batches --batch 100 --seed 7
 """
 
@@ -37,7 +41,9 @@ class Options:
     target: Target
     names: tuple[str, ...]
     starts: tuple[tuple[float, float], ...]
+    distribution: str
     step: float
+    spread: float
     decimals: int
     rate: float
     jitter: float
@@ -107,7 +113,19 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         help="100, a range 50..150 (default), or one for each: 100,20,50..60",
     )
     group.add_argument(
-        "--step", type=number(0, 1e15, "a step of at least 0"), default=0.5, help="largest step (default %(default)s)"
+        "--distribution",
+        choices=DISTRIBUTIONS,
+        default=WALK,
+        help="of the prices: a walk from price to price (default), or each drawn anew around the starting price",
+    )
+    group.add_argument(
+        "--step", type=number(0, 1e15, "a step of at least 0"), help=f"of a walk, at the most (default {STEP})"
+    )
+    group.add_argument(
+        "--spread",
+        type=number(0, 10, "a spread from 0 to 10"),
+        help="of what is drawn: a part of the starting price (normal), the deviation of the logarithm (lognormal), "
+        f"the weight of the tail (pareto) (default {SPREAD})",
     )
     group.add_argument("--decimals", type=whole(0, 15), default=2, metavar="N", help="of the prices (default 2)")
     group.add_argument("--seed", help="the same seed gives the same prices (default: a new one, which is printed)")
@@ -148,6 +166,10 @@ def _fault(given: argparse.Namespace) -> str | None:
     instruments, starts = len(given.instruments), len(given.start)
     if starts not in (1, instruments):
         return f"--start has {starts} prices for {instruments} instruments; give one, or one for each"
+    if given.distribution == WALK and given.spread is not None:
+        return "--spread is for prices that are drawn; name a --distribution, or write --step for a walk"
+    if given.distribution != WALK and given.step is not None:
+        return f"--step is for a walk; write --spread for the distribution {given.distribution}"
     if given.threads > instruments:
         return (
             f"--threads {given.threads} needs at least as many instruments, since each belongs to one thread; "
@@ -177,7 +199,9 @@ def read_options(arguments: Sequence[str] | None = None, program: str = "python 
         target=where,
         names=given.instruments,
         starts=given.start,
-        step=given.step,
+        distribution=given.distribution,
+        step=STEP if given.step is None else given.step,
+        spread=SPREAD if given.spread is None else given.spread,
         decimals=given.decimals,
         rate=_rate(given),
         jitter=given.jitter,

@@ -1,17 +1,19 @@
-"""Posting: one thread's loop from its walks to the server."""
+"""Posting: one thread's loop from its prices to the server."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import orjson
 
 from simulator.client import Client, Failed, Reply, Unreachable
 from simulator.dialects import Call, Form
+from simulator.events import Event, Feed
 from simulator.pacing import Pacer
 from simulator.tally import Tally
-from simulator.walks import Event, Feed
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
@@ -35,6 +37,7 @@ class Poster:
 
     A request the server asks to repeat later, and one that could not be sent, is sent again: nothing of it was
     stored. One whose connection broke is not, since it may have been stored; it is counted as an error.
+    Each request has an `Idempotency-Key` of its own, which it keeps when it is sent again.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class Poster:
         self._wall_clock = wall_clock
         self._sleep = sleep
         self._announce = announce
+        run = secrets.token_hex(8)
+        self._keys = (f"{run}-{number}" for number in count())
 
     def run(self) -> None:
         """Post until the end; closes the connection."""
@@ -69,10 +74,11 @@ class Poster:
 
     def _deliver(self, events: Sequence[Event], call: Call) -> None:
         pause = FIRST_PAUSE
+        key = next(self._keys)
         while True:
             began = time.perf_counter()
             try:
-                reply = self._client.post(call)
+                reply = self._client.post(call, key)
             except Failed as failure:
                 self._failed(failure, events, call)
                 if not isinstance(failure, Unreachable) or self._sleep(pause):

@@ -14,9 +14,9 @@ import orjson
 
 from simulator.client import Client, Failed
 from simulator.dialects import Call, Target
+from simulator.events import Event
 from simulator.posting import fault_of
 from simulator.tally import Tally, Totals
-from simulator.walks import Event
 from times import format_timestamp
 
 EVERY = 2.0

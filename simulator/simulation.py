@@ -1,4 +1,4 @@
-"""One run: walks, threads and report wired together, from the first request to the summary."""
+"""One run: prices, threads and report wired together, from the first request to the summary."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from threading import Thread
 
 from simulator.client import Client, Failed
 from simulator.dialects import Call
+from simulator.events import Event, Feed, budgets
 from simulator.options import Options
 from simulator.pacing import GRACE, Pacer, Phases, Schedule, Timetable, Unpaced
 from simulator.posting import Poster
+from simulator.prices import WALK, Draws, Prices, Walk
 from simulator.report import Console, Reporter, posted_line, summary
 from simulator.tally import Tally
-from simulator.walks import Event, Feed, Walk, budgets
 from times import wall_clock
 
 LOOK = 0.1
@@ -117,19 +118,22 @@ class Simulation:
     def _posters(self) -> list[Poster]:
         options = self._options
         starts = options.starts if len(options.starts) > 1 else options.starts * len(options.names)
-        walks = [
-            Walk(name, options.seed, start, options.step, options.decimals)
-            for name, start in zip(options.names, starts, strict=True)
-        ]
-        return [self._poster(walks[thread :: options.threads], thread) for thread in range(options.threads)]
+        instruments = [self._prices(name, start) for name, start in zip(options.names, starts, strict=True)]
+        return [self._poster(instruments[thread :: options.threads], thread) for thread in range(options.threads)]
 
-    def _poster(self, walks: Sequence[Walk], thread: int) -> Poster:
+    def _prices(self, name: str, start: tuple[float, float]) -> Prices:
+        options = self._options
+        if options.distribution == WALK:
+            return Walk(name, options.seed, start, options.step, options.decimals)
+        return Draws(name, options.seed, start, options.distribution, options.spread, options.decimals)
+
+    def _poster(self, instruments: Sequence[Prices], thread: int) -> Poster:
         options = self._options
         one_series = options.target.one_series
-        feed = Feed(walks, batch=options.batch, one_series=one_series, budget=self._budget(thread))
+        feed = Feed(instruments, batch=options.batch, one_series=one_series, budget=self._budget(thread))
         return Poster(
             feed,
-            self._pacer(len(walks), thread),
+            self._pacer(len(instruments), thread),
             options.target.form,
             Client(options.url, options.timeout, options.key),
             self._tally,
@@ -145,13 +149,13 @@ class Simulation:
         turn = options.batch if options.target.one_series else 1
         return sum(budgets(options.count, len(options.names), turn)[thread :: options.threads])
 
-    def _pacer(self, walks: int, thread: int) -> Pacer:
+    def _pacer(self, instruments: int, thread: int) -> Pacer:
         options = self._options
         schedule: Schedule
         if options.rate:
             # Threads take turns: each begins a part of its interval after the one before.
             head_start = options.batch * (1 - (thread + 1) / options.threads)
-            schedule = Timetable(options.rate * walks / len(options.names), options.phases, head_start)
+            schedule = Timetable(options.rate * instruments / len(options.names), options.phases, head_start)
         else:
             schedule = Unpaced(options.phases)
         return Pacer(

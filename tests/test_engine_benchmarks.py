@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.naive import NaiveWindow, ask
 from benchmarks.timing import NOW, hour_of_events, view_of
+from simulator.dialects import FORMATS
 from times import HOUR, MINUTE
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,12 @@ def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) 
     for words in ("events in the window", "Tidemark", "a scan of a deque", "10,000"):
         assert words in drawn
     assert picture.stat().st_size < 30_000
+
+
+def test_the_reading_benchmark_prints_a_row_for_each_format() -> None:
+    printed = run("benchmarks.reading")
+    for name in FORMATS:
+        assert f"| {name} " in printed
 
 
 def test_both_sides_of_the_comparison_answer_the_same() -> None:

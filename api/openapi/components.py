@@ -55,7 +55,7 @@ HEADERS: dict[str, Json] = {
     "Retry-After": {"description": "Seconds after which to try again.", "schema": COUNT},
     "WWW-Authenticate": {"description": "How to send a key.", "schema": TEXT},
     "Accept": {"description": "The media types that are accepted.", "schema": TEXT},
-    "Accept-Encoding": {"description": "Of bodies: only as they are.", "schema": TEXT},
+    "Accept-Encoding": {"description": "How bodies may be encoded.", "schema": TEXT},
     "Upgrade": {"description": "The protocol to use.", "schema": TEXT},
     "ETag": {"description": "Which version this is.", "schema": TEXT},
 }
@@ -96,7 +96,9 @@ RESPONSES: dict[str, Json] = {
     "404-NoSeries": error("There is no such series.", POSITION),
     "413-TooLarge": error("The body is larger than MAX_BODY, or the batch than MAX_BATCH."),
     "415-MediaType": error(
-        "Not one of the media types listed, not in UTF-8, or with a Content-Encoding.", "Accept", "Accept-Encoding"
+        "Not one of the media types listed, not in UTF-8, or with a Content-Encoding other than gzip.",
+        "Accept",
+        "Accept-Encoding",
     ),
     "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
     "429-TooManySeries": error(

@@ -33,8 +33,9 @@ version; today the two are one. Paths below `/dialects` are drop-ins for other s
 dialect has a document of its own, such as `/dialects/ticks/openapi.json`.
 
 Errors are `application/problem+json` (RFC 9457), below `/dialects` `{"detail": ...}`. A rejected request stores
-nothing. Where access keys are in use, each operation says what its key needs. Every `GET` answers
-`HEAD` too, every path but a WebSocket's `OPTIONS`, and another method is 405 with `Allow`.
+nothing. A body may come with `Content-Encoding: gzip`; limits hold for what it unpacks to. Large answers go out as
+gzip where `Accept-Encoding` takes that. Where access keys are in use, each operation says what its key needs. Every
+`GET` answers `HEAD` too, every path but a WebSocket's `OPTIONS`, and another method is 405 with `Allow`.
 """
 
 

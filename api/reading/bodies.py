@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
@@ -13,11 +13,13 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
 from api.problems import Problem, invalid_body
+from gzip_coding import GZIP, TooLarge, unpack
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
-_PLAIN = ("identity", "")
+_PLAIN = {"identity", ""}
 """Content-Encodings that change nothing."""
+_GZIPS = {GZIP, f"x-{GZIP}"}
 _BROKEN_CHUNKS = (
     "The chunked body is malformed or broke off; send correct chunks, or the whole body with its Content-Length."
 )
@@ -25,8 +27,14 @@ _BROKEN = "The body broke off while it was read; send it again."
 
 
 def read_body() -> bytes:
-    """The body of this request; 413 when it has more than MAX_BODY bytes, announced or not."""
+    """The body of this request, unpacked; 413 when it has more than MAX_BODY bytes, announced or not, packed or not."""
     environ = request.environ
+    if "HTTP_CONTENT_ENCODING" in environ and _is_packed(environ["HTTP_CONTENT_ENCODING"]):
+        return _unpacked(_read(environ))
+    return _read(environ)
+
+
+def _read(environ: Mapping[str, Any]) -> bytes:
     try:
         if "HTTP_TRANSFER_ENCODING" not in environ and (length := environ.get("CONTENT_LENGTH", "")).isdigit():
             return _read_announced(environ["wsgi.input"], int(length))
@@ -55,10 +63,7 @@ def _read_announced(stream: IO[bytes], length: int) -> bytes:
 
 def media_type(accepted: Collection[str] = (JSON,)) -> str:
     """The one of `accepted` that the request says it is, plainly in UTF-8; else 415 that names them."""
-    environ = request.environ
-    if "HTTP_CONTENT_ENCODING" in environ:
-        _refuse_encoding(environ["HTTP_CONTENT_ENCODING"])
-    if environ.get("CONTENT_TYPE") == JSON:  # the usual one, without parsing it
+    if request.environ.get("CONTENT_TYPE") == JSON:  # the usual one, without parsing it
         return JSON
     kind = request.mimetype
     if kind in accepted and request.mimetype_params.get("charset", "utf-8").lower() in _CHARSETS:
@@ -71,13 +76,26 @@ def media_type(accepted: Collection[str] = (JSON,)) -> str:
     )
 
 
-def _refuse_encoding(encoding: str) -> None:
-    if encoding.strip().lower() not in _PLAIN:
+def _is_packed(encoding: str) -> bool:
+    """Whether this Content-Encoding is gzip; 415 where it is anything else but nothing."""
+    codings = [coding for part in encoding.split(",") if (coding := part.strip().lower()) not in _PLAIN]
+    if len(codings) > 1 or not _GZIPS.issuperset(codings):
         raise Problem(
             415,
-            f"Send the body as it is, not with Content-Encoding {encoding[:100]!r}.",
-            headers={"Accept-Encoding": "identity"},
+            f"Send the body as it is or with Content-Encoding gzip, not {encoding[:100]!r}.",
+            headers={"Accept-Encoding": GZIP},
         )
+    return bool(codings)
+
+
+def _unpacked(body: bytes) -> bytes:
+    most = settings().max_body
+    try:
+        return unpack(body, most)
+    except TooLarge as fault:
+        raise Problem(413, f"The body unpacks to more than {most} bytes (MAX_BODY); send it in parts.") from fault
+    except ValueError as fault:
+        raise invalid_body(f"Not the gzip that Content-Encoding announces: {fault}.") from fault
 
 
 def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:

@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, request
 from access.keys import READ
 from api.guard import needs
 from api.openapi import operation
+from gzip_coding import offer
 from static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("docs", __name__)
@@ -32,7 +33,7 @@ def document() -> Response:
     if base not in documents:
         documents[base] = orjson.dumps(_build(current_app, base))
     response = Response(documents[base], content_type="application/json")
-    response.add_etag()
+    offer(response).add_etag()  # each form has an ETag of its own
     response.make_conditional(request)
     return response
 

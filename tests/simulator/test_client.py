@@ -21,11 +21,12 @@ def closed_port() -> int:
 def test_a_post_arrives_as_it_was_written() -> None:
     with Stub(Scripted(200, b'{"stored": 0}')) as server:
         client = Client(server.url + "/tidemark/", 5)
-        reply = client.post(CALL)
+        reply = client.post(CALL, "run-0")
         client.close()
     [request] = server.received
     assert (request.path, request.body) == ("/tidemark/events", CALL.body)
     assert request.headers["Content-Type"] == "application/x-ndjson"
+    assert request.headers["Idempotency-Key"] == "run-0"
     assert (reply.status, reply.body, reply.retry_after, reply.accepted) == (200, b'{"stored": 0}', None, True)
 
 
@@ -33,7 +34,7 @@ def test_one_connection_serves_all_requests() -> None:
     with Stub() as server:
         client = Client(server.url, 5)
         for _ in range(5):
-            client.post(CALL)
+            client.post(CALL, "run-0")
         client.close()
     assert len({request.client for request in server.received}) == 1
 
@@ -42,7 +43,7 @@ def test_a_connection_that_the_server_closed_is_replaced_before_sending() -> Non
     with Stub(Scripted(hang_up=True), Scripted(hang_up=True)) as server:
         client = Client(server.url, 5)
         for _ in range(3):
-            assert client.post(CALL).status == 201
+            assert client.post(CALL, "run-0").status == 201
             if (sock := client._connection.sock) is not None and len(server.received) < 3:
                 sock.recv(1, socket.MSG_PEEK)  # blocks until the server's end has arrived
         client.close()
@@ -52,7 +53,7 @@ def test_a_connection_that_the_server_closed_is_replaced_before_sending() -> Non
 def test_an_answer_may_say_that_the_connection_ends() -> None:
     with Stub(Scripted(headers={"Connection": "close"})) as server:
         client = Client(server.url, 5)
-        assert [client.post(CALL).status for _ in range(2)] == [201, 201]
+        assert [client.post(CALL, "run-0").status for _ in range(2)] == [201, 201]
         client.close()
 
 
@@ -72,9 +73,9 @@ def test_a_broken_connection_leaves_the_client_usable() -> None:
     with Stub(Scripted(drop=True)) as server:
         client = Client(server.url, 5)
         with pytest.raises(Lost) as failure:
-            client.post(CALL)
+            client.post(CALL, "run-0")
         assert failure.value.kind == "connection lost"
-        assert client.post(CALL).status == 201
+        assert client.post(CALL, "run-0").status == 201
         client.close()
 
 
@@ -82,7 +83,7 @@ def test_a_server_that_does_not_answer_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.05)
         with pytest.raises(Lost) as failure:
-            client.post(CALL)
+            client.post(CALL, "run-0")
     assert failure.value.kind == "timeout"
 
 

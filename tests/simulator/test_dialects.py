@@ -7,7 +7,7 @@ import json
 import pytest
 
 from simulator.dialects import FORMATS, Call, NoSuchForm, target
-from simulator.walks import Event
+from simulator.events import Event
 
 EVENTS = [
     Event("AAPL", 1_750_948_200_000_000, 12.34),

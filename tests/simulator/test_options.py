@@ -19,7 +19,8 @@ def test_the_defaults() -> None:
     assert options.names == tuple(f"ITEM_0{k}" for k in range(10))
     assert (options.rate, options.jitter, options.phases) == (100, 0, Phases())
     assert (options.threads, options.batch, options.count, options.duration) == (1, 1, None, math.inf)
-    assert (options.starts, options.step, options.decimals) == (((50, 150),), 0.5, 2)
+    assert (options.starts, options.decimals) == (((50, 150),), 2)
+    assert (options.distribution, options.step, options.spread) == ("walk", 0.5, 0.5)
     assert options.target.all_statistics == "/statistics"
     assert not options.verbose
     assert not options.quiet
@@ -102,6 +103,10 @@ def test_the_examples_of_the_help_are_right(line: str) -> None:
         ("--start 1,2", "--start has 2 prices for 10 instruments; give one, or one for each"),
         ("--step", "expected one argument"),
         ("--step -1", "'-1' is not a step of at least 0"),
+        ("--distribution zipf", "invalid choice: 'zipf'"),
+        ("--distribution pareto --spread 11", "'11' is not a spread from 0 to 10"),
+        ("--spread 1", "--spread is for prices that are drawn; name a --distribution, or write --step for a walk"),
+        ("--distribution normal --step 1", "--step is for a walk; write --spread for the distribution normal"),
         ("--rate -5", "'-5' is not a number of events a second; 0 means as fast as possible"),
         ("--rate 0.0001", "--rate 0.0001 is below 0.001; for a slower one write --interval 1h"),
         ("--rate 5 --interval 1s", "not allowed with argument"),

@@ -7,10 +7,11 @@ import pytest
 
 from simulator.client import Client, Reply
 from simulator.dialects import Call, target
+from simulator.events import Event, Feed
 from simulator.pacing import Pacer, Phases, Unpaced
 from simulator.posting import FIRST_PAUSE, LONGEST_PAUSE, Poster, fault_of
+from simulator.prices import Walk
 from simulator.tally import Tally
-from simulator.walks import Event, Feed, Walk
 from tests.simulator.fakes import FakeTime
 from tests.simulator.stub import Scripted, Stub
 from tests.simulator.test_client import closed_port
@@ -66,6 +67,8 @@ def test_a_full_server_gets_the_same_event_again_when_it_asks() -> None:
     bodies = [request.body for request in server.received]
     assert bodies[1] == bodies[2] == bodies[3]
     assert len(set(bodies)) == 3
+    keys = [request.headers["Idempotency-Key"] for request in server.received]
+    assert [keys.index(key) for key in keys] == [0, 1, 1, 1, 4]
     assert posting.pauses == [7.0, 7.0]
     totals = posting.tally.totals()
     assert (totals.events, totals.statuses) == (3, {201: 3, 503: 2})
@@ -112,8 +115,15 @@ def test_an_event_survives_the_absence_of_the_server() -> None:
 
         posting = Returning(server.url)
         posting.poster.run()
-    assert len(server.received) == 3
+    assert len({request.headers["Idempotency-Key"] for request in server.received}) == 3
     assert posting.tally.totals().errors == {"connection refused": 1}
+
+
+def test_no_two_runs_share_a_key() -> None:
+    with Stub() as server:
+        for _ in range(2):
+            Posting(server.url).poster.run()
+    assert len({request.headers["Idempotency-Key"] for request in server.received}) == 6
 
 
 @pytest.mark.parametrize(

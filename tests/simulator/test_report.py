@@ -9,9 +9,9 @@ import pytest
 
 from simulator.client import Client
 from simulator.dialects import Call, target
+from simulator.events import Event
 from simulator.report import CLEAR_LINE, Console, Reporter, number, posted_line, statistics_line, summary
 from simulator.tally import Tally, Totals
-from simulator.walks import Event
 from tests.simulator.fakes import FakeTime
 from tests.simulator.stub import Scripted, Stub
 from tests.simulator.test_client import closed_port

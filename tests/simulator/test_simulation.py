@@ -60,6 +60,15 @@ def test_each_instrument_starts_at_its_own_price() -> None:
     assert values(server.received) == {"a": [10], "b": [200], "c": [3000]}
 
 
+def test_prices_are_drawn_as_asked() -> None:
+    with Stub() as server:
+        simulate(server.url, "--rate 0 --count 200 --instruments a,b --start 10,1000 --distribution pareto --spread 1")
+    posted = values(server.received)
+    assert 10 <= min(posted["a"]) < 20
+    assert max(posted["a"]) > 100
+    assert min(posted["b"]) >= 1000
+
+
 def test_a_run_says_what_it_does_and_did() -> None:
     with Stub(Scripted(422, b'{"detail": "No."}')) as server:
         said = simulate(server.url, "--rate 0 --count 20 --seed 7").splitlines()

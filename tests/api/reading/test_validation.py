@@ -118,6 +118,9 @@ CELLS = st.one_of(
 )
 
 
+BREAKS = st.sampled_from(["\n", "\r\n", "\r", "\n\n", ",", ""])
+
+
 @RELAXED
 @given(st.lists(st.tuples(STAMPS, CELLS, NAMES), min_size=1, max_size=4), st.booleans())
 def test_csv_is_what_the_schema_accepts(app: Flask, table: list[tuple[str, str, str]], named: bool) -> None:
@@ -131,6 +134,26 @@ def test_csv_is_what_the_schema_accepts(app: Flask, table: list[tuple[str, str, 
         by_schema(dict(zip(header, (row[0], number(row[1]), row[2] or "default"), strict=False))) for row in table
     ]
     assert sent(app, CSV, body) == (None if None in expected else expected)
+
+
+@RELAXED
+@given(st.lists(st.tuples(STAMPS, CELLS, NAMES), min_size=1, max_size=4), st.booleans(), BREAKS, BREAKS)
+def test_a_csv_without_quotes_reads_as_the_csv_module_reads_it(
+    app: Flask, table: list[tuple[str, str, str]], named: bool, between: str, at_end: str
+) -> None:
+    header = ["timestamp", "value", "series"] if named else ["timestamp", "value"]
+    text = "\n".join([",".join(header), between.join(",".join(row[: len(header)]) for row in table)]) + at_end
+    body = text.encode(errors="replace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.reading.batch_formats._from_plain_csv", lambda body: None)
+        expected = sent(app, CSV, body)
+    assert repr(sent(app, CSV, body)) == repr(expected)
+
+
+def test_a_long_csv_is_read_without_the_csv_module(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"timestamp,value\n" + b"2025-06-26T14:30:00Z,1\n" * 100
+    monkeypatch.delattr("api.reading.batch_formats.csv")
+    assert len(sent(app, CSV, body) or ()) == 100
 
 
 def quoted(cell: str) -> str:

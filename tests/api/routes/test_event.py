@@ -213,15 +213,15 @@ def test_no_parameter_passes_silently(
 
 
 @pytest.mark.parametrize("path", ["/event", "/events"])
-@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "x" * 500])
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "gzip, br", "deflate", "x" * 500])
 def test_an_encoded_body_is_refused(client: FlaskClient, path: str, encoding: str) -> None:
     headers = {"Content-Encoding": encoding}
     response = client.post(path, data=VALID, content_type="application/json", headers=headers)
     assert encoding[:100] in assert_problem(response, 415, "Content-Encoding")["detail"]
-    assert response.headers["Accept-Encoding"] == "identity"
+    assert response.headers["Accept-Encoding"] == "gzip"
 
 
-@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+@pytest.mark.parametrize("encoding", ["identity", "Identity", "", ","])
 def test_an_encoding_that_changes_nothing_is_accepted(client: FlaskClient, encoding: str) -> None:
     headers = {"Content-Encoding": encoding}
     assert client.post("/event", data=VALID, content_type="application/json", headers=headers).status_code == 201

@@ -1,56 +1,21 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.walks import LONGEST_SPREAD_US, Feed, Walk, budgets
+from simulator.events import LONGEST_SPREAD_US, Feed, budgets
+from simulator.prices import Walk
 
 NOW = 1_750_948_200_000_000
 
 
-def walk(name: str = "ITEM_00", seed: int | str = 7, step: float = 0.5, decimals: int = 2, start: float = 100) -> Walk:
-    return Walk(name, seed, (start, start), step, decimals)
-
-
-def prices(one: Walk, count: int = 50) -> list[float]:
-    return [one.step() for _ in range(count)]
+def walk(name: str) -> Walk:
+    return Walk(name, 7, (100, 100), 0.5, 2)
 
 
 def feed(names: str, **options: int | bool | None) -> Feed:
     wanted = {"batch": 1, "one_series": False} | options
     return Feed([walk(name) for name in names], **wanted)  # type: ignore[arg-type]
-
-
-def test_the_same_seed_and_name_give_the_same_prices() -> None:
-    assert prices(walk()) == prices(walk())
-    assert prices(walk()) != prices(walk(seed=8))
-    assert prices(walk()) != prices(walk("ITEM_01"))
-
-
-def test_prices_do_not_depend_on_the_process() -> None:
-    assert prices(walk(), 3) == [100.25, 100.63, 101.0]
-
-
-def test_no_step_is_larger_than_asked() -> None:
-    assert all(abs(b - a) <= 0.51 for a, b in pairwise(prices(walk(), 5000)))  # 0.5, and each price rounded
-
-
-def test_prices_turn_back_at_zero() -> None:
-    low = prices(walk(start=0, step=3), 2000)
-    assert min(low) >= 0
-    assert max(low) > 3
-
-
-def test_steps_below_the_last_decimal_add_up() -> None:
-    assert len(set(prices(walk(step=0.004), 5000))) > 5
-
-
-def test_a_walk_starts_within_its_range() -> None:
-    first = {Walk(f"ITEM_{k}", 1, (50, 60), 0, 2).step() for k in range(50)}
-    assert len(first) > 30
-    assert 50 <= min(first) < max(first) <= 60
 
 
 def test_events_take_turns() -> None:

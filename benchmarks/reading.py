@@ -1,0 +1,73 @@
+"""How long a worker takes to read a batch of events, by format: `python -m benchmarks.reading`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import random
+import time
+from collections.abc import Callable
+from statistics import median
+
+from api.reading.batch_formats import parse_events
+from app import create_app
+from benchmarks.table import machine, show
+from gzip_coding import pack, unpack
+from settings import Settings
+from simulator.dialects import FORMATS, Call
+from simulator.events import Event
+from times import wall_clock
+
+EVENTS = 10_000
+SERIES = 50
+TIMES = 31
+
+
+def events(count: int, series: int) -> list[Event]:
+    """So many of the last minutes, in order, their values with all decimals, as sensors and computations give them."""
+    generator, now = random.Random(count), wall_clock()
+    return [
+        Event(f"ITEM_{generator.randrange(series):02}", now - before * 12_345, generator.gauss(100, 9))
+        for before in range(count, 0, -1)
+    ]
+
+
+def milliseconds(call: Call, times: int) -> tuple[float, float]:
+    """The median processor time to read a body, and to unpack it before, had it come as gzip."""
+    packed = pack(call.body)
+    return (
+        _median(lambda: parse_events(call.content_type, call.body), times),
+        _median(lambda: unpack(packed, len(call.body)), times),
+    )
+
+
+def _median(work: Callable[[], object], times: int) -> float:
+    taken = []
+    gc.collect()
+    for _ in range(times):
+        start = time.process_time_ns()
+        work()
+        taken.append(time.process_time_ns() - start)
+    return median(taken) / 1e6
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few times only")
+    times = 3 if parser.parse_args().quick else TIMES
+    print(f"{EVENTS:,} events in one body, of {SERIES} series or of one: milliseconds of one core to read it, and to")
+    print("unpack it if it comes as gzip; medians.\n")
+    rows = []
+    with create_app(Settings(log_url="memory:", log_level="WARNING")).app_context():
+        for name, (form, one_series) in FORMATS.items():
+            call = form(events(EVENTS, 1 if one_series else SERIES))
+            rows.append(
+                [name, f"{len(call.body) / 1024:,.0f}", *(f"{taken:.1f}" for taken in milliseconds(call, times))]
+            )
+    show(["format", "KiB", "read, ms", "unpack, ms"], rows)
+    print(f"\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()
