@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.model import EVERYTHING, Event, history, position, statistics
-from tests.servers import Server
+from tests.servers import Server, until
 from times import MINUTE, SECOND, format_timestamp, wall_clock
 
 SERIES = ("AAPL", "BTC/USD", "température")
@@ -109,4 +109,4 @@ def test_workers_that_are_replaced_all_the_time_agree() -> None:
         answers = [server.get(question).json() for _ in range(200)]
         assert answers == [statistics(events)] * 200
         read_your_writes(server)
-        assert before - set(server.workers())
+        until(lambda: before - set(server.workers()), "a worker to be replaced")

@@ -119,7 +119,7 @@ def ask(url: str, expression: str) -> dict[str, float]:
     """What Prometheus says, by instance."""
     try:
         answer: Any = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=5).json()
-    except requests.ConnectionError:
+    except requests.RequestException:  # it is still starting, and says so in plain text
         return {}
     return {found["metric"].get("instance", ""): float(found["value"][1]) for found in answer["data"]["result"]}
 
