@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -102,6 +103,8 @@ def ask(method: str, target: str, body: bytes = b"", media_type: str | None = "a
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]  # plain dicts are what ASGI messages are
+    answering = app(scope, receive, send)  # type: ignore[arg-type]  # plain dicts are what ASGI messages are
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop running in this one, once it has begun
+        thread.submit(asyncio.run, answering).result()
     content = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(content) if content else None
