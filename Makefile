@@ -23,10 +23,10 @@ run: $(RUNTIME) ## the server as in production; PORT, HOST, WEB_CONCURRENCY and 
 demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goes to the simulator
 	@exec $(BIN)/python -m simulator.demo $(ARGS)
 
-test: $(DEVELOPMENT) browser redis prometheus ## the whole test suite, with real servers and a real browser
+test: $(DEVELOPMENT) browser redis nginx prometheus ## the whole test suite, with real servers and a real browser
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
-check: lint browser redis prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
+check: lint browser redis nginx prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT)
@@ -51,6 +51,10 @@ clean: ## remove what tools and tests left behind; keeps .venv and the events un
 .PHONY: browser
 browser: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.browser
+
+.PHONY: nginx
+nginx: $(DEVELOPMENT)
+	@$(BIN)/python -m tests.nginx
 
 .PHONY: prometheus
 prometheus: $(DEVELOPMENT)

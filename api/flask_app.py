@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from time import perf_counter_ns
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,13 @@ NOWHERE = "none"
 _USUAL_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID"
 _HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
 _LONGEST_LIST = 1000
+_CONVERTER = re.compile(r"<\w+:")
+
+
+@cache
+def route_of(rule: str) -> str:
+    """What metrics call a route: its path without the converters, such as `/statistics/<series>`."""
+    return _CONVERTER.sub("<", rule)
 
 
 class LenientRequest(Request):
@@ -83,9 +91,9 @@ class Application(Flask):
         if rule is None:
             meter.request(NOWHERE, asked.method, status, nanoseconds)
         elif rule.websocket and status < 400:  # counted when it has ended
-            meter.request(rule.rule, asked.method, 101, None)
+            meter.request(route_of(rule.rule), asked.method, 101, None)
         else:
-            meter.request(rule.rule, asked.method, status, nanoseconds)
+            meter.request(route_of(rule.rule), asked.method, status, nanoseconds)
             if status >= 400 and status in REASONS and takes_events(self.view_functions[rule.endpoint]):
                 meter.refused(REASONS[status], asked.environ.get(EVENTS, 1))
 

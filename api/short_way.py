@@ -36,7 +36,7 @@ Take = Callable[[bytes], Outcome | None]
 """Do what a plain body asks for; None leaves the request to Flask, and nothing has been done."""
 
 Count = Callable[[str, str, int, int], object]
-"""Takes the rule of the route, the method, the status and how many nanoseconds it took."""
+"""Takes the name of the route, the method, the status and how many nanoseconds it took."""
 
 _SERVERS = (
     "REMOTE_ADDR REMOTE_PORT REQUEST_METHOD REQUEST_URI RAW_URI PATH_INFO QUERY_STRING SCRIPT_NAME SERVER_NAME "
@@ -84,15 +84,15 @@ class ShortWay:
             return self._flask(environ, start_response)
         if self._count is not None:
             nanoseconds = perf_counter_ns() - started
-            self._count(self._rule(environ["PATH_INFO"]), environ["REQUEST_METHOD"], outcome.status, nanoseconds)
+            self._count(self._route(environ["PATH_INFO"]), environ["REQUEST_METHOD"], outcome.status, nanoseconds)
         return self._send(outcome, start_response)
 
-    def _rule(self, path: str) -> str:
-        """How Flask calls the route of a path that went this way."""
+    def _route(self, path: str) -> str:
+        """What metrics call the route of a path that went this way."""
         if path in self._takes or path in self._statistics:
             return path
         prefix = next(prefix for prefix in self._statistics if path.startswith(f"{prefix}/"))
-        return f"{prefix}/<series:series>"
+        return f"{prefix}/<series>"
 
     def _outcome(self, environ: WSGIEnvironment) -> Outcome | None:
         try:

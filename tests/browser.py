@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+
+from tests.debian import can_install, install
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEBIAN = ("chromium", "fonts-liberation")
@@ -21,24 +21,11 @@ def ensure() -> str:
     """Make sure that there is a browser, and say in one line which."""
     if found := executable():
         return f"browser: {found}"
-    if os.geteuid() == 0 and is_debian():
-        apt("update")
-        apt("install", "--yes", "--no-install-recommends", *DEBIAN)
+    if can_install():
+        install(*DEBIAN)
         return f"browser: installed Debian's {executable()}"
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
     return "browser: Playwright's own Chromium"
-
-
-def is_debian() -> bool:
-    """Not Ubuntu: its package of that name is an empty one that points to a snap."""
-    release = Path("/etc/os-release")
-    return release.exists() and "ID=debian" in release.read_text().splitlines()
-
-
-def apt(*arguments: str) -> None:
-    """Run apt-get, quietly."""
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "-qq", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,15 +11,17 @@ from pathlib import Path
 
 import requests
 
+from tests import debian
 from tests.servers import CHECKOUT, reserve_port, until
 
+PACKAGE = "nginx"
 CONFIGURATION = CHECKOUT / "deploy" / "nginx.conf"
 
 
 @contextmanager
 def nginx(ports: Sequence[int]) -> Iterator[str]:
     """nginx before two servers on these ports; its URL."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    program = debian.required("nginx", PACKAGE)
     with reserve_port() as reservation, tempfile.TemporaryDirectory(prefix="tidemark-nginx-") as folder:
         port = reservation.getsockname()[1]
         path = Path(folder, "nginx.conf")
@@ -56,3 +57,7 @@ def _answers(url: str) -> bool:
     except requests.ConnectionError:
         return False
     return True
+
+
+if __name__ == "__main__":
+    print(debian.ensure(PACKAGE, "nginx"))

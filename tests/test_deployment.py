@@ -194,6 +194,18 @@ def test_compose_passes_every_setting_on() -> None:
     assert passed == ["WEB_CONCURRENCY", *(name for name in VARIABLES if name != "TIDEMARK_LOG_URL")]
 
 
+def test_compose_of_several_hosts_passes_every_setting_on() -> None:
+    compose = yaml.safe_load((CHECKOUT / "deploy" / "compose.yml").read_text())
+    for host in ("one", "two"):
+        passed = compose["services"][host]["environment"]
+        assert set(passed) == {"WEB_CONCURRENCY", *VARIABLES}
+        assert {name for name, value in passed.items() if value} == {
+            "WEB_CONCURRENCY",
+            "TIDEMARK_LOG_URL",
+            "TIDEMARK_LOG_MAX_BYTES",
+        }
+
+
 def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch) -> None:
     compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
     seconds = int(compose["services"]["tidemark"]["stop_grace_period"].removesuffix("s"))
