@@ -126,38 +126,42 @@ class AllSeries(Timeline[SharedBlock]):
         for block, i, j in self.add_many(columns, summaries):
             block.members.extend(alone or np.unique(ids[i:j]).tolist())
 
-    def last_of_each(self, count: int, cutoff: int) -> dict[RollingWindow, int]:
-        """How many of its last events each series has among the last `count` live ones of all series.
+    def last_of_each(self, count: int, cutoff: int, until: int | None = None) -> dict[RollingWindow, tuple[int, int]]:
+        """The last `count` live events of all series, or of those not later than `until`, as a range of each series:
+        its last so many events without its last so many.
 
         Needed only when those reach behind `cutoff`, where a series keeps its last ones and this timeline
         holds nothing. Searches for the time that divides them: O(series * log(time))."""
-        live = {window: window.live(cutoff) for window in self._windows if len(window)}
-        if sum(live.values()) <= count:
-            return live
-        low, high = _earliest(live, count) - 1, cutoff
-        rivals = {window: most for window, most in live.items() if window.last.newest > low}
+        ranges = {window: (window.live(cutoff), 0) for window in self._windows if len(window)}
+        if until is not None:
+            ranges = {window: (begin, window.count_after(until)) for window, (begin, _) in ranges.items()}
+        ranges = {window: (begin, end) for window, (begin, end) in ranges.items() if end < begin}
+        if sum(begin - end for begin, end in ranges.values()) <= count:
+            return ranges
+        low, high = _earliest(ranges, count, until) - 1, cutoff if until is None else min(cutoff, until)
+        rivals = {window: ends for window, ends in ranges.items() if window.last.newest > low}
         while high - low > 1:
             middle = (low + high) // 2
-            if sum(min(window.count_after(middle), most) for window, most in rivals.items()) > count:
+            if sum(_later(window, middle, ends) for window, ends in rivals.items()) > count:
                 low = middle
             else:
                 high = middle
-        chosen = {window: min(window.count_after(high), most) for window, most in rivals.items()}
+        chosen = {window: _later(window, high, ends) for window, ends in rivals.items()}
         self._choose_last(chosen, rivals, high, count - sum(chosen.values()))
-        return chosen
+        return {window: (end + chosen[window], end) for window, (_, end) in rivals.items()}
 
     def _choose_last(
-        self, chosen: dict[RollingWindow, int], live: dict[RollingWindow, int], time: int, count: int
+        self, chosen: dict[RollingWindow, int], rivals: dict[RollingWindow, tuple[int, int]], time: int, count: int
     ) -> None:
         """Add to `chosen` those `count` live events of this very time that came last."""
-        rivals: list[tuple[int, RollingWindow]] = []
-        for window, most in live.items():
-            number = min(window.count_after(time - 1), most) - chosen[window]
+        found: list[tuple[int, RollingWindow]] = []
+        for window, ends in rivals.items():
+            number = _later(window, time - 1, ends) - chosen[window]
             if number:
-                positions = window.rows(number + chosen[window])[1][:number]
-                rivals.extend((position, window) for position in positions.tolist())
-        rivals.sort(key=itemgetter(0))
-        for _, window in rivals[len(rivals) - count :]:
+                positions = window.rows(number + chosen[window] + ends[1])[1][:number]
+                found.extend((position, window) for position in positions.tolist())
+        found.sort(key=itemgetter(0))
+        for _, window in found[len(found) - count :]:
             chosen[window] += 1
 
     def prune(self, horizon: int) -> None:
@@ -210,7 +214,15 @@ class AllSeries(Timeline[SharedBlock]):
             block = block.following
 
 
-def _earliest(live: dict[RollingWindow, int], count: int) -> int:
-    """A time such that at least `count` of these live events, of which there are more, are as late."""
-    newest = sorted((window.last.newest for window, most in live.items() if most), reverse=True)
-    return newest[count - 1] if count <= len(newest) else min(window.first.oldest for window in live)
+def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:
+    """How many events of this range of a series are later than `time`."""
+    begin, end = ends
+    return max(min(window.count_after(time), begin) - end, 0)
+
+
+def _earliest(ranges: dict[RollingWindow, tuple[int, int]], count: int, until: int | None) -> int:
+    """A time such that at least `count` events of these ranges, which hold more, are as late."""
+    newest = sorted((window.last.newest for window in ranges), reverse=True)
+    if until is None and count <= len(newest):
+        return newest[count - 1]
+    return min(window.first.oldest for window in ranges)

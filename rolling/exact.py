@@ -19,15 +19,15 @@ LIMB_BITS = 21
 WIDEST_ROW = 4096
 """Products of two limbs take up to 2**40; 2**12 of them still add up exactly."""
 MOST_LIMBS = 16
-FEW = 24
-"""Up to so many values, one by one is faster."""
+SUMMED_SINGLY = 24
+"""Up to so many values are quicker summed one by one."""
 
 _Floats = NDArray[np.float64]
 
 
 def summarise(values: _Floats) -> Summary:
     """The summary of up to WIDEST_ROW finite values."""
-    if len(values) <= FEW:
+    if len(values) <= SUMMED_SINGLY:
         return _one_by_one(values)
     return summarise_rows(values, len(values))[0]
 

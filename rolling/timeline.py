@@ -1,7 +1,8 @@
 """A timeline: blocks of events in order of (time, position), under decks of summaries.
 
 Whatever the order of arrival, an event goes to the one block whose stretch of time it falls in, so a
-late event costs what a punctual one does. Every question is about a tail: the last so many events.
+late event costs what a punctual one does. Every question is about a tail, the last so many events, or about a
+range: those among the last `begin` events, but not among the last `end`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from rolling.deck import FAN_OUT, B, Deck
 from rolling.exact import summarise, summarise_rows
 from rolling.summary import Summary, exact
 
-FEW = 4
-"""So many events for one block are quicker added one by one."""
+ADDED_SINGLY = 4
+"""Up to so many events for one block are quicker added one by one."""
 BULK = CAPACITY // 2
 """So many events at once, all behind those held, become blocks of their own."""
 
@@ -92,6 +93,16 @@ class Timeline(Generic[B]):
             taken.append(node.tail(count))
         return merged(taken)
 
+    def summarise(self, begin: int, end: int = 0) -> Summary:
+        """A new summary of the last `begin` events without the last `end`, of those there are. O(log n)."""
+        if not end:
+            return self.tail(begin)
+        taken: list[Summary] = []
+        begin = min(begin, len(self))
+        if end < begin:
+            _cover(self._root, begin, end, taken)
+        return merged(taken)
+
     def row(self, count: int) -> Row:
         """The oldest of the last `count` events, 1 <= count <= len. O(log n)."""
         node = self._root
@@ -157,7 +168,7 @@ class Timeline(Generic[B]):
             j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
             block.expect(j - i)
-            if j - i <= FEW:
+            if j - i <= ADDED_SINGLY:
                 for time, position, value in _each(part(columns, i, j)):
                     self.add(time, value, position, exact(value))
             else:
@@ -291,6 +302,24 @@ class Timeline(Generic[B]):
             return
         for child in node.children:
             yield from self._depths(child, depth + 1)
+
+
+def _cover(node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> None:
+    """Add to `taken` what covers the node's last `begin` events without its last `end`; there is at least one."""
+    if end <= 0 and begin >= node.summary.count:
+        taken.append(node.summary)
+    elif not isinstance(node, Deck):
+        values = node.columns()[2]
+        taken.append(summarise(values[max(len(values) - begin, 0) : len(values) - max(end, 0)]))
+    else:
+        for child in reversed(node.children):
+            size = child.summary.count
+            if end < size and size:
+                _cover(child, begin, end, taken)
+            begin -= size
+            end -= size
+            if begin <= 0:
+                return
 
 
 def _each(columns: Columns) -> Iterator[Row]:

@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 from rolling.all_series import AllSeries, Ids
 from rolling.block import CAPACITY, EARLIEST, Columns
 from rolling.exact import summarise_rows
+from rolling.span import Range, Span
 from rolling.summary import Summary, exact
-from rolling.timeline import BULK, Row, Timeline
+from rolling.timeline import BULK, Row, Timeline, merged
 from rolling.window import RollingWindow
 
 LATEST = 2**63 - 1
-FEW = 48
+TAKEN_SINGLY = 48
 """Up to so many events are taken in one by one: columns would cost more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The last events of one series or of all: their summary and, if asked for, the ends."""
+    """Some events of one series or of all: their summary and, if asked for, the ends."""
 
     summary: Summary
     first: Row | None = None
@@ -66,7 +67,7 @@ class View:
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
     ) -> None:
         """Take in events in log order, at positions above all others."""
-        if len(values) <= FEW:
+        if len(values) <= TAKEN_SINGLY:
             for row in zip(ids.tolist(), times.tolist(), values.tolist(), positions.tolist(), strict=True):
                 self.add(*row)
             return
@@ -109,31 +110,55 @@ class View:
             for window in self.windows:
                 window.prune(horizon)
 
-    def tail(self, series: int | None, after: int | None, cutoff: int, last: int | None, ends: bool) -> Tail:
-        """The events of one series, or of all, that are later than `after`, or else live under `cutoff`;
-        of those the `last` ones, if that is given."""
-        cutoff = max(cutoff, self.horizon)
-        timeline = self._all if series is None else self.windows[series]
-        if after is not None and last is None:
-            return _tail(timeline, timeline.tail_after(max(after, self.horizon)), ends)
-        count = timeline.count_after(cutoff if after is None else max(after, self.horizon))
-        if after is None and series is not None:
-            count = self.windows[series].live(cutoff)
-        elif after is None and (last is None or last > count):
-            return self._last_of_all(last, cutoff, ends)
-        return _tail(timeline, timeline.tail(count if last is None else min(count, last)), ends)
-
-    def _last_of_all(self, last: int | None, cutoff: int, ends: bool) -> Tail:
-        """A tail that may reach behind the cutoff, where every series keeps its own last events."""
-        total = len(self)
-        chosen = self._all.last_of_each(total if last is None else last, cutoff)
-        summary = Summary()
-        for window, count in chosen.items():
-            summary.merge(window.tail(count))
-        if not (ends and summary.count):
+    def tail(
+        self,
+        series: int | None,
+        after: int | None,
+        cutoff: int,
+        last: int | None,
+        ends: bool,
+        until: int | None = None,
+    ) -> Tail:
+        """The events that a Span of these describes: their summary and, if asked for, the first and the last."""
+        if after is not None and last is None and until is None:
+            timeline = self._timeline(series)
+            summary = timeline.tail_after(max(after, self.horizon))
+            if not (ends and summary.count):
+                return Tail(summary)
+            return Tail(summary, timeline.row(summary.count), timeline.row(1))
+        ranges = self.ranges(series, Span(cutoff, after, until, last))
+        summaries = [timeline.summarise(begin, end) for timeline, begin, end in ranges]
+        summary = summaries[0] if len(summaries) == 1 else merged(summaries)
+        if not (ends and ranges):
             return Tail(summary)
-        taken = [(window, count) for window, count in chosen.items() if count]
-        return Tail(summary, min(w.row(n) for w, n in taken), max(w.row(1) for w, _ in taken))
+        return Tail(
+            summary,
+            min(timeline.row(begin) for timeline, begin, _ in ranges),
+            max(timeline.row(end + 1) for timeline, _, end in ranges),
+        )
+
+    def ranges(self, series: int | None, span: Span) -> list[Range]:
+        """Where the events of a span are to be found: in one range, or in one of each series where they are the last
+        ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
+        timeline, cutoff = self._timeline(series), max(span.cutoff, self.horizon)
+        if span.after is not None:
+            begin = timeline.count_after(max(span.after, self.horizon))
+        else:
+            begin = self.windows[series].live(cutoff) if series is not None else timeline.count_after(cutoff)
+        end = 0 if span.until is None else timeline.count_after(span.until)
+        if span.last is not None and span.last <= begin - end:
+            begin = end + span.last
+        elif span.after is None and series is None:
+            return self._last_of_all(span, cutoff)
+        return [Range(timeline, begin, end)] if end < begin else []
+
+    def _timeline(self, series: int | None) -> Timeline[Any]:
+        return self._all if series is None else self.windows[series]
+
+    def _last_of_all(self, span: Span, cutoff: int) -> list[Range]:
+        count = len(self) if span.last is None else span.last
+        chosen = self._all.last_of_each(count, cutoff, span.until)
+        return [Range(window, begin, end) for window, (begin, end) in chosen.items() if end < begin]
 
     def kept_since(self, series: int) -> tuple[int, int]:
         """The (time, position) of the first of the last events that a series keeps."""
@@ -150,9 +175,3 @@ class View:
             window._check()
             recent.merge(window.tail(window.count_after(self.horizon)))
         assert self._all.tail(self._all.count_after(self.horizon)) == recent
-
-
-def _tail(timeline: Timeline[Any], summary: Summary, ends: bool) -> Tail:
-    if not (ends and summary.count):
-        return Tail(summary)
-    return Tail(summary, timeline.row(summary.count), timeline.row(1))

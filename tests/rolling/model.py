@@ -100,14 +100,17 @@ class Model:
         kept.rows = kept.live(horizon)
         kept.keep = keep
 
-    def rows(self, series: int | None, after: int | None, cutoff: int, last: int | None) -> list[Row]:
+    def rows(
+        self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
+    ) -> list[Row]:
         """The rows a question is about, in order."""
         chosen = self.series if series is None else [self.series[series]]
         if after is None:
             rows = [row for kept in chosen for row in kept.live(max(cutoff, self.horizon))]
         else:
             rows = [row for kept in chosen for row in kept.rows if row[0] > max(after, self.horizon)]
-        return sorted(rows) if last is None else last_of(sorted(rows), last)
+        rows = sorted(row for row in rows if until is None or row[0] <= until)
+        return rows if last is None else last_of(rows, last)
 
 
 def last_of(rows: list[Row], count: int) -> list[Row]:

@@ -10,8 +10,8 @@ import pytest
 
 from rolling import all_series, block, deck, exact, timeline, view
 
-SMALL = {"CAPACITY": 16, "BULK": 8, "FAN_OUT": 4, "LOADED": 3, "FEW": 2}
-MODULES: tuple[ModuleType, ...] = (block, deck, timeline, all_series, view)
+SMALL = {"CAPACITY": 16, "BULK": 8, "FAN_OUT": 4, "LOADED": 3, "ADDED_SINGLY": 2, "TAKEN_SINGLY": 2, "SUMMED_SINGLY": 2}
+MODULES: tuple[ModuleType, ...] = (block, deck, exact, timeline, all_series, view)
 
 
 @contextmanager
@@ -21,5 +21,4 @@ def small() -> Iterator[None]:
         for module in MODULES:
             for name in SMALL.keys() & vars(module).keys():
                 patch.setattr(module, name, SMALL[name])
-        patch.setattr(exact, "FEW", 2)
         yield
