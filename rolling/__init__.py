@@ -8,5 +8,8 @@ view        every series, and all of them as one: what the service holds
 span        which events a question is about
 window      the timeline of one series                  all_series  that of all, without a second copy of the events
 timeline    the tree                                    deck, block its nodes
+percentiles which ranks a percentile is                 ranks       the value at a rank: rows, a ladder over them
+memory      whose rows are held, and whose go           scan        the same without rows, from every value
+steps       work in portions
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

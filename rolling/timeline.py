@@ -7,13 +7,13 @@ range: those among the last `begin` events, but not among the last `end`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Generic
 
 import numpy as np
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, part
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values, part
 from rolling.deck import FAN_OUT, B, Deck
 from rolling.exact import summarise, summarise_rows
 from rolling.summary import Summary, exact
@@ -134,6 +134,30 @@ class Timeline(Generic[B]):
                 yield block.columns()
             block = block.following
 
+    def values(self, blocks: Sequence[B]) -> Iterator[Values]:
+        """All values of neighbouring blocks, in no order; in pieces of which none takes more than some milliseconds."""
+        yield np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
+
+    def lowest(self) -> list[Deck[B]]:
+        """The decks that hold blocks, in order."""
+        decks = [self._root] if isinstance(self._root, Deck) else []
+        while decks and isinstance(decks[0].children[0], Deck):
+            decks = [child for deck in decks for child in deck.children if isinstance(child, Deck)]
+        return decks
+
+    def place(self, offset: int) -> tuple[Deck[B] | None, int, int]:
+        """The lowest deck with the event before which so many stand, less than there are; which of its blocks holds
+        it, and how many stand before it there. O(log n)."""
+        parent, index = None, 0
+        node = self._root
+        while isinstance(node, Deck):
+            parent, index = node, 0
+            while offset >= (size := node.children[index].summary.count):
+                offset -= size
+                index += 1
+            node = node.children[index]
+        return parent, index, offset
+
     def add(self, time: int, value: float, position: int, parts: tuple[int, int]) -> B:
         """Take in one event, given with its `exact(value)`, at a position above all others. O(log n)."""
         if time >= self.last.start:
@@ -148,6 +172,8 @@ class Timeline(Generic[B]):
         block.summary.add(value, units, square)
         for deck in path:
             deck.summary.add(value, units, square)
+        if path and (row := path[-1].row) is not None:
+            row.take(value)
         return block
 
     def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[tuple[B, int, int]]:
@@ -180,8 +206,7 @@ class Timeline(Generic[B]):
         block.extend(columns)
         summary = summarise(columns[2])
         block.summary.merge(summary)
-        for deck in path:
-            deck.summary.merge(summary)
+        _count_in(path, columns, summary)
 
     def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[tuple[B, int, int]]:
         """New blocks behind all others, CAPACITY events each."""
@@ -192,8 +217,7 @@ class Timeline(Generic[B]):
             chunk = part(columns, i, j)
             new = self.last.successor(int(chunk[0][0]), int(chunk[1][0]))
             new.fill(chunk, summary)
-            for deck in self._edge:
-                deck.summary.merge(summary)
+            _count_in(self._edge, chunk, summary)
             self.insert(self._edge, self.last, new)
             yield new, i + offset, j + offset
 
@@ -241,7 +265,7 @@ class Timeline(Generic[B]):
 
     def drop_first(self) -> None:
         """Let go of the first block; there must be another, which then starts at EARLIEST."""
-        path = self._leftmost()
+        path = self.leftmost()
         for deck in reversed(path):
             del deck.children[0]
             if deck.children:
@@ -256,10 +280,11 @@ class Timeline(Generic[B]):
 
     def refresh_first(self) -> None:
         """Bring the decks above the first block in line with it."""
-        for deck in reversed(self._leftmost()):
+        for deck in reversed(self.leftmost()):
             deck.refresh()
 
-    def _leftmost(self) -> Path[B]:
+    def leftmost(self) -> Path[B]:
+        """The decks above the first block."""
         path: Path[B] = []
         node = self._root
         while isinstance(node, Deck):
@@ -302,6 +327,14 @@ class Timeline(Generic[B]):
             return
         for child in node.children:
             yield from self._depths(child, depth + 1)
+
+
+def _count_in(path: Path[B], columns: Columns, summary: Summary) -> None:
+    """Have the decks of a path know of events that a block below them takes in."""
+    for deck in path:
+        deck.summary.merge(summary)
+    if path and (row := path[-1].row) is not None:
+        row.take_many(columns[2])
 
 
 def _cover(node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> None:

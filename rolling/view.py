@@ -6,6 +6,7 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,17 @@ from numpy.typing import NDArray
 from rolling.all_series import AllSeries, Ids
 from rolling.block import CAPACITY, EARLIEST, Columns
 from rolling.exact import summarise_rows
+from rolling.memory import Memory
+from rolling.percentiles import Percentiles
 from rolling.span import Range, Span
+from rolling.steps import Steps
 from rolling.summary import Summary, exact
 from rolling.timeline import BULK, Row, Timeline, merged
 from rolling.window import RollingWindow
 
 LATEST = 2**63 - 1
+PERCENTILE_BYTES = 2**28
+"""What the sorted rows of a view may take of the memory: those of 33 million different values."""
 TAKEN_SINGLY = 48
 """Up to so many events are taken in one by one: columns would cost more."""
 
@@ -37,10 +43,11 @@ class Tail:
 class View:
     """All series by id. Not thread safe: the caller holds a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, percentile_bytes: int = PERCENTILE_BYTES) -> None:
         self.horizon = 0
         self.windows: list[RollingWindow] = []
         self._all = AllSeries(self.windows)
+        self._memory = Memory(percentile_bytes)
 
     def __len__(self) -> int:
         return sum(len(window) for window in self.windows)
@@ -152,6 +159,14 @@ class View:
             return self._last_of_all(span, cutoff)
         return [Range(timeline, begin, end)] if end < begin else []
 
+    def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:
+        """The percentiles of the events of a span. Takes portions where nobody asked lately; next to none after."""
+        return self._memory.percentiles(lambda: self.ranges(series, span), wanted)
+
+    def maintain(self, moment: int, idle: int) -> Iterator[None]:
+        """Keep what percentiles need in order, between questions; yields between portions. See Memory.maintain."""
+        return self._memory.maintain(moment, idle)
+
     def _timeline(self, series: int | None) -> Timeline[Any]:
         return self._all if series is None else self.windows[series]
 
@@ -169,6 +184,7 @@ class View:
 
     def _check(self) -> None:
         """Every invariant, as assertions. For tests."""
+        self._memory._check()
         self._all._check()
         recent = Summary()
         for window in self.windows:

@@ -8,10 +8,43 @@ from types import ModuleType
 
 import pytest
 
-from rolling import all_series, block, deck, exact, timeline, view
+from rolling import all_series, block, deck, exact, ladder, memory, ranks, scan, timeline, view
 
-SMALL = {"CAPACITY": 16, "BULK": 8, "FAN_OUT": 4, "LOADED": 3, "ADDED_SINGLY": 2, "TAKEN_SINGLY": 2, "SUMMED_SINGLY": 2}
-MODULES: tuple[ModuleType, ...] = (block, deck, exact, timeline, all_series, view)
+SMALL = {
+    "ADDED_SINGLY": 2,
+    "BULK": 8,
+    "CAPACITY": 16,
+    "FAN_OUT": 4,
+    "LATE": 12,
+    "LATE_IN_A_ROW": 6,
+    "LOADED": 3,
+    "MEMBERS_AT_ONCE": 2,
+    "MOST_RUNGS": 24,
+    "NEW_RUNGS": 3,
+    "PLACES": 2,
+    "PORTION": 32,
+    "ROUNDS": 2,
+    "SAMPLE": 8,
+    "SLICE": 8,
+    "SLICES": 4,
+    "SMALLEST": 1,
+    "SORTED_AT_ONCE": 3,
+    "STRIDE": 4,
+    "SUMMED_SINGLY": 2,
+    "TAKEN_SINGLY": 2,
+}
+MODULES: tuple[ModuleType, ...] = (
+    block,
+    deck,
+    exact,
+    timeline,
+    all_series,
+    view,
+    ladder,
+    memory,
+    ranks,
+    scan,
+)
 
 
 @contextmanager
