@@ -10,6 +10,7 @@ window      the timeline of one series                  all_series  that of all,
 timeline    the tree                                    deck, block its nodes
 percentiles which ranks a percentile is                 ranks       the value at a rank: rows, a ladder over them
 memory      whose rows are held, and whose go           scan        the same without rows, from every value
-steps       work in portions
+history     a window laid out in steps                  ranking     the first of many series by a statistic
+steps       work in portions                            rows, ladder, cut  what ranks are made of
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

@@ -25,6 +25,8 @@ LOADED = 256
 """How many blocks may hold columns at a time: some 7 MB."""
 MEMBERS_AT_ONCE = 500
 """About how many series are looked into for one piece of values: some 5 ms of work."""
+LOADED_SINGLY = 2
+"""Up to so many blocks without columns load them one by one for a question about several."""
 
 
 class SharedBlock(Block):
@@ -105,6 +107,8 @@ class SharedBlock(Block):
 class AllSeries(Timeline[SharedBlock]):
     """The events of all series that are later than the horizon: those and no others, so that what the series
     have let go of, or took in too late, is never missed or met when a block fetches its columns."""
+
+    COST = 8
 
     __slots__ = ("_loaded", "_windows")
 
@@ -201,6 +205,21 @@ class AllSeries(Timeline[SharedBlock]):
         for start in range(0, len(members), MEMBERS_AT_ONCE):
             found = self._found(held[0], held[-1], members[start : start + MEMBERS_AT_ONCE])
             yield np.concatenate([NOTHING[2], *(columns[2] for columns in found.values())])
+
+    def to_read(self, blocks: Sequence[SharedBlock], cut: Sequence[SharedBlock]) -> Sequence[SharedBlock]:
+        """All from the first cut one to the last, where several hold no columns: see `values`."""
+        if sum(not block.loaded for block in cut) <= LOADED_SINGLY:
+            return cut
+        return [block for block in blocks[blocks.index(cut[0]) : blocks.index(cut[-1]) + 1] if block.summary.count]
+
+    def ordered(self, blocks: Sequence[SharedBlock]) -> Columns:
+        """The events of some blocks, in order; those of neighbours, if several hold no columns."""
+        if sum(not block.loaded for block in blocks) <= LOADED_SINGLY:
+            return super().ordered(blocks)
+        members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
+        times, positions, values = joined(self._found(blocks[0], blocks[-1], members).values())
+        order = np.lexsort((positions, times))
+        return times[order], positions[order], values[order]
 
     def _gather(self, block: SharedBlock) -> Columns:
         """The events of a block, from the series that have them."""

@@ -119,7 +119,7 @@ class Ranks:
             if not grant(8 * deck.summary.count):
                 return
             yield from self._sort(deck)
-            work += deck.summary.count
+            work += deck.summary.count * self.timeline.COST
             if work >= PORTION:
                 work = 0
                 yield

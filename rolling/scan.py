@@ -113,7 +113,7 @@ def _count(ranges: Sequence[Range]) -> int:
 
 
 def _work(unit: Unit) -> int:
-    return max(unit.part.begin - unit.part.end, SMALLEST)
+    return max(unit.part.begin - unit.part.end, SMALLEST) * unit.part.timeline.COST
 
 
 def _units(ranges: Sequence[Range]) -> Iterator[Unit]:

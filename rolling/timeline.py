@@ -31,6 +31,9 @@ Row = tuple[int, int, float]
 class Timeline(Generic[B]):
     """Blocks of kind B in order, from `first` on, each knowing the one `following` it."""
 
+    COST = 1
+    """How many times as long as from columns it takes to read its events."""
+
     __slots__ = ("_edge", "_root", "first", "last")
 
     def __init__(self, block: B) -> None:
@@ -137,6 +140,15 @@ class Timeline(Generic[B]):
     def values(self, blocks: Sequence[B]) -> Iterator[Values]:
         """All values of neighbouring blocks, in no order; in pieces of which none takes more than some milliseconds."""
         yield np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
+
+    def to_read(self, blocks: Sequence[B], cut: Sequence[B]) -> Sequence[B]:
+        """Which of these blocks of a deck to read for the events of some that a question cuts: neighbours of the cut
+        ones too, where that costs less."""
+        return cut
+
+    def ordered(self, blocks: Sequence[B]) -> Columns:
+        """The events of some blocks, in order."""
+        return joined(block.columns() for block in blocks)
 
     def lowest(self) -> list[Deck[B]]:
         """The decks that hold blocks, in order."""

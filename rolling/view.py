@@ -6,7 +6,7 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from rolling.all_series import AllSeries, Ids
 from rolling.block import CAPACITY, EARLIEST, Columns
 from rolling.exact import summarise_rows
+from rolling.history import Bounds, Point, Sweep
 from rolling.memory import Memory
 from rolling.percentiles import Percentiles
+from rolling.ranking import ranking
 from rolling.span import Range, Span
 from rolling.steps import Steps
 from rolling.summary import Summary, exact
@@ -162,6 +164,44 @@ class View:
     def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:
         """The percentiles of the events of a span. Takes portions where nobody asked lately; next to none after."""
         return self._memory.percentiles(lambda: self.ranges(series, span), wanted)
+
+    def history(
+        self,
+        series: int | None,
+        after: int,
+        until: int,
+        edges: Sequence[int],
+        *,
+        ends: bool = False,
+        wanted: Percentiles | None = None,
+    ) -> Steps[list[Point]]:
+        """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
+        Edges ascend. The points are those of the moment of the last portion, all of them."""
+        bounds = Bounds(edges, after, until, lambda: self.horizon)
+        sweep = Sweep(self._timeline(series), bounds, ends=ends)
+        if wanted is None:
+            return sweep.points()
+        return sweep.points_with_percentiles(lambda where: self._memory.percentiles(where, wanted))
+
+    def ranking(
+        self,
+        series: Iterable[tuple[str, int]],
+        span: Span,
+        statistic: str | Percentiles,
+        limit: int,
+        *,
+        descending: bool,
+    ) -> Steps[list[tuple[str, float | None]]]:
+        """The first `limit` series by a statistic of a Summary, or by the first of some percentiles; see `ranking`."""
+
+        def score(which: int) -> Steps[float | None]:
+            if isinstance(statistic, Percentiles):
+                return (yield from self.percentiles(which, span, statistic))[0]
+            tail = self.tail(which, span.after, span.cutoff, span.last, False, span.until)
+            value: float | None = getattr(tail.summary, statistic)
+            return value
+
+        return ranking(series, score, limit, descending=descending)
 
     def maintain(self, moment: int, idle: int) -> Iterator[None]:
         """Keep what percentiles need in order, between questions; yields between portions. See Memory.maintain."""

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from rolling import all_series, block, deck, exact, ladder, memory, ranks, scan, timeline, view
+from rolling import all_series, block, deck, exact, history, ladder, memory, ranking, ranks, scan, timeline, view
 
 SMALL = {
     "ADDED_SINGLY": 2,
@@ -18,13 +18,16 @@ SMALL = {
     "LATE": 12,
     "LATE_IN_A_ROW": 6,
     "LOADED": 3,
+    "LOADED_SINGLY": 1,
     "MEMBERS_AT_ONCE": 2,
     "MOST_RUNGS": 24,
     "NEW_RUNGS": 3,
     "PLACES": 2,
     "PORTION": 32,
+    "PATIENCE": 3,
     "ROUNDS": 2,
     "SAMPLE": 8,
+    "SERIES_AT_ONCE": 3,
     "SLICE": 8,
     "SLICES": 4,
     "SMALLEST": 1,
@@ -40,7 +43,9 @@ MODULES: tuple[ModuleType, ...] = (
     timeline,
     all_series,
     view,
+    history,
     ladder,
+    ranking,
     memory,
     ranks,
     scan,
