@@ -109,9 +109,11 @@ class Sweep:
 
     def points_with_percentiles(self, ask: Ask) -> Steps[list[Point]]:
         """A point for each step, with those percentiles that `ask` finds."""
-        patience = PATIENCE + len(self._timeline) // PORTION
+        patience: int | None = None
         while True:
             points = yield from self.points()
+            if patience is None:
+                patience = PATIENCE + (len(self._timeline) + SMALLEST * len(points)) // PORTION
             missing = [step for step, point in enumerate(points) if not self._knows(step, point)]
             if not missing:
                 return [replace(point, percentiles=self._percentiles[step][1]) for step, point in enumerate(points)]

@@ -28,13 +28,10 @@ class Memory:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._ranks: dict[Timeline[Any], Ranks] = {}  # least recently used first
+        self._bytes: dict[Ranks, int] = {}  # what each took when it was last weighed
+        self._held = 0  # all of those
         self._tick = 0  # counts questions
         self._ticks: deque[tuple[int, int]] = deque()  # moments, and the tick at each
-
-    @property
-    def nbytes(self) -> int:
-        """How much is taken."""
-        return sum(ranks.nbytes for ranks in self._ranks.values())
 
     def percentiles(self, where: Callable[[], list[Range]], wanted: Percentiles) -> Steps[list[float | None]]:
         """The percentiles of these ranges together. O(log n) where they were asked for lately."""
@@ -57,8 +54,9 @@ class Memory:
         for timeline, ranks in list(self._ranks.items()):
             while (oldest := ranks.oldest()) is not None and oldest[0] <= unused:
                 ranks.drop(oldest[1])
-            if ranks.used <= unused:
-                self._ranks.pop(timeline, None)
+            self._weigh(ranks)
+            if ranks.used <= unused and self._ranks.pop(timeline, None) is not None:
+                self._held -= self._bytes.pop(ranks)
             else:
                 yield from ranks.fold()
 
@@ -70,7 +68,7 @@ class Memory:
         ranks = self._ranks.pop(timeline, None) or Ranks(timeline)
         self._ranks[timeline] = ranks
         while True:
-            yield from ranks.prepare(lambda: _only(where()), tick, lambda size: self._grant(size, tick))
+            yield from ranks.prepare(lambda: _only(where()), tick, lambda size: self._grant(ranks, size, tick))
             ranges = where()
             if len(ranges) != 1 or ranges[0].timeline is not timeline or not ranks.ready(*_only(ranges)):
                 return None
@@ -78,25 +76,37 @@ class Memory:
                 pass
             begin, end = _only(ranges)
             found = ranks.find(begin, end, wanted.ranks(begin - end))
+            self._weigh(ranks)
             if found is not None:
                 return wanted.values(begin - end, found)
             yield
 
-    def _grant(self, size: int, tick: int) -> bool:
+    def _grant(self, asking: Ranks, size: int, tick: int) -> bool:
         """Make room for so many bytes at the cost of what was asked for before a tick; False if that is not enough."""
-        while self.nbytes + size > self._most_bytes:
+        self._weigh(asking)
+        while self._held + size > self._most_bytes:
             for ranks in self._ranks.values():
                 oldest = ranks.oldest()
                 if oldest is not None and oldest[0] < tick:
                     ranks.drop(oldest[1])
+                    self._weigh(ranks)
                     break
             else:
                 return False
         return True
 
+    def _weigh(self, ranks: Ranks) -> None:
+        if self._ranks.get(ranks.timeline) is ranks:
+            taken = ranks.nbytes
+            self._held += taken - self._bytes.get(ranks, 0)
+            self._bytes[ranks] = taken
+
     def _check(self) -> None:
         """Every invariant, as assertions. For tests."""
-        for ranks in self._ranks.values():
+        assert self._held == sum(self._bytes.values())
+        assert self._bytes.keys() <= set(self._ranks.values())
+        for timeline, ranks in self._ranks.items():
+            assert ranks.timeline is timeline
             ranks._check()
 
 

@@ -136,6 +136,8 @@ class Ranks:
         a portion of work, and the question is to be put again."""
         cut = self._cut(begin, end)
         place, loose = self._place(cut), self._loose(cut)
+        # Whoever changed a deck without telling its row would be found out here, before any answer is wrong.
+        assert self._total(place, len(self._ladder.rungs) - 1) + len(loose) == begin - end
         most = max(SLICE, (begin - end) // SLICE)
         found: dict[int, float] = {}
         for number, rank in enumerate(wanted):
@@ -373,6 +375,8 @@ class Ranks:
             if row.ready:
                 values = np.concatenate(list(self.timeline.values(deck.children)))
                 assert np.array_equal(np.sort(np.concatenate((row.values(), own))), np.sort(values))
+        assert len(self._places) <= PLACES
+        assert self._held.tolist() == [row.nbytes for row in self._rows]
         for place in self._places.values():
             for rung in set(place.totals) & set(self._ladder.rungs):
                 number = self._ladder.rungs.index(rung)

@@ -111,7 +111,7 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
             case _:
                 take(pair, step)
         pair.view._check()
-        assert pair.view._memory.nbytes <= most_bytes + 6000  # rungs and edges, small here
+        assert pair.view._memory._held <= most_bytes + 6000  # rungs and edges, small here
     check_all(pair, pair.model.horizon, 200)
 
 
