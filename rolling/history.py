@@ -99,7 +99,7 @@ class Sweep:
 
     def points(self) -> Steps[list[Point]]:
         """A point for each step, without percentiles."""
-        patience = PATIENCE + len(self._timeline) // PORTION
+        patience = PATIENCE + len(self._timeline) * self._timeline.COST // PORTION
         while (pieces := self._portion(PORTION if patience else None)) is None:
             patience -= 1
             yield

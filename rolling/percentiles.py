@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from math import ceil
 from typing import NamedTuple
 
 from rolling.block import Values
@@ -59,7 +58,7 @@ class Percentiles(NamedTuple):
 
 
 def _nearest(share: Fraction, count: int) -> int:
-    return max(ceil(share * count), 1) - 1
+    return max(-(-share.numerator * count // share.denominator), 1) - 1  # the ceiling, without a new Fraction
 
 
 def _between(rank: Fraction, count: int, found: Mapping[int, float]) -> float:
