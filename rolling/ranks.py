@@ -189,6 +189,7 @@ class Ranks:
         if not self._shelf.stale and first == self._decks[:1]:
             return
         self._shelf.stale = False
+        self.timeline.asked = True
         self._decks = self.timeline.lowest()
         self._index = {deck: column for column, deck in enumerate(self._decks)}
         kept = [

@@ -34,7 +34,7 @@ class Timeline(Generic[B]):
     COST = 1
     """How many times as long as from columns it takes to read its events."""
 
-    __slots__ = ("_edge", "_root", "first", "last")
+    __slots__ = ("_edge", "_root", "asked", "first", "last")
 
     def __init__(self, block: B) -> None:
         self.reset(block)
@@ -45,6 +45,8 @@ class Timeline(Generic[B]):
         self.first = block
         self.last = block
         self._edge: Path[B] = []  # the decks above the last block
+        self.asked = False
+        """Whether its lowest decks may have rows; read for each event, as looking at the decks would cost more."""
 
     def __len__(self) -> int:
         return self._root.summary.count
@@ -184,7 +186,7 @@ class Timeline(Generic[B]):
         block.summary.add(value, units, square)
         for deck in path:
             deck.summary.add(value, units, square)
-        if path and (row := path[-1].row) is not None:
+        if self.asked and path and (row := path[-1].row) is not None:
             row.take(value)
         return block
 
