@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rolling.block import Block, Columns
 from rolling.deck import Deck
-from rolling.exact import WIDEST_ROW, summarise_parts
+from rolling.exact import summarise_parts
 from rolling.span import Range
 from rolling.steps import Steps
 from rolling.summary import Summary
@@ -173,7 +173,7 @@ class Sweep:
         if read:
             numbers = [i for i, block in enumerate(blocks) if block in chosen]
             offsets = np.cumsum([block.summary.count for block in read])
-            for start, piece in _parts(self._timeline.ordered(read), bounds):
+            for start, piece in _parts(self._timeline.ordered(read), offsets[:-1], bounds):
                 placed.append((numbers[int(offsets.searchsorted(start, side="right"))], piece))
         placed.sort(key=itemgetter(0))
         return [piece for _, piece in placed]
@@ -216,11 +216,12 @@ def _piece(step: int, node: Deck[Any] | Block) -> Piece:
     return Piece(step, node.summary, held[0], held[-1])
 
 
-def _parts(columns: Columns, bounds: list[int]) -> Iterator[tuple[int, Piece]]:
-    """What each step has of these events, and where that starts among them."""
+def _parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iterator[tuple[int, Piece]]:
+    """What each step has of these events, and where that starts among them; in parts that end where a block does, since
+    another that is not read may lie behind it."""
     times, positions, values = columns
     edges = times.searchsorted(np.array(bounds), side="right")
-    starts = np.unique(np.concatenate(([0], edges[edges < len(times)], np.arange(0, len(times), WIDEST_ROW))))
+    starts = np.unique(np.concatenate(([0], cuts, edges[edges < len(times)])))
     steps = edges.searchsorted(starts, side="right") - 1
     ends = np.append(starts[1:], len(times)) - 1
     firsts = zip(times[starts].tolist(), positions[starts].tolist(), values[starts].tolist(), strict=True)
