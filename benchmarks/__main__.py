@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("engine", "naive", "log", "uptime", "http", "streams", "holds", "symbols")
+BENCHMARKS = ("engine", "percentiles", "naive", "log", "uptime", "http", "streams", "holds", "symbols")
 
 
 def main() -> None:
