@@ -18,6 +18,7 @@ from benchmarks.engine import single_adds
 from benchmarks.table import machine, show
 from benchmarks.timing import NOW, microseconds, view_of
 from rolling.percentiles import Percentiles, percent
+from rolling.ranking import first_by
 from rolling.span import Span
 from rolling.steps import Steps, finished
 from rolling.view import View
@@ -130,18 +131,27 @@ def _history(view: View, which: int | None, edges: list[int], wanted: Percentile
 def rankings(series: int, size: int) -> list[list[str]]:
     """Rows of the third table."""
     view = view_of(size, series=series)
-    names = [(f"s{number:05}", number) for number in range(series)]
     span = Span(NOW - HOUR, NOW - 10 * MINUTE)
     rows = []
     for statistic, name in (("mean", "mean"), ("stddev", "stddev"), (Percentiles((percent("99"),)), "p99")):
-        taken = _best(
-            lambda statistic=statistic: in_portions(  # type: ignore[misc]
-                view.ranking(names, span, statistic, 10, descending=True)
-            )
-        )
+        taken = _best(lambda statistic=statistic: in_portions(_ranking(view, series, span, statistic)))  # type: ignore[misc]
         what = f"{series:,} series of {size // series:,} events by {name}"
         rows.append([what, f"{taken.whole:,.0f} ms", f"{taken.longest:.1f} ms"])
     return rows
+
+
+def _ranking(view: View, series: int, span: Span, statistic: str | Percentiles) -> Steps[list[str]]:
+    assert span.after is not None
+
+    def score(number: int) -> Steps[float | None]:
+        if isinstance(statistic, Percentiles):
+            return (yield from view.percentiles(number, span, statistic))[0]
+        value: float | None = getattr(view.tail(number, span.after, span.cutoff, None, False).summary, statistic)
+        return value
+
+    scores = view.together(span.after, score)
+    yield from scores.find_all(lambda: range(series))
+    return first_by(((f"s{number:05}", scores[number]) for number in range(series)), 10, descending=True)
 
 
 def _best(work: Callable[[], Portions]) -> Portions:

@@ -10,7 +10,8 @@ window      the timeline of one series                  all_series  that of all,
 timeline    the tree                                    deck, block its nodes
 percentiles which ranks a percentile is                 ranks       the value at a rank: rows, a ladder over them
 memory      whose rows are held, and whose go           scan        the same without rows, from every value
-history     a window laid out in steps                  ranking     the first of many series by a statistic
+history     a window laid out in steps                  grid        where the steps begin
+together    many series, all of one moment              ranking     the first of them by a statistic
 steps       work in portions                            rows, ladder, cut  what ranks are made of
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

@@ -6,9 +6,9 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,14 @@ from rolling.exact import summarise_rows
 from rolling.history import Bounds, Point, Sweep
 from rolling.memory import Memory
 from rolling.percentiles import Percentiles
-from rolling.ranking import ranking
 from rolling.span import Range, Span
 from rolling.steps import Steps
 from rolling.summary import Summary, exact
 from rolling.timeline import BULK, Row, Timeline, merged
+from rolling.together import Together
 from rolling.window import RollingWindow
+
+V = TypeVar("V")
 
 PERCENTILE_BYTES = 2**28
 """What the sorted rows of a view may take of the memory: those of 33 million different values."""
@@ -233,30 +235,20 @@ class View:
         """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
         Edges ascend. The points are those of the moment of the last portion, all of them."""
         bounds = Bounds(edges, after, until, lambda: self.horizon)
-        sweep = Sweep(self._timeline(series) or RollingWindow(0), bounds, ends=ends)
+        timeline = self._timeline(series)
+        sweep = Sweep(RollingWindow(0) if timeline is None else timeline, bounds, ends=ends)
         if wanted is None:
             return sweep.points()
         return sweep.points_with_percentiles(lambda where: self._memory.percentiles(where, wanted))
 
-    def ranking(
-        self,
-        series: Iterable[tuple[str, int]],
-        span: Span,
-        statistic: str | Percentiles,
-        limit: int,
-        *,
-        descending: bool,
-    ) -> Steps[list[tuple[str, float | None]]]:
-        """The first `limit` series by a statistic of a Summary, or by the first of some percentiles; see `ranking`."""
+    def together(self, since: int, find: Callable[[int], Steps[V]]) -> Together[V]:
+        """What `find` finds of each of many series, all of one moment; see Together."""
+        return Together(self.windows, lambda: self.horizon, since, find)
 
-        def score(which: int) -> Steps[float | None]:
-            if isinstance(statistic, Percentiles):
-                return (yield from self.percentiles(which, span, statistic))[0]
-            tail = self.tail(which, span.after, span.cutoff, span.last, False, span.until)
-            value: float | None = getattr(tail.summary, statistic)
-            return value
-
-        return ranking(series, score, limit, descending=descending)
+    def newest(self, series: int | None) -> int:
+        """The time of the newest event; EARLIEST where there is none."""
+        timeline = self._timeline(series)
+        return timeline.last.newest if timeline else EARLIEST
 
     def maintain(self, moment: int, idle: int) -> Iterator[None]:
         """Keep what percentiles need in order, between questions; yields between portions. See Memory.maintain."""

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from rolling.exact import summarise, summarise_parts
 from rolling.history import Point
 from rolling.percentiles import Percentiles
-from rolling.span import Span
 from rolling.steps import Steps, finished
-from rolling.view import LATEST
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.test_ranks import LINEAR, NEAREST
 from tests.rolling.test_view import KEEPS, Event, Pair, events_from
@@ -131,32 +129,3 @@ def test_parts_are_summarised_like_each_on_its_own(values: list[float], cuts: se
     starts = [0, *sorted(cut for cut in cuts if cut < len(values))]
     parts = np.split(np.array(values), starts[1:])
     assert summarise_parts(np.array(values), np.array(starts)) == [summarise(part) for part in parts]
-
-
-@SIZES
-@pytest.mark.parametrize("descending", [False, True])
-def test_a_ranking_is_that_of_the_sorted_list(descending: bool) -> None:
-    generator = random.Random(1)
-    pair = Pair.keeping(*[0] * 20)
-    pair.add(
-        [(generator.randrange(18), generator.randrange(100), generator.choice([1.0, 2.0, 5.0])) for _ in range(90)]
-    )
-    names = [(f"s{number}", number) for number in range(20)]
-    generator.shuffle(names)
-    for statistic in ("count", "mean", "max", Percentiles(NEAREST.shares[3:4])):
-        found = finished(pair.view.ranking(names, Span(0, 20), statistic, 100, descending=descending))
-        values = {name: value_of(pair, number, statistic) for name, number in names}
-        assert dict(found) == values
-        with_value = [(value, name) for name, value in found if value is not None]
-        assert with_value == sorted(with_value, key=lambda pair: (-pair[0] if descending else pair[0], pair[1]))
-        assert [value is None for _, value in found] == sorted(value is None for _, value in found)
-        best = finished(pair.view.ranking(names, Span(0, 20), statistic, 3, descending=descending))
-        assert best == found[:3]
-
-
-def value_of(pair: Pair, series: int, statistic: str | Percentiles) -> float | None:
-    values = [value for _, _, value in pair.model.rows(series, 20, 0, None, LATEST)]
-    if isinstance(statistic, Percentiles):
-        return percentiles_of(values, statistic)[0]
-    value: float | None = getattr(summary_of(values), statistic)
-    return value
