@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -10,23 +9,20 @@ from prometheus_client.core import Metric
 
 from access.keys import METRICS
 from api.context import meter, service, settings
-from api.guard import needs
-from api.listing import list_series
+from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.schemas import Include, Prefix, Window
-from api.statistics import BASIC, STATISTICS, has_edge
-from event_service import Answer
+from api.statistics import extras, shown
 from metrics import exposition
 from metrics.meter import Totals
+from questions import Order, Scope
 from settings import VERSION
 from times import format_duration
 
 MOST_SERIES = 1000
 """Of those whose windows are shown."""
-_PORTION = 50
-"""How many windows are asked for until other requests have their turn: some milliseconds of work."""
 
 bp = Blueprint("metrics", __name__)
 
@@ -72,17 +68,17 @@ def _standing(totals: Totals) -> exposition.Gauges:
 def _windows(query: dict[str, Any]) -> list[Metric]:
     """The statistics of every series asked for, as one gauge; and whether that are all of them."""
     window = query.get("window") or settings().window
-    names = (*BASIC, *query["include"])
-    infos, following, _ = list_series(query.get("series", ""), MOST_SERIES)
+    include = query["include"]
+    infos, following, _ = service().ranking(
+        query.get("series", ""), MOST_SERIES, None, Scope(window), Order(visible=visible()), extras(include)
+    )
     samples: dict[tuple[str, ...], float] = {}
-    for number, info in enumerate(infos):
-        if number % _PORTION == _PORTION - 1:
-            time.sleep(0)
-        found = service().statistics(info.name, window=window, edges=has_edge(names))
-        for name in names:
-            value = _number(found, name)
-            if value is not None:
-                samples[info.name, name, format_duration(window)] = value
+    for info in infos:
+        assert info.figures is not None
+        for name, value in shown(info.figures, include).items():
+            number = value["value"] if isinstance(value, dict) else value
+            if number is not None:
+                samples[info.name, name, format_duration(window)] = number
     labels = ("series", "statistic", "window")
     return [
         exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
@@ -90,13 +86,6 @@ def _windows(query: dict[str, Any]) -> list[Metric]:
             [("windows_left_out", "1 where more series match than are shown.", int(following is not None))]
         ),
     ]
-
-
-def _number(found: Answer, name: str) -> float | None:
-    """A statistic as one number: of an event its value. None where it has none."""
-    value = STATISTICS[name].read(found)
-    number: float | None = value["value"] if isinstance(value, dict) else value
-    return number
 
 
 describe(
