@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.model import EVERYTHING, Event, history, position, statistics
-from tests.servers import Server
+from tests.servers import Server, until
 from times import MINUTE, SECOND, format_timestamp, wall_clock
 
 SERIES = ("AAPL", "BTC/USD", "température")
@@ -108,5 +108,6 @@ def test_workers_that_are_replaced_all_the_time_agree() -> None:
         question = QUESTIONS[0]
         answers = [server.get(question).json() for _ in range(200)]
         assert answers == [statistics(events)] * 200
+        until(lambda: before - set(server.workers()), "a worker to have been replaced", 30)
+        assert server.get(question).json() == statistics(events)
         read_your_writes(server)
-        assert before - set(server.workers())
