@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from threading import Lock
 
 from portions import give_way
 
@@ -18,7 +18,7 @@ class CatchingUp:
     def __init__(self, step: Callable[[], bool]) -> None:
         """`step` reads and takes in a portion, never twice at a time; says whether there is more."""
         self._step = step
-        self._turn = Lock()
+        self._turn = threading.Lock()
         self._begun = 0
         self._level = 0  # the last step that found nothing more
 

@@ -114,6 +114,7 @@ class EventService:
         self._own_rules = Rules(settings.retention, settings.keep_last)
         self._start = start or secrets.token_hex(16)
         self._pid = 0  # of the process that has begun to use the log
+        self._made_in = os.getpid()  # the process in which the locks were made
         self._follower = Follower(self.tick, log.sync) if follow else None
         self._replica = Replica(log, self._own_rules)
         self._cleaning = False  # there was more to clean
@@ -275,6 +276,9 @@ class EventService:
         LogUnavailable."""
         pid = os.getpid()
         if self._pid != pid:
+            if self._made_in != pid:
+                self._made_in = pid
+                self._replica.renew_locks()
             if self._follower is not None:
                 self._follower.start()  # first: it comes back here until the log is there
             self.log.claim(self._own_rules, self._start)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from itertools import count
 from threading import Event, Thread
 
+from event_log.aside import aside
 from event_log.base import LogError
 
 INTERVAL = 0.2
@@ -82,13 +82,4 @@ class Follower:
         while self._tick() and not stopped.is_set():
             time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
         if sync:
-            _aside(self._sync)
-
-
-def _aside(work: Callable[[], None]) -> None:
-    """Do blocking work without holding up the other greenlets of a gevent worker."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
-        sys.modules["gevent"].get_hub().threadpool.apply(work)
-    else:
-        work()
+            aside(self._sync)

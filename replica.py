@@ -8,9 +8,9 @@ only once all is taken in that the log had when it was asked.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from threading import RLock
 from types import TracebackType
 
 from catching_up import CatchingUp
@@ -31,12 +31,10 @@ class Replica:
     def __init__(self, log: EventLog, rules: Rules) -> None:
         self._log = log
         self._rules = rules  # until the log has told those in force
-        self._catch_up = CatchingUp(self._step)
         self._pace = Pace()
         self._listeners: list[Listener] = []
         self._next: LogView | None = None  # built aside, where the history has changed; by whose turn it is
-        self.lock = RLock()
-        """Guards `seen` and all that it holds."""
+        self.renew_locks()
         self.seen = LogView(log, rules)
         self.generation = 0
         """How often the history has changed."""
@@ -56,6 +54,13 @@ class Replica:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.lock.release()
+
+    def renew_locks(self) -> None:
+        """Make them in the process that uses them: those made before a fork, under --preload, are of the kind that
+        gevent has replaced since, which halts all greenlets for one. Only before the first use there."""
+        self._catch_up = CatchingUp(self._step)
+        self.lock = threading.RLock()
+        """Guards `seen` and all that it holds."""
 
     def advance(self) -> bool:
         """Take in the next portion; says whether there is more."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from threading import Lock
 
 from event_log.aside import aside
 
@@ -11,17 +11,16 @@ from event_log.aside import aside
 class GroupCommit:
     """For one log of one process."""
 
-    def __init__(self, settle: Callable[[], None], settled: Callable[[], int]) -> None:
-        self._settle = settle
+    def __init__(self, settled: Callable[[], int]) -> None:
         self._settled = settled
-        self._lock = Lock()
+        self._lock = threading.Lock()
 
-    def wait(self, position: int, *, also: bool = False) -> None:
+    def wait(self, position: int, settle: Callable[[], None], *, also: bool = False) -> None:
         """Until all up to a position is on the disk, `also` what takes no position. Raises LogUnavailable."""
         if also:
             with self._lock:
-                aside(self._settle)
+                aside(settle)
         while self._settled() < position:
             with self._lock:  # while one settles, the others gather here; most find themselves settled after
                 if self._settled() < position:
-                    aside(self._settle)
+                    aside(settle)

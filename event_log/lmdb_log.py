@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,7 +37,6 @@ from event_log.base import (
 from event_log.cleaning import Plan, Planner
 from event_log.entries import pack_position
 from event_log.fresh import NoRoom, digest_of
-from event_log.group_commit import GroupCommit
 from event_log.kept import ALL_DEAD, Since
 from event_log.lmdb_reading import Reading
 from event_log.opening import Options
@@ -65,11 +63,9 @@ class LmdbLog(EventLog):
     ) -> None:
         self._process = PerProcess(Options(path, max_bytes, sync, **options))
         self._always = sync == "always"
-        self._lock = RLock()
-        self._registry = Registry(max_series)  # changed under _lock only
-        self._planning = native_lock()
-        self._plan: Plan | None = None  # changed under _planning only
-        self._group = GroupCommit(self._settle_all, lambda: self._process.get().settled_position())
+        self._registry = Registry(max_series)  # changed under the store's lock only
+        self._planning = native_lock()  # held by real threads too, so nobody waits for anything inside
+        self._plan: Plan | None = None  # under _planning; None while somebody extends it
 
     # Writing.
 
@@ -112,7 +108,7 @@ class LmdbLog(EventLog):
     def _append_with_terms(self, batch: Batch, terms: Terms) -> int:
         def work() -> int:
             store = self._process.get()
-            with self._lock:
+            with store.lock:
                 with store.fresh.write() as txn:
                     done = append_with_terms(store.fresh, store.settled, self._registry, txn, batch, terms)
                 self._registry.wrote(done.head, done.new, done.changes)
@@ -138,7 +134,7 @@ class LmdbLog(EventLog):
         """With SYNC=always not before it is on the disk."""
         if self._always:
             try:
-                self._group.wait(position, also=memo)
+                self._process.get().group.wait(position, self._settle_all, also=memo)
             except LogUnavailable as fault:
                 raise LogUncertain(str(fault)) from fault
         return position
@@ -149,7 +145,7 @@ class LmdbLog(EventLog):
             in_force = store.fresh.claims(txn)[1]
         if in_force is None:
             aside(lambda: store.settling.begin_with(rules))
-        with self._lock, store.fresh.write() as txn:
+        with store.lock, store.fresh.write() as txn:
             head = store.fresh.head(txn)
             starts, in_force = store.fresh.claims(txn)
             if digest_of(start) in starts:
@@ -164,7 +160,7 @@ class LmdbLog(EventLog):
 
     def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
         store = self._process.get()
-        with self._lock:
+        with store.lock:
             with store.fresh.write() as txn:
                 head = store.fresh.head(txn)
                 self._registry.refresh(store.fresh, store.settled, txn, head)
@@ -201,7 +197,7 @@ class LmdbLog(EventLog):
             with store.fresh.read() as txn:
                 reading = Reading(store, txn)
                 if not self._registry.is_current(reading.head):
-                    with self._lock:
+                    with store.lock:
                         self._registry.refresh(store.fresh, store.settled, txn, reading.head)
                 return reading.read(place, limit)
         except LogDamaged as fault:
@@ -236,10 +232,17 @@ class LmdbLog(EventLog):
             series = self._registry.series.get(number)
             return ALL_DEAD if series is None or series.ended else kept_since(number)
 
-        with self._planning, store.settled.read() as txn:
+        with store.planners, store.settled.read() as txn:
             planner = Planner(store.settled, txn, since)
-            self._plan, more = planner.extend(self._plan, max(horizon, head.horizon), position)
+            plan, more = planner.extend(self._take_plan(), max(horizon, head.horizon), position)
+            with self._planning:
+                self._plan = plan
         return more
+
+    def _take_plan(self) -> Plan | None:
+        with self._planning:
+            plan, self._plan = self._plan, None
+        return plan
 
     def _raise_horizon(self, store: Store, horizon: int, position: int) -> bool:
         """Before anything is dropped for it, so that a change made meanwhile notes the new one."""
@@ -272,9 +275,7 @@ class LmdbLog(EventLog):
         self._settle(self._process.get(), wait=True)
 
     def _settle(self, store: Store, *, wait: bool) -> None:
-        with self._planning:
-            plan, self._plan = self._plan, None
-        store.settle(plan, wait=wait)
+        store.settle(self._take_plan(), wait=wait)
 
     def close(self) -> None:
         store = self._process.opened()

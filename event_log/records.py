@@ -9,8 +9,9 @@ in a row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from struct import Struct
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -25,6 +26,8 @@ RUN = 170
 """So many single events make such a piece."""
 FEW = 32
 """So many single events in a row are quicker unpacked one by one."""
+ALIKE = 4
+"""So many batches of one shape in a row are quicker unpacked together."""
 CRC_CHUNK = 8192
 """So many rows fit the processor's caches."""
 
@@ -34,6 +37,8 @@ SINGLE_SIZE = _CHECKSUM.size + _SINGLE.size
 _SINGLE_ROW = np.dtype([("checksum", "<u4"), ("id", "<u4"), ("time", "<i8"), ("value", "<f8")])
 _BATCH = Struct("<IIIq")  # flags, count, series id (if one for all), time (if one for all)
 _BATCH_SIZE = _CHECKSUM.size + _BATCH.size
+_BATCH_ROW = np.dtype([("checksum", "<u4"), ("flags", "<u4"), ("count", "<u4"), ("id", "<u4"), ("time", "<i8")])
+_FLAGS_END = _CHECKSUM.size + 4
 _IS_BATCH = 1 << 31  # where a single event has its series, which is lower
 _HAS_IDS = 1
 _HAS_TIMES = 2
@@ -185,8 +190,48 @@ def unpack_all(rows: Sequence[Data], lasts: Times) -> Columns:
         if single[start]:
             pieces.append(_unpack_singles(rows[start:end], lasts[start:end]))
         else:
-            pieces.extend(map(unpack, rows[start:end], lasts[start:end].tolist()))
+            pieces.extend(_unpack_batches(rows[start:end], lasts[start:end]))
     return joined(pieces)
+
+
+def _unpack_batches(rows: Sequence[Data], lasts: Times) -> Iterator[Columns]:
+    """The events of batches; those of one shape in a row, such as the pieces of a large one, at once."""
+    end = 0
+    for _, group in groupby(rows, lambda data: (len(data), bytes(data[_CHECKSUM.size : _FLAGS_END]))):
+        alike = list(group)
+        start, end = end, end + len(alike)
+        if len(alike) < ALIKE or has_positions(alike[0]) or not _are_alike(alike):
+            yield from map(unpack, alike, lasts[start:end].tolist())
+        else:
+            yield _unpack_alike(alike, lasts[start:end])
+
+
+def _are_alike(rows: Sequence[Data]) -> bool:
+    """Whether batches of equal length and flags also say that they hold as many events, which is as many as fit."""
+    counts = {_BATCH.unpack_from(data, _CHECKSUM.size)[1] for data in rows}
+    return len(counts) == 1 and _size_of(rows[0]) == len(rows[0])
+
+
+def _unpack_alike(rows: Sequence[Data], lasts: Times) -> Columns:
+    """The events of batches of one shape, whose positions are in a row."""
+    table = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+    heads = np.ascontiguousarray(table[:, :_BATCH_SIZE]).view(_BATCH_ROW)[:, 0]
+    checksums = np.array([crc32(memoryview(data)[_CHECKSUM.size :]) for data in rows], np.uint32)
+    wrong = checksums != heads["checksum"] ^ _seals(lasts)
+    if wrong.any():
+        raise _damaged(int(lasts[wrong.argmax()]))
+    flags, count = int(heads["flags"][0]), int(heads["count"][0])
+    offset = _BATCH_SIZE
+
+    def column(kind: str) -> NDArray[Any]:
+        nonlocal offset
+        start, offset = offset, offset + count * int(kind[-1])
+        return np.ascontiguousarray(table[:, start:offset]).view(kind).ravel()
+
+    positions = (lasts[:, None] + np.arange(1 - count, 1)).ravel()
+    ids = column("<u4") if flags & _HAS_IDS else heads["id"].repeat(count)
+    times = column("<i8") if flags & _HAS_TIMES else heads["time"].repeat(count)
+    return positions, ids, times, column("<f8")
 
 
 def joined(pieces: Sequence[Columns]) -> Columns:

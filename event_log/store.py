@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import suppress
 
 from event_log.base import LogDamaged, LogFull, LogUnavailable, Usage
 from event_log.cleaning import Plan
 from event_log.environment import bytes_in
+from event_log.group_commit import GroupCommit
 from event_log.opening import Opened, Options
 from event_log.settled import NOTICE_KEY
 from event_log.settling import Settling
@@ -27,6 +29,13 @@ class Store(Opened):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self.settling = Settling(self.fresh, self.settled, self.rights, self.limits)
+        self.group = GroupCommit(self.settled_position)
+        self.lock = threading.RLock()
+        """Guards the registry. Like all locks that a greenlet may wait for, it is made in the process that uses it, by
+        a name looked up there: under --preload gevent replaces these only after the fork, and one of the kind before
+        would halt all greenlets for one."""
+        self.planners = threading.Lock()
+        """One plans at a time; it may have to wait for its view."""
 
     def settled_position(self) -> int:
         """Up to where all is on the disk."""

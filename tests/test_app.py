@@ -89,7 +89,7 @@ def test_a_bad_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ("settings", "says"),
     [
         ({"TIDEMARK_WINDOW": "yesterday"}, "TIDEMARK_WINDOW='yesterday'"),
-        ({"TIDEMARK_LOG_URL": "redis://x"}, "TIDEMARK_LOG_URL='redis://x'"),
+        ({"TIDEMARK_LOG_URL": "mongodb://x"}, "TIDEMARK_LOG_URL='mongodb://x'"),
         ({"TIDEMARK_WINDOW": "2h", "TIDEMARK_RETENTION": "1h"}, "longer than TIDEMARK_RETENTION"),
         ({"PORT": "http"}, "PORT='http'"),
         ({"PORT": "65536"}, "PORT='65536'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -23,9 +24,15 @@ from settings import BadSetting, Settings
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys
 
-CALLS = list(calls(build(composition.create_app(Settings(), log=MemoryLog(10)))))
-OPEN = {f"{prefix}{path}" for prefix in ("", "/v1") for path in ("/health", "/health/live", "/health/ready")}
-OPEN |= {"/dialects/tickers/health"}
+
+def described(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document of an application."""
+    with app.app_context():
+        return build(app)
+
+
+CALLS = list(calls(described(composition.create_app(Settings(), log=MemoryLog(10)))))
+OPEN = {"/health", "/health/live", "/health/ready", "/dialects/tickers/health"}
 GUARDED = [call for call in CALLS if call.path not in OPEN]
 each_call = pytest.mark.parametrize("call", CALLS, ids=str)
 each_guarded_call = pytest.mark.parametrize("call", GUARDED, ids=str)
@@ -410,9 +417,9 @@ def test_no_token_is_in_any_log_or_answer(
 
 
 def test_the_document_says_which_key_it_needs(app: Flask, client: FlaskClient) -> None:
-    document = build(app)
+    document = described(app)
     assert set(document["components"]["securitySchemes"]) == {"token", "password"}
     assert document["paths"]["/event"]["post"]["security"] == [{"token": []}, {"password": []}]
     assert "security" not in document["paths"]["/health"]["get"]
-    free = build(composition.create_app(Settings(log_url="memory:")))
+    free = described(composition.create_app(Settings(log_url="memory:")))
     assert free["paths"]["/event"]["post"]["security"] == [{}, {"token": []}, {"password": []}]

@@ -29,7 +29,7 @@ def test_what_every_answer_has_is_not_included_again(client: FlaskClient, name: 
 
 
 def test_the_names_are_documented(client: FlaskClient) -> None:
-    parameters = client.get("/openapi.json").get_json()["paths"]["/v1/statistics"]["get"]["parameters"]
+    parameters = client.get("/openapi.json").get_json()["paths"]["/statistics"]["get"]["parameters"]
     [include] = [parameter for parameter in parameters if parameter["name"] == "include"]
     assert include["schema"]["items"]["enum"] == list(INCLUDABLE)
     assert f"?include={','.join(INCLUDABLE)}`" in (CHECKOUT / "README.md").read_text()

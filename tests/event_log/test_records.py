@@ -134,6 +134,34 @@ def test_a_long_run_of_single_events_is_unpacked_in_one_go() -> None:
     assert list(singles_of(b"".join(records))) == records
 
 
+@st.composite
+def alike(draw: st.DrawFn) -> list[tuple[Batch, list[int]]]:
+    """Batches in a row, many of one shape, as the pieces of large ones are."""
+    some = []
+    for batch, numbers in draw(st.lists(batches(), min_size=1, max_size=3)):
+        some += [(batch, [number ^ turn for number in numbers]) for turn in range(draw(st.integers(1, 9)))]
+    return some
+
+
+@given(alike(), positions, st.data())
+def test_batches_of_one_shape_are_unpacked_together_and_damage_among_them_is_noticed(
+    some: list[tuple[Batch, list[int]]], start: int, data: st.DataObject
+) -> None:
+    lasts = start + np.cumsum([len(batch) for batch, _ in some])
+    rows = [sealed(pack_batch(*packed), last) for packed, last in zip(some, lasts.tolist(), strict=True)]
+    expected = [
+        row
+        for (batch, numbers), last in zip(some, lasts.tolist(), strict=True)
+        for row in rows_of(batch, numbers, last)
+    ]
+    assert as_rows(unpack_all(rows, lasts)) == expected
+    which = data.draw(st.integers(0, len(rows) - 1))
+    broken = bytearray(rows[which])
+    broken[data.draw(st.integers(0, len(broken) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(LogDamaged):
+        unpack_all([*rows[:which], bytes(broken), *rows[which + 1 :]], lasts)
+
+
 @pytest.mark.parametrize("series", [1, 3])
 @pytest.mark.parametrize("one_time", [True, False])
 def test_pieces_of_a_batch_fill_a_page_each(series: int, one_time: bool) -> None:

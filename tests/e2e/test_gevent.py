@@ -1,0 +1,66 @@
+"""The log under gevent: real threads settle while greenlets append and read, and neither halts the other."""
+
+from __future__ import annotations
+
+import time
+from threading import Event, Thread
+
+import pytest
+
+from tests.e2e.load import SERIES, Load
+from tests.servers import Server
+
+CLIENTS = 30
+SECONDS = 3.0
+LONGEST = 2.0
+"""A worker that is held up answers `/health/live` never, or after a lock's time; one on a slow machine far sooner."""
+
+
+class Probe:
+    """Asks `/health/live` over one connection after the other, and notes how long each answer took."""
+
+    def __init__(self, server: Server) -> None:
+        self.seconds: list[float] = []
+        self._server = server
+        self._stopped = Event()
+        self._thread = Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            begin = time.monotonic()
+            assert self._server.get("/health/live").status_code == 200
+            self.seconds.append(time.monotonic() - begin)
+
+
+# Under --preload the application is imported before gevent has patched threading.
+@pytest.mark.parametrize("args", [[], ["--preload"]], ids=["", "preload"])
+@pytest.mark.parametrize("sync", ["always", "everysec"])
+def test_a_worker_stays_responsive_while_it_settles_and_cleans_and_keeps_all_it_acknowledged(
+    sync: str, args: list[str]
+) -> None:
+    env = {"TIDEMARK_SYNC": sync, "TIDEMARK_RETENTION": "0.1s", "TIDEMARK_KEEP_LAST": "1000000"}
+    with Server(["-k", "gevent", "-w", "1", *args], env) as server:
+        load, probe = Load(server, CLIENTS), Probe(server)
+        probe.start()
+        with load.running():
+            time.sleep(SECONDS)
+        probe.stop()
+        assert len(probe.seconds) > 3
+        assert max(probe.seconds) < LONGEST
+        assert len(load.acknowledged) > CLIENTS
+        for restarted in (False, True):
+            if restarted:
+                server.kill()
+                server.start()
+            for series in SERIES:
+                found = server.get(f"/statistics/{series}?last=1000000&include=sum").json()
+                values = load.values(series, load.acknowledged)
+                assert found["count"] == len(values)
+                assert found["sum"] == sum(values)
