@@ -278,9 +278,6 @@ class EventLog(ABC):
     that another call needs, and under gevent never the hub.
     """
 
-    several_processes: bool = True
-    """Whether any number of processes can share it."""
-
     @abstractmethod
     def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
         """Store a batch in one record, atomically; returns the position of its last event.

@@ -73,8 +73,6 @@ class Sweep(NamedTuple):
 class MemoryLog(EventLog):
     """Columns in lists, under one lock."""
 
-    several_processes = False
-
     def __init__(self, max_series: int = 10_000, *, recent_changes: int = RECENT_CHANGES) -> None:
         self._max_series = max_series
         self._lock = RLock()

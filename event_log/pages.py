@@ -19,7 +19,6 @@ _TREE = Struct("<IHHQQQQQ")  # page size (of the first tree), flags, depth, thre
 _LAST = Struct("<QQ")  # last page, transaction
 _POINTER = Struct("<H")
 _NUMBER = Struct("<Q")
-_OVERFLOW_PAGES = Struct("<I")
 _MAGIC = 0xBEEFC0DE
 _BRANCH, _LEAF, _OVERFLOW = 1, 2, 4
 _BIG, _TABLE = 1, 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hiredis import pack_command
@@ -38,8 +38,6 @@ class Session:
         """Of this connection, by which it can be fenced off."""
         self.stamp = ""
         """Of the history that this Redis gives positions in: another one after each start and each promotion."""
-        self.persistence: Mapping[str, str] = {}
-        """What Redis said of its disk when the connection was opened."""
         self._connection = _connection(url)
         try:
             self._connection.connect()
@@ -82,7 +80,6 @@ class Session:
             raise LogUnavailable(f"{where} is still loading its data")
         if facts.get("role") != "master":
             raise LogUnavailable(f"{where} is a replica and takes no writes; point TIDEMARK_LOG_URL at the master")
-        self.persistence = facts
         both = facts.get("run_id", "") + facts.get("master_replid", "")
         self.stamp = hashlib.blake2s(both.encode(), digest_size=6).hexdigest()
 

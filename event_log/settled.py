@@ -22,7 +22,6 @@ from event_log.entries import (
     pack_series,
     unguarded,
     unpack_change,
-    unpack_id,
     unpack_memo,
     unpack_position,
     unpack_series,
@@ -195,10 +194,3 @@ def unpack_timed_change(key: Data, data: Data) -> tuple[float, Change]:
 
 class Foreign(LogDamaged):
     """What is there is not ours, or of another format: never to be touched."""
-
-
-def series_numbers(txn: lmdb.Transaction, settled: Settled) -> Iterator[int]:
-    """The ids of all series that are settled."""
-    for key in txn.cursor(settled.series).iternext(values=False):
-        if len(key) == 4:
-            yield unpack_id(key)

@@ -15,8 +15,6 @@ _ROUTE = ("route", "method")
 
 Gauges = Sequence[tuple[str, str, float | None]]
 """Name without the prefix, help, value; None where there is none."""
-Samples = Iterable[tuple[tuple[str, ...], float]]
-"""Values of labels, and the value."""
 
 
 class _Families:

@@ -13,7 +13,7 @@ from event_log.lmdb_log import LmdbLog
 from tests.servers import Server, until
 from times import MINUTE, SECOND, wall_clock
 
-RECORDS = 500
+RECORDS = 300
 EACH = 10_000
 
 

@@ -108,19 +108,25 @@ def scraping(directory: Path, *servers: Server) -> Iterator[str]:
         command = [required("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
         command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
         process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        url = f"http://127.0.0.1:{port}"
         try:
-            yield f"http://127.0.0.1:{port}"
+            until(lambda: is_ready(url), "Prometheus to be ready", 30)
+            yield url
         finally:
             process.terminate()
             process.wait(20)
 
 
+def is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/-/ready", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
 def ask(url: str, expression: str) -> dict[str, float]:
     """What Prometheus says, by instance."""
-    try:
-        answer: Any = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=5).json()
-    except requests.RequestException:  # it is still starting, and says so in plain text
-        return {}
+    answer: Any = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=5).json()
     return {found["metric"].get("instance", ""): float(found["value"][1]) for found in answer["data"]["result"]}
 
 
