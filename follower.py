@@ -19,6 +19,8 @@ from event_log.base import LogError
 INTERVAL = 0.2
 """Often enough that what has come in meanwhile is taken in within a few milliseconds."""
 ROUNDS_A_SYNC = 5
+PATIENCE = 1.0
+"""A round that takes longer, under much load, syncs in between: how old it gets is bound by the clock."""
 MOST_SECONDS = 5.0
 """How long `stop` waits."""
 logger = logging.getLogger("tidemark.follower")
@@ -33,11 +35,13 @@ class Follower:
         sync: Callable[[], None],
         interval: float = INTERVAL,
         rounds_a_sync: int = ROUNDS_A_SYNC,
+        patience: float = PATIENCE,
     ) -> None:
         self._tick = tick
         self._sync = sync
         self._interval = interval
         self._rounds_a_sync = rounds_a_sync
+        self._patience = patience
         self._pid = 0
         self._stopped = Event()
         self._thread: Thread | None = None
@@ -79,7 +83,11 @@ class Follower:
             logger.error("%s", fault)
 
     def _round(self, stopped: Event, *, sync: bool) -> None:
+        synced = time.monotonic()
         while self._tick() and not stopped.is_set():
+            if time.monotonic() - synced >= self._patience:
+                aside(self._sync)
+                synced = time.monotonic()
             time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
         if sync:
             aside(self._sync)

@@ -51,6 +51,9 @@ except BadKeys as fault:
 _FOR_REQUESTS = 2000
 """Connections of one worker beyond its streams."""
 _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+_SWITCH_SECONDS = 0.0005
+"""How long the real thread that settles may keep the one of the requests from running, each time; Python's own 5 ms,
+several times a request, would be felt."""
 _FOR_FILES = 200
 """Descriptors of one worker beyond its connections: the log, listeners, pipes."""
 
@@ -170,6 +173,7 @@ def post_worker_init(worker: Worker) -> None:
             sys.exit(Arbiter.APP_LOAD_ERROR)
     with suppress(LogUnavailable):  # which the follower says, and tries again
         context.service.start()
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:

@@ -75,7 +75,7 @@ def run(write: Callable[[EventService, int], None], hours: int) -> Iterator[Sequ
 def row(service: EventService, log: LmdbLog, folder: Path, minutes: int, cost: float) -> list[str]:
     """What stands in the log now."""
     live = sum(info.count for info in service.series(limit=len(SERIES))[0])
-    size = (folder / "data.mdb").stat().st_size
+    size = (folder / "settled" / "data.mdb").stat().st_size
     start = time.perf_counter()
     EventService(log, Settings(), service.clock).ready()
     replay = time.perf_counter() - start

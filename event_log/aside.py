@@ -6,15 +6,17 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def aside(work: Callable[[], None]) -> None:
+def aside(work: Callable[[], T]) -> T:
     """Do blocking work; under gevent in its pool of real threads, while the other greenlets go on."""
     if _is_patched():
-        sys.modules["gevent"].get_hub().threadpool.apply(work)
-    else:
-        work()
+        done: T = sys.modules["gevent"].get_hub().threadpool.apply(work)
+        return done
+    return work()
 
 
 def native_lock() -> AbstractContextManager[Any]:

@@ -225,7 +225,8 @@ class LmdbLog(EventLog):
             head = store.fresh.head(txn)
         if head.changed > position:
             return False
-        if horizon > head.horizon and not self._raise_horizon(store, horizon, position):
+        # Aside, for another process may be halted while it writes: then this work waits, and no request does.
+        if horizon > head.horizon and not aside(lambda: self._raise_horizon(store, horizon, position)):
             return False
 
         def since(number: int) -> Since:

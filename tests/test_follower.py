@@ -60,6 +60,14 @@ def test_it_ticks_until_nothing_waits_then_syncs_and_does_so_again() -> None:
         assert work.next(6) == ["tick", "tick", "tick", "sync", "tick", "sync"]
 
 
+def test_however_much_is_waiting_it_syncs_by_the_clock() -> None:
+    work = Work([True] * 10**6)
+    follower = Follower(work.tick, work.sync, patience=0.0)
+    assert follower.start()
+    assert work.next(6) == ["tick", "sync"] * 3
+    follower.stop()
+
+
 def test_a_fault_of_the_log_is_logged_and_the_work_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     work = Work([], faults=2)
     with caplog.at_level(logging.ERROR, "tidemark.follower"), following(work, interval=0.001):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from tests.e2e.load import SERIES, Load
-from tests.servers import Server
+from tests.event_log.logs import open_lmdb
+from tests.servers import Server, until
 
 CLIENTS = 30
 SECONDS = 3.0
@@ -64,3 +66,20 @@ def test_a_worker_stays_responsive_while_it_settles_and_cleans_and_keeps_all_it_
                 values = load.values(series, load.acknowledged)
                 assert found["count"] == len(values)
                 assert found["sum"] == sum(values)
+
+
+def test_a_process_that_halts_while_it_writes_does_not_halt_the_workers_that_clean(tmp_path: Path) -> None:
+    env = {"TIDEMARK_RETENTION": "0.1s", "TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}"}
+    with Server(["-k", "gevent", "-w", "1"], env) as server:
+        assert server.post("/events", {"series": "a", "values": [1.0]}).status_code == 201
+        other = open_lmdb(tmp_path / "log")
+        store = other._process.get()
+        until(lambda: not store.age(), "all to be settled")  # or settling would wait, before cleaning could
+        with store.fresh.write():
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                assert server.get("/health/live", timeout=LONGEST).status_code == 200
+                assert server.get("/statistics/a", timeout=LONGEST).status_code == 200
+                time.sleep(0.1)
+        assert server.post("/events", {"series": "a", "values": [2.0]}).status_code == 201
+        other.close()
