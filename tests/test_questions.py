@@ -133,9 +133,13 @@ class TestHistory:
     def test_a_series_that_ends_meanwhile_leaves_empty_steps(
         self, service: EventService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        def happen() -> None:
+            service.end_series("a")
+            service.advance()
+
         with small():
             fill(service, "a", "b")
-            between_portions(monkeypatch, lambda: service.end_series("a") and service.advance())
+            between_portions(monkeypatch, happen)
             found = service.history("a", step=10 * MINUTE, extras=Extras(percentiles=MEDIAN))
             assert [figures.summary.count for _, figures in found.points] == [0] * 7
 
