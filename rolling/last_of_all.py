@@ -25,9 +25,11 @@ AT_A_TIME = 50
 """How many shares are found in one portion: a millisecond or so."""
 COUNTED_AT_A_TIME = 300
 """In how many series events are counted in one portion."""
-NEAR = 200
-"""Past so many events the bound is moved one by one."""
-ROUNDS = 20
+FEW = 200
+"""So many shares are found, or so many events passed one by one, without letting others in: some milliseconds."""
+FAR = 20_000
+"""Farther from the right one, in events, a bound is looked for anew."""
+ROUNDS = 200
 """So many times is looked for what has changed while others were let in; then nobody is let in any more."""
 
 Key = tuple[int, int]
@@ -72,22 +74,23 @@ class LastOfAll:
             stale = self._stale()
             for number, window in enumerate(stale, 1):
                 self._shares[window] = self._share(window)
-                if patient and number % AT_A_TIME == 0:
+                if patient and len(stale) > FEW and number % AT_A_TIME == 0:
                     yield
-            if patient and len(stale) >= AT_A_TIME:
+            if patient and len(stale) > FEW:
                 continue
             excess = sum(share.count for share in self._shares.values()) - self._count
             if excess <= 0 and all(share.before is None for share in self._shares.values()):
                 return
-            if abs(excess) <= NEAR:
+            if abs(excess) <= FEW:
                 self._move(excess)
                 return
-            steps = self._divide()
-            if patient:
-                yield from steps
+            if not patient:
+                finished(self._divide())
+            elif abs(excess) <= FAR:
+                self._move(max(-5 * FEW, min(5 * FEW, excess)))
+                yield
             else:
-                finished(steps)
-            self._shares.clear()
+                yield from self._divide()
 
     def ranges(self) -> list[Range]:
         """Where the events are; after `find`."""
@@ -176,14 +179,23 @@ class LastOfAll:
                 total += min(window.count_after(middle), most)
                 if number % COUNTED_AT_A_TIME == 0:
                     yield
-            if abs(total - self._count) <= NEAR // 2:
-                self._bound = middle + 1, 0
+            if abs(total - self._count) <= FEW // 2:
+                self._put((middle + 1, 0))
                 return
             if total > self._count:
                 low = middle
             else:
                 high, later = middle, total
-        self._bound = high, (yield from self._divide_moment(rivals, high, self._count - later))
+        self._put((high, (yield from self._divide_moment(rivals, high, self._count - later))))
+
+    def _put(self, bound: Key) -> None:
+        """Put the bound elsewhere, and forget the shares that are others by that."""
+        self._bound = bound
+        self._shares = {
+            window: share
+            for window, share in self._shares.items()
+            if (share.before is None or share.before < bound) and (share.first is None or bound <= share.first)
+        }
 
     def _divide_moment(self, rivals: list[tuple[RollingWindow, int]], time: int, count: int) -> Steps[int]:
         """The position of the `count`-th last live event of this very time, or 0."""
