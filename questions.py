@@ -23,6 +23,7 @@ from rolling.span import Span
 from rolling.steps import Steps
 from rolling.summary import Summary
 from rolling.timeline import Row
+from rolling.view import Tail
 from settings import Settings
 
 MOST_POINTS = 2000
@@ -173,10 +174,12 @@ class Questions:
         Raises OutOfReach."""
         self.start()
         scope, extras = Scope(window, last, at), Extras(edges, percentiles)
-        if percentiles is not None:
+        if percentiles is not None or (series is None and window is None and last is not None):
             return ask(self._replica, lambda seen: self._statistics(seen, series, scope, extras))
         with self._replica as seen:
-            return _answer(seen, series, self._span(seen, scope, self.clock()), extras)
+            span, number = self._span(seen, scope, self.clock()), _number(seen, series)
+            tail = seen.view.tail(number, span.after, span.cutoff, last, edges, span.until)
+            return _answer(seen, number, tail)
 
     def history(
         self,
@@ -265,9 +268,9 @@ class Questions:
         span = self._span(seen, scope, self.clock())
         while True:
             number = _number(seen, series)
-            found = yield from _percentiles(seen, number, span, extras)
+            tail, percentiles = yield from seen.view.figures(number, span, ends=extras.edges, wanted=extras.percentiles)
             if number == _number(seen, series):
-                return _answer(seen, series, span, extras, found)
+                return _answer(seen, number, tail, percentiles)
 
     def _history(
         self, seen: LogView, series: str | None, scope: Scope, step: int | None, extras: Extras
@@ -347,24 +350,13 @@ def _number(seen: LogView, series: str | None) -> int | None:
     return None if series is None else seen.ids.get(series, NEVER_SEEN)
 
 
-def _percentiles(seen: LogView, number: int | None, span: Span, extras: Extras) -> Steps[Sequence[float | None]]:
-    if extras.percentiles is None:
-        return ()
-    return (yield from seen.view.percentiles(number, span, extras.percentiles))
-
-
-def _figures(seen: LogView, number: int | None, span: Span, extras: Extras) -> Steps[Figures]:
-    """The figures of a series, or of all, as things stand at the end."""
-    found = yield from _percentiles(seen, number, span, extras)
-    tail = seen.view.tail(number, span.after, span.cutoff, span.last, extras.edges, span.until)
+def _figures(seen: LogView, number: int, span: Span, extras: Extras) -> Steps[Figures]:
+    """The figures of a series as things stand at the end."""
+    tail, found = yield from seen.view.figures(number, span, ends=extras.edges, wanted=extras.percentiles)
     return Figures(tail.summary, _end(tail.first), _end(tail.last), found)
 
 
-def _answer(
-    seen: LogView, series: str | None, span: Span, extras: Extras, percentiles: Sequence[float | None] = ()
-) -> Answer:
-    number = _number(seen, series)
-    tail = seen.view.tail(number, span.after, span.cutoff, span.last, extras.edges, span.until)
+def _answer(seen: LogView, number: int | None, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
     window = None if number is None else seen.view.windows.get(number)
     arrived = seen.view.taken if number is None else window.taken if window is not None else 0
     return Answer(tail.summary, _end(tail.first), _end(tail.last), percentiles, seen.place.position, arrived)

@@ -17,10 +17,11 @@ from rolling.all_series import AllSeries, Ids
 from rolling.block import CAPACITY, EARLIEST, LATEST, Columns
 from rolling.exact import summarise_rows
 from rolling.history import Bounds, Point, Sweep
+from rolling.last_of_all import LastOfAll
 from rolling.memory import Memory
 from rolling.percentiles import Percentiles
 from rolling.span import Range, Span
-from rolling.steps import Steps
+from rolling.steps import Steps, finished
 from rolling.summary import Summary, exact
 from rolling.timeline import BULK, Row, Timeline, merged
 from rolling.together import Together
@@ -218,6 +219,25 @@ class View:
             return self._last_of_all(span, cutoff)
         return [Range(timeline, begin, end)] if end < begin else []
 
+    def figures(
+        self, series: int | None, span: Span, *, ends: bool, wanted: Percentiles | None = None
+    ) -> Steps[tuple[Tail, list[float | None]]]:
+        """What `tail` and `percentiles` say, both of the moment at the end. Takes portions where nobody asked for
+        percentiles lately, and where a span of all series reaches for what each of them keeps."""
+        finder = self._finder(series, span)
+        if finder is None:
+            found = [] if wanted is None else (yield from self.percentiles(series, span, wanted))
+            return self.tail(series, span.after, span.cutoff, span.last, ends, span.until), found
+
+        def where() -> list[Range]:
+            finished(finder.find())
+            return finder.ranges()
+
+        yield from finder.find()
+        found = [] if wanted is None else (yield from self._memory.percentiles(where, wanted))
+        finished(finder.find())
+        return Tail(finder.summary(), *(finder.ends() if ends else ())), found
+
     def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:
         """The percentiles of the events of a span. Takes portions where nobody asked lately; next to none after."""
         return self._memory.percentiles(lambda: self.ranges(series, span), wanted)
@@ -257,6 +277,15 @@ class View:
     def _timeline(self, series: int | None) -> Timeline[Any] | None:
         """None for a series that is not there, or no longer: it has no events."""
         return self._all if series is None else self.windows.get(series)
+
+    def _finder(self, series: int | None, span: Span) -> LastOfAll | None:
+        """What finds the events of a span that reaches behind the cutoff, into what each series keeps; None for any
+        other."""
+        if series is not None or span.after is not None or span.until is not None or span.last is None:
+            return None
+        if span.last <= self._all.count_after(max(span.cutoff, self.horizon)):
+            return None
+        return LastOfAll(self.windows, lambda: self.horizon, span.cutoff, span.last)
 
     def _last_of_all(self, span: Span, cutoff: int) -> list[Range]:
         count = len(self) if span.last is None else span.last

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rolling.span import Span
+from rolling.steps import finished
 from rolling.summary import Summary
 from rolling.view import Tail, View
 from tests.rolling.model import Model, assert_tail
@@ -71,6 +73,7 @@ class Pair:
         assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
             self.view.tail(series, after, cutoff, last, True, until).summary
         )
+        assert_tail(finished(self.view.figures(series, Span(cutoff, after, until, last), ends=True))[0], rows)
 
     def ask_all(self, cutoff: int) -> None:
         for series in (None, *self.model.series):
