@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from struct import Struct
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ SERIES_A_ROUND = 1000
 """How many series are looked at for idleness at a time."""
 ENDS_A_ROUND = 10
 """How many idle series are ended at a time, at most."""
+_BECAME = Struct("<II")
+"""How a memo says what became of its events: how many were stored, how many had expired."""
 
 
 class TooFarAhead(Exception):
@@ -54,6 +57,12 @@ class Accepted:
     stored: int
     expired: int
     position: int
+
+    @classmethod
+    def again(cls, memo: Memo) -> Self:
+        """What became of a request that was done before."""
+        stored, expired = _BECAME.unpack(memo.answer)
+        return cls(stored, expired, memo.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,7 @@ class EventService:
         self, series: str, time: int | None, value: float, *, max_age: int | None = None, terms: Terms = PLAIN
     ) -> Accepted:
         """Log one event; a time of None means now. One older than `max_age`, if given, counts as expired.
-        Raises TooFarAhead or a LogError, having stored nothing."""
+        What a memo of `terms` answers is filled in here. Raises TooFarAhead or a LogError, having stored nothing."""
         self.start()
         now = self.clock()
         if time is None:
@@ -145,7 +154,7 @@ class EventService:
         if terms is PLAIN:
             return Accepted(1, 0, self._append(lambda: self.log.append_one(series, time, value)))
         batch = Batch([series], None, time, np.array([value]))
-        return Accepted(1, 0, self._append(lambda: self.log.append(batch, terms)))
+        return self._store(batch, 0, terms)
 
     def add_many(
         self,
@@ -156,7 +165,8 @@ class EventService:
         terms: Terms = PLAIN,
     ) -> Accepted:
         """Log a batch, all or nothing. `name_indexes` has for each event the index of its series in `names`, None
-        for names[0]; times of None mean now. Raises TooFarAhead or a LogError, having stored nothing."""
+        for names[0]; times of None mean now. What a memo of `terms` answers is filled in here. Raises TooFarAhead or
+        a LogError, having stored nothing."""
         self.start()
         now = self.clock()
         batch = Batch(names, name_indexes, now if times is None else times, values)
@@ -169,8 +179,7 @@ class EventService:
                 batch = _chosen(names, name_indexes, times, values, fresh)
         if not len(batch):
             return self._refuse(len(values), terms)
-        position = self._append(lambda: self.log.append(batch, terms))
-        return Accepted(len(batch), len(values) - len(batch), position)
+        return self._store(batch, len(values) - len(batch), terms)
 
     def recall(self, key: bytes) -> Memo | None:
         """What is remembered of a write that was done once under this key."""
@@ -332,8 +341,13 @@ class EventService:
         """Store nothing of a request whose events have all expired, but remember that it was done."""
         if terms.once is None:
             return Accepted(0, count, self.log.position())
-        batch = Batch((), None, 0, np.empty(0))
-        return Accepted(0, count, self._append(lambda: self.log.append(batch, Terms(once=terms.once))))
+        return self._store(Batch((), None, 0, np.empty(0)), count, Terms(once=terms.once))
+
+    def _store(self, batch: Batch, expired: int, terms: Terms) -> Accepted:
+        """Store what has not expired of a request; where it is done once, with what became of it."""
+        if terms.once is not None:
+            terms = replace(terms, once=replace(terms.once, answer=_BECAME.pack(len(batch), expired)))
+        return Accepted(len(batch), expired, self._append(lambda: self.log.append(batch, terms)))
 
     def _append(self, append: Callable[[], T]) -> T:
         try:
