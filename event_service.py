@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from struct import Struct
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ ENDS_A_ROUND = 10
 """How many idle series are ended at a time, at most."""
 IDLE_ROWS = 5 * MINUTE
 """What percentiles need is let go of when nobody has asked for them for so long."""
+_BECAME = Struct("<II")
+"""How a memo says what became of its events: how many were stored, how many had expired."""
 
 
 class TooFarAhead(Exception):
@@ -54,6 +57,12 @@ class Accepted:
     stored: int
     expired: int
     position: int
+
+    @classmethod
+    def again(cls, memo: Memo) -> Self:
+        """What became of a request that was done before."""
+        stored, expired = _BECAME.unpack(memo.answer)
+        return cls(stored, expired, memo.position)
 
 
 class EventService(Questions):
@@ -92,7 +101,7 @@ class EventService(Questions):
         self, series: str, time: int | None, value: float, *, max_age: int | None = None, terms: Terms = PLAIN
     ) -> Accepted:
         """Log one event; a time of None means now. One older than `max_age`, if given, counts as expired.
-        Raises TooFarAhead or a LogError, having stored nothing."""
+        What a memo of `terms` answers is filled in here. Raises TooFarAhead or a LogError, having stored nothing."""
         self.start()
         now = self.clock()
         if time is None:
@@ -104,7 +113,7 @@ class EventService(Questions):
         if terms is PLAIN:
             return Accepted(1, 0, self._append(lambda: self.log.append_one(series, time, value)))
         batch = Batch([series], None, time, np.array([value]))
-        return Accepted(1, 0, self._append(lambda: self.log.append(batch, terms)))
+        return self._store(batch, 0, terms)
 
     def add_many(
         self,
@@ -115,7 +124,8 @@ class EventService(Questions):
         terms: Terms = PLAIN,
     ) -> Accepted:
         """Log a batch, all or nothing. `name_indexes` has for each event the index of its series in `names`, None
-        for names[0]; times of None mean now. Raises TooFarAhead or a LogError, having stored nothing."""
+        for names[0]; times of None mean now. What a memo of `terms` answers is filled in here. Raises TooFarAhead or
+        a LogError, having stored nothing."""
         self.start()
         now = self.clock()
         batch = Batch(names, name_indexes, now if times is None else times, values)
@@ -128,8 +138,7 @@ class EventService(Questions):
                 batch = _chosen(names, name_indexes, times, values, fresh)
         if not len(batch):
             return self._refuse(len(values), terms)
-        position = self._append(lambda: self.log.append(batch, terms))
-        return Accepted(len(batch), len(values) - len(batch), position)
+        return self._store(batch, len(values) - len(batch), terms)
 
     def recall(self, key: bytes) -> Memo | None:
         """What is remembered of a write that was done once under this key."""
@@ -231,8 +240,13 @@ class EventService(Questions):
         """Store nothing of a request whose events have all expired, but remember that it was done."""
         if terms.once is None:
             return Accepted(0, count, self.log.position())
-        batch = Batch((), None, 0, np.empty(0))
-        return Accepted(0, count, self._append(lambda: self.log.append(batch, Terms(once=terms.once))))
+        return self._store(Batch((), None, 0, np.empty(0)), count, Terms(once=terms.once))
+
+    def _store(self, batch: Batch, expired: int, terms: Terms) -> Accepted:
+        """Store what has not expired of a request; where it is done once, with what became of it."""
+        if terms.once is not None:
+            terms = replace(terms, once=replace(terms.once, answer=_BECAME.pack(len(batch), expired)))
+        return Accepted(len(batch), expired, self._append(lambda: self.log.append(batch, terms)))
 
     def _append(self, append: Callable[[], T]) -> T:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, Response
 from marshmallow import fields
 
@@ -9,8 +11,10 @@ from access.keys import READ, WRITE
 from api.answers import Outcome, answer
 from api.context import service, settings
 from api.guard import needs, permit, permit_each, terms
-from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, object_of, share
+from api.idempotency import KEY, at_most_once
+from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, WRITTEN, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from api.reading.bodies import read_body
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, Symbol, WholeNumber
 from dialects.plain_batches import read_plain_batch
@@ -54,14 +58,18 @@ _NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
 @needs(WRITE)
 def add_batch() -> Response:
     """Take in up to 10,000 values of a symbol, stamped on arrival."""
-    batch = load_body(_NEW_BATCH, read_plain_batch)
-    permit_each([batch["symbol"]], len(batch["values"]))
+    body = read_body()
+    batch = load_body(_NEW_BATCH, body, read_plain_batch)
+    symbol, values = batch["symbol"], batch["values"]
+    permit_each([symbol], len(values))
     try:
-        accepted = service().add_many([batch["symbol"]], None, None, batch["values"], _terms(len(batch["values"])))
+        accepted = at_most_once(
+            JSON, body, lambda once: service().add_many([symbol], None, None, values, _terms(len(values), once))
+        )
     except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
-    body, status, position = added_outcome(batch["symbol"], accepted)
-    return answer(body, status, position=position)
+    added, status, position = added_outcome(symbol, accepted)
+    return answer(added, status, position=position)
 
 
 def added_outcome(symbol: str, accepted: Accepted) -> Outcome:
@@ -70,8 +78,8 @@ def added_outcome(symbol: str, accepted: Accepted) -> Outcome:
     return Outcome(body, 201, accepted.position)
 
 
-def _terms(events: int) -> Terms:
-    return terms(events, Terms(keep=KEEP, most_keepers=settings().max_symbols))
+def _terms(events: int, once: Terms) -> Terms:
+    return terms(events, replace(once, keep=KEEP, most_keepers=settings().max_symbols))
 
 
 @bp.get("/stats/")
@@ -136,12 +144,13 @@ describe(
             tag="dialect batches",
             summary="Take values of a symbol, oldest to newest",
             bodies={JSON: (Body(schema=NewBatch, examples={"batch": {"symbol": "BTC/USD", "values": [1, 2.5, 3]}}),)},
+            headers=(KEY,),
             replies={
                 201: Reply(
                     description="Stored.",
                     schema="BatchAdded",
                     example={"status": "success", "message": "Added batch for symbol: BTC/USD"},
-                    headers=POSITIONED,
+                    headers=WRITTEN,
                 )
             },
             errors=WRITE_ERRORS,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from api.answers import POSITION
-from api.openapi.components import POSITIONED, TEXT, array, error, object_of, share, share_errors
+from api.openapi.components import TEXT, WRITTEN, array, error, object_of, share, share_errors
 from api.openapi.operation import JSON, Json, Reply
 
 READ_ERRORS = ("404-Detail", "422-Detail", "503-Detail")
 WRITE_ERRORS = ("400-Detail", "413-Detail", "422-Detail", "429-Detail", "503-Detail")
 KEY_ERRORS = ("401-Detail", "403-Detail")
-OLD = Reply(description="Older than 60 seconds; not stored.", headers=POSITIONED)
+OLD = Reply(description="Older than 60 seconds; not stored.", headers=WRITTEN)
 
 
 def _detail(description: str, *headers: str, schema: str = "Detail") -> Json:
@@ -42,7 +42,10 @@ share_errors(
         "403-Detail": _detail("The access key may not do this, or not with these series. Nothing was stored."),
         "404-Detail": _detail("There is no such thing.", POSITION),
         "413-Detail": _detail("The body is larger than MAX_BODY."),
-        "422-Detail": _detail("A field or parameter is not valid.", schema="ValidationFaults"),
+        "422-Detail": _detail(
+            "A field or parameter is not valid, or the `Idempotency-Key` came before with another request.",
+            schema="ValidationFaults",
+        ),
         "426-Detail": _detail("Not the handshake of a WebSocket client.", "Upgrade"),
         "429-Detail": _detail(
             "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",

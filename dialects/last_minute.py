@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from flask import Response
 
-from api.answers import POSITION, Outcome, answer
+from api.answers import JSON, POSITION, Outcome, answer
 from api.context import service
 from api.guard import terms
+from api.idempotency import at_most_once
 from dialects.requests import refuse, value_error
+from event_log.base import Terms
 from event_service import Accepted, TooFarAhead
 from rolling.summary import Summary
 from times import MINUTE, format_duration
@@ -23,10 +25,14 @@ _FIGURES: dict[str, Callable[[Summary], float | int | None]] = {
 }
 
 
-def add(series: str, time: int, value: float) -> Accepted:
-    """Store an event, unless it is older than a minute. Raises Refused when it is too far ahead."""
+def add(body: bytes, series: str, time: int, value: float) -> Accepted:
+    """Store the event of a body, unless it is older than a minute. Raises Refused when it is too far ahead."""
+
+    def write(once: Terms) -> Accepted:
+        return service().add(series, time, value, max_age=MINUTE, terms=terms(base=once))
+
     try:
-        return service().add(series, time, value, max_age=MINUTE, terms=terms())
+        return at_most_once(JSON, body, write)
     except TooFarAhead as error:
         msg = f"the timestamp is more than {format_duration(error.limit)} ahead of the clock"
         refuse(value_error(msg), ["body", "timestamp"], time // 1000)

@@ -16,7 +16,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import answer
 from api.problems import Problem, shaped
-from api.reading.bodies import JSON, read_body
+from api.reading.bodies import JSON
 
 Fault = dict[str, Any]
 """One thing wrong with a request, in pydantic's words: `type`, `msg`, perhaps `ctx`; `at`: its index in a list."""
@@ -52,12 +52,13 @@ NOT_AN_OBJECT = fault("model_attributes_type", "Input should be a valid dictiona
 UNREADABLE = "There was an error parsing the body"
 
 
-def load_body(schema: Schema, read_plain: Callable[[bytes], dict[str, Any] | None] | None = None) -> dict[str, Any]:
-    """The fields of the JSON body. Raises Refused with all that is wrong.
+def load_body(
+    schema: Schema, data: bytes, read_plain: Callable[[bytes], dict[str, Any] | None] | None = None
+) -> dict[str, Any]:
+    """The fields of the JSON body `data`. Raises Refused with all that is wrong.
 
     `read_plain` knows the fields of a plainly valid body faster than the schema, or answers None.
     """
-    data = read_body()
     if not data:
         refuse(MISSING, ["body"], None)
     if not _says_json():

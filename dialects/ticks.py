@@ -7,8 +7,10 @@ from flask import Blueprint, Response
 from access.keys import READ, WRITE
 from api.answers import Outcome
 from api.guard import needs, permit
-from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
+from api.idempotency import KEY
+from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, WRITTEN, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from api.reading.bodies import read_body
 from dialects import last_minute
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number, SeriesName
@@ -33,10 +35,11 @@ _TICK = Tick()
 @needs(WRITE)
 def add_tick() -> Response:
     """Take in a tick; 204 when it is older than 60 seconds."""
-    tick = load_body(_TICK)
+    body = read_body()
+    tick = load_body(_TICK, body)
     permit(tick["instrument"])
     return last_minute.answer_added(
-        added_outcome(last_minute.add(tick["instrument"], tick["timestamp"], tick["price"]))
+        added_outcome(last_minute.add(body, tick["instrument"], tick["timestamp"], tick["price"]))
     )
 
 
@@ -71,7 +74,8 @@ describe(
                     ),
                 )
             },
-            replies={201: Reply(description="Stored.", schema="Nothing", example={}, headers=POSITIONED), 204: OLD},
+            headers=(KEY,),
+            replies={201: Reply(description="Stored.", schema="Nothing", example={}, headers=WRITTEN), 204: OLD},
             errors=WRITE_ERRORS,
             key_errors=KEY_ERRORS,
         ),

@@ -8,8 +8,10 @@ from access.keys import DELETE, READ, WRITE
 from api.answers import Outcome
 from api.context import service
 from api.guard import needs, permit
-from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, object_of, share
+from api.idempotency import KEY
+from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, WRITTEN, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from api.reading.bodies import read_body
 from dialects import last_minute
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number
@@ -36,10 +38,11 @@ _TRANSACTION = Transaction()
 @needs(WRITE)
 def add_transaction() -> Response:
     """Take in a transaction; 204 when it is older than 60 seconds."""
-    transaction = load_body(_TRANSACTION)
+    body = read_body()
+    transaction = load_body(_TRANSACTION, body)
     permit(SERIES)
     return last_minute.answer_added(
-        added_outcome(last_minute.add(SERIES, transaction["timestamp"], transaction["amount"]))
+        added_outcome(last_minute.add(body, SERIES, transaction["timestamp"], transaction["amount"]))
     )
 
 
@@ -80,7 +83,8 @@ describe(
                     Body(schema=Transaction, examples={"transaction": {"amount": 12.5, "timestamp": 1750948200000}}),
                 )
             },
-            replies={201: Reply(description="Stored.", headers=POSITIONED), 204: OLD},
+            headers=(KEY,),
+            replies={201: Reply(description="Stored.", headers=WRITTEN), 204: OLD},
             errors=WRITE_ERRORS,
             key_errors=KEY_ERRORS,
         ),

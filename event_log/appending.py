@@ -9,6 +9,7 @@ import lmdb
 
 from event_log.base import Batch, Change, DoneBefore, KeepChange, Memo, Once, Series, Terms
 from event_log.entries import pack_memo, pack_position
+from event_log.environment import bytes_in
 from event_log.fresh import Fresh
 from event_log.heads import FreshHead
 from event_log.records import pack_pieces, sealed
@@ -55,8 +56,10 @@ def append_with_terms(
     if terms.budget is not None:
         fresh.spend(txn, terms.budget, len(batch))
     pieces = pack_pieces(batch, ids) if ids else []
-    size = sum(len(data) for _, data in pieces)
-    position = fresh.reserve(txn, head, size + ENTRY * (len(new) + len(raised) + (terms.once is not None)))
+    size = sum(len(data) for _, data in pieces) + ENTRY * (len(new) + len(raised))
+    if terms.once is not None:
+        size += ENTRY + 2 * bytes_in(txn, fresh.memos[head.active])  # settled, they take an index too
+    position = fresh.reserve(txn, head, size)
     head = fresh.head(txn)
     done = Appended(head, position, new)
     for number, series in new.items():

@@ -56,10 +56,13 @@ class Plan:
     events: int = 0
     swept: bool = False
     """Whether the sweep has come round."""
+    forgets: bool = False
+    """Whether there are memos whose time has passed; where nothing else was stored no mark moves for them."""
 
     @property
     def is_empty(self) -> bool:
-        return self.mark == self.start and self.sweep == self.sweep_start and not self.swept
+        moved = self.mark != self.start or self.sweep != self.sweep_start
+        return not (moved or self.swept or self.forgets)
 
 
 class Planner:
@@ -83,6 +86,7 @@ class Planner:
             return plan, False
         plan.horizon = max(plan.horizon, horizon)
         plan.view = max(plan.view, position)
+        plan.forgets = self._settled.has_memo_until(self._txn, plan.horizon)
         passed, more = self._pass(plan, horizon, min(position, self._barrier))
         changed = plan.sweep_began < head.changed
         if not plan.swept and (passed or changed or plan.sweep != NO_KEY):

@@ -48,7 +48,7 @@ from event_log.memory_table import (
     rows,
     size_of,
 )
-from event_log.memory_terms import Buckets, Memos
+from event_log.memory_terms import MEMO_BYTES, Buckets, Memos
 
 RECORDS_A_STEP = 1024
 EVENTS_A_STEP = 10_000
@@ -172,6 +172,7 @@ class MemoryLog(EventLog):
             for series in list(islice(self._doubtful, SERIES_A_STEP)):
                 self._look(series, kept_since)
             self._forget_changes()
+            self._memos.forget(self._horizon)
             return bool(expired or self._doubtful)
 
     def check(self) -> None:
@@ -182,7 +183,7 @@ class MemoryLog(EventLog):
 
     def usage(self) -> Usage:
         with self._lock:
-            used = EVENT_BYTES * (self._records.events + self._kept.events)
+            used = EVENT_BYTES * (self._records.events + self._kept.events) + MEMO_BYTES * len(self._memos)
         return Usage(bytes_used=used, bytes_allowed=sys.maxsize, settled=None)
 
     def sync(self) -> None:

@@ -8,6 +8,9 @@ from math import inf
 from event_log.base import Budget, DoneBefore, Memo, Once, OverBudget
 from times import SECOND
 
+MEMO_BYTES = 500
+"""What one takes, about."""
+
 
 class Memos:
     """What is remembered of writes that came with a key. Time is what the callers say it is."""
@@ -32,12 +35,16 @@ class Memos:
 
     def remember(self, once: Once, position: int) -> None:
         """Remember a write; forgets those whose time has passed."""
-        while self._ends and self._ends[0][0] < once.now:
+        self.forget(once.now)
+        self._memos[once.key] = once.until, Memo(once.body, once.answer, position)
+        heappush(self._ends, (once.until, once.key))
+
+    def forget(self, now: int) -> None:
+        """Forget those whose time has passed."""
+        while self._ends and self._ends[0][0] < now:
             until, key = heappop(self._ends)
             if key in self._memos and self._memos[key][0] == until:
                 del self._memos[key]
-        self._memos[once.key] = once.until, Memo(once.body, once.answer, position)
-        heappush(self._ends, (once.until, once.key))
 
 
 class Buckets:

@@ -159,6 +159,11 @@ class Settled(Environment):
         txn.put(key, pack_memo(memo, until), db=self.memos)
         txn.put(_UNTIL.pack(until) + key, b"", db=self.memo_times)
 
+    def has_memo_until(self, txn: lmdb.Transaction, now: int) -> bool:
+        """Whether there is a memo that need not be remembered at a time."""
+        cursor = txn.cursor(self.memo_times)
+        return cursor.first() and bool(_UNTIL.unpack_from(cursor.key())[0] <= now)
+
     def forget_memos(self, txn: lmdb.Transaction, now: int, most: int) -> None:
         """Forget the memos that need not be remembered at a time, a bounded number of them."""
         cursor = txn.cursor(self.memo_times)

@@ -117,7 +117,7 @@ class Settling:
             if fresh.is_empty(txn, head):
                 return None
             half = head.active
-            room = self._limits.room(used + bytes_in(txn, fresh.records[half]))
+            room = self._limits.room(used + bytes_in(txn, fresh.records[half], fresh.memos[half]))
             base = fresh.last(txn, head)
             head = head._replace(active=1 - half, frozen=1, base=base, room=room, frozen_began=head.began, began=0)
             fresh.put_head(txn, head)

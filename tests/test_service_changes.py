@@ -273,7 +273,7 @@ class TestListening:
 
 class TestOnce:
     def once(self, clock: FakeClock) -> Terms:
-        return Terms(once=Once(b"key", b"body", b"answer", clock.now, clock.now + MINUTE))
+        return Terms(once=Once(b"key", b"body", b"", clock.now, clock.now + MINUTE))
 
     def test_a_write_is_done_once(self, log: EventLog, clock: FakeClock) -> None:
         service = service_on(log, clock)
@@ -284,7 +284,15 @@ class TestOnce:
                 add(service, "a", 1.0, 2.0, terms=self.once(clock))
         memo = service.recall(b"key")
         assert memo is not None
-        assert (memo.answer, memo.position, service.position()) == (b"answer", 1, 1)
+        assert (memo.body, Accepted.again(memo), service.position()) == (b"body", Accepted(1, 0, 1), 1)
+
+    def test_the_memo_says_what_became_of_the_events(self, log: EventLog, clock: FakeClock) -> None:
+        service = service_on(log, clock)
+        times = np.array([clock.now, clock.now - 2 * HOUR, clock.now - 1])
+        accepted = service.add_many(["a"], None, times, np.ones(3), self.once(clock))
+        memo = service.recall(b"key")
+        assert memo is not None
+        assert accepted == Accepted.again(memo) == Accepted(2, 1, 2)
 
     def test_one_whose_events_have_all_expired_is_remembered_too(self, log: EventLog, clock: FakeClock) -> None:
         service = service_on(log, clock)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.answers import POSITION
+from api.idempotency import KEY, PATTERN, REPLAYED
 from api.openapi.operation import Json
 from api.problems import MEDIA_TYPE as PROBLEM
 
@@ -53,6 +54,10 @@ HEADERS: dict[str, Json] = {
         "description": "Of a write: where it stands in the log. Of a read: how far the answering view had read.",
         "schema": COUNT,
     },
+    REPLAYED: {
+        "description": "`true` where the request was done before, and this is the answer it got then.",
+        "schema": {"type": "string", "const": "true"},
+    },
     "Retry-After": {"description": "Seconds after which to try again.", "schema": COUNT},
     "WWW-Authenticate": {"description": "How to send a key.", "schema": TEXT},
     "Accept": {"description": "The media types that are accepted.", "schema": TEXT},
@@ -67,7 +72,14 @@ HEADER_PARAMETERS: dict[str, Json] = {
         "in": "header",
         "description": "The `id` of the last event received; the stream goes on after it.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
-    }
+    },
+    KEY: {
+        "name": KEY,
+        "in": "header",
+        "description": "Makes the request safe to send again: within the retention the same request under the same key "
+        "gets the same answer and stores nothing. A request that is refused leaves the key free.",
+        "schema": {"type": "string", "pattern": f"^{PATTERN}$"},
+    },
 }
 
 
@@ -101,6 +113,7 @@ RESPONSES: dict[str, Json] = {
         "Accept",
         "Accept-Encoding",
     ),
+    "422-OtherRequest": error("The `Idempotency-Key` came before with another request. Nothing was stored."),
     "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
     "429-TooManySeries": error(
         "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",
@@ -113,8 +126,13 @@ RESPONSES: dict[str, Json] = {
 
 POSITIONED = (POSITION,)
 """The headers of answers about events."""
+WRITTEN = (POSITION, REPLAYED)
+"""The headers of answers to events."""
 READ_ERRORS = ("400-Invalid", "503-Unavailable")
-WRITE_ERRORS = ("400-Invalid", "413-TooLarge", "415-MediaType", "429-TooManySeries", "503-Unavailable")
+WRITE_ERRORS = (
+    *("400-Invalid", "413-TooLarge", "415-MediaType", "422-OtherRequest", "429-TooManySeries"),
+    "503-Unavailable",
+)
 
 
 SECURITY_SCHEMES: dict[str, Json] = {

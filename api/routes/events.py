@@ -8,13 +8,15 @@ from access.keys import WRITE
 from api.answers import Outcome, answer
 from api.context import service
 from api.guard import needs, permit, permit_each, terms
-from api.openapi.components import COUNT, POSITIONED, WRITE_ERRORS, object_of, share
+from api.idempotency import KEY, at_most_once
+from api.openapi.components import COUNT, WRITE_ERRORS, WRITTEN, object_of, share
 from api.openapi.operation import Body, Operation, Reply, describe
 from api.problems import invalid
 from api.reading.batch_formats import CSV, FORMATS, NDJSON, parse_event, parse_events
 from api.reading.bodies import JSON, media_type, read_body
 from api.reading.queries import Query, load_query
 from api.reading.schemas import ColumnsSchema, EventSchema
+from event_log.base import Terms
 from event_service import Accepted, TooFarAhead
 from times import format_duration
 
@@ -29,11 +31,11 @@ def post_event() -> Response:
     """Take one event."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
-    media_type()
-    series, time, value = parse_event(read_body())
+    kind, body = media_type(), read_body()
+    series, time, value = parse_event(body)
     permit(series)
     try:
-        accepted = service().add(series, time, value, terms=terms())
+        accepted = at_most_once(kind, body, lambda once: service().add(series, time, value, terms=terms(base=once)))
     except TooFarAhead as fault:
         raise invalid(_too_far_ahead(fault)) from fault
     return _answer(accepted)
@@ -45,11 +47,16 @@ def post_events() -> Response:
     """Take a batch of events, all or none."""
     if request.query_string:
         load_query(_NO_QUERY, request.args)
-    events = parse_events(media_type(FORMATS), read_body())
+    kind, body = media_type(FORMATS), read_body()
+    events = parse_events(kind, body)
     permit_each(events.names, len(events.values))
+
+    def write(once: Terms) -> Accepted:
+        paid = terms(len(events.values), once)
+        return service().add_many(events.names, events.which, events.times, events.values, paid)
+
     try:
-        paid = terms(len(events.values))
-        accepted = service().add_many(events.names, events.which, events.times, events.values, paid)
+        accepted = at_most_once(kind, body, write)
     except TooFarAhead as fault:
         raise invalid({str(index): _too_far_ahead(fault) for index in fault.indexes}) from fault
     return _answer(accepted)
@@ -74,12 +81,12 @@ def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:
 share(Accepted=object_of({"stored": COUNT, "expired": COUNT}))
 _EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
 _AAPL = {"timestamp": "2025-06-26T14:29:59.250Z", "value": 201.5, "series": "AAPL"}
-_STORED = Reply(description="Stored.", schema="Accepted", example={"stored": 1, "expired": 0}, headers=POSITIONED)
+_STORED = Reply(description="Stored.", schema="Accepted", example={"stored": 1, "expired": 0}, headers=WRITTEN)
 _EXPIRED = Reply(
     description="Valid, but already older than the retention.",
     schema="Accepted",
     example={"stored": 0, "expired": 1},
-    headers=POSITIONED,
+    headers=WRITTEN,
 )
 
 describe(
@@ -88,6 +95,7 @@ describe(
             tag="events",
             summary="Take one event",
             bodies={JSON: (Body(schema=EventSchema, examples={"plain": _EVENT, "of a series": _AAPL}),)},
+            headers=(KEY,),
             replies={201: _STORED, 200: _EXPIRED},
             errors=WRITE_ERRORS,
         ),
@@ -134,6 +142,7 @@ describe(
                     ),
                 ),
             },
+            headers=(KEY,),
             replies={201: _STORED, 200: _EXPIRED},
             errors=WRITE_ERRORS,
         ),

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import Batch, EventLog, LogFull, LogUnavailable, Rules
+from event_log.base import Batch, EventLog, LogFull, LogUnavailable, Once, Rules, Terms
 from event_log.lmdb_log import LmdbLog
 from tests.event_log.logs import MIB, START, batch, open_lmdb
 from tests.event_log.reader import LATEST, rows_behind
@@ -76,6 +76,25 @@ def test_a_full_log_heals_as_events_expire(small: LmdbLog) -> None:
     last = small.position()
     assert small.append(BATCH) == last + 1000
     assert len(rows_behind(small)) == 1000
+
+
+def test_a_log_full_of_memos_takes_none_and_heals_as_they_are_forgotten(small: LmdbLog) -> None:
+    empty = Batch([], None, START, np.empty(0))
+    for number in range(1_000_000):
+        key = number.to_bytes(32, "big")
+        try:
+            small.append(empty, Terms(once=Once(key, bytes(32), bytes(8), START, START + 60)))
+        except LogFull:
+            break
+    assert number > 1000
+    assert small.recall(key, START) is None
+    with pytest.raises(LogFull):
+        small.append(empty, Terms(once=Once(key, b"", b"", START, START + 60)))
+    for _ in range(2):
+        clean(small, START + 60)
+    small.check()
+    assert small.append(BATCH, Terms(once=Once(key, b"", b"", START + 120, START + 180))) == 1000
+    assert small.recall(key, START + 120) is not None
 
 
 def test_kept_events_that_fill_the_log_are_named(small: LmdbLog) -> None:

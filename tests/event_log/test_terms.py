@@ -38,6 +38,14 @@ def bucket(now: int, *, name: str = "n", rate: float = 10.0, burst: int = 100) -
     return Budget(name, rate, burst, now)
 
 
+def cleaned(log: EventLog, horizon: int) -> int:
+    """How many bytes it takes after a second of what a service does."""
+    while log.clean(horizon, lambda series: (START, 0), log.position()):
+        pass
+    log.sync()
+    return log.usage().bytes_used
+
+
 class TestOnce:
     def test_the_first_write_decides(self, kind: Kind) -> None:
         log = kind.open()
@@ -112,6 +120,18 @@ class TestOnce:
             with pytest.raises(DoneBefore):
                 log.append(some(2), Terms(keep=9, once=once(), budget=bucket(START, burst=5)))
         assert log.append(some(2), Terms(keep=4, budget=bucket(START, burst=5))) == 5
+
+    def test_what_is_forgotten_gives_its_room_back(self, log: EventLog) -> None:
+        """Also where nothing but memos was stored since, so that no position has moved."""
+        log.append(some(1))
+        empty = cleaned(log, START - 1)
+        for now in (START, START + 5 * MINUTE):
+            for i in range(1000):
+                log.append(some(0), Terms(once=once(i.to_bytes(32, "big"), now)))
+            assert cleaned(log, now) > empty + 100_000
+            assert log.recall(bytes(32), now + MINUTE - 1) is not None
+            assert cleaned(log, now + 2 * MINUTE) < empty + 20_000
+            assert log.recall(bytes(32), now + 2 * MINUTE) is None
 
     def test_one_of_many_at_once_wins(self, log: EventLog) -> None:
         done: list[int] = []

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import pytest
+import requests
 
 from simulator.__main__ import main
 from simulator.client import Client
@@ -90,6 +93,52 @@ def test_a_run_outlives_the_death_of_its_server() -> None:
     lost = int((re.findall(r"(\d+) x connection lost", said) or ["0"])[0])
     assert accepted <= counted <= accepted + lost
     assert re.search(r"\d+ x connection refused", said)
+
+
+class Forgetful(BaseHTTPRequestHandler):
+    """In front of a server: has it do each request, and of the first time that it comes loses the answer."""
+
+    protocol_version = "HTTP/1.1"
+    target = ""
+    seen: set[str]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        kept = {name: self.headers[name] for name in ("Content-Type", "Idempotency-Key")}
+        answer = requests.post(self.target + self.path, data=body, headers=kept, timeout=10)
+        first = kept["Idempotency-Key"] not in self.seen
+        self.seen.add(kept["Idempotency-Key"])
+        assert first == ("Idempotent-Replayed" not in answer.headers)
+        self.answer(503 if first else answer.status_code, b"", {"Retry-After": "0"} if first else {})
+
+    def do_GET(self) -> None:
+        answer = requests.get(self.target + self.path, timeout=10)
+        self.answer(answer.status_code, answer.content, {})
+
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.mark.parametrize("form", ["--batch 7", "--dialect ticks", "--dialect batches --batch 7"])
+def test_what_it_sends_again_counts_once(form: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    handler = type("Handler", (Forgetful,), {"target": server.url, "seen": set()})
+    before = server.get("/statistics").json()["count"]
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        line = f"{form} --instruments AGAIN --rate 0 --count 40 -q --url http://127.0.0.1:{proxy.server_port}"
+        assert main(line.split()) == 0
+        proxy.shutdown()
+    said = capsys.readouterr().out
+    assert "events    40 accepted" in said
+    assert "x status 503" in said
+    assert server.get("/statistics").json()["count"] == before + 40
 
 
 def test_with_a_key_it_posts_and_asks_where_keys_are_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

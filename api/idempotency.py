@@ -1,0 +1,82 @@
+"""Safe retries: a request with an `Idempotency-Key` is done at most once, however often it is sent.
+
+The memo of it is stored in the same step as its events, so that no crash comes between the two and every worker finds
+it. A request that is refused leaves none: put right, it may come again under its key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+
+from flask import Response, after_this_request, request
+
+from api.context import service
+from api.guard import current_key
+from api.problems import Problem, invalid
+from event_log.base import PLAIN, DoneBefore, Memo, Once, Terms
+from event_service import Accepted
+
+KEY = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+"""The header that marks an answer given before."""
+PATTERN = "[!-~]{1,255}"
+"""Visible ASCII."""
+_IN_ENVIRON = "HTTP_IDEMPOTENCY_KEY"
+_NAMED = re.compile(PATTERN)
+
+
+def at_most_once(kind: str, body: bytes, write: Callable[[Terms], Accepted]) -> Accepted:
+    """What `write` makes of this request on the terms it is given, or made of it before. `body` is as it was sent,
+    unpacked, and `kind` the media type it was read as.
+
+    A memo is looked for before anything is weighed: neither time nor a budget can refuse what was accepted. Where one
+    appears between the look and the write, the log refuses the second.
+    """
+    key = request.environ.get(_IN_ENVIRON)
+    if key is None:
+        return write(PLAIN)
+    digest, sent = _digest_of_key(key), _digest_of_request(kind, body)
+    memo = service().recall(digest)
+    if memo is not None:
+        return _again(memo, sent)
+    now = service().clock()
+    try:
+        return write(Terms(once=Once(digest, sent, b"", now, now + service().rules.retention)))
+    except DoneBefore as before:
+        return _again(before.memo, sent)
+
+
+def _digest_of_key(key: str) -> bytes:
+    """The key as the log knows it: each access key has its own, whatever its token is."""
+    if _NAMED.fullmatch(key) is None:
+        raise invalid({KEY: [f"Must be 1 to 255 visible ASCII characters, not {key[:100]!r}."]})
+    owner = current_key()
+    return _digest("" if owner is None else owner.name, key)
+
+
+def _digest_of_request(kind: str, body: bytes) -> bytes:
+    """What makes two requests the same. The operation is called as its view is, wherever that is mounted."""
+    view = (request.endpoint or "").rpartition(".")[2]
+    return _digest(view, kind, body)
+
+
+def _digest(*parts: str | bytes) -> bytes:
+    """Of parts of which none but the last has a NUL in it."""
+    return sha256(b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)).digest()
+
+
+def _again(memo: Memo, sent: bytes) -> Accepted:
+    """What became of the request that decided; 422 where that was another one."""
+    if memo.body != sent:
+        raise Problem(
+            422, f"This {KEY} came before with another request (operation, media type or body); give this one its own."
+        )
+    after_this_request(_mark)
+    return Accepted.again(memo)
+
+
+def _mark(response: Response) -> Response:
+    response.headers[REPLAYED] = "true"
+    return response
