@@ -2,12 +2,11 @@
 
 import { serverNow } from "./api.js";
 import * as parts from "./chart_parts.js";
-import { number, places } from "./format.js";
+import { count, moment, number, places, span, steady } from "./format.js";
 import { Pin } from "./pin.js";
 import { firstAfter } from "./points.js";
 
 const SHORTEST_SPAN = 10; // seconds that a chart which has only just begun shows
-const LONGEST_COURSE_SHOWN = 900; // when the window is a count and sets no span of its own
 const AROUND_ONE = 30; // seconds shown before and after a single event
 const REDRAW_EVERY = 100; // milliseconds
 const CLOSEST_ZOOM = 0.05; // seconds
@@ -19,7 +18,8 @@ export class Chart {
   #due = null;
   #colours = null;
   #pin = new Pin();
-  #kind = null;
+  #drawn = null; // what the canvas was built for
+  #rows = []; // the points of a history, as drawn
   source = null;
   statistics = {};
 
@@ -33,26 +33,30 @@ export class Chart {
     addEventListener("themechange", () => this.#u && this.#build());
   }
 
-  /** Shows `source` from now on: {window, points} for one series or {window, course} for all. */
-  show(source) {
+  /** Shows `source` from now on: {window, show, points}, and {history} to draw that in place of single events. */
+  show(source, zoom = null) {
     this.source = source;
     this.statistics = {};
-    this.#zoom = this.#held = null;
+    this.#zoom = zoom;
+    this.#held = null;
     this.#pin.clear();
-    const kind = source.course ? "course" : "events";
-    if (kind !== this.#kind || !this.#u) {
-      this.#kind = kind;
-      this.#build();
-    } else this.#draw();
+    this.#redraw();
     this.on.moved();
+  }
+
+  /** Draws this history from now on, in place of single events. */
+  turnTo(history) {
+    this.source.history = history;
+    this.#redraw();
   }
 
   get paused() {
     return this.#held !== null;
   }
 
+  /** The stretch of time shown, null unless a person chose it. */
   get zoomed() {
-    return this.#zoom !== null;
+    return this.#zoom;
   }
 
   togglePause() {
@@ -97,43 +101,65 @@ export class Chart {
     return this.#u.data[0];
   }
 
-  /** The row under the cursor: [time, value, mean, min, max]. */
-  row(index) {
-    return this.#u.data.map((column) => column[index]);
+  /** What there is to say about a point: {time, lines: [[name, text]]}; null where there is no event. */
+  read(index) {
+    const { history } = this.source;
+    if (history) return this.#rows[index]?.count ? told(this.#rows[index], this.source.show) : null;
+    const value = this.#u.data[1][index];
+    return value == null ? null : { time: moment(this.times[index]), lines: [["", this.#written(value)]] };
   }
 
   /** A value of the series shown, with the decimals that its newest ones have. */
-  written(value) {
+  #written(value) {
     return number(value, places(this.#u.data[1].slice(-100)));
   }
 
   position(index) {
-    const value = this.#u.data[1][index] ?? this.#u.data[2]?.[index];
+    const value = this.#u.data[1][index];
     return { left: this.#u.valToPos(this.times[index], "x"), top: this.#u.valToPos(value, "y"), over: this.#u.over };
   }
 
   #columns() {
-    const { course, points, window } = this.source;
-    const [times, ...values] = course
-      ? [course.times, ...Object.values(course.columns)]
-      : [points.times, points.values];
-    const from = !course && window.last ? Math.max(0, times.length - window.last) : 0;
-    // While paused nothing newer comes in, not even at the edge.
-    const to = this.paused && !this.zoomed ? firstAfter(times, this.#held) : times.length;
-    return [times, ...values].map((column) => column.slice(from, to));
+    const { history, points, window } = this.source;
+    if (history) return this.#historyColumns(history);
+    const { times, values } = points;
+    const from = window.last ? Math.max(0, times.length - window.last) : 0;
+    const to = this.#end(times);
+    return [times.slice(from, to), values.slice(from, to)];
+  }
+
+  #historyColumns(history) {
+    const points = history.within(this.#zoom);
+    this.#rows = points.slice(0, this.#end(points.map(({ start }) => start)));
+    const middles = this.#rows.map(({ start, end }) => (start + end) / 2);
+    return [middles, ...["mean", "min", "max", ...this.source.show].map((name) => this.#rows.map((row) => row[name] ?? null))];
+  }
+
+  /** How many of these times are shown: while paused nothing newer comes in, not even at the edge. */
+  #end(times) {
+    return this.paused && !this.zoomed ? firstAfter(times, this.#held) : times.length;
   }
 
   #range(times) {
     if (this.#zoom) return this.#zoom;
     const now = this.#held ?? serverNow();
-    const { course, points, window } = this.source;
-    if (!course && window.last) return widened(times[0] ?? now, times.at(-1) ?? now);
+    const { history, points, window } = this.source;
+    if (window.last) return widened(this.#rows[0]?.start ?? times[0] ?? now, history ? now : (times.at(-1) ?? now));
     const max = Math.max(now, Math.min(times.at(-1) ?? now, now + 60));
-    const whole = now - (window.seconds ?? LONGEST_COURSE_SHOWN);
-    // A course begins when this page did, and events may be too many to hold all: begin with what is there.
-    const partial = course || points.isPartial(window, this.statistics.count ?? 0, now);
+    const whole = now - window.seconds;
+    // Events may be too many to hold all: begin with what is there.
+    const partial = !history && points.isPartial(window, this.statistics.count ?? 0, now);
     const min = partial && times.length ? Math.max(whole, Math.min(times[0], now - SHORTEST_SPAN)) : whole;
     return { min, max };
+  }
+
+  #redraw() {
+    const { history, show } = this.source;
+    const wanted = history ? ["history", ...show].join() : "events";
+    this.#rows = [];
+    if (wanted === this.#drawn) return this.#draw();
+    this.#drawn = wanted;
+    this.#build();
   }
 
   #draw() {
@@ -148,7 +174,8 @@ export class Chart {
   #build() {
     this.#u?.destroy();
     const colours = (this.#colours = parts.readColours());
-    const kind = this.#kind === "course" ? parts.courseSeries(colours) : parts.eventSeries(colours);
+    const { history, show } = this.source;
+    const kind = history ? parts.historySeries(colours, show) : parts.eventSeries(colours);
     const options = {
       ...this.#size(),
       ...kind,
@@ -158,7 +185,7 @@ export class Chart {
       scales: { x: { time: true, range: (u, min, max) => [min, max] }, y: { range: (u, min, max) => this.#valueRange(min, max) } },
       axes: parts.axes(colours),
       hooks: {
-        drawClear: [(u) => this.#kind === "events" && parts.drawBand(u, colours, this.statistics)],
+        drawClear: [(u) => this.source.history || parts.drawBand(u, colours, this.statistics, this.source.show)],
         draw: [(u) => this.#drawOver(u)],
         setCursor: [() => this.on.hover(this.#underCursor())],
         setSelect: [(u) => this.#selected(u)],
@@ -169,11 +196,18 @@ export class Chart {
   }
 
   #drawOver(u) {
-    const { last, ...lines } = this.statistics;
-    parts.drawLabels(u, this.#colours, this.#kind === "course" ? { ...lines, last: last?.value } : lines);
+    const { last } = this.statistics;
+    parts.drawLabels(u, this.#colours, this.#ends(), this.source.show);
     const [times, values] = u.data;
-    if (this.#kind === "events" && !this.paused) parts.drawNewest(u, this.#colours, times.at(-1), values.at(-1));
+    const newest = this.source.history ? [last && Date.parse(last.timestamp) / 1000, last?.value] : [times.at(-1), values.at(-1)];
+    if (!this.paused) parts.drawNewest(u, this.#colours, ...newest);
     this.#followPin();
+  }
+
+  /** Where the lines end: those of a history at its newest events, those of the window are level. */
+  #ends() {
+    if (!this.source.history) return this.statistics;
+    return this.#rows.findLast(({ count }) => count) ?? {};
   }
 
   #underCursor() {
@@ -222,4 +256,13 @@ export class Chart {
 
 function widened(min, max) {
   return max > min ? { min, max } : { min: min - AROUND_ONE, max: max + AROUND_ONE };
+}
+
+function told(point, show) {
+  const { start, end, min, mean, max } = point;
+  const chosen = [...show].reverse().map((name) => [name, number(point[name])]);
+  return {
+    time: span(start, end),
+    lines: [["count", count(point.count)], ["max", number(max)], ...chosen, ["mean", steady(mean)], ["min", number(min)]],
+  };
 }
