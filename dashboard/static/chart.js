@@ -259,10 +259,10 @@ function widened(min, max) {
 }
 
 function told(point, show) {
-  const { start, end, min, mean, max } = point;
-  const chosen = [...show].reverse().map((name) => [name, number(point[name])]);
-  return {
-    time: span(start, end),
-    lines: [["count", count(point.count)], ["max", number(max)], ...chosen, ["mean", steady(mean)], ["min", number(min)]],
-  };
+  const { start, end, mean } = point;
+  const names = ["max", ...[...show].reverse(), "min"];
+  const least = places(names.map((name) => point[name]));
+  const lines = names.map((name) => [name, number(point[name], least)]);
+  lines.splice(-1, 0, ["mean", steady(mean)]);
+  return { time: span(start, end), lines: [["count", count(point.count)], ...lines] };
 }

@@ -6,9 +6,12 @@ import { stepFor, wholeSteps } from "./steps.js";
 const EVERY = 1000; // milliseconds
 const WHOLE_EVERY = 20_000; // late events, and series that end, change older steps too
 const CLOCKS_APART = 3; // seconds by which the server's clock may be ahead of what is known of it
+const COARSER = 1.01; // times; a window of a count grows while it is fetched
 const SETTLED_AFTER = 250; // milliseconds for which a zoom stands still before it is looked at closer
 
 const seconds = (timestamp) => Date.parse(timestamp) / 1000;
+
+const countOf = (points) => points.reduce((sum, { count }) => sum + count, 0);
 
 /** The points of an answer, with times in seconds. */
 function read({ points }) {
@@ -27,8 +30,9 @@ export class History {
   #timer = null;
   #settling = null;
   #wholeAt = -Infinity;
+  #isBeyond = false; // a window of so many events begins before the retention: draw the configured one
 
-  /** `on`: changed() after each change, width() in pixels of what it is drawn on. */
+  /** `on`: changed() after each change, refused(problem), width() in pixels of what it is drawn on. */
   constructor({ series, window, show, step }, on) {
     this.path = series === null ? "history" : `history/${encodeURIComponent(series)}`;
     this.window = window;
@@ -45,14 +49,15 @@ export class History {
     clearTimeout(this.#settling);
   }
 
-  /** How long its steps are, in seconds; null before it is there. */
-  get step() {
-    return this.#step;
-  }
-
   /** How many events there are in all of its steps. */
   get count() {
-    return this.points.reduce((sum, point) => sum + point.count, 0);
+    return countOf(this.points);
+  }
+
+  /** How long the steps of a range are, in seconds; null before they are there. */
+  stepWithin(range) {
+    const [first] = this.within(range);
+    return first ? Math.round((first.end - first.start) * 1000) / 1000 : null;
   }
 
   /** The points to draw a stretch of time with, which is all of it unless there is a `range`. */
@@ -78,10 +83,17 @@ export class History {
   /** What asks `GET /history` for what is drawn of a range, or of the whole window. */
   query(range = null) {
     const span = range ? range.max - range.min : this.#span;
-    const step = this.chosenStep ?? stepFor(span, this.on.width());
+    const step = this.chosenStep ?? stepFor(span, this.on.width(), this.#countWithin(range));
     const { include } = this;
     if (range) return { ...wholeSteps(range, step, this.points[0]?.end ?? 0, serverNow()), step, include };
+    if (this.#isBeyond) return { step, include };
     return { window: this.window.last ? span.toFixed(6) : this.window.text, step, include };
+  }
+
+  /** As many events as the steps known tell; without any, as many as one could draw. */
+  #countWithin(range) {
+    if (!this.points.length) return Infinity;
+    return countOf(range ? this.points.filter(({ start, end }) => end > range.min && start < range.max) : this.points);
   }
 
   get #span() {
@@ -95,10 +107,18 @@ export class History {
       this.on.changed();
       if (this.#range?.max > serverNow() - EVERY / 500) this.#look();
     } catch (error) {
-      // What is refused once would be refused again; the statistics' stream says why.
-      if (signal.aborted || (error instanceof Problem && error.status < 500 && error.status !== 429)) return;
+      if (signal.aborted || this.#isFinal(error)) return;
     }
     if (!signal.aborted) this.#timer = setTimeout(() => this.#run(), EVERY);
+  }
+
+  /** What is refused once would be refused again. */
+  #isFinal(error) {
+    if (!(error instanceof Problem) || error.status >= 500 || error.status === 429) return false;
+    // The last events of a series are kept beyond the retention, further back than a history goes.
+    if (error.status === 400 && this.window.last && !this.#isBeyond) return !(this.#isBeyond = true);
+    this.on.refused(error);
+    return true;
   }
 
   async #update(signal) {
@@ -115,8 +135,9 @@ export class History {
   async #fetchWhole(signal) {
     this.#wholeAt = performance.now();
     const query = this.query();
-    this.#step = query.step;
     this.points = read((await getJson(this.path, query, signal)).body);
+    this.#step = query.step;
+    if (this.query().step > query.step * COARSER) await this.#fetchWhole(signal); // so few events
   }
 
   async #look() {

@@ -92,7 +92,7 @@ function connect() {
   const { series, window, show, zoom } = view;
   live.watch(view);
   disconnect();
-  history = new History(view, { changed: laidOut, width: () => $("#plot").clientWidth });
+  history = new History(view, { changed: laidOut, refused, width: () => $("#plot").clientWidth || innerWidth });
   feed = series === null ? null : new EventFeed(series, { changed: () => chart.refresh(), latest: (event) => arrived(series, event) });
   chart.show({ window, show, points: feed?.points, history: feed ? null : history }, zoom);
   if (statistics) chart.statistics = statistics;
@@ -154,7 +154,8 @@ function describeQuiet(quiet) {
 /** What the chart shows, and by what: single events, or steps of so long. */
 function caption() {
   const span = sentence(describe(view.window));
-  if (chart.source.history) return history.step ? `${span}, in steps of ${lengthOf(history.step)}` : span;
+  const step = chart.source.history && history.stepWithin(chart.zoomed);
+  if (chart.source.history) return step ? `${span}, in steps of ${lengthOf(step)}` : span;
   const held = feed.points.times.length;
   const all = statistics?.count ?? 0;
   if (!feed.points.isPartial(view.window, all, serverNow())) return span;
@@ -171,8 +172,12 @@ function connection(state, detail) {
   status.show(state, detail);
   if (state === "live") feed?.retry(); // where the one connection succeeds, the other will
   if (state !== "refused") return;
-  if (view.series === null && detail.problem.status === FORBIDDEN) return chooseOne();
-  tell(explain(detail.problem).join(" "));
+  refused(detail.problem);
+}
+
+function refused(problem) {
+  if (view.series === null && problem.status === FORBIDDEN) chooseOne();
+  else tell(explain(problem).join(" "));
 }
 
 function tell(text) {
@@ -212,6 +217,7 @@ function controls() {
   pause.querySelector("span").textContent = chart.paused ? "Resume" : "Pause";
   $("#reset").hidden = !chart.zoomed;
   history?.look(chart.zoomed);
+  if (view.zoom !== chart.zoomed) describeChart();
   if (view.zoom !== chart.zoomed) settle({ zoom: chart.zoomed });
 }
 

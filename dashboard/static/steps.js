@@ -11,10 +11,13 @@ const FEWEST = 60;
 /** The most points one answer of the API holds. */
 export const MOST = 2000;
 const PIXELS_A_POINT = 2;
+const EVENTS_A_POINT = 8; // with fewer, a band and percentiles mean little
 
-/** The shortest step in seconds by which `seconds` are drawn on so many pixels, no finer than a reader could see. */
-export function stepFor(seconds, width) {
-  const points = Math.min(MOST, Math.max(FEWEST, Math.floor(width / PIXELS_A_POINT)));
+/** The shortest step in seconds by which `count` events of `seconds` are drawn on so many pixels: no finer than a
+    reader could see, nor than the events are dense. */
+export function stepFor(seconds, width, count) {
+  const most = Math.min(width / PIXELS_A_POINT, count / EVENTS_A_POINT);
+  const points = Math.min(MOST, Math.max(FEWEST, Math.floor(most)));
   const fits = (step) => seconds / step + 2 <= points; // a window touches a step more, at either end
   return STEPS.find(fits) ?? Math.ceil(seconds / (points - 2) / DAY) * DAY;
 }
