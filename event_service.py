@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 
 from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, Memo, Rules, Terms, Times, Usage, Values
 from follower import Follower
-from log_view import LogView
 from portions import give_way
-from replica import Listener, Replica
-from rolling.block import NOTHING
-from rolling.summary import Summary
+from questions import Questions
+from replica import Listener
 from settings import Settings
-from times import SECOND, wall_clock
+from times import MINUTE, SECOND, wall_clock
 
 T = TypeVar("T")
 
@@ -34,6 +32,8 @@ SERIES_A_ROUND = 1000
 """How many series are looked at for idleness at a time."""
 ENDS_A_ROUND = 10
 """How many idle series are ended at a time, at most."""
+IDLE_ROWS = 5 * MINUTE
+"""What percentiles need is let go of when nobody has asked for them for so long."""
 
 
 class TooFarAhead(Exception):
@@ -56,46 +56,7 @@ class Accepted:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The summary of the events asked for, its ends as (time, value) if wanted, and how far the view had read."""
-
-    summary: Summary
-    first: tuple[int, float] | None
-    last: tuple[int, float] | None
-    position: int
-    arrived: int
-    """How many events of the series, or of all, this process has taken in so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """Events of one series behind a position, in order of position."""
-
-    positions: Times
-    times: Times
-    values: Values
-    gap: bool
-    """Whether some that stood behind the position are no longer there."""
-    more: bool
-    """Whether there were more than asked for."""
-    position: int
-    """How far the view had read."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesInfo:
-    """One series in a listing: how many live events it has, the first and the last of them as (time, value), and
-    the event with which the series began, live or not."""
-
-    name: str
-    initial: tuple[int, float]
-    count: int
-    first: tuple[int, float] | None
-    last: tuple[int, float] | None
-
-
-class EventService:
+class EventService(Questions):
     """Events in, answers out, over a log that others may share."""
 
     def __init__(
@@ -108,16 +69,13 @@ class EventService:
         start: str | None = None,
     ) -> None:
         """`start` is an id that all processes of one start of the service share, and no other start has."""
-        self.log = log
-        self.settings = settings
-        self.clock = clock
-        self._own_rules = Rules(settings.retention, settings.keep_last)
+        super().__init__(log, settings, clock)
         self._start = start or secrets.token_hex(16)
         self._pid = 0  # of the process that has begun to use the log
         self._follower = Follower(self.tick, log.sync) if follow else None
-        self._replica = Replica(log, self._own_rules)
         self._cleaning = False  # there was more to clean
         self._looked_at: list[int] = []  # series yet to be looked at for idleness
+        self._maintained = 0  # when what percentiles need was last put in order
 
     @property
     def rules(self) -> Rules:
@@ -177,74 +135,6 @@ class EventService:
         self.start()
         return self.log.recall(key, self.clock())
 
-    def statistics(
-        self, series: str | None = None, *, window: int | None = None, last: int | None = None, edges: bool = False
-    ) -> Answer:
-        """The statistics of a series, or of all: over `window` microseconds, over the `last` events, over the
-        last ones of those in the window, or over the configured window; none reaches behind the retention in force.
-        A series never seen is empty."""
-        self.start()
-        with self._replica as seen:
-            now = self.clock()
-            if window is None and last is None:
-                window = self.settings.window
-            position = seen.place.position
-            number = None if series is None else seen.ids.get(series, -1)
-            if number == -1:
-                return Answer(Summary(), None, None, position, 0)
-            after = None if window is None else now - min(window, seen.rules.retention)
-            tail = seen.view.tail(number, after, now - seen.rules.retention, last, edges)
-            first = tail.first and (tail.first[0], tail.first[2])
-            newest = tail.last and (tail.last[0], tail.last[2])
-            arrived = seen.view.taken if number is None else seen.view.windows[number].taken
-            return Answer(tail.summary, first, newest, position, arrived)
-
-    def series(
-        self, prefix: str = "", limit: int = 100, after: str | None = None
-    ) -> tuple[list[SeriesInfo], str | None, int]:
-        """Up to `limit` series by name, those that begin with `prefix` and come behind `after`; then the name to
-        go on after, None at the end; then how far the view had read."""
-        self.start()
-        with self._replica as seen:
-            cutoff = self.clock() - seen.rules.retention
-            page = seen.page(prefix, limit + 1, after)
-            infos = [_info(seen, name, cutoff) for name in page[:limit]]
-            return infos, page[limit - 1] if len(page) > limit else None, seen.place.position
-
-    def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
-        """Times and values of the last live events of a series, oldest first, and how far the view had read;
-        None for a series never seen."""
-        self.start()
-        with self._replica as seen:
-            cutoff = self.clock() - seen.rules.retention
-            number = seen.ids.get(series)
-            if number is None:
-                return None
-            window = seen.view.windows[number]
-            times, _, values = window.rows(min(limit, window.live(max(cutoff, seen.view.horizon))))
-            return times, values, seen.place.position
-
-    def replay(self, series: str, after: int, limit: int) -> Replayed:
-        """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
-        none."""
-        self.start()
-        with self._replica as seen:
-            position = seen.place.position
-            lost = after > position or any(after < end for _, end in self.log.jumps)
-            number = seen.ids.get(series)
-            if number is None:
-                return Replayed(NOTHING[1], NOTHING[0], NOTHING[2], lost, more=False, position=position)
-            window = seen.view.windows[number]
-            times, positions, values = window.behind(after, limit + 1)
-            return Replayed(
-                positions[:limit],
-                times[:limit],
-                values[:limit],
-                lost or window.forgotten > after,
-                more=len(positions) > limit,
-                position=position,
-            )
-
     def listen(self, listener: Listener) -> None:
         """Have `listener` called with each portion of the log, as the view takes it in, and with None when the
         history is another one."""
@@ -287,11 +177,16 @@ class EventService:
         return self._replica.advance()
 
     def tick(self) -> bool:
-        """Do a bounded piece of what is due: catch up, prune, clean, end idle series. Says whether more is waiting."""
+        """Do a bounded piece of what is due: catch up, maintain, prune, clean, end idle series. Says whether more is
+        waiting."""
         self.start()
         if self._replica.advance():
             return True
-        horizon = self.clock() - self.rules.retention
+        now = self.clock()
+        if now >= self._maintained + SECOND:
+            self._maintained = now
+            self._replica.maintain(now, IDLE_ROWS)
+        horizon = now - self.rules.retention
         if horizon < self._replica.seen.view.horizon + SECOND and not self._cleaning:
             return False
         self._replica.prune()
@@ -375,17 +270,6 @@ class EventService:
         for number in idle[:ENDS_A_ROUND]:
             self.log.end_series(number, quiet_since=position)
         self._looked_at.extend(idle[ENDS_A_ROUND:])
-
-
-def _info(seen: LogView, name: str, cutoff: int) -> SeriesInfo:
-    number = seen.ids[name]
-    entry, window = seen.series[number], seen.view.windows[number]
-    initial = entry.created, entry.initial
-    count = window.live(max(cutoff, seen.view.horizon))
-    if not count:
-        return SeriesInfo(name, initial, 0, None, None)
-    first, last = window.row(count), window.row(1)
-    return SeriesInfo(name, initial, count, (first[0], first[2]), (last[0], last[2]))
 
 
 def _chosen(

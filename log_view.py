@@ -10,7 +10,7 @@ import numpy as np
 
 from event_log.base import START, Change, EventLog, Events, HistoryChanged, Rules, RulesChange, Series, SeriesEnd
 from rolling.block import EARLIEST
-from rolling.view import View
+from rolling.view import PERCENTILE_BYTES, View
 
 STEP = 32_768
 """How many events are taken in in a step, of some milliseconds."""
@@ -22,12 +22,12 @@ class LogView:
     All of it is a function of the log up to `place` and of its horizon; series are known from their first event to
     their end."""
 
-    def __init__(self, log: EventLog, rules: Rules) -> None:
+    def __init__(self, log: EventLog, rules: Rules, percentile_bytes: int = PERCENTILE_BYTES) -> None:
         """`rules` hold until the log says which do."""
         self._log = log
         self.rules = rules
         self.place = START
-        self.view = View(rules.keep_last, self._register)
+        self.view = View(rules.keep_last, self._register, percentile_bytes)
         self.ids: dict[str, int] = {}
         self.level_horizon = 0
         """The horizon when this view was last level with the log."""
@@ -49,12 +49,12 @@ class LogView:
             self._sorted = True
         return self._names
 
-    def page(self, prefix: str, limit: int, after: str | None) -> list[str]:
-        """Up to `limit` names that begin with `prefix` and come behind `after`, sorted."""
+    def page(self, prefix: str, limit: int | None, after: str | None) -> list[str]:
+        """Up to `limit` names, or all, that begin with `prefix` and come behind `after`, sorted."""
         names = self.names()
         start = bisect_right(names, after) if after is not None and after >= prefix else 0
         start = max(start, bisect_right(names, prefix) - (prefix in self.ids))
-        return [name for name in names[start : start + limit] if name.startswith(prefix)]
+        return [name for name in names[start : None if limit is None else start + limit] if name.startswith(prefix)]
 
     def take(self, events: Events) -> Iterator[None]:
         """Take in what a read has brought, in steps. In between, and if one raises HistoryChanged, it is in no state

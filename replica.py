@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from catching_up import CatchingUp
 from event_log.base import START, EventLog, Events, HistoryChanged, Rules
 from log_view import LogView
 from portions import Pace, give_way, run_for
+from rolling.view import PERCENTILE_BYTES
 
 Listener = Callable[[Events | None], None]
 """Is told of each portion that the view has taken in, in log order; of None when the history is another one, from
@@ -28,16 +30,17 @@ logger = logging.getLogger("tidemark.replica")
 class Replica:
     """`with replica as seen:` gives a view that is level with the log, and locked."""
 
-    def __init__(self, log: EventLog, rules: Rules) -> None:
+    def __init__(self, log: EventLog, rules: Rules, percentile_bytes: int = PERCENTILE_BYTES) -> None:
         self._log = log
         self._rules = rules  # until the log has told those in force
+        self._percentile_bytes = percentile_bytes
         self._catch_up = CatchingUp(self._step)
         self._pace = Pace()
         self._listeners: list[Listener] = []
         self._next: LogView | None = None  # built aside, where the history has changed; by whose turn it is
         self.lock = RLock()
         """Guards `seen` and all that it holds."""
-        self.seen = LogView(log, rules)
+        self.seen = self._new()
         self.generation = 0
         """How often the history has changed."""
         self.ready = False
@@ -47,15 +50,24 @@ class Replica:
     def __enter__(self) -> LogView:
         while True:
             self._catch_up()
-            self.lock.acquire()
-            if self._whole:
+            if self._lock_whole():
                 return self.seen
-            self.lock.release()
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.lock.release()
+
+    @contextmanager
+    def held(self) -> Iterator[LogView]:
+        """Give the view locked and whole, as level as it is: for the next portion of a question, which was level when
+        it began."""
+        while not self._lock_whole():
+            self._catch_up()
+        try:
+            yield self.seen
+        finally:
+            self.lock.release()
 
     def advance(self) -> bool:
         """Take in the next portion; says whether there is more."""
@@ -74,9 +86,31 @@ class Replica:
             work = self.seen.view.prune(self.seen.level_horizon)
         self._run(work)
 
+    def maintain(self, moment: int, idle: int) -> None:
+        """Keep what percentiles need in order, a portion at a time; see `rolling.memory.Memory.maintain`."""
+        with self.held() as seen:
+            work = seen.view.maintain(moment, idle)
+        done = False
+        while not done:
+            with self.held() as now:
+                done = now is not seen or run_for(work)
+            if not done:
+                give_way()
+
     def listen(self, listener: Listener) -> None:
         """Have `listener` called for every portion from now on, by whoever takes it in; it must not take long."""
         self._listeners.append(listener)
+
+    def _new(self) -> LogView:
+        return LogView(self._log, self._rules, self._percentile_bytes)
+
+    def _lock_whole(self) -> bool:
+        """Lock the view if it is whole."""
+        self.lock.acquire()
+        if not self._whole:
+            self.lock.release()
+            return False
+        return True
 
     def _step(self) -> bool:
         target = self._next or self.seen
@@ -90,7 +124,7 @@ class Replica:
                 target.place = events.place
         except HistoryChanged as reason:
             logger.warning("reading the log anew: %s", reason)
-            self._next = LogView(self._log, self._rules)
+            self._next = self._new()
             return True
         if not events.more:
             self._be_level(target)

@@ -78,6 +78,9 @@ class Settings:
     max_series: int = _setting("10000", _whole(1, 1_000_000), "Most series")
     max_symbols: int = _setting("10", _whole(0, 10_000), "Most symbols of the batches dialect")
     max_streams: int = _setting("2000", _whole(0, 100_000), "Most open streams of one worker")
+    percentile_bytes: int = _setting(
+        str(GIB // 4), _whole(0, 1024**5), "Most bytes of a worker's memory for what speeds percentiles up"
+    )
     log_url: str = _setting(
         "lmdb:instance/log",
         checked_url,

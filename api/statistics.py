@@ -1,17 +1,20 @@
-"""The statistics, each declared once: what it is of an answer, and how the document describes it.
+"""The statistics, each declared once: what it is of some figures, and how the document describes it.
 
-From the table follow the names that `include=` takes, what answers show, and the schemas of the document.
+From the table follow the names that `include=` and `sort=` take, what answers show, and the schemas of the document.
+Beside those in the table there are the percentiles, of which there are too many for one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, TIME, object_of, ref, share
 from api.openapi.operation import Json
-from event_service import Answer
+from questions import Extras, Figures
+from rolling.percentiles import Percentiles, percent
 from times import format_timestamp
 
 EVENT_OR_NULL: Json = {"anyOf": [ref("StoredEvent"), {"type": "null"}]}
@@ -19,9 +22,9 @@ EVENT_OR_NULL: Json = {"anyOf": [ref("StoredEvent"), {"type": "null"}]}
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """How it is read off an answer, as JSON can say it, and the schema of that."""
+    """How it is read off figures, as JSON can say it, and the schema of that."""
 
-    read: Callable[[Answer], Any]
+    read: Callable[[Figures], Any]
     schema: Json
     edge: bool = False
     """Whether the service has to be asked for the ends of the window, which cost extra."""
@@ -48,27 +51,59 @@ BASIC = ("count", "min", "max", "mean")
 """Those that every answer has."""
 INCLUDABLE = tuple(name for name in STATISTICS if name not in BASIC)
 """Those that a request asks for by name."""
-NAME_SCHEMA: Json = {"type": "string", "enum": list(INCLUDABLE)}
+MEDIAN = "median"
+MOST_PERCENTILES = 20
+"""In one request."""
+PERCENTILE = "^p(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)$"
+KNOWN = f"{', '.join(INCLUDABLE)}, {MEDIAN}, and p0 to p100 with up to 4 decimals, such as p99.9"
+"""What a request that asks for something else is told."""
+NAME_SCHEMA: Json = {
+    "anyOf": [{"type": "string", "enum": [*INCLUDABLE, MEDIAN]}, {"type": "string", "pattern": PERCENTILE}]
+}
+
+
+def is_percentile(name: str) -> bool:
+    """Whether it names a percentile."""
+    return name == MEDIAN or re.fullmatch(PERCENTILE, name, re.ASCII) is not None
 
 
 def is_includable(name: str) -> bool:
     """Whether a request may ask for it."""
-    return name in INCLUDABLE
+    return name in INCLUDABLE or is_percentile(name)
 
 
-def has_edge(names: Iterable[str]) -> bool:
-    """Whether any of these needs the ends of the window."""
-    return any(STATISTICS[name].edge for name in names)
+def extras(names: Iterable[str], *, linear: bool = False) -> Extras:
+    """What the service has to be asked for beside a summary, to show these."""
+    names = tuple(names)
+    shares = tuple(percent("50" if name == MEDIAN else name[1:]) for name in names if is_percentile(name))
+    edges = any(name in STATISTICS and STATISTICS[name].edge for name in names)
+    return Extras(edges, Percentiles(shares, linear) if shares else None)
 
 
-def shown(found: Answer, include: Iterable[str] = ()) -> dict[str, Any]:
-    """The statistics that every answer has, then the included ones, as answers show them."""
-    return {name: STATISTICS[name].read(found) for name in (*BASIC, *include)}
+def shown(found: Figures, include: Iterable[str] = ()) -> dict[str, Any]:
+    """The statistics that every answer has, then the included ones, as answers show them. The percentiles of the
+    figures must be those of `extras` for the same names."""
+    percentiles = iter(found.percentiles)
+    return {
+        name: STATISTICS[name].read(found) if name in STATISTICS else next(percentiles) for name in (*BASIC, *include)
+    }
+
+
+def rank_value(name: str) -> Callable[[Figures], float | None]:
+    """What a statistic has series ranked by: the number that it is, or the value of the event."""
+    if is_percentile(name):
+        return lambda found: found.percentiles[0]
+    read = STATISTICS[name].read
+    if not STATISTICS[name].edge:
+        return read
+    return lambda found: None if (event := read(found)) is None else event["value"]
 
 
 share(
     StoredEvent=object_of({"timestamp": TIME, "value": NUMBER}),
     Statistics=object_of(
-        {name: STATISTICS[name].schema for name in BASIC}, {name: STATISTICS[name].schema for name in INCLUDABLE}
+        {name: STATISTICS[name].schema for name in BASIC},
+        {**{name: STATISTICS[name].schema for name in INCLUDABLE}, MEDIAN: NUMBER_OR_NULL},
+        patterns={PERCENTILE: NUMBER_OR_NULL},
     ),
 )

@@ -14,7 +14,7 @@ from gevent.monkey import is_module_patched
 from api.answers import POSITION
 from api.context import Context, context, service, settings
 from api.problems import Problem
-from api.statistics import shown
+from api.statistics import extras, shown
 from event_service import EventService
 from metrics.meter import OPEN_STREAMS
 from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
@@ -42,6 +42,8 @@ class Subject(NamedTuple):
     include: tuple[str, ...]
     interval: int
     """Microseconds."""
+    linear: bool = False
+    """Whether percentiles are interpolated."""
 
 
 def feed() -> Feed:
@@ -168,7 +170,10 @@ def _new_feed(context: Context) -> Feed:
 
 
 def _statistics(events: EventService, subject: Subject, rates: Rates) -> Answered:
-    found = events.statistics(subject.series, window=subject.window, last=subject.last, edges=True)
+    wanted = extras(subject.include, linear=subject.linear)
+    found = events.statistics(
+        subject.series, window=subject.window, last=subject.last, edges=True, percentiles=wanted.percentiles
+    )
     rate = rates.since_last(subject, found.arrived, events.clock(), subject.interval)
     if rate is None:  # the first answer: by the times of the events
         recent = events.statistics(subject.series, window=subject.interval)

@@ -10,6 +10,7 @@ import sys
 
 BENCHMARKS = (
     "engine",
+    "percentiles",
     "naive",
     "reading",
     "log",

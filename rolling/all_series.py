@@ -7,14 +7,14 @@ a question has cut through lately, hold columns; another fetches its own from th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values
 from rolling.deck import Deck
 from rolling.exact import summarise
 from rolling.summary import Summary
@@ -27,6 +27,10 @@ BLOCKS_A_STEP = 4
 """How many blocks a series is taken out of at a time."""
 LOADED = 256
 """How many blocks may hold columns at a time: some 7 MB."""
+MEMBERS_AT_ONCE = 500
+"""About how many series are looked into for one piece of values: some 5 ms of work."""
+LOADED_SINGLY = 2
+"""Up to so many blocks without columns load them one by one for a question about several."""
 
 
 class SharedBlock(Block):
@@ -111,6 +115,8 @@ class AllSeries(Timeline[SharedBlock]):
     """The events of all series that are later than the horizon: those and no others, so that what the series
     have let go of, or took in too late, is never missed or met when a block fetches its columns."""
 
+    COST = 8
+
     __slots__ = ("_loaded", "_windows")
 
     def __init__(self, windows: Mapping[int, RollingWindow]) -> None:
@@ -133,38 +139,42 @@ class AllSeries(Timeline[SharedBlock]):
         for block, i, j in self.add_many(columns, summaries):
             block.members.extend(alone or np.unique(ids[i:j]).tolist())
 
-    def last_of_each(self, count: int, cutoff: int) -> dict[RollingWindow, int]:
-        """How many of its last events each series has among the last `count` live ones of all series.
+    def last_of_each(self, count: int, cutoff: int, until: int | None = None) -> dict[RollingWindow, tuple[int, int]]:
+        """The last `count` live events of all series, or of those not later than `until`, as a range of each series:
+        its last so many events without its last so many.
 
         Needed only when those reach behind `cutoff`, where a series keeps its last ones and this timeline
         holds nothing. Searches for the time that divides them: O(series * log(time))."""
-        live = {window: window.live(cutoff) for window in self._windows.values() if len(window)}
-        if sum(live.values()) <= count:
-            return live
-        low, high = _earliest(live, count) - 1, cutoff
-        rivals = {window: most for window, most in live.items() if window.last.newest > low}
+        ranges = {window: (window.live(cutoff), 0) for window in self._windows.values() if len(window)}
+        if until is not None:
+            ranges = {window: (begin, window.count_after(until)) for window, (begin, _) in ranges.items()}
+        ranges = {window: (begin, end) for window, (begin, end) in ranges.items() if end < begin}
+        if sum(begin - end for begin, end in ranges.values()) <= count:
+            return ranges
+        low, high = _earliest(ranges, count, until) - 1, cutoff if until is None else min(cutoff, until)
+        rivals = {window: ends for window, ends in ranges.items() if window.last.newest > low}
         while high - low > 1:
             middle = (low + high) // 2
-            if sum(min(window.count_after(middle), most) for window, most in rivals.items()) > count:
+            if sum(_later(window, middle, ends) for window, ends in rivals.items()) > count:
                 low = middle
             else:
                 high = middle
-        chosen = {window: min(window.count_after(high), most) for window, most in rivals.items()}
+        chosen = {window: _later(window, high, ends) for window, ends in rivals.items()}
         self._choose_last(chosen, rivals, high, count - sum(chosen.values()))
-        return chosen
+        return {window: (end + chosen[window], end) for window, (_, end) in rivals.items()}
 
     def _choose_last(
-        self, chosen: dict[RollingWindow, int], live: dict[RollingWindow, int], time: int, count: int
+        self, chosen: dict[RollingWindow, int], rivals: dict[RollingWindow, tuple[int, int]], time: int, count: int
     ) -> None:
         """Add to `chosen` those `count` live events of this very time that came last."""
-        rivals: list[tuple[int, RollingWindow]] = []
-        for window, most in live.items():
-            number = min(window.count_after(time - 1), most) - chosen[window]
+        found: list[tuple[int, RollingWindow]] = []
+        for window, ends in rivals.items():
+            number = _later(window, time - 1, ends) - chosen[window]
             if number:
-                positions = window.rows(number + chosen[window])[1][:number]
-                rivals.extend((position, window) for position in positions.tolist())
-        rivals.sort(key=itemgetter(0))
-        for _, window in rivals[len(rivals) - count :]:
+                positions = window.rows(number + chosen[window] + ends[1])[1][:number]
+                found.extend((position, window) for position in positions.tolist())
+        found.sort(key=itemgetter(0))
+        for _, window in found[len(found) - count :]:
             chosen[window] += 1
 
     def prune(self, horizon: int) -> None:
@@ -206,8 +216,10 @@ class AllSeries(Timeline[SharedBlock]):
         if isinstance(node, Deck):
             for child in node.children:
                 yield from self._without(series, window, child, left)
-            node.children = [child for child in node.children if child.summary.count]
-            node.refresh()
+            held = [child for child in node.children if child.summary.count]
+            if len(held) < len(node.children) or sum(child.summary.count for child in held) < node.summary.count:
+                node.children = held
+                node.refresh()  # which costs it its row: not where it has lost nothing
             return
         if series in node.members and not self._subtract(node, window):
             node.replace(self._gather(node))
@@ -219,7 +231,7 @@ class AllSeries(Timeline[SharedBlock]):
 
     def _subtract(self, block: SharedBlock, window: RollingWindow) -> bool:
         """Take the events of a series out of the summary of a block, where that can be told from those alone."""
-        columns = window.within(*self._span(block))
+        columns = window.within(*self._span(block, block))
         if columns is None:
             return True
         whole, own = block.summary, summarise(columns[2])
@@ -246,23 +258,55 @@ class AllSeries(Timeline[SharedBlock]):
             del self._loaded[oldest]
             oldest.unload()
 
-    def _span(self, block: SharedBlock) -> tuple[tuple[int, int], tuple[int, int] | None]:
-        """The (time, position) where the events of a block begin, and where those of the next one may."""
-        following = block.following
+    def _span(self, first: SharedBlock, last: SharedBlock) -> tuple[tuple[int, int], tuple[int, int] | None]:
+        """The (time, position) where the events from one block to another begin, and where those behind may; the first
+        is not empty."""
+        following = last.following
         end = None if following is None else (following.start, following.start_position)
-        return max((block.start, block.start_position), (block.oldest, 0)), end
+        return max((first.start, first.start_position), (first.oldest, 0)), end
+
+    def values(self, blocks: Sequence[SharedBlock]) -> Iterator[Values]:
+        """The values of neighbouring blocks; where one holds no columns, those of some series at a time, each of which
+        has to be looked into but once for all the blocks."""
+        held = [block for block in blocks if block.summary.count]
+        if all(block.loaded for block in held):
+            yield from super().values(held)
+            return
+        members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in held])).tolist()
+        for start in range(0, len(members), MEMBERS_AT_ONCE):
+            found = self._found(held[0], held[-1], members[start : start + MEMBERS_AT_ONCE])
+            yield np.concatenate([NOTHING[2], *(columns[2] for columns in found.values())])
+
+    def to_read(self, blocks: Sequence[SharedBlock], cut: Sequence[SharedBlock]) -> Sequence[SharedBlock]:
+        """All from the first cut one to the last, where several hold no columns: see `values`."""
+        if sum(not block.loaded for block in cut) <= LOADED_SINGLY:
+            return cut
+        return [block for block in blocks[blocks.index(cut[0]) : blocks.index(cut[-1]) + 1] if block.summary.count]
+
+    def ordered(self, blocks: Sequence[SharedBlock]) -> Columns:
+        """The events of some blocks, in order; those of neighbours, if several hold no columns."""
+        if sum(not block.loaded for block in blocks) <= LOADED_SINGLY:
+            return super().ordered(blocks)
+        members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
+        times, positions, values = joined(self._found(blocks[0], blocks[-1], members).values())
+        order = np.lexsort((positions, times))
+        return times[order], positions[order], values[order]
 
     def _gather(self, block: SharedBlock) -> Columns:
         """The events of a block, from the series that have them."""
-        start, end = self._span(block)
-        members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
-        found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
-        block.members = array("I", [member for member, columns in found.items() if columns])
+        found = self._found(block, block, np.unique(np.frombuffer(block.members, np.uint32)).tolist())
+        block.members = array("I", found)
         if not block.members:
             return NOTHING
-        times, positions, values = joined(columns for columns in found.values() if columns)
+        times, positions, values = joined(found.values())
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
+
+    def _found(self, first: SharedBlock, last: SharedBlock, members: Iterable[int]) -> dict[int, Columns]:
+        """The events from one block to another, of which the first is not empty, by the series that have any."""
+        start, end = self._span(first, last)
+        found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
+        return {member: columns for member, columns in found.items() if columns}
 
     def _check(self) -> None:
         super()._check()
@@ -276,7 +320,15 @@ class AllSeries(Timeline[SharedBlock]):
             block = block.following
 
 
-def _earliest(live: dict[RollingWindow, int], count: int) -> int:
-    """A time such that at least `count` of these live events, of which there are more, are as late."""
-    newest = sorted((window.last.newest for window, most in live.items() if most), reverse=True)
-    return newest[count - 1] if count <= len(newest) else min(window.first.oldest for window in live)
+def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:
+    """How many events of this range of a series are later than `time`."""
+    begin, end = ends
+    return max(min(window.count_after(time), begin) - end, 0)
+
+
+def _earliest(ranges: dict[RollingWindow, tuple[int, int]], count: int, until: int | None) -> int:
+    """A time such that at least `count` events of these ranges, which hold more, are as late."""
+    newest = sorted((window.last.newest for window in ranges), reverse=True)
+    if until is None and count <= len(newest):
+        return newest[count - 1]
+    return min(window.first.oldest for window in ranges)

@@ -148,6 +148,11 @@ class Block:
             self._sort()
         return self._arrays()
 
+    def values(self) -> Values:
+        """Its values, in no order. The array is a view: good until the block changes."""
+        assert self._values is not None
+        return np.frombuffer(self._values)
+
     def count_after(self, time: int) -> int:
         """How many of its events are later than `time`."""
         if time < self.oldest:

@@ -1,7 +1,8 @@
 """Decks: summaries of neighbouring blocks, of neighbouring decks, and so on up to one.
 
 Any tail of a hundred million events is then a few dozen ready summaries and a part of one block.
-All blocks of a timeline lie equally deep; a deck that outgrows FAN_OUT splits in two.
+All blocks of a timeline lie equally deep; a deck that outgrows FAN_OUT splits in two. A lowest deck whose
+percentiles somebody asked for has its values sorted in a row, and leaves it whenever it loses some of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from bisect import bisect_right
 from typing import Generic, TypeVar
 
 from rolling.block import Block
+from rolling.rows import Row
 from rolling.summary import Summary
 
 FAN_OUT = 32
@@ -20,10 +22,11 @@ B = TypeVar("B", bound=Block)
 class Deck(Generic[B]):
     """Up to FAN_OUT blocks, or decks, in order of time; `starts` repeats theirs, `summary` covers them all."""
 
-    __slots__ = ("children", "starts", "summary")
+    __slots__ = ("children", "row", "starts", "summary")
 
     def __init__(self, children: list[Deck[B] | B]) -> None:
         self.children = children
+        self.row: Row | None = None
         self.refresh()
 
     @property
@@ -31,7 +34,10 @@ class Deck(Generic[B]):
         return self.starts[0]
 
     def refresh(self) -> None:
-        """Bring `starts` and `summary` in line with the children."""
+        """Bring `starts` and `summary` in line with the children, and leave the row."""
+        if self.row is not None:
+            self.row.leave()
+            self.row = None
         self.starts = [child.start for child in self.children]
         self.summary = Summary()
         self.summary.merge_all([child.summary for child in self.children])

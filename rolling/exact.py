@@ -19,15 +19,15 @@ LIMB_BITS = 21
 WIDEST_ROW = 4096
 """Products of two limbs take up to 2**40; 2**12 of them still add up exactly."""
 MOST_LIMBS = 16
-FEW = 24
-"""Up to so many values, one by one is faster."""
+SUMMED_SINGLY = 24
+"""Up to so many values are quicker summed one by one."""
 
 _Floats = NDArray[np.float64]
 
 
 def summarise(values: _Floats) -> Summary:
     """The summary of up to WIDEST_ROW finite values."""
-    if len(values) <= FEW:
+    if len(values) <= SUMMED_SINGLY:
         return _one_by_one(values)
     return summarise_rows(values, len(values))[0]
 
@@ -51,19 +51,33 @@ def _one_by_one(values: _Floats) -> Summary:
     return summary
 
 
+def summarise_parts(values: _Floats, starts: NDArray[np.intp]) -> list[Summary]:
+    """A summary for the values from each of these places up to the next; the first is 0, none is met twice, and no
+    part may be longer than WIDEST_ROW."""
+    cut = _cut_up(values)
+    if cut is None:
+        return [summarise(part) for part in np.split(values, starts[1:])]
+    limbs, unit = cut
+    n = len(limbs)
+    totals = np.stack([np.add.reduceat(limb, starts) for limb in limbs], axis=1).astype(np.int64)
+    squares = np.zeros((len(starts), 2 * n - 1), np.int64)
+    for i, limb in enumerate(limbs):
+        for j in range(i, n):
+            products = np.add.reduceat(limb * limbs[j], starts).astype(np.int64)
+            squares[:, i + j] += products if i == j else 2 * products
+    counts = np.diff(starts, append=len(values)).tolist()
+    minima = np.minimum.reduceat(values, starts).tolist()
+    maxima = np.maximum.reduceat(values, starts).tolist()
+    columns = counts, _join(totals, unit), _join(squares, 2 * unit), minima, maxima
+    return [Summary(*row) for row in zip(*columns, strict=True)]
+
+
 def _sums(values: _Floats, width: int, rows: int) -> tuple[list[int], list[int]] | None:
     """The exact sum and sum of squares of each row; None when too many limbs would be needed."""
-    top = frexp(float(np.abs(values).max()))[1]
-    shift = 0
-    if not -500 < top < 900:  # else the constants of _limbs leave the range of doubles
-        shift = top
-        scaled = np.ldexp(values, -shift)
-        if not np.array_equal(np.ldexp(scaled, shift), values):
-            return None
-        values = scaled
-    limbs = _limbs(values, top - shift)
-    if limbs is None:
+    cut = _cut_up(values)
+    if cut is None:
         return None
+    limbs, unit = cut
     n = len(limbs)
     stack = np.zeros((rows, n + 1, width))
     stack[:, n] = 1.0
@@ -77,8 +91,21 @@ def _sums(values: _Floats, width: int, rows: int) -> tuple[list[int], list[int]]
     squares = np.zeros((rows, 2 * n - 1), np.int64)
     for i in range(n):
         squares[:, i : i + n] += gram[:, i, :n]
-    unit = SCALE + top + 1 - LIMB_BITS * n
     return _join(gram[:, n, :n], unit), _join(squares, 2 * unit)
+
+
+def _cut_up(values: _Floats) -> tuple[list[_Floats], int] | None:
+    """The limbs of these values, and the scale of the last, as `_join` wants it; None when there would be too many."""
+    top = frexp(float(np.abs(values).max()))[1]
+    shift = 0
+    if not -500 < top < 900:  # else the constants of _limbs leave the range of doubles
+        shift = top
+        scaled = np.ldexp(values, -shift)
+        if not np.array_equal(np.ldexp(scaled, shift), values):
+            return None
+        values = scaled
+    limbs = _limbs(values, top - shift)
+    return None if limbs is None else (limbs, SCALE + top + 1 - LIMB_BITS * len(limbs))
 
 
 def _limbs(values: _Floats, top: int) -> list[_Floats] | None:

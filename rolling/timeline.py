@@ -1,24 +1,25 @@
 """A timeline: blocks of events in order of (time, position), under decks of summaries.
 
 Whatever the order of arrival, an event goes to the one block whose stretch of time it falls in, so a
-late event costs what a punctual one does. Every question is about a tail: the last so many events.
+late event costs what a punctual one does. Every question is about a tail, the last so many events, or about a
+range: those among the last `begin` events, but not among the last `end`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Generic
 
 import numpy as np
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, part
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values, part
 from rolling.deck import FAN_OUT, B, Deck
 from rolling.exact import summarise, summarise_rows
 from rolling.summary import Summary, exact
 
-FEW = 4
-"""So many events for one block are quicker added one by one."""
+ADDED_SINGLY = 4
+"""Up to so many events for one block are quicker added one by one."""
 BULK = CAPACITY // 2
 """So many events at once, all behind those held, become blocks of their own."""
 
@@ -30,7 +31,10 @@ Row = tuple[int, int, float]
 class Timeline(Generic[B]):
     """Blocks of kind B in order, from `first` on, each knowing the one `following` it."""
 
-    __slots__ = ("_edge", "_root", "first", "last")
+    COST = 1
+    """How many times as long as from columns it takes to read its events."""
+
+    __slots__ = ("_edge", "_root", "asked", "first", "last")
 
     def __init__(self, block: B) -> None:
         self.reset(block)
@@ -41,6 +45,8 @@ class Timeline(Generic[B]):
         self.first = block
         self.last = block
         self._edge: Path[B] = []  # the decks above the last block
+        self.asked = False
+        """Whether its lowest decks may have rows; read for each event, as looking at the decks would cost more."""
 
     def __len__(self) -> int:
         return self._root.summary.count
@@ -92,6 +98,16 @@ class Timeline(Generic[B]):
             taken.append(node.tail(count))
         return merged(taken)
 
+    def summarise(self, begin: int, end: int = 0) -> Summary:
+        """A new summary of the last `begin` events without the last `end`, of those there are. O(log n)."""
+        if not end:
+            return self.tail(begin)
+        taken: list[Summary] = []
+        begin = min(begin, len(self))
+        if end < begin:
+            _cover(self._root, begin, end, taken)
+        return merged(taken)
+
     def row(self, count: int) -> Row:
         """The oldest of the last `count` events, 1 <= count <= len. O(log n)."""
         node = self._root
@@ -130,6 +146,39 @@ class Timeline(Generic[B]):
                 yield block.columns()
             block = block.following
 
+    def values(self, blocks: Sequence[B]) -> Iterator[Values]:
+        """All values of neighbouring blocks, in no order; in pieces of which none takes more than some milliseconds."""
+        yield np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
+
+    def to_read(self, blocks: Sequence[B], cut: Sequence[B]) -> Sequence[B]:
+        """Which of these blocks of a deck to read for the events of some that a question cuts: neighbours of the cut
+        ones too, where that costs less."""
+        return cut
+
+    def ordered(self, blocks: Sequence[B]) -> Columns:
+        """The events of some blocks, in order."""
+        return joined(block.columns() for block in blocks)
+
+    def lowest(self) -> list[Deck[B]]:
+        """The decks that hold blocks, in order."""
+        decks = [self._root] if isinstance(self._root, Deck) else []
+        while decks and isinstance(decks[0].children[0], Deck):
+            decks = [child for deck in decks for child in deck.children if isinstance(child, Deck)]
+        return decks
+
+    def place(self, offset: int) -> tuple[Deck[B] | None, int, int]:
+        """The lowest deck with the event before which so many stand, less than there are; which of its blocks holds
+        it, and how many stand before it there. O(log n)."""
+        parent, index = None, 0
+        node = self._root
+        while isinstance(node, Deck):
+            parent, index = node, 0
+            while offset >= (size := node.children[index].summary.count):
+                offset -= size
+                index += 1
+            node = node.children[index]
+        return parent, index, offset
+
     def add(self, time: int, value: float, position: int, parts: tuple[int, int]) -> B:
         """Take in one event, given with its `exact(value)`, at a position above all others. O(log n)."""
         if time >= self.last.start:
@@ -144,6 +193,8 @@ class Timeline(Generic[B]):
         block.summary.add(value, units, square)
         for deck in path:
             deck.summary.add(value, units, square)
+        if self.asked and path and (row := path[-1].row) is not None:
+            row.take(value)
         return block
 
     def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[tuple[B, int, int]]:
@@ -164,7 +215,7 @@ class Timeline(Generic[B]):
             j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
             block.expect(j - i)
-            if j - i <= FEW:
+            if j - i <= ADDED_SINGLY:
                 for time, position, value in _each(part(columns, i, j)):
                     self.add(time, value, position, exact(value))
             else:
@@ -176,8 +227,7 @@ class Timeline(Generic[B]):
         block.extend(columns)
         summary = summarise(columns[2])
         block.summary.merge(summary)
-        for deck in path:
-            deck.summary.merge(summary)
+        _count_in(path, columns, summary)
 
     def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[tuple[B, int, int]]:
         """New blocks behind all others, CAPACITY events each."""
@@ -188,8 +238,7 @@ class Timeline(Generic[B]):
             chunk = part(columns, i, j)
             new = self.last.successor(int(chunk[0][0]), int(chunk[1][0]))
             new.fill(chunk, summary)
-            for deck in self._edge:
-                deck.summary.merge(summary)
+            _count_in(self._edge, chunk, summary)
             self.insert(self._edge, self.last, new)
             yield new, i + offset, j + offset
 
@@ -272,10 +321,11 @@ class Timeline(Generic[B]):
 
     def refresh_first(self) -> None:
         """Bring the decks above the first block in line with it."""
-        for deck in reversed(self._leftmost()):
+        for deck in reversed(self.leftmost()):
             deck.refresh()
 
-    def _leftmost(self) -> Path[B]:
+    def leftmost(self) -> Path[B]:
+        """The decks above the first block."""
         path: Path[B] = []
         node = self._root
         while isinstance(node, Deck):
@@ -318,6 +368,32 @@ class Timeline(Generic[B]):
             return
         for child in node.children:
             yield from self._depths(child, depth + 1)
+
+
+def _count_in(path: Path[B], columns: Columns, summary: Summary) -> None:
+    """Have the decks of a path know of events that a block below them takes in."""
+    for deck in path:
+        deck.summary.merge(summary)
+    if path and (row := path[-1].row) is not None:
+        row.take_many(columns[2])
+
+
+def _cover(node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> None:
+    """Add to `taken` what covers the node's last `begin` events without its last `end`; there is at least one."""
+    if end <= 0 and begin >= node.summary.count:
+        taken.append(node.summary)
+    elif not isinstance(node, Deck):
+        values = node.columns()[2]
+        taken.append(summarise(values[max(len(values) - begin, 0) : len(values) - max(end, 0)]))
+    else:
+        for child in reversed(node.children):
+            size = child.summary.count
+            if end < size and size:
+                _cover(child, begin, end, taken)
+            begin -= size
+            end -= size
+            if begin <= 0:
+                return
 
 
 def _each(columns: Columns) -> Iterator[Row]:

@@ -6,9 +6,9 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,21 @@ from numpy.typing import NDArray
 from rolling.all_series import AllSeries, Ids
 from rolling.block import CAPACITY, EARLIEST, LATEST, Columns
 from rolling.exact import summarise_rows
+from rolling.history import Bounds, Point, Sweep
+from rolling.memory import Memory
+from rolling.percentiles import Percentiles
+from rolling.span import Range, Span
+from rolling.steps import Steps
 from rolling.summary import Summary, exact
-from rolling.timeline import BULK, Row, Timeline
+from rolling.timeline import BULK, Row, Timeline, merged
+from rolling.together import Together
 from rolling.window import RollingWindow
 
-FEW = 48
+V = TypeVar("V")
+
+PERCENTILE_BYTES = 2**28
+"""What the sorted rows of a view may take of the memory: those of 33 million different values."""
+TAKEN_SINGLY = 48
 """Up to so many events are taken in one by one: columns would cost more."""
 WINDOWS_A_STEP = 256
 """How many series are looked at in a step."""
@@ -28,7 +38,7 @@ WINDOWS_A_STEP = 256
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The last events of one series or of all: their summary and, if asked for, the ends."""
+    """Some events of one series or of all: their summary and, if asked for, the ends."""
 
     summary: Summary
     first: Row | None = None
@@ -40,7 +50,12 @@ class View:
 
     What may take long is done in steps, of a millisecond or so: an iterator that has to be run to its end."""
 
-    def __init__(self, keep_last: int = 0, own_keep: Callable[[int], int | None] = lambda series: None) -> None:
+    def __init__(
+        self,
+        keep_last: int = 0,
+        own_keep: Callable[[int], int | None] = lambda series: None,
+        percentile_bytes: int = PERCENTILE_BYTES,
+    ) -> None:
         """`own_keep` is asked, when a series is taken up, how many events it keeps; None: as all that say nothing."""
         self.keep_last = keep_last
         """How many of its last events a series keeps that says nothing else."""
@@ -50,6 +65,7 @@ class View:
         """How many events all series were ever given."""
         self.windows: dict[int, RollingWindow] = {}
         self._all = AllSeries(self.windows)
+        self._memory = Memory(percentile_bytes)
 
     def __len__(self) -> int:
         return sum(len(window) for window in self.windows.values())
@@ -108,7 +124,7 @@ class View:
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
     ) -> None:
         """Take in events in log order, at positions above all others."""
-        if len(values) <= FEW:
+        if len(values) <= TAKEN_SINGLY:
             for row in zip(ids.tolist(), times.tolist(), values.tolist(), positions.tolist(), strict=True):
                 self.add(*row)
             return
@@ -158,31 +174,94 @@ class View:
             if number % WINDOWS_A_STEP == 0:
                 yield
 
-    def tail(self, series: int | None, after: int | None, cutoff: int, last: int | None, ends: bool) -> Tail:
-        """The events of one series, or of all, that are later than `after`, or else live under `cutoff`;
-        of those the `last` ones, if that is given."""
-        cutoff = max(cutoff, self.horizon)
-        timeline = self._all if series is None else self.windows[series]
-        if after is not None and last is None:
-            return _tail(timeline, timeline.tail_after(max(after, self.horizon)), ends)
-        count = timeline.count_after(cutoff if after is None else max(after, self.horizon))
-        if after is None and series is not None:
-            count = self.windows[series].live(cutoff)
-        elif after is None and (last is None or last > count):
-            return self._last_of_all(last, cutoff, ends)
-        return _tail(timeline, timeline.tail(count if last is None else min(count, last)), ends)
-
-    def _last_of_all(self, last: int | None, cutoff: int, ends: bool) -> Tail:
-        """A tail that may reach behind the cutoff, where every series keeps its own last events."""
-        total = len(self)
-        chosen = self._all.last_of_each(total if last is None else last, cutoff)
-        summary = Summary()
-        for window, count in chosen.items():
-            summary.merge(window.tail(count))
-        if not (ends and summary.count):
+    def tail(
+        self,
+        series: int | None,
+        after: int | None,
+        cutoff: int,
+        last: int | None,
+        ends: bool,
+        until: int | None = None,
+    ) -> Tail:
+        """The events that a Span of these describes: their summary and, if asked for, the first and the last."""
+        timeline = self._timeline(series)
+        if timeline is not None and after is not None and last is None and until is None:
+            summary = timeline.tail_after(max(after, self.horizon))
+            if not (ends and summary.count):
+                return Tail(summary)
+            return Tail(summary, timeline.row(summary.count), timeline.row(1))
+        ranges = self.ranges(series, Span(cutoff, after, until, last))
+        summaries = [timeline.summarise(begin, end) for timeline, begin, end in ranges]
+        summary = summaries[0] if len(summaries) == 1 else merged(summaries)
+        if not (ends and ranges):
             return Tail(summary)
-        taken = [(window, count) for window, count in chosen.items() if count]
-        return Tail(summary, min(w.row(n) for w, n in taken), max(w.row(1) for w, _ in taken))
+        return Tail(
+            summary,
+            min(timeline.row(begin) for timeline, begin, _ in ranges),
+            max(timeline.row(end + 1) for timeline, _, end in ranges),
+        )
+
+    def ranges(self, series: int | None, span: Span) -> list[Range]:
+        """Where the events of a span are to be found: in one range, or in one of each series where they are the last
+        ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
+        timeline, cutoff = self._timeline(series), max(span.cutoff, self.horizon)
+        if timeline is None:
+            return []
+        if span.after is not None:
+            begin = timeline.count_after(max(span.after, self.horizon))
+        else:
+            begin = self.windows[series].live(cutoff) if series is not None else timeline.count_after(cutoff)
+        end = 0 if span.until is None else timeline.count_after(span.until)
+        if span.last is not None and span.last <= begin - end:
+            begin = end + span.last
+        elif span.after is None and series is None:
+            return self._last_of_all(span, cutoff)
+        return [Range(timeline, begin, end)] if end < begin else []
+
+    def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:
+        """The percentiles of the events of a span. Takes portions where nobody asked lately; next to none after."""
+        return self._memory.percentiles(lambda: self.ranges(series, span), wanted)
+
+    def history(
+        self,
+        series: int | None,
+        after: int,
+        until: int,
+        edges: Sequence[int],
+        *,
+        ends: bool = False,
+        wanted: Percentiles | None = None,
+    ) -> Steps[list[Point]]:
+        """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
+        Edges ascend. The points are those of the moment of the last portion, all of them."""
+        bounds = Bounds(edges, after, until, lambda: self.horizon)
+        timeline = self._timeline(series)
+        sweep = Sweep(RollingWindow(0) if timeline is None else timeline, bounds, ends=ends)
+        if wanted is None:
+            return sweep.points()
+        return sweep.points_with_percentiles(lambda where: self._memory.percentiles(where, wanted))
+
+    def together(self, since: int, find: Callable[[int], Steps[V]]) -> Together[V]:
+        """What `find` finds of each of many series, all of one moment; see Together."""
+        return Together(self.windows, lambda: self.horizon, since, find)
+
+    def newest(self, series: int | None) -> int:
+        """The time of the newest event; EARLIEST where there is none."""
+        timeline = self._timeline(series)
+        return timeline.last.newest if timeline else EARLIEST
+
+    def maintain(self, moment: int, idle: int) -> Iterator[None]:
+        """Keep what percentiles need in order, between questions; yields between portions. See Memory.maintain."""
+        return self._memory.maintain(moment, idle)
+
+    def _timeline(self, series: int | None) -> Timeline[Any] | None:
+        """None for a series that is not there, or no longer: it has no events."""
+        return self._all if series is None else self.windows.get(series)
+
+    def _last_of_all(self, span: Span, cutoff: int) -> list[Range]:
+        count = len(self) if span.last is None else span.last
+        chosen = self._all.last_of_each(count, cutoff, span.until)
+        return [Range(window, begin, end) for window, (begin, end) in chosen.items() if end < begin]
 
     def kept_since(self, series: int) -> tuple[int, int]:
         """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
@@ -195,6 +274,7 @@ class View:
 
     def _check(self) -> None:
         """Every invariant, as assertions. For tests."""
+        self._memory._check()
         self._all._check()
         recent = Summary()
         for window in self.windows.values():
@@ -202,9 +282,3 @@ class View:
             assert window.own_keep or window.keep == self.keep_last
             recent.merge(window.tail(window.count_after(self.horizon)))
         assert self._all.tail(self._all.count_after(self.horizon)) == recent
-
-
-def _tail(timeline: Timeline[Any], summary: Summary, ends: bool) -> Tail:
-    if not (ends and summary.count):
-        return Tail(summary)
-    return Tail(summary, timeline.row(summary.count), timeline.row(1))

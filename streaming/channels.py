@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from event_log.base import Events, SeriesEnd, Times, Values
-from event_service import Replayed
+from questions import Replayed
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
 

@@ -17,7 +17,7 @@ NAMES = sorted(set(re.findall(r"`([\w.]+(?:/[\w.]+)*/?)`", PAGE)))
 LAYERS = [
     ["rolling"],
     ["event_log"],
-    ["portions", "catching_up", "log_view", "replica", "follower", "event_service"],
+    ["portions", "catching_up", "log_view", "replica", "asking", "questions", "follower", "event_service"],
     ["streaming"],
     ["api"],
     ["dialects", "dashboard"],

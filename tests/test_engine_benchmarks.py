@@ -33,6 +33,13 @@ def test_the_engine_benchmark_prints_its_tables_and_the_machine() -> None:
     assert "Python" in printed.splitlines()[-1]
 
 
+def test_the_percentiles_benchmark_prints_its_tables_and_the_machine() -> None:
+    printed = run("benchmarks.percentiles")
+    for row in ("np.partition", "all 10 series", "2,000 points, four percentiles each", "by p99", "one event, on time"):
+        assert row in printed
+    assert "Python" in printed.splitlines()[-1]
+
+
 def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) -> None:
     picture = tmp_path / "picture.svg"
     assert "| deque / Tidemark |" in run("benchmarks.naive", "--picture", str(picture))

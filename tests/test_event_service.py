@@ -11,8 +11,9 @@ import replica
 from event_log.base import PLAIN, Batch, EventLog, LogFull, Terms, TooManyKeepers, TooManySeries
 from event_log.base import START as BEGIN
 from event_log.memory import EVENT_BYTES, MemoryLog
-from event_service import Accepted, EventService, SeriesInfo, TooFarAhead
+from event_service import Accepted, EventService, TooFarAhead
 from portions import Pace
+from questions import SeriesInfo
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.event_log.logs import LOGS, Kind

@@ -27,9 +27,10 @@ def array(items: Json) -> Json:
     return {"type": "array", "items": items}
 
 
-def object_of(required: Json, optional: Json | None = None) -> Json:
-    """An object with these properties and no others."""
+def object_of(required: Json, optional: Json | None = None, patterns: Json | None = None) -> Json:
+    """An object with these properties and no others; some may be known by a pattern of their name alone."""
     return {
+        **({"patternProperties": patterns} if patterns else {}),
         "type": "object",
         "properties": {**required, **(optional or {})},
         "required": list(required),

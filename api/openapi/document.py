@@ -149,6 +149,7 @@ def _response(reply: Reply) -> Json:
         if reply.example is not None:
             media["example"] = reply.example
         found["content"] = {reply.media_type: media}
+        found["content"].update({kind: {"schema": schema} for kind, schema in reply.other_media.items()})
     return found
 
 

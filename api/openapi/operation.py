@@ -33,6 +33,8 @@ class Reply:
     schema: str | None = None
     example: Any = None
     media_type: str = JSON
+    other_media: Mapping[str, str] = field(default_factory=dict)
+    """Further media types, and the names of their schemas."""
     headers: tuple[str, ...] = ()
 
 

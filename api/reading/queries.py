@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from flask import request
-from marshmallow import ValidationError, pre_load
+from marshmallow import ValidationError, pre_load, validates_schema
 from werkzeug.datastructures import MultiDict
 
 from api.problems import invalid
-from api.reading.schemas import LARGEST_LAST, LONGEST_NAME, Include, Prefix, SeriesName, Strict, Whole, Window
+from api.reading.schemas import (
+    LARGEST_LAST,
+    LONGEST_NAME,
+    Include,
+    Interpolation,
+    Prefix,
+    SeriesName,
+    Sort,
+    Strict,
+    Timestamp,
+    Whole,
+    Window,
+)
 from times import parse_duration
 
 _PLAIN_STATISTICS = re.compile(r"(?:window=(?P<window>[0-9.dhms]+)(?:&(?!\Z)|\Z))?(?:last=(?P<last>[0-9]{1,8}))?")
@@ -24,12 +36,19 @@ class Query(Strict):
     noun: ClassVar[str] = "parameter"
 
 
-class StatisticsQuery(Query):
-    """Which events `GET /statistics` covers, and what it adds."""
+class WindowQuery(Query):
+    """Which events statistics cover, and what is added to them."""
 
     window = Window()
     last = Whole(1, LARGEST_LAST)
     include = Include(load_default=())
+    percentiles = Interpolation(load_default=False)
+
+
+class StatisticsQuery(WindowQuery):
+    """`GET /statistics`, now or as of a moment."""
+
+    at = Timestamp()
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
@@ -40,12 +59,29 @@ class StatisticsQuery(Query):
         return data
 
 
-class SeriesQuery(Query):
-    """A page of `GET /series`."""
+class HistoryQuery(Query):
+    """Which window `GET /history` lays out, and how."""
+
+    window = Window()
+    step = Window()
+    at = Timestamp()
+    include = Include(load_default=())
+    percentiles = Interpolation(load_default=False)
+
+
+class SeriesQuery(WindowQuery):
+    """A page of `GET /series`, with statistics if any of their parameters is given."""
 
     prefix = Prefix(load_default="")
     limit = Whole(1, 1000, load_default=100)
     after = SeriesName(load_default=None)
+    sort = Sort(load_default=("name", False))
+
+    @validates_schema(skip_on_field_errors=True)
+    def after_a_name(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        """Only in the order of names is there something behind a name."""
+        if data["after"] is not None and data["sort"] != ("name", False):
+            raise ValidationError("Only goes with the order of names; with another `sort` there is one page.", "after")
 
 
 class EventsQuery(Query):

@@ -11,7 +11,17 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from api.context import service
 from api.openapi.components import TIME
-from api.statistics import INCLUDABLE, NAME_SCHEMA, is_includable
+from api.statistics import (
+    BASIC,
+    INCLUDABLE,
+    KNOWN,
+    MEDIAN,
+    MOST_PERCENTILES,
+    NAME_SCHEMA,
+    PERCENTILE,
+    is_includable,
+    is_percentile,
+)
 from times import UNITS, format_duration, parse_duration, parse_timestamp
 
 DEFAULT_SERIES = "default"
@@ -29,6 +39,10 @@ _NO_TIMESTAMP = (
 )
 _NUMBER = "[0-9]+([.][0-9]+)?"
 _WHOLE = re.compile(r"[0-9]{1,12}")
+_SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
+"""What series are sorted by, beside percentiles."""
+_SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
+"""What series are sorted by, beside percentiles."""
 _JSON_TYPES = {str: "a string", bool: "a boolean", type(None): "null", list: "an array", dict: "an object"}
 
 
@@ -206,8 +220,45 @@ class Include(_Field):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(value.split(",")))
         if unknown := [name for name in names if not is_includable(name)]:
-            raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {', '.join(INCLUDABLE)}.")
+            raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {KNOWN}.")
+        if (count := sum(map(is_percentile, names))) > MOST_PERCENTILES:
+            raise ValidationError(f"Names {count} percentiles; {MOST_PERCENTILES} are the most.")
         return names
+
+
+class Interpolation(_Field):
+    """How percentiles are told -> whether linearly between two values."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "enum": ["nearest", "linear"],
+        "description": "Percentiles by nearest rank, always the value of an event; or interpolated between two.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("nearest", "linear"):
+            raise ValidationError(f"Must be nearest or linear, not {value[:40]!r}.")
+        return bool(value == "linear")
+
+
+class Sort(_Field):
+    """`name` or a statistic, `-` before it for descending -> (that, whether descending)."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"type": "string", "enum": [sign + name for name in _SORTABLE for sign in ("", "-")]},
+            {"type": "string", "pattern": PERCENTILE.replace("^", "^-?")},
+        ],
+        "description": "`name`, or the statistic to sort by, `-` before it for descending; of `first` and `last` the "
+        "value. Ties by name; series without one come last.",
+        "examples": ["-count", "p99"],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, bool]:
+        name = value.removeprefix("-")
+        if name != "name" and name not in BASIC and not is_includable(name):
+            raise ValidationError(f"There is no {name[:40]!r}; known are name, {', '.join(BASIC)}, {KNOWN}.")
+        return name, value != name
 
 
 class Prefix(_Field):

@@ -16,8 +16,7 @@ from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.schemas import Include, Prefix, Window
-from api.statistics import BASIC, STATISTICS, has_edge
-from event_service import Answer
+from api.statistics import extras, shown
 from metrics import exposition
 from metrics.meter import Totals
 from settings import VERSION
@@ -72,17 +71,17 @@ def _standing(totals: Totals) -> exposition.Gauges:
 def _windows(query: dict[str, Any]) -> list[Metric]:
     """The statistics of every series asked for, as one gauge; and whether that are all of them."""
     window = query.get("window") or settings().window
-    names = (*BASIC, *query["include"])
+    include = query["include"]
+    wanted = extras(include)
     infos, following, _ = list_series(query.get("series", ""), MOST_SERIES)
     samples: dict[tuple[str, ...], float] = {}
     for number, info in enumerate(infos):
         if number % _PORTION == _PORTION - 1:
             time.sleep(0)
-        found = service().statistics(info.name, window=window, edges=has_edge(names))
-        for name in names:
-            value = _number(found, name)
+        found = service().statistics(info.name, window=window, edges=wanted.edges, percentiles=wanted.percentiles)
+        for name, value in shown(found, include).items():
             if value is not None:
-                samples[info.name, name, format_duration(window)] = value
+                samples[info.name, name, format_duration(window)] = _number(value)
     labels = ("series", "statistic", "window")
     return [
         exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
@@ -92,10 +91,9 @@ def _windows(query: dict[str, Any]) -> list[Metric]:
     ]
 
 
-def _number(found: Answer, name: str) -> float | None:
-    """A statistic as one number: of an event its value. None where it has none."""
-    value = STATISTICS[name].read(found)
-    number: float | None = value["value"] if isinstance(value, dict) else value
+def _number(value: Any) -> float:
+    """A statistic as one number: of an event its value."""
+    number: float = value["value"] if isinstance(value, dict) else value
     return number
 
 

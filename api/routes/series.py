@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from access.keys import DELETE, READ
 from api.answers import POSITION, answer
 from api.context import service
-from api.guard import needs
+from api.guard import needs, visible
 from api.listing import list_series
 from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
@@ -15,11 +18,14 @@ from api.problems import Problem
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import EventsQuery, Query, SeriesQuery, load_query
 from api.reading.schemas import NAME
-from api.statistics import EVENT_OR_NULL, edge
+from api.statistics import EVENT_OR_NULL, edge, extras, rank_value, shown
+from questions import Order, Scope, SeriesInfo
 
 bp = Blueprint("series", __name__)
 _SERIES_QUERY = SeriesQuery()
 _EVENTS_QUERY = EventsQuery()
+_FOR_STATISTICS = ("window", "last", "include", "percentiles", "sort")
+"""Parameters of which any has the entries show statistics."""
 _NO_QUERY = Query()
 
 
@@ -28,11 +34,28 @@ _NO_QUERY = Query()
 def get_series() -> Response:
     """A page of the series, sorted by name."""
     query = load_query(_SERIES_QUERY, request.args)
-    found, following, position = list_series(query["prefix"], query["limit"], query["after"])
-    page = [
-        {"series": info.name, "count": info.count, "first": edge(info.first), "last": edge(info.last)} for info in found
-    ]
-    return answer({"series": page, "next": following}, position=position)
+    if request.args.keys().isdisjoint(_FOR_STATISTICS):
+        found, following, position = list_series(query["prefix"], query["limit"], query["after"])
+    else:
+        found, following, position = _with_statistics(query)
+    return answer({"series": [_shown(info, query["include"]) for info in found], "next": following}, position=position)
+
+
+def _with_statistics(query: dict[str, Any]) -> tuple[list[SeriesInfo], str | None, int]:
+    linear = query["percentiles"]
+    name, descending = query["sort"]
+    order = Order(descending=descending)
+    if name != "name":
+        order = Order(rank_value(name), descending, extras([name], linear=linear))
+    scope = Scope(query.get("window"), query.get("last"))
+    wanted = extras(query["include"], linear=linear)
+    place = query["prefix"], query["limit"], query["after"]
+    return service().ranking(*place, scope, order, wanted, visible())
+
+
+def _shown(info: SeriesInfo, include: Iterable[str]) -> dict[str, Any]:
+    entry = {"series": info.name, "count": info.count, "first": edge(info.first), "last": edge(info.last)}
+    return entry if info.figures is None else entry | {"statistics": shown(info.figures, include)}
 
 
 @bp.get("/series/<series:series>/events")
@@ -70,7 +93,10 @@ def _no_series(series: str, position: int) -> Problem:
 
 
 share(
-    SeriesInfo=object_of({"series": NAME, "count": COUNT, "first": EVENT_OR_NULL, "last": EVENT_OR_NULL}),
+    SeriesInfo=object_of(
+        {"series": NAME, "count": COUNT, "first": EVENT_OR_NULL, "last": EVENT_OR_NULL},
+        {"statistics": ref("Statistics")},
+    ),
     SeriesPage=object_of({"series": array(ref("SeriesInfo")), "next": NAME_OR_NULL}),
     Events=object_of({"series": NAME, "events": array(ref("StoredEvent"))}),
 )
@@ -78,8 +104,10 @@ describe(
     {
         get_series: Operation(
             tag="series",
-            summary="The series, sorted by name",
-            description="`next`, unless null, is what to ask for with `after` to get the next page.",
+            summary="The series, sorted by name or by any statistic",
+            description="`next`, unless null, is what to ask for with `after` to get the next page. With `window`, "
+            "`last`, `include`, `percentiles` or `sort` each entry has `statistics`, over that window or count or else "
+            "over the configured window. Sorted by anything but the name there is one page: the first `limit`.",
             query=SeriesQuery,
             replies={200: Reply(description="A page of them.", schema="SeriesPage", headers=POSITIONED)},
             errors=READ_ERRORS,

@@ -8,11 +8,12 @@ from access.keys import READ
 from api.answers import answer
 from api.context import service
 from api.guard import needs
+from api.moments import within_reach
 from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Json, Operation, Reply, describe
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import StatisticsQuery, load_query
-from api.statistics import has_edge, shown
+from api.statistics import extras, shown
 
 bp = Blueprint("statistics", __name__)
 _QUERY = StatisticsQuery()
@@ -34,8 +35,20 @@ def get_statistics_of_series(series: str) -> Response:
 
 def _statistics(series: str | None) -> Response:
     query = load_query(_QUERY, request.args) if request.query_string else {}
-    include = query.get("include", ())
-    found = service().statistics(series, window=query.get("window"), last=query.get("last"), edges=has_edge(include))
+    if not query:
+        found = service().statistics(series)
+        return answer(shown(found), position=found.position)
+    include = query["include"]
+    wanted = extras(include, linear=query["percentiles"])
+    with within_reach():
+        found = service().statistics(
+            series,
+            window=query.get("window"),
+            last=query.get("last"),
+            at=query.get("at"),
+            edges=wanted.edges,
+            percentiles=wanted.percentiles,
+        )
     return answer(shown(found, include), position=found.position)
 
 
@@ -47,7 +60,10 @@ def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
         tag="statistics",
         summary=summary,
         description="Over the configured window, unless `window` or `last` say otherwise; with both, over the last "
-        "events of those in the window. Exact: correctly rounded doubles, the same on every worker.",
+        "events of those in the window. With `at` as of that moment: the window ends there, and must not reach behind "
+        "the retention; `last` alone then reaches back to its end. A moment ahead of the clock by no more than "
+        "MAX_FUTURE may be asked for; its answer can still change. Exact: correctly rounded doubles, the same on every "
+        "worker; a percentile is the value of an event, unless `percentiles=linear`.",
         path=path or {},
         query=StatisticsQuery,
         replies={

@@ -19,7 +19,7 @@ from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
-from api.reading.queries import Query, StatisticsQuery, load_query
+from api.reading.queries import Query, WindowQuery, load_query
 from api.reading.schemas import Duration, SeriesName
 from api.stream_answers import (
     EVENT_STREAM,
@@ -65,7 +65,7 @@ class Position(fields.Field[int]):
         return position(value)
 
 
-class StreamQuery(StatisticsQuery):
+class StreamQuery(WindowQuery):
     """What `GET /stream` covers, and how often it answers."""
 
     series = SeriesName(load_default=None)
@@ -107,7 +107,12 @@ def stream_statistics() -> Response:
     query = load_query(_STREAM, request.args)
     permit(query["series"])
     subject = Subject(
-        query["series"], query.get("window"), query.get("last"), query["include"], interval := query["interval"]
+        query["series"],
+        query.get("window"),
+        query.get("last"),
+        query["include"],
+        interval := query["interval"],
+        linear=query["percentiles"],
     )
     subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True, allowed=lease(query["series"]))
     return open_statistics(subscriber, Question(subject, interval / SECOND))

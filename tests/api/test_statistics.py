@@ -6,21 +6,22 @@ import pytest
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 
-from api.statistics import BASIC, INCLUDABLE, STATISTICS
+from api.statistics import BASIC, INCLUDABLE, MEDIAN, STATISTICS
 from tests.servers import CHECKOUT
 
 
 def test_every_statistic_is_answered_as_documented(client: FlaskClient) -> None:
     components = client.get("/openapi.json").get_json()["components"]
     schema = {**components["schemas"]["Statistics"], "components": components}
-    assert set(schema["properties"]) == set(STATISTICS)
+    assert set(schema["properties"]) == {*STATISTICS, MEDIAN}
+    names = (*INCLUDABLE, MEDIAN, "p99.9", "p100")
     for events in ([], [2.0, 3.5]):
         if events:
             assert client.post("/events", json={"values": events}).status_code == 201
-        answer = client.get(f"/statistics?include={','.join(INCLUDABLE)}").get_json()
-        assert tuple(answer) == (*BASIC, *INCLUDABLE)
+        answer = client.get(f"/statistics?include={','.join(names)}").get_json()
+        assert tuple(answer) == (*BASIC, *names)
         OAS31Validator(schema).validate(answer)
-        assert all(answer[name] is not None for name in STATISTICS) == bool(events)
+        assert all(answer[name] is not None for name in (*BASIC, *names)) == bool(events)
 
 
 @pytest.mark.parametrize("name", BASIC)
@@ -31,5 +32,5 @@ def test_what_every_answer_has_is_not_included_again(client: FlaskClient, name: 
 def test_the_names_are_documented(client: FlaskClient) -> None:
     parameters = client.get("/openapi.json").get_json()["paths"]["/v1/statistics"]["get"]["parameters"]
     [include] = [parameter for parameter in parameters if parameter["name"] == "include"]
-    assert include["schema"]["items"]["enum"] == list(INCLUDABLE)
-    assert f"?include={','.join(INCLUDABLE)}`" in (CHECKOUT / "README.md").read_text()
+    assert include["schema"]["items"]["anyOf"][0]["enum"] == [*INCLUDABLE, MEDIAN]
+    assert f"?include={','.join((*INCLUDABLE, MEDIAN))},p99.9`" in (CHECKOUT / "README.md").read_text()

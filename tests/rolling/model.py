@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cache
 from math import isqrt
 
+from rolling.percentiles import Percentiles
 from rolling.summary import Summary
 from rolling.view import Tail
 
@@ -49,6 +50,21 @@ def assert_summarises(summary: Summary, values: list[float]) -> None:
     variance = fraction_variance(values)
     assert summary.variance == rounded(variance)
     assert summary.stddev == rounded_root(variance)
+
+
+def percentiles_of(values: list[float], wanted: Percentiles) -> list[float | None]:
+    """By a sorted list and exact fractions."""
+    ascending, count = sorted(values), len(values)
+    if not count:
+        return [None] * len(wanted.shares)
+    if not wanted.linear:
+        return [ascending[max(-int(-share * count // 1), 1) - 1] + 0.0 for share in wanted.shares]
+    found = []
+    for share in wanted.shares:
+        lower, part = divmod(share * (count - 1), 1)
+        low, high = Fraction(ascending[lower]), Fraction(ascending[min(lower + 1, count - 1)])
+        found.append(rounded(low + (high - low) * part))
+    return found
 
 
 @cache
@@ -110,14 +126,17 @@ class Model:
     def end_series(self, series: int) -> None:
         del self.series[series]
 
-    def rows(self, series: int | None, after: int | None, cutoff: int, last: int | None) -> list[Row]:
+    def rows(
+        self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
+    ) -> list[Row]:
         """The rows a question is about, in order."""
         chosen = list(self.series.values()) if series is None else [self.series[series]]
         if after is None:
             rows = [row for kept in chosen for row in kept.live(max(cutoff, self.horizon))]
         else:
             rows = [row for kept in chosen for row in kept.rows if row[0] > max(after, self.horizon)]
-        return sorted(rows) if last is None else last_of(sorted(rows), last)
+        rows = sorted(row for row in rows if until is None or row[0] <= until)
+        return rows if last is None else last_of(rows, last)
 
 
 def last_of(rows: list[Row], count: int) -> list[Row]:

@@ -8,10 +8,62 @@ from types import ModuleType
 
 import pytest
 
-from rolling import all_series, block, deck, exact, timeline, view, window
+from rolling import (
+    all_series,
+    block,
+    deck,
+    exact,
+    history,
+    ladder,
+    memory,
+    ranks,
+    scan,
+    timeline,
+    view,
+    window,
+)
 
-SMALL = {"CAPACITY": 16, "BULK": 8, "FAN_OUT": 4, "LOADED": 3, "FEW": 2, "PIECE": 20, "WINDOWS_A_STEP": 2}
-MODULES: tuple[ModuleType, ...] = (block, deck, timeline, all_series, view, window)
+SMALL = {
+    "ADDED_SINGLY": 2,
+    "BULK": 8,
+    "CAPACITY": 16,
+    "FAN_OUT": 4,
+    "LATE": 12,
+    "LATE_IN_A_ROW": 6,
+    "LOADED": 3,
+    "LOADED_SINGLY": 1,
+    "MEMBERS_AT_ONCE": 2,
+    "MOST_RUNGS": 24,
+    "NEW_RUNGS": 3,
+    "PIECE": 20,
+    "PLACES": 2,
+    "PORTION": 32,
+    "PATIENCE": 3,
+    "ROUNDS": 2,
+    "SAMPLE": 8,
+    "SLICE": 8,
+    "SLICES": 4,
+    "SMALLEST": 1,
+    "SORTED_AT_ONCE": 3,
+    "STRIDE": 4,
+    "SUMMED_SINGLY": 2,
+    "TAKEN_SINGLY": 2,
+    "WINDOWS_A_STEP": 2,
+}
+MODULES: tuple[ModuleType, ...] = (
+    block,
+    deck,
+    exact,
+    timeline,
+    all_series,
+    view,
+    window,
+    history,
+    ladder,
+    memory,
+    ranks,
+    scan,
+)
 
 
 @contextmanager
@@ -21,5 +73,4 @@ def small() -> Iterator[None]:
         for module in MODULES:
             for name in SMALL.keys() & vars(module).keys():
                 patch.setattr(module, name, SMALL[name])
-        patch.setattr(exact, "FEW", 2)
         yield

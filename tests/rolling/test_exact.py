@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rolling.exact import FEW, MOST_LIMBS, WIDEST_ROW, summarise, summarise_rows
+from rolling.exact import MOST_LIMBS, SUMMED_SINGLY, WIDEST_ROW, summarise, summarise_rows
 from tests.rolling.model import summary_of
 from tests.rolling.test_summary import LARGEST, SMALLEST, finite, spread
 
@@ -35,7 +35,7 @@ def test_rows_at_once_equal_values_one_by_one(values: list[float], width: int) -
     assert found == [summary_of(values[i : i + width]) for i in range(0, len(values), width)]
 
 
-@given(st.lists(likely, max_size=2 * FEW))
+@given(st.lists(likely, max_size=2 * SUMMED_SINGLY))
 def test_a_few_values_and_many_go_different_ways_to_the_same_summary(values: list[float]) -> None:
     assert summarise(np.array(values)) == summary_of(values)
 

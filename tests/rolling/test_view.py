@@ -63,11 +63,13 @@ class Pair:
         run(self.view.end_series(series))
         self.model.end_series(series)
 
-    def ask(self, series: int | None, after: int | None, cutoff: int, last: int | None) -> None:
-        rows = self.model.rows(series, after, cutoff, last)
-        assert_tail(self.view.tail(series, after, cutoff, last, True), rows)
-        assert self.view.tail(series, after, cutoff, last, False) == Tail(
-            self.view.tail(series, after, cutoff, last, True).summary
+    def ask(
+        self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
+    ) -> None:
+        rows = self.model.rows(series, after, cutoff, last, until)
+        assert_tail(self.view.tail(series, after, cutoff, last, True, until), rows)
+        assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
+            self.view.tail(series, after, cutoff, last, True, until).summary
         )
 
     def ask_all(self, cutoff: int) -> None:
@@ -75,6 +77,8 @@ class Pair:
             for last in (None, 1, 2, 17, 10**9):
                 for after in (None, cutoff, cutoff + 5, cutoff + 40):
                     self.ask(series, after, cutoff, last)
+                self.ask(series, None, cutoff, last, cutoff + 9)
+                self.ask(series, cutoff + 5, cutoff, last, cutoff + 20)
 
 
 def run(steps: Iterator[None]) -> int:
@@ -102,7 +106,11 @@ def by_time(events: list[Event]) -> list[Event]:
 
 portions = st.one_of(events_from(1, 60, 12), events_from(1, 200, 70), events_from(30, 32, 60))
 asked = st.tuples(
-    st.none() | SERIES, st.none() | st.integers(0, 210), st.integers(0, 210), st.none() | st.integers(1, 120)
+    st.none() | SERIES,
+    st.none() | st.integers(0, 210),
+    st.integers(0, 210),
+    st.none() | st.integers(1, 120),
+    st.none() | st.integers(0, 210),
 )
 steps = st.one_of(
     st.tuples(st.just("add"), portions),
@@ -277,7 +285,8 @@ def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
     else:
         after = generator.choice([None, now - generator.randrange(1, 100_000), now - generator.randrange(1, 1000)])
         last = generator.choice([None, 1, generator.randrange(1, 100), generator.randrange(1, 3000)])
-        pair.ask(generator.choice([None, 0, 1, 2, 3]), after, now - 100_000, last)
+        until = generator.choice([None, now - generator.randrange(100_000), now - generator.randrange(1000)])
+        pair.ask(generator.choice([None, 0, 1, 2, 3]), after, now - 100_000, last, until)
     if generator.random() < 0.1:
         pair.view._check()
 
@@ -370,7 +379,8 @@ def test_the_last_of_all_reach_behind_the_cutoff_into_what_each_series_keeps() -
     pair.add([(i % 4, 100 + i // 8, float(i)) for i in range(160)])
     pair.prune(110)
     for last in range(1, 60):
-        pair.ask(None, None, 115, last)
+        for until in (None, 118, 115, 111, 107):
+            pair.ask(None, None, 115, last, until)
 
 
 @pytest.mark.usefixtures("small_blocks")

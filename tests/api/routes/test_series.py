@@ -75,7 +75,7 @@ def test_pages_in_the_order_of_names(client: FlaskClient, clock: FakeClock) -> N
         ("after=%0A", "after", "control characters"),
         ("after=web/", "after", "slash"),
         ("prefix=a&prefix=b", "prefix", "more than once"),
-        ("page=2", "page", "known are prefix, limit, after"),
+        ("page=2", "page", "known are window, last, include, percentiles, prefix, limit, after, sort"),
     ],
 )
 def test_bad_parameters_are_named(client: FlaskClient, query: str, field: str, says: str) -> None:
@@ -173,3 +173,89 @@ class TestDelete:
         send(client, "a", 1, clock.now)
         assert_problem(client.delete("/series/a?force=yes"), 400)
         assert names(client) == (["a"], None)
+
+
+def send_all(client: FlaskClient, clock: FakeClock) -> None:
+    """Of a 3 events and an old one, of b 1, of c 2, of d none in the last ten minutes."""
+    for series, values in (("a", (1, 2, 9)), ("b", (5,)), ("c", (7, 3))):
+        for age, value in enumerate(values):
+            send(client, series, value, clock.now - age * SECOND)
+    send(client, "a", 100, clock.now - 1800 * SECOND)
+    send(client, "d", 4, clock.now - 1900 * SECOND)
+
+
+def test_entries_show_statistics_when_asked_for(client: FlaskClient, clock: FakeClock) -> None:
+    send_all(client, clock)
+    body = client.get("/series?window=10m&include=median,last&limit=2").get_json()
+    assert [entry["series"] for entry in body["series"]] == ["a", "b"]
+    assert body["next"] == "b"
+    assert body["series"][0]["count"] == 4
+    assert body["series"][0]["statistics"] == {"count": 3, "min": 1.0, "max": 9.0, "mean": 4.0, "median": 2.0} | {
+        "last": {"timestamp": "2025-06-26T14:30:00Z", "value": 1.0}
+    }
+    for query, counts in {
+        "window=10m": [3, 1, 2, 0],
+        "last=1": [1, 1, 1, 1],
+        "window=10m&last=2": [2, 1, 2, 0],
+        "include=sum": [4, 1, 2, 1],
+        "sort=name&percentiles=linear": [4, 1, 2, 1],
+    }.items():
+        found = client.get(f"/series?{query}").get_json()["series"]
+        assert [entry["statistics"]["count"] for entry in found] == counts
+        for entry in found:
+            alone = client.get(f"/statistics/{entry['series']}?{query.replace('sort=name&', '')}").get_json()
+            assert entry["statistics"] == alone
+    assert "statistics" not in client.get("/series?limit=9").get_json()["series"][0]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sort=name", "abcd"),
+        ("sort=-name", "dcba"),
+        ("sort=count", "bdca"),
+        ("sort=-count", "acbd"),
+        ("sort=-count&window=10m", "acbd"),
+        ("sort=mean&window=10m", "abcd"),
+        ("sort=-mean&window=10m", "bcad"),
+        ("sort=-max", "acbd"),
+        ("sort=p50&window=10m", "acbd"),
+        ("sort=-p50&window=10m&percentiles=linear", "bcad"),
+        ("sort=-median&last=1", "cbda"),
+        ("sort=last", "adbc"),
+        ("sort=-first&window=10m", "abcd"),
+        ("sort=-count&limit=2", "ac"),
+        ("sort=count&prefix=c", "c"),
+        ("sort=stddev&window=10m", "bcad"),
+    ],
+)
+def test_the_order_of_any_statistic(client: FlaskClient, clock: FakeClock, query: str, expected: str) -> None:
+    send_all(client, clock)
+    body = client.get(f"/series?{query}").get_json()
+    assert "".join(entry["series"] for entry in body["series"]) == expected
+    assert body["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "says"),
+    [
+        ("sort=", "sort", "known are name, count, min, max, mean, sum"),
+        ("sort=--count", "sort", "There is no '-count'"),
+        ("sort=p101", "sort", "There is no 'p101'"),
+        ("sort=value", "sort", "known are name"),
+        ("sort=count&after=a", "after", "Only goes with the order of names"),
+        ("sort=-name&after=a", "after", "Only goes with the order of names"),
+        ("window=2h", "window", "the longest window is 1h"),
+        ("include=count", "include", "known are sum"),
+    ],
+)
+def test_bad_orders_are_named(client: FlaskClient, query: str, field: str, says: str) -> None:
+    assert_names(client.get(f"/series?{query}"), field, says)
+
+
+def test_pages_in_the_order_of_names_go_on(client: FlaskClient, clock: FakeClock) -> None:
+    send_all(client, clock)
+    first = client.get("/series?window=10m&limit=3").get_json()
+    assert (len(first["series"]), first["next"]) == (3, "c")
+    rest = client.get("/series?window=10m&limit=3&sort=name&after=c").get_json()
+    assert ([entry["series"] for entry in rest["series"]], rest["next"]) == (["d"], None)

@@ -191,7 +191,33 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("last=٣", "last", "from 1 to"),
         ("last=" + "9" * 3000, "last", "from 1 to"),
         ("last=1&last=2", "last", "more than once"),
-        ("include=median", "include", "known are sum, variance, stddev, first, last"),
+        ("include=mode", "include", "known are sum, variance, stddev, first, last, median, and p0 to p100"),
+        ("include=p", "include", "known are"),
+        ("include=p101", "include", "known are"),
+        ("include=p100.1", "include", "known are"),
+        ("include=p99.99999", "include", "known are"),
+        ("include=p-1", "include", "known are"),
+        ("include=p1e1", "include", "known are"),
+        ("include=p.5", "include", "known are"),
+        ("include=P99", "include", "known are"),
+        ("include=p٣", "include", "known are"),
+        ("include=p99%0A", "include", "known are"),
+        (
+            "include=" + ",".join(f"p{number}" for number in range(21)),
+            "include",
+            "Names 21 percentiles; 20 are the most",
+        ),
+        ("percentiles=", "percentiles", "nearest or linear"),
+        ("percentiles=Linear", "percentiles", "nearest or linear"),
+        ("at=", "at", "Not an ISO-8601"),
+        ("at=1750948200", "at", "Not an ISO-8601"),
+        ("at=2025-06-26", "at", "A date without a time"),
+        ("at=2025-06-26T14:29:59Z", "at", "A window of 1h reaches behind the retention there"),
+        ("at=2025-06-26T14:29:59Z", "at", "the earliest is 2025-06-26T14:30:00Z"),
+        ("window=10m&at=2025-06-26T13:39:59Z", "at", "the earliest is 2025-06-26T13:40:00Z"),
+        ("last=5&at=2025-06-26T13:29:59Z", "at", "the earliest is 2025-06-26T13:30:00Z"),
+        ("window=10m&at=2025-06-26T14:31:00.000001Z", "at", "More than 1m ahead of the server's clock"),
+        ("at=0001-01-01T00:00:00Z", "at", "behind the retention"),
         ("include=", "include", "known are"),
         ("include=sum,", "include", "known are"),
         ("include=Sum", "include", "known are"),
@@ -200,7 +226,7 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("include=sum&include=last", "include", "more than once"),
         ("series=py", "series", "One series has its own path: /statistics/py."),
         ("series=a b/c", "series", "One series has its own path: /statistics/a%20b/c."),
-        ("windows=60s", "windows", "Unknown parameter; known are window, last, include."),
+        ("windows=60s", "windows", "Unknown parameter; known are window, last, include, percentiles, at."),
         ("=1", "", "Unknown parameter"),
     ],
 )
@@ -237,3 +263,59 @@ def test_head_and_options(client: FlaskClient) -> None:
     response = client.options("/statistics/a")
     assert response.status_code == 204
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_percentiles_are_values_of_events(client: FlaskClient) -> None:
+    send(client, 4, 1, 3, 2)
+    found = client.get("/statistics?include=p0,p25,median,p75.0001,sum,p99.9,p100").get_json()
+    assert list(found) == ["count", "min", "max", "mean", "p0", "p25", "median", "p75.0001", "sum", "p99.9", "p100"]
+    assert [found[name] for name in ("p0", "p25", "median", "p75.0001", "p99.9", "p100")] == [1, 1, 2, 4, 4, 4]
+    found = client.get("/statistics?include=p25,median,p100&percentiles=linear").get_json()
+    assert [found[name] for name in ("p25", "median", "p100")] == [1.75, 2.5, 4.0]
+    assert client.get("/statistics?include=median&percentiles=nearest").get_json()["median"] == 2.0
+
+
+def test_percentiles_of_no_events_are_null(client: FlaskClient) -> None:
+    for path in ("/statistics", "/statistics/never-seen"):
+        assert client.get(f"{path}?include=median,p99").json == EMPTY | {"median": None, "p99": None}
+
+
+def test_percentiles_of_the_last_n_and_of_a_window(client: FlaskClient, clock: FakeClock) -> None:
+    for age in range(100):
+        send(client, age, at=clock.now - age * SECOND)
+    for path in ("/statistics", "/statistics/default"):
+        assert client.get(f"{path}?include=median&last=11").get_json()["median"] == 5.0
+        assert client.get(f"{path}?include=median&window=21s").get_json()["median"] == 10.0
+        assert client.get(f"{path}?include=median&last=3&window=21s").get_json()["median"] == 1.0
+    clock.advance(3 * HOUR)
+    for path in ("/statistics", "/statistics/default"):
+        assert client.get(f"{path}?include=median&last=11").get_json()["median"] == 5.0
+
+
+def test_statistics_as_of_a_moment(client: FlaskClient, clock: FakeClock) -> None:
+    for age in range(60):
+        send(client, age, at=clock.now - age * MINUTE)
+    for path in ("/statistics", "/statistics/default"):
+        for query, least, most in (
+            ("window=10m&at=2025-06-26T14:20:00Z", 10, 19),
+            ("window=10m&at=2025-06-26T16:20:00%2B02:00", 10, 19),
+            ("window=10m&at=2025-06-26T14:20:00", 10, 19),
+            ("window=10m&at=2025-06-26T14:19:59.999999Z", 11, 20),
+            ("window=10m&last=3&at=2025-06-26T14:20:00Z", 10, 12),
+            ("last=3&at=2025-06-26T14:20:00Z", 10, 12),
+            ("last=1000&at=2025-06-26T14:20:00Z", 10, 59),
+            ("at=2025-06-26T14:30:00Z", 0, 59),
+            ("window=2m&at=2025-06-26T14:31:00Z", 0, 0),
+        ):
+            found = client.get(f"{path}?include=median,first,last&{query}").get_json()
+            assert (found["min"], found["max"], found["count"]) == (least, most, most - least + 1)
+            assert found["median"] == sorted(range(least, most + 1))[(most - least) // 2]
+            assert (found["first"]["value"], found["last"]["value"]) == (most, least)
+
+
+def test_a_moment_counts_with_events_that_came_later(client: FlaskClient, clock: FakeClock) -> None:
+    moment = format_timestamp(clock.now)
+    clock.advance(MINUTE)
+    send(client, 1, at=clock.now - MINUTE)
+    send(client, 2)
+    assert client.get(f"/statistics?window=1m&at={moment}").get_json()["count"] == 1

@@ -1,0 +1,143 @@
+"""`GET /history`: the events of a window, laid out in steps."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from access.keys import READ
+from api.answers import POSITION, answer
+from api.context import service
+from api.guard import needs
+from api.moments import within_reach
+from api.openapi.components import POSITIONED, READ_ERRORS, SCHEMAS, TEXT, TIME, array, object_of, ref, share
+from api.openapi.operation import JSON, Json, Operation, Reply, describe
+from api.reading.paths import SERIES_IN_PATH, series_in_path
+from api.reading.queries import HistoryQuery, load_query
+from api.statistics import BASIC, STATISTICS, extras, shown
+from questions import MOST_POINTS, History
+from rolling.grid import FEW
+from times import format_duration, format_timestamp
+
+CSV = "text/csv"
+
+bp = Blueprint("history", __name__)
+_QUERY = HistoryQuery()
+
+
+@bp.get("/history")
+@needs(READ, all_series=True)
+def get_history() -> Response:
+    """The history of all series."""
+    return _history(None)
+
+
+@bp.get("/history/<series:series>")
+@needs(READ, series="series")
+def get_history_of_series(series: str) -> Response:
+    """The history of one series; of one never seen all steps are empty."""
+    return _history(series_in_path(series))
+
+
+def _history(series: str | None) -> Response:
+    query = load_query(_QUERY, request.args)
+    include = query["include"]
+    with within_reach():
+        found = service().history(
+            series,
+            window=query.get("window"),
+            step=query.get("step"),
+            at=query.get("at"),
+            extras=extras(include, linear=query["percentiles"]),
+        )
+    points = _points(found, include)
+    if request.accept_mimetypes.best_match([JSON, CSV], JSON) == CSV:
+        response = Response(_csv(points, include), content_type=f"{CSV}; charset=utf-8")
+        response.headers[POSITION] = str(found.position)
+    else:
+        body = {"step": format_duration(found.step), "points": list(points)}
+        response = answer(body, position=found.position)
+    response.vary.add("Accept")
+    return response
+
+
+def _points(found: History, include: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for start, figures in found.points:
+        ends = {"start": format_timestamp(start), "end": format_timestamp(start + found.step)}
+        yield ends | shown(figures, include)
+
+
+def _csv(points: Iterator[dict[str, Any]], include: Sequence[str]) -> str:
+    """A line for each point; an event takes two columns, what is null is empty."""
+    names = ["start", "end", *BASIC, *include]
+    text = StringIO()
+    lines = csv.writer(text, lineterminator="\r\n")
+    lines.writerow([column for name in names for column in _columns(name)])
+    for point in points:
+        lines.writerow([cell for name in names for cell in _cells(name, point[name])])
+    return text.getvalue()
+
+
+def _columns(name: str) -> list[str]:
+    return [f"{name}_timestamp", f"{name}_value"] if name in STATISTICS and STATISTICS[name].edge else [name]
+
+
+def _cells(name: str, value: Any) -> list[Any]:
+    if len(_columns(name)) == 1:
+        return [value]
+    return ["", ""] if value is None else [value["timestamp"], value["value"]]
+
+
+_statistics = SCHEMAS["Statistics"]
+share(
+    Point={
+        **_statistics,
+        "properties": {"start": TIME, "end": TIME, **_statistics["properties"]},
+        "required": ["start", "end", *_statistics["required"]],
+    },
+    History=object_of({"step": TEXT, "points": array(ref("Point"))}),
+)
+_POINT = {
+    "start": "2025-06-26T14:30:00Z",
+    "end": "2025-06-26T14:31:00Z",
+    "count": 2,
+    "min": 1.0,
+    "max": 4.0,
+    "mean": 2.5,
+}
+
+
+def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
+    return Operation(
+        tag="statistics",
+        summary=summary,
+        description="A point for every step that the window touches, oldest first, empty ones too; each holds "
+        "start <= time < end and begins at a whole number of steps since the epoch. Without `step` it is the shortest "
+        f"of 1, 2, 5, 10, 15, 30 seconds, minutes or hours that makes at most {FEW} points; there are never more than "
+        f"{MOST_POINTS}. The counts add up to that of `GET /statistics` over the same window and moment. With "
+        "`Accept: text/csv` the points are lines of CSV.",
+        path=path or {},
+        query=HistoryQuery,
+        replies={
+            200: Reply(
+                description="The points.",
+                schema="History",
+                example={"step": "1m", "points": [_POINT]},
+                other_media={CSV: "Text"},
+                headers=POSITIONED,
+            )
+        },
+        errors=READ_ERRORS,
+    )
+
+
+describe(
+    {
+        get_history: _described("The events of a window of all series, laid out in steps"),
+        get_history_of_series: _described("The events of a window of one series, laid out in steps", SERIES_IN_PATH),
+    }
+)

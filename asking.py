@@ -1,0 +1,41 @@
+"""Asking a view in portions: what takes long is worked out with the view locked for some milliseconds at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from log_view import LogView
+from portions import give_way, run_for
+from replica import Replica
+from rolling.steps import Steps
+
+T = TypeVar("T")
+Question = Callable[[LogView], Steps[T]]
+"""Works something out from a view; others are let in where it yields, and what it returns is of that last moment."""
+
+
+def ask(replica: Replica, question: Question[T]) -> T:
+    """The answer to a question, put to a view that knows all that was acknowledged by now; anew where the history
+    becomes another one meanwhile."""
+    asked: _Asked[T] | None = None
+    while True:
+        with replica if asked is None else replica.held() as seen:
+            if asked is None or asked.seen is not seen:
+                asked = _Asked(seen, question)
+            if run_for(asked.work):
+                return asked.answer
+        give_way()
+
+
+class _Asked(Generic[T]):
+    """A question that was put to a view: work, and then an answer."""
+
+    answer: T
+
+    def __init__(self, seen: LogView, question: Question[T]) -> None:
+        self.seen = seen
+        self.work = self._work(question(seen))
+
+    def _work(self, steps: Steps[T]) -> Iterator[None]:
+        self.answer = yield from steps

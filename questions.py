@@ -1,0 +1,394 @@
+"""What can be asked of the events: each answer is exact, of one moment, and knows all that was acknowledged before.
+
+A question of microseconds is answered under the view's lock at once; one that may take long goes in portions, by
+`asking.ask`, and is then of the moment of the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from asking import ask
+from event_log.base import EventLog, Rules, Times, Values
+from log_view import LogView
+from replica import Replica
+from rolling.block import LATEST, NOTHING
+from rolling.grid import edges, preferred_step, touched
+from rolling.history import Point
+from rolling.percentiles import Percentiles
+from rolling.ranking import first_by
+from rolling.span import Span
+from rolling.steps import Steps
+from rolling.summary import Summary
+from rolling.timeline import Row
+from settings import Settings
+
+MOST_POINTS = 2000
+"""Of one history."""
+SPARE_STEPS = 64
+"""So many steps may begin while a history is worked out."""
+NEVER_SEEN = -1
+"""Stands for the id of a series that is not there."""
+
+End = tuple[int, float] | None
+"""The time and value of an event."""
+
+
+class OutOfReach(Exception):
+    """A window that ends at the moment asked for is not, or not yet, all there."""
+
+    def __init__(self, at: int, window: int, earliest: int, latest: int) -> None:
+        super().__init__(at, window, earliest, latest)
+        self.at = at
+        self.window = window
+        self.earliest = earliest
+        """The first moment at which a window of this length may end."""
+        self.latest = latest
+        """The last one."""
+
+
+class TooManyPoints(Exception):
+    """A history would have more points than MOST_POINTS."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
+class Scope(NamedTuple):
+    """Which events a question is about: those of the last `window` microseconds, the `last` ones, the last ones of
+    those in the window, or those of the configured window. As of a moment, if one is given, the window ends there, and
+    without a window reaches back to the end of the retention. None reaches behind the retention in force."""
+
+    window: int | None = None
+    last: int | None = None
+    at: int | None = None
+
+
+class Extras(NamedTuple):
+    """What is wanted beside a summary."""
+
+    edges: bool = False
+    percentiles: Percentiles | None = None
+
+
+NO_EXTRAS = Extras()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The summary of some events; their ends as (time, value) and their percentiles, if wanted."""
+
+    summary: Summary
+    first: End = None
+    last: End = None
+    percentiles: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Figures):
+    """Figures, and how far the view had read."""
+
+    position: int = 0
+    arrived: int = 0
+    """How many events of the series, or of all, this process has taken in so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The steps of a window: how long each is, where it begins, and its figures."""
+
+    step: int
+    points: list[tuple[int, Figures]]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Events of one series behind a position, in order of position."""
+
+    positions: Times
+    times: Times
+    values: Values
+    gap: bool
+    """Whether some that stood behind the position are no longer there."""
+    more: bool
+    """Whether there were more than asked for."""
+    position: int
+    """How far the view had read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInfo:
+    """One series in a listing: how many live events it has, the first and the last of them as (time, value), the event
+    with which the series began, live or not, and its figures, if wanted."""
+
+    name: str
+    initial: tuple[int, float]
+    count: int
+    first: End
+    last: End
+    figures: Figures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How series are listed: by name, or by what `value` makes of the figures of each, None coming last."""
+
+    value: Callable[[Figures], float | None] | None = None
+    descending: bool = False
+    extras: Extras = NO_EXTRAS
+    """What `value` needs."""
+
+
+class Questions:
+    """The reading half of the service."""
+
+    def __init__(self, log: EventLog, settings: Settings, clock: Callable[[], int]) -> None:
+        self.log = log
+        self.settings = settings
+        self.clock = clock
+        self._own_rules = Rules(settings.retention, settings.keep_last)
+        self._replica = Replica(log, self._own_rules, settings.percentile_bytes)
+
+    def start(self) -> None:
+        """Use the log from now on in this process. Raises LogUnavailable."""
+        raise NotImplementedError
+
+    def statistics(
+        self,
+        series: str | None = None,
+        *,
+        window: int | None = None,
+        last: int | None = None,
+        at: int | None = None,
+        edges: bool = False,
+        percentiles: Percentiles | None = None,
+    ) -> Answer:
+        """The statistics of a series, or of all, over what a Scope of these describes; a series never seen is empty.
+        Raises OutOfReach."""
+        self.start()
+        scope, extras = Scope(window, last, at), Extras(edges, percentiles)
+        if percentiles is not None:
+            return ask(self._replica, lambda seen: self._statistics(seen, series, scope, extras))
+        with self._replica as seen:
+            return _answer(seen, series, self._span(seen, scope, self.clock()), extras)
+
+    def history(
+        self,
+        series: str | None = None,
+        *,
+        window: int | None = None,
+        step: int | None = None,
+        at: int | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> History:
+        """The events of a window of a series, or of all, laid out in steps. Raises OutOfReach, TooManyPoints."""
+        self.start()
+        scope = Scope(window or self.settings.window, None, at)
+        return ask(self._replica, lambda seen: self._history(seen, series, scope, step, extras))
+
+    def series(
+        self, prefix: str = "", limit: int = 100, after: str | None = None
+    ) -> tuple[list[SeriesInfo], str | None, int]:
+        """Up to `limit` series by name, those that begin with `prefix` and come behind `after`; then the name to
+        go on after, None at the end; then how far the view had read."""
+        self.start()
+        with self._replica as seen:
+            cutoff = self.clock() - seen.rules.retention
+            page = seen.page(prefix, limit + 1, after)
+            infos = [_info(seen, name, cutoff) for name in page[:limit]]
+            return infos, page[limit - 1] if len(page) > limit else None, seen.place.position
+
+    def ranking(
+        self,
+        prefix: str,
+        limit: int,
+        after: str | None,
+        scope: Scope,
+        order: Order,
+        extras: Extras,
+        visible: Callable[[str], bool] | None = None,
+    ) -> tuple[list[SeriesInfo], str | None, int]:
+        """As `series`, with the figures of each series over a scope, in this order, as if there were no series but the
+        visible ones. There is no name to go on after but in the order of names."""
+        self.start()
+
+        def names(seen: LogView, limit: int | None) -> list[str]:
+            if visible is None:
+                return seen.page(prefix, limit, after)
+            return list(filter(visible, seen.page(prefix, None, after)))[:limit]
+
+        return ask(self._replica, lambda seen: self._ranking(seen, names, limit, scope, order, extras))
+
+    def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
+        """Times and values of the last live events of a series, oldest first, and how far the view had read;
+        None for a series never seen."""
+        self.start()
+        with self._replica as seen:
+            cutoff = self.clock() - seen.rules.retention
+            number = seen.ids.get(series)
+            if number is None:
+                return None
+            window = seen.view.windows[number]
+            times, _, values = window.rows(min(limit, window.live(max(cutoff, seen.view.horizon))))
+            return times, values, seen.place.position
+
+    def replay(self, series: str, after: int, limit: int) -> Replayed:
+        """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
+        none."""
+        self.start()
+        with self._replica as seen:
+            position = seen.place.position
+            lost = after > position or any(after < end for _, end in self.log.jumps)
+            number = seen.ids.get(series)
+            if number is None:
+                return Replayed(NOTHING[1], NOTHING[0], NOTHING[2], lost, more=False, position=position)
+            window = seen.view.windows[number]
+            times, positions, values = window.behind(after, limit + 1)
+            return Replayed(
+                positions[:limit],
+                times[:limit],
+                values[:limit],
+                lost or window.forgotten > after,
+                more=len(positions) > limit,
+                position=position,
+            )
+
+    def _span(self, seen: LogView, scope: Scope, now: int) -> Span:
+        window, last, at = scope
+        retention = seen.rules.retention
+        cutoff = now - retention
+        if window is None and last is None:
+            window = self.settings.window
+        if at is None:
+            return Span(cutoff, None if window is None else now - min(window, retention), None, last)
+        end = max(cutoff, seen.view.horizon)
+        if window is None:
+            window = max(at - end, 0)
+        if not end + window <= at <= now + self.settings.max_future:
+            raise OutOfReach(at, window, end + window, now + self.settings.max_future)
+        return Span(cutoff, at - window, at, last)
+
+    def _statistics(self, seen: LogView, series: str | None, scope: Scope, extras: Extras) -> Steps[Answer]:
+        span = self._span(seen, scope, self.clock())
+        while True:
+            number = _number(seen, series)
+            found = yield from _percentiles(seen, number, span, extras)
+            if number == _number(seen, series):
+                return _answer(seen, series, span, extras, found)
+
+    def _history(
+        self, seen: LogView, series: str | None, scope: Scope, step: int | None, extras: Extras
+    ) -> Steps[History]:
+        now = self.clock()
+        span = self._span(seen, scope, now)
+        assert span.after is not None
+        while True:
+            number = _number(seen, series)
+            # Without a moment the window has no end: some events may be dated ahead of the clock.
+            until = max(now, seen.view.newest(number)) if span.until is None else span.until
+            length = step or preferred_step(span.after, until)
+            if (count := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
+                raise TooManyPoints(count)
+            if (count := touched(span.after, until, length)) > 2 * MOST_POINTS:
+                raise TooManyPoints(count)
+            bounds = edges(span.after, length, count if span.until is not None else count + SPARE_STEPS)
+            points = yield from seen.view.history(
+                number,
+                span.after,
+                LATEST if span.until is None else until,
+                bounds,
+                ends=extras.edges,
+                wanted=extras.percentiles,
+            )
+            until = max(until, seen.view.newest(number)) if span.until is None else until
+            if number == _number(seen, series) and until < bounds[-1]:
+                shown = points[: touched(span.after, until, length)]
+                return History(length, list(zip(bounds, map(_figures_of, shown), strict=False)), seen.place.position)
+
+    def _ranking(
+        self,
+        seen: LogView,
+        names_of: Callable[[LogView, int | None], list[str]],
+        limit: int,
+        scope: Scope,
+        order: Order,
+        extras: Extras,
+    ) -> Steps[tuple[list[SeriesInfo], str | None, int]]:
+        now = self.clock()
+        span = self._span(seen, scope, now)
+        cutoff = now - seen.rules.retention
+        since = span.cutoff if span.after is None else span.after
+
+        def score(number: int) -> Steps[float | None]:
+            assert order.value is not None
+            return order.value((yield from _figures(seen, number, span, order.extras)))
+
+        scores = seen.view.together(since, score)
+        shown = seen.view.together(cutoff, lambda number: _figures(seen, number, span, extras))
+        while True:
+            names = names_of(seen, None if order.value or order.descending else limit + 1)
+            if order.value is not None:
+                yield from scores.find_all(lambda: map(seen.ids.__getitem__, names_of(seen, None)))
+                names = names_of(seen, None)
+                values = ((name, scores[seen.ids[name]]) for name in names)
+                names = first_by(values, limit, descending=order.descending)
+            elif order.descending:
+                names = names[::-1]
+            page = names[:limit]
+            numbers = [seen.ids[name] for name in page]
+            if not shown.stale(numbers):
+                break
+            yield from shown.find_all(lambda: numbers)  # noqa: B023 - used up in this round
+        infos = [_info(seen, name, cutoff, shown[number]) for name, number in zip(page, numbers, strict=True)]
+        more = len(names) > limit and order.value is None and not order.descending
+        return infos, page[-1] if more else None, seen.place.position
+
+
+def _number(seen: LogView, series: str | None) -> int | None:
+    return None if series is None else seen.ids.get(series, NEVER_SEEN)
+
+
+def _percentiles(seen: LogView, number: int | None, span: Span, extras: Extras) -> Steps[Sequence[float | None]]:
+    if extras.percentiles is None:
+        return ()
+    return (yield from seen.view.percentiles(number, span, extras.percentiles))
+
+
+def _figures(seen: LogView, number: int | None, span: Span, extras: Extras) -> Steps[Figures]:
+    """The figures of a series, or of all, as things stand at the end."""
+    found = yield from _percentiles(seen, number, span, extras)
+    tail = seen.view.tail(number, span.after, span.cutoff, span.last, extras.edges, span.until)
+    return Figures(tail.summary, _end(tail.first), _end(tail.last), found)
+
+
+def _answer(
+    seen: LogView, series: str | None, span: Span, extras: Extras, percentiles: Sequence[float | None] = ()
+) -> Answer:
+    number = _number(seen, series)
+    tail = seen.view.tail(number, span.after, span.cutoff, span.last, extras.edges, span.until)
+    window = None if number is None else seen.view.windows.get(number)
+    arrived = seen.view.taken if number is None else window.taken if window is not None else 0
+    return Answer(tail.summary, _end(tail.first), _end(tail.last), percentiles, seen.place.position, arrived)
+
+
+def _figures_of(point: Point) -> Figures:
+    return Figures(point.summary, _end(point.first), _end(point.last), point.percentiles or ())
+
+
+def _end(row: Row | None) -> End:
+    return row and (row[0], row[2])
+
+
+def _info(seen: LogView, name: str, cutoff: int, figures: Figures | None = None) -> SeriesInfo:
+    number = seen.ids[name]
+    entry, window = seen.series[number], seen.view.windows[number]
+    initial = entry.created, entry.initial
+    count = window.live(max(cutoff, seen.view.horizon))
+    if not count:
+        return SeriesInfo(name, initial, 0, None, None, figures)
+    first, last = window.row(count), window.row(1)
+    return SeriesInfo(name, initial, count, (first[0], first[2]), (last[0], last[2]), figures)

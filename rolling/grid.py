@@ -1,0 +1,34 @@
+"""The grid of a history: steps aligned to whole steps since the epoch, so that a step of a day is a UTC day."""
+
+from __future__ import annotations
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+PREFERRED = tuple(count * unit for unit in (SECOND, MINUTE, HOUR) for count in (1, 2, 5, 10, 15, 30))
+"""Steps to choose from, ascending; beyond them whole days."""
+FEW = 120
+"""So many points, at most, where nobody says how long a step is."""
+
+
+def touched(after: int, until: int, step: int) -> int:
+    """How many steps have a moment with `after` < moment <= `until`; there is one."""
+    return until // step - (after + 1) // step + 1
+
+
+def preferred_step(after: int, until: int) -> int:
+    """The shortest of the preferred steps of which so many moments touch a few at most."""
+    for step in PREFERRED:
+        if touched(after, until, step) <= FEW:
+            return step
+    days = 1
+    while touched(after, until, days * DAY) > FEW:
+        days += 1
+    return days * DAY
+
+
+def edges(after: int, step: int, count: int) -> list[int]:
+    """Where so many steps begin, and the end of the last; the first is that of the moment behind `after`."""
+    first = (after + 1) // step * step
+    return [first + number * step for number in range(count + 1)]

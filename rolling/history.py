@@ -1,0 +1,241 @@
+"""History: the events of a window laid out in steps, each with its summary, in one sweep over the tree.
+
+A deck or block that lies within one step is merged by its summary; of the others only the blocks that a step's edge
+cuts are read, all of a deck at once. That goes in portions: what a lowest deck leaves holds until the deck changes. At
+the end, in one portion, what changed meanwhile is read again and all is put together, so that the points are those of
+one moment, the last, and their counts add up to what is asked of the same window under the same hold.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rolling.block import Block, Columns
+from rolling.deck import Deck
+from rolling.exact import summarise_parts
+from rolling.span import Range
+from rolling.steps import Steps
+from rolling.summary import Summary
+from rolling.timeline import Row, Timeline
+
+PORTION = 2**17
+"""About how many events are read at a time."""
+SMALLEST = 2000
+"""A step of fewer events counts as so many where percentiles are asked for: finding it costs as much."""
+PATIENCE = 10
+"""So many portions more than the sweep takes may go to what changes meanwhile; then nobody is let in any more."""
+
+Ask = Callable[[Callable[[], list[Range]]], Steps[list[float | None]]]
+"""Finds the percentiles of the ranges that a function gives."""
+Key = tuple[int, int, int]
+
+
+class Bounds:
+    """Where steps begin and end: step i holds the events later than the i-th bound, but not later than the next."""
+
+    def __init__(self, edges: Sequence[int], after: int, until: int, horizon: Callable[[], int]) -> None:
+        """Steps from each ascending edge up to, not including, the next, of what is later than `after` and the horizon,
+        which may rise, and not later than `until`."""
+        self._edges = np.array(edges, np.int64) - 1
+        self._after, self._until, self._horizon = after, until, horizon
+
+    def all(self) -> list[int]:
+        """The bounds, as the horizon stands."""
+        return self._clipped(self._edges)
+
+    def of(self, step: int) -> list[int]:
+        """The two bounds of a step."""
+        return self._clipped(self._edges[step : step + 2])
+
+    def _clipped(self, edges: NDArray[np.int64]) -> list[int]:
+        start = max(self._after, self._horizon())
+        clipped: list[int] = np.minimum(edges, self._until).clip(min=start).tolist()
+        return clipped
+
+
+@dataclass(slots=True)
+class Piece:
+    """What one step has in one deck, or in all. An end that is a block is the first or the last event of it."""
+
+    step: int
+    summary: Summary
+    first: Row | Block | None = None
+    last: Row | Block | None = None
+
+    def follow(self, later: Piece) -> None:
+        """Take in what comes next of the same step."""
+        self.summary.merge(later.summary)
+        self.first = later.first if self.first is None else self.first
+        self.last = later.last
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step: the summary of its events, their ends and percentiles if asked for."""
+
+    summary: Summary
+    first: Row | None = None
+    last: Row | None = None
+    percentiles: list[float | None] | None = None
+
+
+class Sweep:
+    """The points of the steps of one timeline. Not thread safe: the caller holds the view's lock in each portion."""
+
+    def __init__(self, timeline: Timeline[Any], bounds: Bounds, *, ends: bool) -> None:
+        self._timeline = timeline
+        self._bounds = bounds
+        self._ends = ends
+        self._left: dict[Key, tuple[Summary, list[Piece]]] = {}  # a summary held here gives its id to no other
+        self._percentiles: dict[int, tuple[Summary, list[float | None]]] = {}  # by step, of the events so summarised
+
+    def points(self) -> Steps[list[Point]]:
+        """A point for each step, without percentiles."""
+        patience = PATIENCE + len(self._timeline) * self._timeline.COST // PORTION
+        while (pieces := self._portion(PORTION if patience else None)) is None:
+            patience -= 1
+            yield
+        if not self._ends:
+            return [Point(piece.summary) for piece in pieces]
+        return [Point(piece.summary, _event(piece.first, 0), _event(piece.last, -1)) for piece in pieces]
+
+    def points_with_percentiles(self, ask: Ask) -> Steps[list[Point]]:
+        """A point for each step, with those percentiles that `ask` finds."""
+        patience: int | None = None
+        while True:
+            points = yield from self.points()
+            if patience is None:
+                patience = PATIENCE + (len(self._timeline) + SMALLEST * len(points)) // PORTION
+            missing = [step for step, point in enumerate(points) if not self._knows(step, point)]
+            if not missing:
+                return [replace(point, percentiles=self._percentiles[step][1]) for step, point in enumerate(points)]
+            work = 0
+            for step in missing:
+                # Should events of the step come meanwhile, then its summary is another the next time.
+                found = yield from ask(partial(self._where, step))
+                self._percentiles[step] = points[step].summary, found
+                work += max(points[step].summary.count, SMALLEST)
+                if work >= PORTION and patience:
+                    patience -= 1
+                    yield
+                    break
+
+    def _knows(self, step: int, point: Point) -> bool:
+        """Whether the percentiles of a step are known. Events are only ever added to it, or fall behind the horizon or
+        leave with their series; none of that goes without a change in count and sums."""
+        return step in self._percentiles and self._percentiles[step][0] == point.summary
+
+    def _where(self, step: int) -> list[Range]:
+        begin, end = (self._timeline.count_after(bound) for bound in self._bounds.of(step))
+        return [Range(self._timeline, begin, end)] if end < begin else []
+
+    def _portion(self, most: int | None) -> list[Piece] | None:
+        """What each step has in all; None after reading about so many events, with more to be read."""
+        bounds = self._bounds.all()
+        found: list[Piece] = []
+        work = 0
+        for node in self._timeline.lowest() or [self._timeline.first]:
+            if not node.summary.count or _outside(node, bounds):
+                continue
+            if (step := _step(node, bounds)) is not None:
+                found.append(_piece(step, node))
+                continue
+            key = id(node.summary), node.summary.count, bounds[0]
+            if key not in self._left:
+                if most is not None and work >= most:
+                    return None
+                work += node.summary.count * self._timeline.COST
+                self._left[key] = node.summary, _joined(self._read(node, bounds))
+            found += self._left[key][1]
+        whole = [Piece(step, Summary()) for step in range(len(bounds) - 1)]
+        for piece in found:
+            whole[piece.step].follow(piece)
+        return whole
+
+    def _read(self, node: Deck[Any] | Block, bounds: list[int]) -> list[Piece]:
+        """What each step has in a deck or block that is not within one, in order."""
+        children: list[Any] = node.children if isinstance(node, Deck) else [node]
+        blocks = [block for block in children if block.summary.count and not _outside(block, bounds)]
+        steps = [_step(block, bounds) for block in blocks]
+        cut = [block for block, step in zip(blocks, steps, strict=True) if step is None]
+        read = self._timeline.to_read(blocks, cut) if cut else cut
+        chosen = set(read)
+        placed = [(i, _piece(step, blocks[i])) for i, step in enumerate(steps) if step is not None]
+        placed = [(i, piece) for i, piece in placed if blocks[i] not in chosen]
+        if read:
+            numbers = [i for i, block in enumerate(blocks) if block in chosen]
+            offsets = np.cumsum([block.summary.count for block in read])
+            for start, piece in _parts(self._timeline.ordered(read), offsets[:-1], bounds):
+                placed.append((numbers[int(offsets.searchsorted(start, side="right"))], piece))
+        placed.sort(key=itemgetter(0))
+        return [piece for _, piece in placed]
+
+
+def _joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """One for all neighbours of the same step."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if not joined or joined[-1].step != piece.step:
+            joined.append(Piece(piece.step, Summary()))
+        joined[-1].follow(piece)
+    return joined
+
+
+def _stretch(node: Deck[Any] | Block) -> tuple[int, int]:
+    """The times of the oldest and the newest event of a deck of blocks, or of a block; there are some."""
+    if isinstance(node, Block):
+        return node.oldest, node.newest
+    held: list[Any] = [block for block in node.children if block.summary.count]
+    return held[0].oldest, held[-1].newest
+
+
+def _outside(node: Deck[Any] | Block, bounds: list[int]) -> bool:
+    oldest, newest = _stretch(node)
+    return not bounds or newest <= bounds[0] or oldest > bounds[-1]
+
+
+def _step(node: Deck[Any] | Block, bounds: list[int]) -> int | None:
+    """The step that all of a deck or block lies in; None if there is no such step."""
+    oldest, newest = _stretch(node)
+    step = bisect_left(bounds, oldest) - 1
+    return step if 0 <= step < len(bounds) - 1 and newest <= bounds[step + 1] else None
+
+
+def _piece(step: int, node: Deck[Any] | Block) -> Piece:
+    if isinstance(node, Block):
+        return Piece(step, node.summary, node, node)
+    held: list[Any] = [block for block in node.children if block.summary.count]
+    return Piece(step, node.summary, held[0], held[-1])
+
+
+def _parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iterator[tuple[int, Piece]]:
+    """What each step has of these events, and where that starts among them; in parts that end where a block does, since
+    another that is not read may lie behind it."""
+    times, positions, values = columns
+    edges = times.searchsorted(np.array(bounds), side="right")
+    starts = np.unique(np.concatenate(([0], cuts, edges[edges < len(times)])))
+    steps = edges.searchsorted(starts, side="right") - 1
+    ends = np.append(starts[1:], len(times)) - 1
+    firsts = zip(times[starts].tolist(), positions[starts].tolist(), values[starts].tolist(), strict=True)
+    lasts = zip(times[ends].tolist(), positions[ends].tolist(), values[ends].tolist(), strict=True)
+    summaries = summarise_parts(values, starts)
+    for start, step, summary, first, last in zip(
+        starts.tolist(), steps.tolist(), summaries, firsts, lasts, strict=True
+    ):
+        if 0 <= step < len(bounds) - 1:
+            yield start, Piece(step, summary, first, last)
+
+
+def _event(end: Row | Block | None, index: int) -> Row | None:
+    if not isinstance(end, Block):
+        return end
+    times, positions, values = end.columns()
+    return int(times[index]), int(positions[index]), float(values[index])

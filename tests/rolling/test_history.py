@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolling.exact import summarise, summarise_parts
+from rolling.history import Point
+from rolling.percentiles import Percentiles
+from rolling.steps import Steps, finished
+from tests.rolling.model import percentiles_of, summary_of
+from tests.rolling.test_ranks import LINEAR, NEAREST
+from tests.rolling.test_view import KEEPS, Event, Pair, events_from
+
+SIZES = pytest.mark.usefixtures("small_blocks")
+
+
+def expected(
+    pair: Pair, series: int | None, after: int, until: int, edges: list[int], wanted: Percentiles | None
+) -> list[Point]:
+    rows = pair.model.rows(series, after, 0, None, until)
+    points = []
+    for start, end in pairwise(edges):
+        own = [row for row in rows if start <= row[0] < end]
+        values = [value for _, _, value in own]
+        first, last = (own[0], own[-1]) if own else (None, None)
+        points.append(Point(summary_of(values), first, last, wanted and percentiles_of(values, wanted)))
+    return points
+
+
+def check(pair: Pair, series: int | None, after: int, until: int, edges: list[int]) -> None:
+    for wanted in (None, NEAREST):
+        points = finished(pair.view.history(series, after, until, edges, ends=True, wanted=wanted))
+        assert points == expected(pair, series, after, until, edges, wanted)
+    bare = finished(pair.view.history(series, after, until, edges))
+    assert bare == [Point(point.summary) for point in points]
+
+
+ascending = st.lists(st.integers(-5, 215), max_size=30).map(sorted)
+
+
+@SIZES
+@given(
+    st.lists(st.one_of(events_from(1, 60, 12), events_from(1, 200, 70), events_from(30, 32, 60)), max_size=6),
+    st.integers(0, 60),
+    st.integers(0, 100),
+    st.integers(0, 210),
+    ascending,
+)
+def test_every_step_holds_what_the_sorted_list_has_there(
+    portions: list[list[Event]], horizon: int, after: int, until: int, edges: list[int]
+) -> None:
+    pair = Pair.keeping(*KEEPS)
+    for events in portions:
+        pair.add(events)
+    pair.prune(horizon)
+    for series in (None, 0, 2):
+        check(pair, series, after, until, edges)
+    pair.view._check()
+
+
+@pytest.mark.parametrize("step", [1, 7, 400, 10**4])
+def test_counts_add_up_to_the_statistics_of_the_window(step: int, sizes: None) -> None:
+    generator = random.Random(step)
+    pair = Pair.keeping(5, 5)
+    pair.add([(i % 2, generator.randrange(1, 2000), generator.uniform(-1, 1)) for i in range(5000)])
+    for series in (None, 0):
+        for after, until in ((0, 3000), (150, 1777), (999, 1000), (1500, 1400)):
+            edges = list(range(after // step * step, max(after, until) + 2 * step, step))
+            points = finished(pair.view.history(series, after, until, edges))
+            whole = pair.view.tail(series, after, 0, None, False, until).summary
+            assert sum(point.summary.count for point in points) == whole.count
+            assert sum(point.summary.total for point in points) == whole.total
+
+
+def in_portions(steps: Steps[list[Point]], between: Callable[[], None]) -> list[Point]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            points: list[Point] = end.value
+            return points
+        between()
+
+
+@SIZES
+@pytest.mark.parametrize("series", [None, 0])
+@pytest.mark.parametrize("wanted", [None, LINEAR])
+@pytest.mark.parametrize("prune", [False, True])
+def test_the_points_are_those_of_the_last_portion(series: int | None, wanted: Percentiles | None, prune: bool) -> None:
+    generator = random.Random(5)
+    pair = Pair.keeping(0, 0)
+    pair.add([(i % 2, i, float(i % 17)) for i in range(1, 1000)])
+    edges = list(range(0, 1300, 13))
+    portions = 0
+
+    def between() -> None:
+        nonlocal portions
+        portions += 1
+        pair.add([(generator.randrange(2), generator.randrange(100, 1200), 0.5) for _ in range(3)])
+        if prune:
+            pair.prune(90 + 3 * portions)
+
+    points = in_portions(pair.view.history(series, 80, 1250, edges, ends=True, wanted=wanted), between)
+    assert portions > 5
+    assert points == expected(pair, series, 80, 1250, edges, wanted)
+    whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
+    assert sum(point.summary.count for point in points) == whole.count
+
+
+def test_no_edges_make_no_points() -> None:
+    pair = Pair.keeping(0)
+    pair.add([(0, 5, 1.0)])
+    for edges in ([], [3]):
+        assert finished(pair.view.history(0, 0, 9, edges)) == []
+        assert finished(pair.view.history(0, 0, 9, edges, wanted=NEAREST)) == []
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60),
+    st.sets(st.integers(1, 59), max_size=9),
+)
+def test_parts_are_summarised_like_each_on_its_own(values: list[float], cuts: set[int]) -> None:
+    starts = [0, *sorted(cut for cut in cuts if cut < len(values))]
+    parts = np.split(np.array(values), starts[1:])
+    assert summarise_parts(np.array(values), np.array(starts)) == [summarise(part) for part in parts]

@@ -1,0 +1,263 @@
+"""Percentiles of a view under all that can happen to it, against a sorted list."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from math import nextafter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolling.percentiles import Percentiles
+from rolling.span import Span
+from rolling.steps import Steps, finished
+from tests.rolling.model import percentiles_of
+from tests.rolling.test_view import KEEPS, SERIES, Pair, asked, burst, portions, take
+
+SHARES = tuple(Fraction(number, 1000) for number in (0, 1, 250, 500, 900, 990, 999, 1000))
+NEAREST, LINEAR = Percentiles(SHARES), Percentiles(SHARES, linear=True)
+SIZES = pytest.mark.usefixtures("small_blocks")
+
+
+def walk(count: int) -> list[float]:
+    values: list[float] = np.cumsum(np.random.default_rng(count).normal(0, 1e-3, count)).tolist()
+    return values
+
+
+def near(count: int) -> list[float]:
+    value, found = 1.0, []
+    for _ in range(count):
+        value = nextafter(value, 2.0)
+        found.append(value)
+    return found
+
+
+KINDS: dict[str, Callable[[int], list[float]]] = {
+    "equal": lambda count: [4.25] * count,
+    "two values": lambda count: [1.0, 2.0] * (count // 2) + [2.0] * (count % 2),
+    "orders of magnitude": lambda count: [(-1.0) ** i * 10.0 ** (i * 37 % 601 - 300) for i in range(count)],
+    "near-equal": near,
+    "walk": walk,
+    "prices": lambda count: [round(100 + value, 2) for value in walk(count)],
+    "subnormal": lambda count: [5e-324 * (i * 7 % 11 - 5) for i in range(count)],
+    "zeros": lambda count: [0.0, -0.0, -0.0] * (count // 3) + [-0.0] * (count % 3),
+    "ends": lambda count: [1.7976931348623157e308 * (-1) ** i for i in range(count)],
+}
+
+
+def check(pair: Pair, series: int | None, span: Span, wanted: Percentiles) -> None:
+    rows = pair.model.rows(series, span.after, span.cutoff, span.last, span.until)
+    found = finished(pair.view.percentiles(series, span, wanted))
+    assert found == percentiles_of([value for _, _, value in rows], wanted)
+    assert all(value is None or str(value) != "-0.0" for value in found)
+
+
+def check_all(pair: Pair, oldest: int, newest: int, wanted: Percentiles = NEAREST) -> None:
+    spread = newest - oldest
+    for series in (None, *pair.model.series):
+        for after in (None, oldest, oldest + spread // 7, oldest + spread // 3, newest - spread // 50):
+            for until in (None, newest - spread // 9, oldest + spread // 2):
+                for last in (None, 30):
+                    check(pair, series, Span(oldest, after, until, last), wanted)
+        pair.view._check()
+
+
+@SIZES
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("arranged", [sorted, lambda times: sorted(times, reverse=True), list])
+def test_any_values_in_any_order_of_arrival(kind: str, arranged: Callable[[list[int]], list[int]]) -> None:
+    pair = Pair.keeping(5, 5)
+    times = arranged(np.random.default_rng(3).permutation(600).tolist())
+    events = [(i % 2, time + 1, value) for i, (time, value) in enumerate(zip(times, KINDS[kind](600), strict=True))]
+    for start in range(0, 600, 150):
+        pair.add(events[start : start + 150])
+        check_all(pair, 0, 600)
+    check_all(pair, 0, 600, LINEAR)
+
+
+asked_percentiles = st.tuples(st.just("percentiles"), asked, st.booleans())
+history = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), portions),
+        st.tuples(st.just("prune"), st.integers(0, 25)),
+        st.tuples(
+            st.just("change"), st.none() | SERIES, st.integers(0, 10), st.sampled_from([0, 2, 30, 10**6]), portions
+        ),
+        st.tuples(st.just("end"), SERIES),
+        st.tuples(st.just("maintain"), st.integers(0, 3)),
+        asked_percentiles,
+        asked_percentiles,
+    ),
+    max_size=25,
+)
+
+
+@SIZES
+@settings(max_examples=150)
+@given(history, st.sampled_from([0, 600, 4000, 2**28]))
+def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any, ...]], most_bytes: int) -> None:
+    pair = Pair.keeping(*KEEPS)
+    pair.view._memory._most_bytes = most_bytes
+    moment = 0
+    for step in history:
+        match step:
+            case ("percentiles", (series, after, cutoff, last, until), linear):
+                check(pair, series, Span(cutoff, after, until, last), LINEAR if linear else NEAREST)
+            case ("maintain", further):
+                moment += further
+                assert list(pair.view.maintain(moment, 4)) is not None
+            case _:
+                take(pair, step)
+        pair.view._check()
+        assert pair.view._memory._held <= most_bytes + 6000  # rungs and edges, small here
+    check_all(pair, pair.model.horizon, 200)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
+    generator = random.Random(seed)
+    pair = Pair.keeping(0, 3, 50, 1000)
+    if seed % 3 == 2:
+        pair.view._memory._most_bytes = 20_000
+    now = 1_000_000
+    for _ in range(30):
+        now += generator.randrange(3000)
+        stress_step(pair, generator, now)
+        pair.view._check()
+
+
+def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
+    horizon = pair.model.horizon
+    action = generator.random()
+    if action < 0.4:
+        kind = generator.choice(list(KINDS.values()))
+        events = burst(generator, now, horizon)
+        pair.add(
+            [(series, time, value) for (series, time, _), value in zip(events, kind(len(events)), strict=True)]
+            if generator.random() < 0.7
+            else events
+        )
+    elif action < 0.5:
+        pair.prune(now - generator.randrange(20_000, 120_000))
+    elif action < 0.53:
+        pair.change_keep(generator.randrange(4), max(horizon, now - 100_000), 5000, burst(generator, now, horizon))
+    elif action < 0.6:
+        for _ in pair.view.maintain(now, 20_000):
+            pair.view._check()
+    else:
+        after = generator.choice([None, now - generator.randrange(1, 100_000), now - generator.randrange(1, 1000)])
+        last = generator.choice([None, None, generator.randrange(1, 3000)])
+        until = generator.choice([None, None, now - generator.randrange(100_000)])
+        span = Span(now - 100_000, after, until, last)
+        check(pair, generator.choice([None, 0, 1, 2, 3]), span, generator.choice([NEAREST, LINEAR]))
+
+
+def portioned(steps: Steps[list[float | None]], between: Callable[[], None]) -> list[float | None]:
+    """The result, with something done between any two portions."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: list[float | None] = end.value
+            return result
+        between()
+
+
+def arrivals(pair: Pair, generator: random.Random, *, prune: bool) -> Iterator[int]:
+    for number in range(10**6):
+        pair.add(
+            [
+                (generator.randrange(2), generator.randrange(200, 1200), generator.uniform(0, 9))
+                for _ in range(generator.choice([1, 3, 20]))
+            ]
+        )
+        if prune and number % 2:
+            pair.prune(pair.model.horizon + 9)
+        yield number
+
+
+@SIZES
+@pytest.mark.parametrize("series", [None, 0])
+@pytest.mark.parametrize("most_bytes", [0, 2**28])
+@pytest.mark.parametrize("prune", [False, True])
+def test_what_happens_between_two_portions_counts(series: int | None, most_bytes: int, prune: bool) -> None:
+    for seed in range(3):
+        generator = random.Random(seed)
+        pair = Pair.keeping(3, 3)
+        pair.view._memory._most_bytes = most_bytes
+        pair.add([(i % 2, i, generator.uniform(0, 9)) for i in range(1, 1000)])
+        happening = arrivals(pair, generator, prune=prune)
+        for span in (Span(0, 100), Span(0, None, None, 700)):
+            ask_in_portions(pair, series, span, happening)
+        assert next(happening)
+
+
+def ask_in_portions(pair: Pair, series: int | None, span: Span, happening: Iterator[int]) -> None:
+    def between() -> None:
+        if next(happening) % 25 == 0:
+            check(pair, series, span, LINEAR)  # another asks, and moves the rungs
+
+    found = portioned(pair.view.percentiles(series, span, NEAREST), between)
+    rows = pair.model.rows(series, span.after, span.cutoff, span.last)
+    assert found == percentiles_of([value for _, _, value in rows], NEAREST)
+    pair.view._check()
+
+
+@SIZES
+@pytest.mark.parametrize("most_bytes", [0, 2**28])
+def test_percentiles_after_a_series_has_ended_and_blocks_have_gone(most_bytes: int) -> None:
+    generator = random.Random(7)
+    pair = Pair.keeping(0, 0, 50)
+    pair.view._memory._most_bytes = most_bytes
+    pair.add([(i % 3, i // 2, generator.uniform(0, 9)) for i in range(2, 1800)])
+    check_all(pair, 0, 900)
+    pair.end_series(1)
+    check_all(pair, 0, 900)
+    pair.prune(400)
+    check_all(pair, 400, 900)
+    pair.change_keep(2, 600, 3, [(2, 610, 1.0), (0, 450, 2.0)])
+    check_all(pair, 600, 900)
+    pair.end_series(0)
+    pair.prune(2000)
+    check_all(pair, 0, 2500)
+
+
+@SIZES
+def test_the_end_of_a_series_leaves_the_rows_of_decks_without_it_as_they_are() -> None:
+    pair = Pair.keeping(0, 0)
+    pair.add([(0, i, float(i % 7)) for i in range(1, 600)])
+    pair.add([(1, i, 1.0) for i in range(600, 700)])
+    pair.add([(0, i, float(i % 5)) for i in range(700, 1200)])
+    check(pair, None, Span(0, 0), NEAREST)
+    rows = {id(row) for deck in pair.view._all.lowest() if (row := deck.row) and row.ready}
+    assert len(rows) > 8
+    pair.end_series(1)
+    left = {id(row) for deck in pair.view._all.lowest() if (row := deck.row) and row.ready}
+    assert left < rows
+    assert len(left) > len(rows) / 2
+    check_all(pair, 0, 1200)
+
+
+@SIZES
+@pytest.mark.parametrize("most_bytes", [0, 2**28])
+@pytest.mark.parametrize("series", [None, 0])
+def test_a_series_that_ends_between_two_portions_has_no_events(series: int | None, most_bytes: int) -> None:
+    for last_portion in range(1, 12, 2):
+        pair = Pair.keeping(0, 0)
+        pair.view._memory._most_bytes = most_bytes
+        pair.add([(i % 2, i, float(i % 17)) for i in range(1, 1000)])
+        steps = pair.view.percentiles(series, Span(0, 10), NEAREST)
+        for _ in zip(range(last_portion), steps):  # noqa: B905 - a few portions
+            pass
+        pair.end_series(0)
+        if series is None:
+            rows = pair.model.rows(None, 10, 0, None)
+            assert finished(steps) == percentiles_of([value for _, _, value in rows], NEAREST)
+        else:
+            assert finished(steps) == [None] * len(SHARES)
+        pair.view._check()
