@@ -87,6 +87,34 @@ def test_all_workers_give_the_same_exact_answers(way: str) -> None:
         read_your_writes(server)
 
 
+def test_all_workers_give_the_same_percentiles_histories_and_rankings() -> None:
+    events = some_events(3)
+    moment = format_timestamp(wall_clock() - 5 * MINUTE)
+    values = {series: sorted(value for name, _, value in events if name == series) for series in SERIES}
+    values[""] = sorted(value for _, _, value in events)
+    questions = (
+        "/statistics?include=median,p99.9",
+        "/statistics/AAPL?include=median,p99.9&last=1000",
+        f"/statistics?window=20m&at={moment}&include=p10",
+        f"/history?window=20m&at={moment}&step=2m&include=sum,p90,last",
+        f"/history/AAPL?window=20m&at={moment}&include=first&percentiles=linear",
+        "/series?include=p99&sort=-median&last=1000",
+    )
+    with Server(["-w", "3"]) as server:
+        server.wait_for_workers(3)
+        assert post_all(server, events) == len(events)
+        answers = server.ask_each_worker(lambda: [server.get(question).json() for question in questions])
+        assert answers == [answers[0]] * 3
+        everything, one, before, history, _, ranking = answers[0]
+        for found, name in ((everything, ""), (one, "AAPL")):
+            count = len(values[name])
+            assert (found["median"], found["p99.9"]) == (values[name][(count + 1) // 2 - 1], values[name][-1])
+        assert sum(point["count"] for point in history["points"]) == before["count"] > 0
+        medians = {series: values[series][(len(values[series]) + 1) // 2 - 1] for series in SERIES}
+        order = sorted(SERIES, key=lambda series: -medians[series])
+        assert [entry["series"] for entry in ranking["series"]] == order
+
+
 def read_your_writes(server: Server) -> None:
     """Every GET begun after a 201 sees that event."""
     for number in range(1, 101):

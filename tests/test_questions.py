@@ -1,0 +1,214 @@
+"""Questions that are answered in portions: of one moment, whatever happens between two portions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import count
+
+import numpy as np
+import pytest
+
+import asking
+from event_log.memory import MemoryLog
+from event_service import EventService
+from questions import Extras, Figures, Order, Scope
+from rolling import together
+from rolling.percentiles import Percentiles, percent
+from settings import Settings
+from tests.conftest import FakeClock
+from tests.rolling.model import percentiles_of, summary_of
+from tests.rolling.sizes import small
+from times import MINUTE, SECOND
+
+SETTINGS = Settings(keep_last=3, idle=0)
+MEDIAN = Percentiles((percent("50"), percent("99")))
+Between = Callable[[], None]
+
+
+@pytest.fixture
+def service(clock: FakeClock) -> EventService:
+    return EventService(MemoryLog(SETTINGS.max_series), SETTINGS, clock)
+
+
+def fill(service: EventService, *names: str, count: int = 600) -> None:
+    generator = random.Random(1)
+    times = np.array([service.clock() - generator.randrange(50 * MINUTE) for _ in range(count)])
+    values = np.array([generator.uniform(0, 9) for _ in range(count)])
+    service.add_many(names, np.arange(count, dtype=np.uint32) % len(names), times, values)
+
+
+def between_portions(monkeypatch: pytest.MonkeyPatch, happen: Between) -> list[int]:
+    """Let something happen between any two portions, each of one step; notes how many there were."""
+    portions: list[int] = []
+
+    def give_way() -> None:
+        portions.append(1)
+        happen()
+
+    monkeypatch.setattr(asking, "give_way", give_way)
+    monkeypatch.setattr(asking, "run_for", lambda work: next(work, asking) is asking)
+    return portions
+
+
+def values_of(service: EventService, *names: str, window: int = 40 * MINUTE) -> list[float]:
+    found: list[float] = []
+    for name in names:
+        events = service.events(name, 10**6)
+        if events is not None:
+            found += events[1][events[0] > service.clock() - window].tolist()
+    return found
+
+
+class TestPercentiles:
+    @pytest.mark.parametrize("series", [None, "a"])
+    def test_all_of_an_answer_is_of_the_last_moment(
+        self, service: EventService, series: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        numbers = count()
+
+        def happen() -> None:
+            service.add("a", service.clock() - next(numbers) * MINUTE % (45 * MINUTE), 99.0)
+            service.advance()
+
+        with small():
+            fill(service, "a", "b")
+            portions = between_portions(monkeypatch, happen)
+            found = service.statistics(series, window=40 * MINUTE, percentiles=MEDIAN, edges=True)
+            assert len(portions) > 3
+            assert found.position == 600 + len(portions)
+            values = values_of(service, *("ab" if series is None else series))
+            assert list(found.percentiles) == percentiles_of(values, MEDIAN)
+            assert found.summary == summary_of(values)
+
+    def test_a_series_that_ends_meanwhile_is_empty_and_one_that_begins_anew_is_itself(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for anew in (False, True):
+            done: list[int] = []
+
+            def happen(anew: bool = anew, done: list[int] = done) -> None:
+                if not done:
+                    service.end_series("a")
+                    if anew:
+                        service.add_many(["a"], None, None, np.array([5.0, 6.0]))
+                    service.advance()
+                done.append(1)
+
+            with small():
+                fill(service, "a", "b")
+                between_portions(monkeypatch, happen)
+                found = service.statistics("a", percentiles=MEDIAN)
+                assert done
+                assert list(found.percentiles) == ([5.0, 6.0] if anew else [None, None])
+                assert found.summary.count == (2 if anew else 0)
+                found = service.statistics("never seen", percentiles=MEDIAN)
+                assert list(found.percentiles) == [None, None]
+
+
+class TestHistory:
+    def test_points_are_of_one_moment_and_of_all_that_came(
+        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for series in (None, "a", "never seen"):
+
+            def happen() -> None:
+                clock.advance(MINUTE)
+                service.add("a", None, 1.0)
+                service.advance()
+
+            with small():
+                fill(service, "a", "b", count=1200)
+                portions = between_portions(monkeypatch, happen)
+                began = clock()
+                found = service.history(series, window=20 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
+                assert len(portions) > 3 or series == "never seen"
+                start = (began - 20 * MINUTE) // MINUTE * MINUTE
+                assert [begin for begin, _ in found.points] == [start + i * MINUTE for i in range(len(found.points))]
+                names = "ab" if series is None else [series]
+                values = values_of(service, *names, window=clock() - began + 20 * MINUTE)
+                assert sum(figures.summary.count for _, figures in found.points) == len(values)
+                assert found.position == service.position()
+
+    def test_a_series_that_ends_meanwhile_leaves_empty_steps(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with small():
+            fill(service, "a", "b")
+            between_portions(monkeypatch, lambda: service.end_series("a") and service.advance())
+            found = service.history("a", step=10 * MINUTE, extras=Extras(percentiles=MEDIAN))
+            assert [figures.summary.count for _, figures in found.points] == [0] * 7
+
+
+class TestRanking:
+    def test_the_order_and_all_figures_are_of_one_moment(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        generator = random.Random(2)
+        names = [f"s{number:02}" for number in range(40)]
+        fill(service, *names)
+        ended: list[str] = []
+
+        def happen() -> None:
+            service.add(generator.choice(names), service.clock() - generator.randrange(30 * MINUTE), 50.0)
+            if len(ended) < 3:
+                ended.append(names.pop())
+                service.end_series(ended[-1])
+            service.advance()
+
+        monkeypatch.setattr(together, "AT_A_TIME", 4)
+        portions = between_portions(monkeypatch, happen)
+        order = Order(lambda figures: figures.summary.mean, True)
+        found, following, position = service.ranking(
+            "s", 5, None, Scope(window=20 * MINUTE), order, Extras(percentiles=MEDIAN)
+        )
+        assert len(portions) > 5
+        assert (following, position) == (None, service.position())
+        means = {name: service.statistics(name, window=20 * MINUTE).summary.mean for name in names}
+        best = sorted(names, key=lambda name: (-(means[name] or -1e9), name))[:5]
+        assert [info.name for info in found] == best
+        for info in found:
+            values = values_of(service, info.name, window=20 * MINUTE)
+            assert info.figures == Figures(summary_of(values), None, None, percentiles_of(values, MEDIAN))
+
+
+def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small():
+        fill(service, "a", "b")
+        done: list[int] = []
+
+        def happen() -> None:
+            if not done:
+                replica = service._replica
+                replica._next = replica._new()
+                while service.advance():
+                    pass
+                assert replica.generation == 1
+            done.append(1)
+
+        between_portions(monkeypatch, happen)
+        found = service.statistics(percentiles=MEDIAN)
+        assert done
+        assert list(found.percentiles) == percentiles_of(values_of(service, "a", "b", window=60 * MINUTE), MEDIAN)
+
+
+def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, clock: FakeClock) -> None:
+    with small():
+        fill(service, "a", "b")
+        service.tick()
+        service.statistics("a", percentiles=MEDIAN)
+        memory = service._replica.seen.view._memory
+        assert memory._held
+        for _ in range(6):
+            clock.advance(MINUTE + SECOND)
+            service.tick()
+        assert not memory._held
+
+
+def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
+    service = EventService(MemoryLog(10), Settings(percentile_bytes=0), clock)
+    with small():
+        fill(service, "a")
+        found = service.statistics("a", percentiles=MEDIAN)
+        assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
+        assert service._replica.seen.view._memory._held < 6000
