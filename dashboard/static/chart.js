@@ -80,12 +80,14 @@ export class Chart {
     this.zoom({ min: centre - (centre - min) * factor, max: centre + (max - centre) * factor });
   }
 
-  /** Moves the readout by so many events; the newest is the start. */
+  /** Moves the readout by so many events, or steps that hold some; the newest is the start. */
   step(by) {
     const { times } = this;
-    if (!times.length) return;
-    const from = this.#underCursor() ?? times.length - (by < 0 ? 0 : 1);
-    this.#pin.set(times, Math.min(times.length - 1, Math.max(0, from + by)));
+    const filled = times.map((_, index) => index).filter((index) => !this.source.history || this.#rows[index].count);
+    if (!filled.length) return;
+    const current = this.#underCursor();
+    const from = current === null ? filled.length - (by < 0 ? 0 : 1) : filled.findLastIndex((index) => index <= current);
+    this.#pin.set(times, filled[Math.min(filled.length - 1, Math.max(0, from + by))]);
     this.#followPin();
   }
 
