@@ -44,6 +44,12 @@ class WindowQuery(Query):
     include = Include(load_default=())
     percentiles = Interpolation(load_default=False)
 
+
+class StatisticsQuery(WindowQuery):
+    """`GET /statistics`, now or as of a moment."""
+
+    at = Timestamp()
+
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
         """Where to name a series, for those who look for it here."""
@@ -51,12 +57,6 @@ class WindowQuery(Query):
             path = f"/statistics/{quote(data['series'][:LONGEST_NAME])}"
             raise ValidationError(f"One series has its own path: {path}.", "series")
         return data
-
-
-class StatisticsQuery(WindowQuery):
-    """`GET /statistics`, now or as of a moment."""
-
-    at = Timestamp()
 
 
 class HistoryQuery(Query):

@@ -2,12 +2,11 @@
 
 import { serverNow } from "./api.js";
 import * as parts from "./chart_parts.js";
-import { number, places } from "./format.js";
+import { count, moment, number, places, span, steady } from "./format.js";
 import { Pin } from "./pin.js";
 import { firstAfter } from "./points.js";
 
 const SHORTEST_SPAN = 10; // seconds that a chart which has only just begun shows
-const LONGEST_COURSE_SHOWN = 900; // when the window is a count and sets no span of its own
 const AROUND_ONE = 30; // seconds shown before and after a single event
 const REDRAW_EVERY = 100; // milliseconds
 const CLOSEST_ZOOM = 0.05; // seconds
@@ -19,7 +18,8 @@ export class Chart {
   #due = null;
   #colours = null;
   #pin = new Pin();
-  #kind = null;
+  #drawn = null; // what the canvas was built for
+  #rows = []; // the points of a history, as drawn
   source = null;
   statistics = {};
 
@@ -33,26 +33,30 @@ export class Chart {
     addEventListener("themechange", () => this.#u && this.#build());
   }
 
-  /** Shows `source` from now on: {window, points} for one series or {window, course} for all. */
-  show(source) {
+  /** Shows `source` from now on: {window, show, points}, and {history} to draw that in place of single events. */
+  show(source, zoom = null) {
     this.source = source;
     this.statistics = {};
-    this.#zoom = this.#held = null;
+    this.#zoom = zoom;
+    this.#held = null;
     this.#pin.clear();
-    const kind = source.course ? "course" : "events";
-    if (kind !== this.#kind || !this.#u) {
-      this.#kind = kind;
-      this.#build();
-    } else this.#draw();
+    this.#redraw();
     this.on.moved();
+  }
+
+  /** Draws this history from now on, in place of single events. */
+  turnTo(history) {
+    this.source.history = history;
+    this.#redraw();
   }
 
   get paused() {
     return this.#held !== null;
   }
 
+  /** The stretch of time shown, null unless a person chose it. */
   get zoomed() {
-    return this.#zoom !== null;
+    return this.#zoom;
   }
 
   togglePause() {
@@ -76,12 +80,14 @@ export class Chart {
     this.zoom({ min: centre - (centre - min) * factor, max: centre + (max - centre) * factor });
   }
 
-  /** Moves the readout by so many events; the newest is the start. */
+  /** Moves the readout by so many events, or steps that hold some; the newest is the start. */
   step(by) {
     const { times } = this;
-    if (!times.length) return;
-    const from = this.#underCursor() ?? times.length - (by < 0 ? 0 : 1);
-    this.#pin.set(times, Math.min(times.length - 1, Math.max(0, from + by)));
+    const filled = times.map((_, index) => index).filter((index) => !this.source.history || this.#rows[index].count);
+    if (!filled.length) return;
+    const current = this.#underCursor();
+    const from = current === null ? filled.length - (by < 0 ? 0 : 1) : filled.findLastIndex((index) => index <= current);
+    this.#pin.set(times, filled[Math.min(filled.length - 1, Math.max(0, from + by))]);
     this.#followPin();
   }
 
@@ -97,43 +103,65 @@ export class Chart {
     return this.#u.data[0];
   }
 
-  /** The row under the cursor: [time, value, mean, min, max]. */
-  row(index) {
-    return this.#u.data.map((column) => column[index]);
+  /** What there is to say about a point: {time, lines: [[name, text]]}; null where there is no event. */
+  read(index) {
+    const { history } = this.source;
+    if (history) return this.#rows[index]?.count ? told(this.#rows[index], this.source.show) : null;
+    const value = this.#u.data[1][index];
+    return value == null ? null : { time: moment(this.times[index]), lines: [["", this.#written(value)]] };
   }
 
   /** A value of the series shown, with the decimals that its newest ones have. */
-  written(value) {
+  #written(value) {
     return number(value, places(this.#u.data[1].slice(-100)));
   }
 
   position(index) {
-    const value = this.#u.data[1][index] ?? this.#u.data[2]?.[index];
+    const value = this.#u.data[1][index];
     return { left: this.#u.valToPos(this.times[index], "x"), top: this.#u.valToPos(value, "y"), over: this.#u.over };
   }
 
   #columns() {
-    const { course, points, window } = this.source;
-    const [times, ...values] = course
-      ? [course.times, ...Object.values(course.columns)]
-      : [points.times, points.values];
-    const from = !course && window.last ? Math.max(0, times.length - window.last) : 0;
-    // While paused nothing newer comes in, not even at the edge.
-    const to = this.paused && !this.zoomed ? firstAfter(times, this.#held) : times.length;
-    return [times, ...values].map((column) => column.slice(from, to));
+    const { history, points, window } = this.source;
+    if (history) return this.#historyColumns(history);
+    const { times, values } = points;
+    const from = window.last ? Math.max(0, times.length - window.last) : 0;
+    const to = this.#end(times);
+    return [times.slice(from, to), values.slice(from, to)];
+  }
+
+  #historyColumns(history) {
+    const points = history.within(this.#zoom);
+    this.#rows = points.slice(0, this.#end(points.map(({ start }) => start)));
+    const middles = this.#rows.map(({ start, end }) => (start + end) / 2);
+    return [middles, ...["mean", "min", "max", ...this.source.show].map((name) => this.#rows.map((row) => row[name] ?? null))];
+  }
+
+  /** How many of these times are shown: while paused nothing newer comes in, not even at the edge. */
+  #end(times) {
+    return this.paused && !this.zoomed ? firstAfter(times, this.#held) : times.length;
   }
 
   #range(times) {
     if (this.#zoom) return this.#zoom;
     const now = this.#held ?? serverNow();
-    const { course, points, window } = this.source;
-    if (!course && window.last) return widened(times[0] ?? now, times.at(-1) ?? now);
+    const { history, points, window } = this.source;
+    if (window.last) return widened(this.#rows[0]?.start ?? times[0] ?? now, history ? now : (times.at(-1) ?? now));
     const max = Math.max(now, Math.min(times.at(-1) ?? now, now + 60));
-    const whole = now - (window.seconds ?? LONGEST_COURSE_SHOWN);
-    // A course begins when this page did, and events may be too many to hold all: begin with what is there.
-    const partial = course || points.isPartial(window, this.statistics.count ?? 0, now);
+    const whole = now - window.seconds;
+    // Events may be too many to hold all: begin with what is there.
+    const partial = !history && points.isPartial(window, this.statistics.count ?? 0, now);
     const min = partial && times.length ? Math.max(whole, Math.min(times[0], now - SHORTEST_SPAN)) : whole;
     return { min, max };
+  }
+
+  #redraw() {
+    const { history, show } = this.source;
+    const wanted = history ? ["history", ...show].join() : "events";
+    this.#rows = [];
+    if (wanted === this.#drawn) return this.#draw();
+    this.#drawn = wanted;
+    this.#build();
   }
 
   #draw() {
@@ -148,7 +176,8 @@ export class Chart {
   #build() {
     this.#u?.destroy();
     const colours = (this.#colours = parts.readColours());
-    const kind = this.#kind === "course" ? parts.courseSeries(colours) : parts.eventSeries(colours);
+    const { history, show } = this.source;
+    const kind = history ? parts.historySeries(colours, show) : parts.eventSeries(colours);
     const options = {
       ...this.#size(),
       ...kind,
@@ -158,7 +187,7 @@ export class Chart {
       scales: { x: { time: true, range: (u, min, max) => [min, max] }, y: { range: (u, min, max) => this.#valueRange(min, max) } },
       axes: parts.axes(colours),
       hooks: {
-        drawClear: [(u) => this.#kind === "events" && parts.drawBand(u, colours, this.statistics)],
+        drawClear: [(u) => this.source.history || parts.drawBand(u, colours, this.statistics, this.source.show)],
         draw: [(u) => this.#drawOver(u)],
         setCursor: [() => this.on.hover(this.#underCursor())],
         setSelect: [(u) => this.#selected(u)],
@@ -169,11 +198,18 @@ export class Chart {
   }
 
   #drawOver(u) {
-    const { last, ...lines } = this.statistics;
-    parts.drawLabels(u, this.#colours, this.#kind === "course" ? { ...lines, last: last?.value } : lines);
+    const { last } = this.statistics;
+    parts.drawLabels(u, this.#colours, this.#ends(), this.source.show);
     const [times, values] = u.data;
-    if (this.#kind === "events" && !this.paused) parts.drawNewest(u, this.#colours, times.at(-1), values.at(-1));
+    const newest = this.source.history ? [last && Date.parse(last.timestamp) / 1000, last?.value] : [times.at(-1), values.at(-1)];
+    if (!this.paused) parts.drawNewest(u, this.#colours, ...newest);
     this.#followPin();
+  }
+
+  /** Where the lines end: those of a history at its newest events, those of the window are level. */
+  #ends() {
+    if (!this.source.history) return this.statistics;
+    return this.#rows.findLast(({ count }) => count) ?? {};
   }
 
   #underCursor() {
@@ -222,4 +258,13 @@ export class Chart {
 
 function widened(min, max) {
   return max > min ? { min, max } : { min: min - AROUND_ONE, max: max + AROUND_ONE };
+}
+
+function told(point, show) {
+  const { start, end, mean } = point;
+  const names = ["max", ...[...show].reverse(), "min"];
+  const least = places(names.map((name) => point[name]));
+  const lines = names.map((name) => [name, number(point[name], least)]);
+  lines.splice(-1, 0, ["mean", steady(mean)]);
+  return { time: span(start, end), lines: [["count", count(point.count)], ...lines] };
 }

@@ -13,8 +13,12 @@ export function readColours() {
   return {
     value: colour("accent"),
     mean: colour("mean"),
+    p50: colour("p50"),
+    p90: colour("p90"),
+    p99: colour("p99"),
     edge: colour("edge"),
     band: colour("band"),
+    spread: colour("spread"),
     grid: colour("grid"),
     text: colour("muted"),
   };
@@ -61,22 +65,26 @@ export function eventSeries(colours) {
   return { series: [{}, { stroke: colours.value, width: 1.6, points }], bands: [] };
 }
 
-/** Series for the course of the statistics of all series. */
-export function courseSeries(colours) {
-  const plain = { points: { show: false } };
-  const series = [
-    {},
-    // Consecutive last values belong to different series, so no line joins them.
-    { stroke: colours.value, width: 0, paths: () => null, points: { show: true, size: 4, fill: colours.value, width: 0 } },
-    { ...plain, stroke: colours.mean, width: 1.8 },
-    { ...plain, stroke: colours.edge, width: 1 },
-    { ...plain, stroke: colours.edge, width: 1 },
-  ];
-  return { series, bands: [{ series: [4, 3], fill: colours.band }] };
+/** Series for the steps of a history: mean, min and max with a band between them, and these percentiles. */
+export function historySeries(colours, show) {
+  const line = (stroke, width) => ({ stroke, width, points: { show: true, size: 4, fill: stroke, width: 0, filter: alone } });
+  const percentiles = show.map((name) => line(colours[name], 1.3));
+  const series = [{}, line(colours.mean, 1.6), line(colours.edge, 1), line(colours.edge, 1), ...percentiles];
+  return { series, bands: [{ series: [3, 2], fill: colours.spread }] };
 }
 
-/** Fills the stretch between the window's min and max, with lines at both and at the mean. */
-export function drawBand(u, colours, { min, max, mean }) {
+/** Points with no neighbour, which no line goes through. */
+function alone(u, index) {
+  const values = u.data[index];
+  const [from, to] = u.series[0].idxs;
+  const found = [];
+  for (let i = from; i <= to; i++) if (values[i] != null && values[i - 1] == null && values[i + 1] == null) found.push(i);
+  return found;
+}
+
+/** Fills the stretch between the window's min and max, with lines at both, at the mean and at these percentiles. */
+export function drawBand(u, colours, statistics, show) {
+  const { min, max, mean } = statistics;
   if (min == null || u.scales.y.min == null) return;
   const { ctx } = u;
   const { left, top, width, height } = u.bbox;
@@ -90,6 +98,7 @@ export function drawBand(u, colours, { min, max, mean }) {
   line(ctx, left, at(max), width, colours.edge, 1);
   line(ctx, left, at(min), width, colours.edge, 1);
   line(ctx, left, at(mean), width, colours.mean, 1.5, [5, 4]);
+  for (const name of show) if (statistics[name] != null) line(ctx, left, at(statistics[name]), width, colours[name], 1.2, [2, 3]);
   ctx.restore();
 }
 
@@ -104,13 +113,12 @@ function line(ctx, left, y, width, colour, thickness, dash = []) {
 }
 
 /** Names the lines where they end, pushed apart where they would overlap. */
-export function drawLabels(u, colours, { min, max, mean, last }) {
-  if (min == null || u.scales.y.min == null) return;
+export function drawLabels(u, colours, ends, show) {
+  if (ends.min == null || u.scales.y.min == null) return;
   const { ctx, bbox } = u;
   const inView = ({ y }) => y >= bbox.top - 1 && y <= bbox.top + bbox.height + 1;
-  const label = (text, value, colour) => ({ text, y: u.valToPos(value, "y", true), colour });
-  const labels = [label("max", max, colours.text), label("mean", mean, colours.mean), label("min", min, colours.text)];
-  if (last != null) labels.push(label("last", last, colours.value));
+  const names = ["max", "mean", "min", ...show].filter((name) => ends[name] != null);
+  const labels = names.map((name) => ({ text: name, y: u.valToPos(ends[name], "y", true), colour: colours[name] ?? colours.text }));
   const shown = labels.filter(inView).sort((a, b) => a.y - b.y);
   const gap = LABEL_HEIGHT * devicePixelRatio;
   for (let i = 1; i < shown.length; i++) shown[i].y = Math.max(shown[i].y, shown[i - 1].y + gap);

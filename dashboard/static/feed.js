@@ -1,12 +1,10 @@
-// What the chart draws: the events of one series, or the course of the statistics of all of them.
+// The events of one series, for the chart to draw one by one.
 
 import { getJson, Problem, url } from "./api.js";
 import { FETCHED, Points } from "./points.js";
 import { Stream } from "./stream.js";
 
 const POLL_EVERY = 1000;
-const LONGEST_COURSE = 7200;
-const GAP = 5; // seconds without an answer that the chart shows as a gap
 
 const seconds = (timestamp) => Date.parse(timestamp) / 1000;
 
@@ -78,24 +76,5 @@ export class EventFeed {
   async #poll() {
     await this.#fetch();
     if (!this.#abort.signal.aborted) this.#timer = setTimeout(() => this.#poll(), POLL_EVERY);
-  }
-}
-
-/** The statistics of all series over time, as far as this page has watched. */
-export class Course {
-  times = [];
-  columns = { last: [], mean: [], min: [], max: [] };
-
-  add(answer) {
-    if (answer.at - this.times.at(-1) > GAP) this.#push(answer.at - GAP, {});
-    this.#push(answer.at, { ...answer, last: answer.last?.value });
-  }
-
-  #push(time, answer) {
-    this.times.push(time);
-    for (const [name, column] of Object.entries(this.columns)) column.push(answer[name] ?? null);
-    if (this.times.length <= LONGEST_COURSE) return;
-    this.times.shift();
-    Object.values(this.columns).forEach((column) => column.shift());
   }
 }

@@ -110,6 +110,13 @@ export function tickTime(at, step) {
   return format.format(at * 1000);
 }
 
+/** From when to when a step of a history goes. */
+export function span(start, end) {
+  const isWhole = start % 1 === 0 && end % 1 === 0;
+  const [from, to] = [start, end].map((at) => (isWhole ? seconds.format(at * 1000) : moment(at)));
+  return `${from} \u2013 ${to}`;
+}
+
 /** The time of one event, to the millisecond, with the day when it is not today. */
 export function moment(at) {
   const date = new Date(at * 1000);

@@ -8,7 +8,7 @@ const INTERVAL = "0.5s"; // so that an event is seen well within a second
 const STALE_AFTER = 4000;
 const POLL_EVERY = 1000;
 const STREAM_AGAIN_AFTER = 30_000;
-const INCLUDED = "sum,stddev,last";
+const INCLUDED = ["sum", "stddev", "last"];
 const RATE_OVER = 5; // seconds; over one interval alone the rate of a slow series would flicker
 
 /** States: connecting, live, polling, reconnecting, stale, refused. */
@@ -62,8 +62,7 @@ export class Live {
 
   #openStream() {
     this.#reason = null;
-    const { series, window } = this.#view;
-    const parameters = { series, ...query(window), include: INCLUDED, interval: INTERVAL };
+    const parameters = { series: this.#view.series, ...this.#question, interval: INTERVAL };
     this.#stream = new Stream(url("stream", parameters), {
       opened: () => {},
       message: ({ event, data, id }) => event === "statistics" && this.#take(JSON.parse(data), Number(id)),
@@ -76,6 +75,13 @@ export class Live {
         else this.#set("refused", { problem });
       },
     });
+  }
+
+  get #question() {
+    const { window, show } = this.#view;
+    // A window of so many events begins with the first of them.
+    const include = [...INCLUDED, ...(window.last ? ["first"] : []), ...show].join(",");
+    return { ...query(window), include };
   }
 
   #take(statistics, position) {
@@ -102,12 +108,12 @@ export class Live {
 
   async #poll() {
     const { signal } = this.#abort;
-    const { series, window } = this.#view;
+    const { series } = this.#view;
     const path = series === null ? "statistics" : `statistics/${encodeURIComponent(series)}`;
     try {
       // Without the stream, the events of the last second are the rate.
       const second = await getJson(path, { window: "1s" }, signal);
-      const { body, position } = await getJson(path, { ...query(window), include: INCLUDED }, signal);
+      const { body, position } = await getJson(path, this.#question, signal);
       this.#take({ ...body, rate: second.body.count }, position);
     } catch (error) {
       if (signal.aborted) return;

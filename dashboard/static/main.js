@@ -2,28 +2,34 @@
 
 import { explain, serverNow } from "./api.js";
 import { Chart } from "./chart.js";
-import { Course, EventFeed } from "./feed.js";
+import { saveCsv } from "./export.js";
+import { EventFeed } from "./feed.js";
 import { count, number } from "./format.js";
+import { History } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
+import { Percentiles } from "./percentiles.js";
 import { Picker } from "./picker.js";
+import { FETCHED } from "./points.js";
 import { Readout } from "./readout.js";
-import { hashOf, readView, sameView } from "./route.js";
+import { hashOf, readView, sameQuestion } from "./route.js";
 import { Sender } from "./send.js";
 import { SeriesList } from "./series_list.js";
 import { SeriesStore } from "./series_store.js";
 import { Sheet } from "./sheet.js";
 import { Status } from "./status.js";
 import { Tiles } from "./tiles.js";
-import { describe, windowOf } from "./windows.js";
+import { describe, lengthOf, windowOf } from "./windows.js";
 
 const HIDDEN_FOR = 10_000; // milliseconds in the background before the page lets its connections go
+
+const FORBIDDEN = 403;
 
 const $ = (selector) => document.querySelector(selector);
 
 let view = null;
 let feed = null;
-let course = null;
+let history = null;
 let statistics = null;
 let bedtime = null;
 let asleep = false;
@@ -40,45 +46,73 @@ const list = new SeriesList($("#sheet"), store, {
     sheet.close();
     go({ ...view, series });
   },
+  sort: (sort) => settle({ sort }),
 });
 const picker = new Picker($("#picker"), (window) => go({ ...view, window }));
+const percentiles = new Percentiles($("#percentiles"), (show) => go({ ...view, show }));
 const chart = new Chart($("#plot"), { hover, moved: controls });
 const senders = [$("#empty-sender"), $("#send-sender")].map((place) => new Sender(place, sent));
 
+/** Another question, and another entry in the browser's history. */
 function go(next) {
-  if (sameView(view, next)) return picker.show(view.window);
-  location.hash = hashOf(next);
+  if (sameQuestion(view, next)) return picker.show(view.window);
+  location.hash = hashOf({ ...next, zoom: sameStretch(view, next) ? view.zoom : null });
+}
+
+/** The same question looked at in another way: the address tells, but there is nothing to go back to. */
+function settle(change) {
+  view = { ...view, ...change };
+  window.history.replaceState(null, "", hashOf(view));
+  list.sort(view.sort, view.window);
 }
 
 function enter() {
-  const next = readView();
-  if (sameView(view, next)) return;
-  view = next;
+  const before = view;
+  view = readView();
+  list.sort(view.sort, view.window);
+  if (!sameQuestion(before, view)) ask();
+  else chart.zoom(view.zoom);
+}
+
+function ask() {
   statistics = null;
   $("#title").textContent = view.series ?? "All series";
   $("#notice").hidden = true;
   document.title = `${view.series ?? "All series"} · Tidemark`;
   picker.show(view.window);
+  percentiles.show(view.show);
   list.choose(view.series);
+  tiles.choose(view.show);
   tiles.clear(view.series === null);
   readout.hide();
   connect();
 }
 
 function connect() {
+  const { series, window, show, zoom } = view;
   live.watch(view);
-  feed?.stop();
-  feed = null;
-  const { series, window } = view;
-  if (series === null) {
-    if (course?.key !== window.text) course = Object.assign(new Course(), { key: window.text });
-    chart.show({ window, course });
-  } else {
-    feed = new EventFeed(series, { changed: () => chart.refresh(), latest: (event) => arrived(series, event) });
-    chart.show({ window, points: feed.points });
-  }
+  disconnect();
+  history = new History(view, { changed: laidOut, refused, width: () => $("#plot").clientWidth || innerWidth });
+  feed = series === null ? null : new EventFeed(series, { changed: () => chart.refresh(), latest: (event) => arrived(series, event) });
+  chart.show({ window, show, points: feed?.points, history: feed ? null : history }, zoom);
   if (statistics) chart.statistics = statistics;
   describeChart();
+}
+
+function disconnect() {
+  feed?.stop();
+  history?.stop();
+}
+
+/** Events are drawn one by one as long as they all are here; else in steps, which show the whole window. */
+function laidOut() {
+  if (!chart.source.history && history.count > FETCHED && !holdsAll(history.count)) chart.turnTo(history);
+  chart.refresh();
+  describeChart();
+}
+
+function holdsAll(inWindow) {
+  return feed.points.times.length > FETCHED && !feed.points.isPartial(view.window, inWindow, serverNow());
 }
 
 function arrived(series, event) {
@@ -91,7 +125,7 @@ function answer(statisticsNow) {
   $("#notice").hidden = true;
   tiles.show(statistics);
   tiles.newest(statistics.last);
-  if (view.series === null && statistics.count) course.add(statistics);
+  history.begin(statistics.first);
   chart.statistics = statistics;
   chart.refresh();
   describeChart();
@@ -114,17 +148,21 @@ function describeQuiet(quiet) {
   if ($("#quiet-text").textContent !== text) $("#quiet-text").textContent = text;
   $("#quiet-last").hidden = unknown || view.window.last !== null;
   $("#quiet-send").hidden = !unknown;
+  $("#quiet-series").hidden = true;
 }
 
-/** What the chart shows; says so when the window holds more events than the chart does. */
+/** What the chart shows, and by what: single events, or steps of so long. */
 function caption() {
-  const span = describe(view.window);
-  if (view.series === null) return `How min, mean and max of ${span} move, since this page began to watch`;
-  const held = feed?.points.times.length ?? 0;
+  const span = sentence(describe(view.window));
+  const step = chart.source.history && history.stepWithin(chart.zoomed);
+  if (chart.source.history) return step ? `${span}, in steps of ${lengthOf(step)}` : span;
+  const held = feed.points.times.length;
   const all = statistics?.count ?? 0;
-  if (!feed?.points.isPartial(view.window, all, serverNow())) return sentence(span);
-  return `${sentence(span)}: the newest ${count(Math.min(held, all))} of ${count(all)} events drawn`;
+  if (!feed.points.isPartial(view.window, all, serverNow())) return span;
+  return `${span}: the newest ${count(Math.min(held, all))} of ${count(all)} events drawn`;
 }
+
+const sameStretch = (a, b) => a.window.text === b.window.text && a.window.last === b.window.last;
 
 function sentence(text) {
   return text[0].toUpperCase() + text.slice(1);
@@ -134,8 +172,26 @@ function connection(state, detail) {
   status.show(state, detail);
   if (state === "live") feed?.retry(); // where the one connection succeeds, the other will
   if (state !== "refused") return;
-  $("#notice").textContent = explain(detail.problem).join(" ");
+  refused(detail.problem);
+}
+
+function refused(problem) {
+  if (view.series === null && problem.status === FORBIDDEN) chooseOne();
+  else tell(explain(problem).join(" "));
+}
+
+function tell(text) {
+  $("#notice").textContent = text;
   $("#notice").hidden = false;
+}
+
+/** An access key may be for some series alone. */
+function chooseOne() {
+  tell("This access key may not read all series together. The list has those that it may read.");
+  describeQuiet(true);
+  $("#quiet-text").textContent = "Choose a series.";
+  $("#quiet-last").hidden = true;
+  $("#quiet-series").hidden = false;
 }
 
 function listed() {
@@ -160,13 +216,17 @@ function controls() {
   pause.setAttribute("aria-pressed", chart.paused);
   pause.querySelector("span").textContent = chart.paused ? "Resume" : "Pause";
   $("#reset").hidden = !chart.zoomed;
+  history?.look(chart.zoomed);
+  if (view.zoom !== chart.zoomed) describeChart();
+  if (view.zoom !== chart.zoomed) settle({ zoom: chart.zoomed });
 }
 
 // An open stream takes one of the browser's six connections to a server, and each tab has two.
 function sleep() {
   asleep = true;
   live.stop();
-  feed?.stop();
+  disconnect();
+  list.sleep();
   store.stop();
 }
 
@@ -174,7 +234,18 @@ function wake() {
   if (!asleep) return;
   asleep = false;
   connect();
+  list.wake();
   store.start();
+}
+
+async function save() {
+  const { series, window } = view;
+  const name = [series ?? "all", window.last ? `last-${window.last}` : window.text].join("-");
+  try {
+    await saveCsv(history.path, history.query(chart.zoomed), name);
+  } catch (error) {
+    tell(explain(error).join(" "));
+  }
 }
 
 function visibility() {
@@ -187,6 +258,7 @@ const actions = {
   "zoom-in": () => chart.zoomBy(0.5),
   "zoom-out": () => chart.zoomBy(2),
   reset: () => chart.zoom(null),
+  save,
   pause: () => chart.togglePause(),
   "show-last": () => go({ ...view, window: windowOf("1000", true) }),
   send: () => {

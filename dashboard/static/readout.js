@@ -1,9 +1,5 @@
 // What the chart says about the point under the pointer or the keyboard's cursor.
 
-import { moment, steady } from "./format.js";
-
-const COURSE_NAMES = ["last", "mean", "min", "max"];
-
 export class Readout {
   /** `box` follows the point; `spoken` is an aria-live region. */
   constructor(box, spoken) {
@@ -18,14 +14,14 @@ export class Readout {
   }
 
   show(chart, index, aloud) {
-    const [time, ...values] = chart.row(index);
-    if (values.every((value) => value == null)) return this.hide();
-    const lines = values.length === 1 ? [["", chart.written(values[0])]] : values.map((value, i) => [COURSE_NAMES[i], steady(value)]);
-    this.time.textContent = moment(time);
+    const said = chart.read(index);
+    if (!said) return this.hide();
+    const { time, lines } = said;
+    this.time.textContent = time;
     this.values.replaceChildren(...lines.flatMap(([name, text]) => [part("dt", name), part("dd", text)]));
     this.box.hidden = false;
     this.#place(chart.position(index));
-    if (aloud) this.spoken.textContent = `${lines.map((line) => line.join(" ")).join(", ")} at ${moment(time)}`;
+    if (aloud) this.spoken.textContent = `${lines.map((line) => line.join(" ")).join(", ")} at ${time}`;
   }
 
   #place({ left, top, over }) {

@@ -1,7 +1,8 @@
 // The list of series: searched, sorted, and only the rows in sight exist in the page.
 
 import { serverNow } from "./api.js";
-import { ago, count, number } from "./format.js";
+import { ago, count, number, steady } from "./format.js";
+import { Ranking } from "./ranking.js";
 import { Sparklines } from "./sparklines.js";
 
 const ROW = 52; // pixels; the style sheet has the same height
@@ -9,11 +10,14 @@ const SPARE = 4; // rows kept ready above and below those in sight
 const LOOK_EVERY = 500;
 
 const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+/** Orders that the page knows of itself, ascending; all others are rankings by a statistic. */
 const ORDERS = {
   name: (a, b) => byName(a.series, b.series),
-  recent: (a, b) => (b.last?.timestamp ?? "").localeCompare(a.last?.timestamp ?? "") || byName(a.series, b.series),
-  count: (a, b) => b.count - a.count || byName(a.series, b.series),
+  recent: (a, b) => (a.last?.timestamp ?? "").localeCompare(b.last?.timestamp ?? "") || byName(b.series, a.series),
 };
+const FASTEST_RANKING = 2; // seconds
+const COMPUTED = new Set(["mean", "stddev"]);
+const DESCENDING = /^-/;
 
 export class SeriesList {
   #items = []; // the first is null: all series
@@ -21,18 +25,25 @@ export class SeriesList {
   #spare = [];
   #chosen = null;
   #active = 0; // index of the row the keyboard is on
+  #sort = "name";
+  #window = null;
+  #ranking = null;
   #sparklines = new Sparklines((name) => this.#fill(name));
 
-  /** `on.choose(series or null)`. Parts of `root` are found by their data-part. */
+  /** `on`: choose(series or null), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
   constructor(root, store, on) {
     const part = (name) => root.querySelector(`[data-part=${name}]`);
-    [this.search, this.order, this.box, this.total] = ["search", "order", "box", "total"].map(part);
+    [this.search, this.order, this.direction, this.box, this.total] = ["search", "order", "direction", "box", "total"].map(part);
     this.sizer = part("sizer");
     this.template = part("row").content.firstElementChild;
     this.store = store;
     this.on = on;
+    const period = () => Math.max(FASTEST_RANKING, store.period);
+    this.#ranking = new Ranking({ changed: () => this.update(), period });
     this.search.addEventListener("input", () => this.update(true));
-    this.order.addEventListener("change", () => this.update(true));
+    // The largest first, but names from A.
+    this.order.addEventListener("change", () => on.sort((this.order.value === "name" ? "" : "-") + this.order.value));
+    this.direction.addEventListener("click", () => on.sort(DESCENDING.test(this.#sort) ? this.#sort.slice(1) : `-${this.#sort}`));
     this.search.addEventListener("keydown", (event) => this.#searchKey(event));
     this.box.addEventListener("keydown", (event) => this.#key(event));
     this.box.addEventListener("scroll", () => this.#render(), { passive: true });
@@ -45,7 +56,7 @@ export class SeriesList {
   update(fromTop = false) {
     const wanted = this.search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const matches = ({ series }) => wanted.every((word) => series.toLowerCase().includes(word));
-    const found = [...this.store.infos.values()].filter(matches).sort(ORDERS[this.order.value]);
+    const found = [...this.store.infos.values()].filter(matches).sort(this.#compare());
     const active = this.#items[this.#active]?.series;
     this.#items = wanted.length ? found : [null, ...found];
     this.#active = fromTop ? 0 : Math.max(0, this.#items.findIndex((item) => item?.series === active));
@@ -53,6 +64,44 @@ export class SeriesList {
     this.sizer.style.height = `${this.#items.length * ROW}px`;
     this.#tellTotal(found.length, wanted.length > 0);
     this.#render();
+  }
+
+  /** Sorts by this (a leading `-`: descending); by a statistic over this window. */
+  sort(sort, window) {
+    if (sort === this.#sort && sameWindow(window, this.#window)) return;
+    const isNew = sort !== this.#sort;
+    [this.#sort, this.#window] = [sort, window];
+    this.order.value = this.#statistic;
+    const isDescending = DESCENDING.test(sort);
+    this.direction.setAttribute("aria-pressed", isDescending);
+    this.wake();
+    this.update(isNew);
+  }
+
+  /** Lets go of the ranking, and takes it up again. */
+  sleep() {
+    this.#ranking.stop();
+  }
+
+  wake() {
+    if (this.#isRanked) this.#ranking.follow(this.#sort, this.#window);
+    else this.#ranking.stop();
+  }
+
+  get #statistic() {
+    return this.#sort.replace(DESCENDING, "");
+  }
+
+  get #isRanked() {
+    return !(this.#statistic in ORDERS);
+  }
+
+  #compare() {
+    const order = ORDERS[this.#statistic];
+    if (order) return DESCENDING.test(this.#sort) ? (a, b) => order(b, a) : order;
+    const places = new Map([...this.#ranking.values.keys()].map((name, place) => [name, place]));
+    const place = ({ series }) => places.get(series) ?? places.size; // behind those ranked, by name
+    return (a, b) => place(a) - place(b) || byName(a.series, b.series);
   }
 
   choose(series) {
@@ -108,13 +157,22 @@ export class SeriesList {
     set(name, item?.series ?? "All series");
     name.title = item?.series ?? "";
     set(age, item ? (item.last ? ago(serverNow() - Date.parse(item.last.timestamp) / 1000) : "no events") : "");
-    set(value, item ? number(item.last?.value, this.#sparklines.places(item.series)) : count(this.store.infos.size));
+    set(value, item ? this.#value(item) : count(this.store.infos.size));
     const path = item ? this.#sparklines.path(item.series) : "";
     if (line.getAttribute("d") !== path) line.setAttribute("d", path);
     row.classList.toggle("all", !item);
     row.classList.toggle("active", index === this.#active);
     row.setAttribute("aria-selected", (item?.series ?? null) === this.#chosen);
     row.setAttribute("aria-setsize", this.#items.length);
+  }
+
+  /** The newest value; or the statistic that the list is sorted by. */
+  #value({ series, last }) {
+    const places = this.#sparklines.places(series);
+    if (!this.#isRanked) return number(last?.value, places);
+    if (!this.#ranking.values.has(series)) return "";
+    const value = this.#ranking.values.get(series);
+    return this.#statistic === "count" ? count(value) : COMPUTED.has(this.#statistic) ? steady(value) : number(value, places);
   }
 
   /** Moves the ages on and asks for the courses of the rows in sight. */
@@ -169,3 +227,5 @@ export class SeriesList {
 function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+const sameWindow = (a, b) => a?.text === b?.text && a?.last === b?.last;

@@ -2,10 +2,11 @@
 
 import { serverNow } from "./api.js";
 import { ago, count, NONE, number, places, rate, steady } from "./format.js";
+import { SHOWABLE } from "./percentiles.js";
 
-const WRITERS = { count, rate, min: number, mean: steady, max: number, stddev: steady, sum: number };
+const WRITERS = { count, rate, min: number, mean: steady, max: number, p50: number, p90: number, p99: number, stddev: steady, sum: number };
 const REMEMBERED = 300; // values; so many that decimals do not come and go
-const MEASURED = new Set(["min", "max"]);
+const MEASURED = new Set(["min", "max", ...SHOWABLE]);
 
 export class Tiles {
   #newest = null;
@@ -17,6 +18,7 @@ export class Tiles {
     this.cells = Object.fromEntries(
       Object.keys(WRITERS).map((name) => [name, root.querySelector(`[data-tile=${name}]`)]),
     );
+    this.root = root;
     this.value = value;
     this.age = age;
     setInterval(() => this.#tellAge(), 1000);
@@ -30,6 +32,12 @@ export class Tiles {
     this.#places = 0;
     this.mixed = mixed;
     this.#tellNewest();
+  }
+
+  /** Which of the percentiles have a tile. */
+  choose(names) {
+    for (const name of SHOWABLE) this.cells[name].parentElement.hidden = !names.includes(name);
+    this.root.classList.toggle("many", names.length > 0);
   }
 
   show(statistics) {

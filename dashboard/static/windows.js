@@ -1,17 +1,19 @@
 // Windows: a duration such as 5m, or a count such as the last 1,000 events.
 
-import { count } from "./format.js";
+import { count, number } from "./format.js";
 
-const UNITS = { d: 86400, h: 3600, m: 60, s: 1 };
-const NAMES = { d: "day", h: "hour", m: "minute", s: "second" };
-const DURATION = /^(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?$/;
+const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 }; // milliseconds
+const NAMES = { d: "day", h: "hour", m: "minute", s: "second", ms: "millisecond" };
+const AMOUNT = "(\\d+(?:\\.\\d+)?)";
+// A number without a unit is of seconds, and ends the text: else `500ms` could be read as 50 seconds and 0 milliseconds.
+const DURATION = new RegExp(`^(?:${AMOUNT}d)?(?:${AMOUNT}h)?(?:${AMOUNT}m(?!s))?(?:${AMOUNT}(?:s|$))?(?:${AMOUNT}ms)?$`);
 
-/** Seconds of `90s`, `1h30m` or `60`; NaN for anything else. */
+/** Seconds of `90s`, `1h30m`, `500ms` or `60`; NaN for anything else. */
 export function parseDuration(text) {
   const match = text && DURATION.exec(text);
   if (!match) return NaN;
-  const seconds = Object.values(UNITS).reduce((sum, unit, i) => sum + unit * Number(match[i + 1] ?? 0), 0);
-  return seconds > 0 ? seconds : NaN;
+  const milliseconds = Object.values(UNITS).reduce((sum, unit, i) => sum + unit * Number(match[i + 1] ?? 0), 0);
+  return milliseconds > 0 ? milliseconds / 1000 : NaN;
 }
 
 /** A window from its text in the page's address (`window=5m` or `last=100`); null when it is neither. */
@@ -34,8 +36,14 @@ export function query(window) {
 /** "the last 5 minutes", "the last 1,000 events" */
 export function describe(window) {
   if (window.last) return window.last === 1 ? "the last event" : `the last ${count(window.last)} events`;
-  const unit = Object.keys(UNITS).find((key) => window.seconds % UNITS[key] === 0);
-  if (!unit) return `the last ${window.text}`;
-  const amount = window.seconds / UNITS[unit];
-  return amount === 1 ? `the last ${NAMES[unit]}` : `the last ${count(amount)} ${NAMES[unit]}s`;
+  return `the last ${lengthOf(window.seconds).replace(/^1 /, "")}`;
+}
+
+/** "5 minutes", "1 second" */
+export function lengthOf(seconds) {
+  const milliseconds = seconds * 1000;
+  const whole = Object.keys(UNITS).find((key) => milliseconds % UNITS[key] === 0) ?? "ms";
+  const unit = whole === "ms" && seconds >= 1 ? "s" : whole;
+  const amount = milliseconds / UNITS[unit];
+  return `${number(amount)} ${NAMES[unit]}${amount === 1 ? "" : "s"}`;
 }

@@ -24,7 +24,7 @@ from tests.api.generated import Generator
 from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
 
-REQUESTS = 50_000
+REQUESTS = 100_000
 
 
 def test_nobody_can_tell() -> None:

@@ -67,7 +67,7 @@ def test_all_series_show_an_event_within_a_second(server: Server, open_page: Ope
     post(server, "two", 7777.75)
     expect(page.locator("#value")).to_have_text("7,777.75", timeout=AT_ONCE)
     expect(page.get_by_role("option", name="two")).to_contain_text("7,777.75")
-    expect(page.locator("#caption")).to_contain_text("min, mean and max of the last 5 minutes")
+    expect(page.locator("#caption")).to_contain_text("The last 5 minutes, in steps of")
 
 
 def test_tiles_are_the_statistics_of_the_window(server: Server, open_page: OpenPage) -> None:
@@ -103,6 +103,7 @@ def test_window_and_series_switch_and_stay_in_the_address(server: Server, open_p
 @pytest.mark.parametrize(("amount", "unit", "address", "label"), [
     ("90", "seconds", "window=90s", "90 seconds"),
     ("0.5", "hours", "window=0.5h", "30 minutes"),
+    ("500", "milliseconds", "window=500ms", "500 milliseconds"),
     ("3", "events", "last=3", "3 events"),
 ])  # fmt: skip
 def test_custom_window(server: Server, open_page: OpenPage, amount: str, unit: str, address: str, label: str) -> None:

@@ -1,0 +1,190 @@
+"""The whole window in steps: drawn at once, hovered and zoomed, with percentiles, as CSV, behind access keys."""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from access.keys import hash_of
+from tests.dashboard.conftest import DESKTOP, OpenPage, stamp
+from tests.servers import Server, until
+
+PER_SERIES = 6000
+SECONDS = 1200
+TOKEN = "tm_" + "t" * 43
+AT_ONCE = 1500
+"""Milliseconds: a history is asked for once a second."""
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[Server]:
+    """A server with 20 minutes of two series, more events than a page draws one by one."""
+    values = random.Random(4)
+    with Server(["-k", "gevent", "-w", "2"]) as server:
+        for series in ("north", "south"):
+            events = [
+                {
+                    "series": series,
+                    "timestamp": stamp(SECONDS * (1 - number / PER_SERIES)),
+                    "value": round(values.gauss(100, 5), 2),
+                }
+                for number in range(PER_SERIES)
+            ]
+            server.post("/events", events).raise_for_status()
+        yield server
+
+
+def drawn(page: Page, caption: str) -> None:
+    expect(page.locator("#caption")).to_have_text(re.compile(caption))
+
+
+def readout(page: Page) -> dict[str, str]:
+    """What is said about the point at the cursor."""
+    box = page.locator("#readout")
+    names, values = box.locator("dt").all_inner_texts(), box.locator("dd").all_inner_texts()
+    return dict(zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize("fragment", ["window=30m", "window=30m&series=north", "last=5000&series=south", "last=9000"])
+def test_opens_with_the_whole_window_drawn(busy: Server, open_page: OpenPage, fragment: str) -> None:
+    page = open_page(f"{busy.url}/#{fragment}")
+    drawn(page, "in steps of")
+    page.locator("#plot").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    said = readout(page)
+    assert list(said) == ["count", "max", "mean", "min"]
+    assert float(said["min"]) <= float(said["mean"]) <= float(said["max"])
+
+
+def test_new_events_of_all_series_come_into_the_last_step(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#window=30m")
+    drawn(page, "in steps of")
+    busy.post("/event", {"series": "north", "timestamp": stamp(), "value": 180.5}).raise_for_status()
+
+    def seen() -> bool:
+        page.locator("#plot").focus()
+        page.keyboard.press("End")
+        return readout(page).get("max", "").startswith("180.5")
+
+    until(seen, "the new event in the last step", AT_ONCE)
+
+
+def test_percentiles_as_tiles_and_lines_and_in_the_address(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#series=north&window=30m")
+    expect(page.locator("[data-tile=p99]")).to_be_hidden()
+    page.get_by_role("button", name="p99").click()
+    page.get_by_role("button", name="p50").click()
+    assert page.url.endswith("#window=30m&series=north&show=p50,p99")
+    told = busy.get("/statistics/north?window=30m&include=p50,p99").json()
+    expect(page.locator("[data-tile=p50]")).to_have_text(f"{told['p50']:.2f}")
+    expect(page.locator("[data-tile=p99]")).to_have_text(f"{told['p99']:.2f}")
+    drawn(page, "in steps of")
+    page.locator("#plot").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    said = readout(page)
+    assert list(said) == ["count", "max", "p99", "p50", "mean", "min"]
+    assert float(said["p50"]) <= float(said["p99"]) <= float(said["max"])
+    copy = open_page(page.url)
+    expect(copy.get_by_role("button", name="p50")).to_have_attribute("aria-pressed", "true")
+    expect(copy.get_by_role("button", name="p90")).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="p50").click()
+    expect(page.locator("[data-tile=p50]")).to_be_hidden()
+
+
+def test_zoom_shows_finer_steps_and_stays_in_the_address(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#series=north&window=30m")
+    drawn(page, "in steps of 5 seconds")
+    page.locator("#plot").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    drawn(page, "in steps of 2 seconds")
+    assert re.search(r"&from=\d+\.\d{3}&to=\d+\.\d{3}$", page.url)
+    copy = open_page(page.url)
+    drawn(copy, "in steps of 2 seconds")
+    copy.get_by_role("button", name="Reset zoom").click()
+    drawn(copy, "in steps of 5 seconds")
+    assert copy.url.endswith("#window=30m&series=north")
+
+
+def test_zoom_and_hover_with_two_thousand_points(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#window=999s&step=500ms")
+    drawn(page, "in steps of 500 milliseconds")
+    box = page.locator("#plot .u-over").bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    for x in range(100, 800, 50):
+        page.mouse.move(box["x"] + x, middle)
+        assert re.fullmatch(r"\d+", readout(page)["count"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 600, middle, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
+    page.mouse.move(box["x"] + 300, middle)
+    expect(page.locator("#readout")).to_be_visible()
+
+
+def test_more_steps_than_there_may_be_are_said_to_be_too_many(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#window=1h&step=1s", expect_faults=True)
+    expect(page.locator("#notice")).to_contain_text("2000 are the most")
+
+
+def test_saves_what_is_drawn_as_csv(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#series=north&window=30m&show=p90")
+    drawn(page, "in steps of")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert download.value.suggested_filename == "north-30m.csv"
+    with Path(download.value.path()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["start", "end", "count", "min", "max", "mean", "p90"]
+    assert sum(int(row["count"]) for row in rows) == busy.get("/statistics/north?window=30m").json()["count"]
+
+
+def test_list_sorted_by_a_statistic_either_way(busy: Server, open_page: OpenPage) -> None:
+    for series, value in (("low", 1.5), ("high", 900.25)):
+        busy.post("/event", {"series": series, "timestamp": stamp(), "value": value}).raise_for_status()
+    page = open_page(f"{busy.url}/#window=30m")
+    first = page.locator("[role=option][aria-posinset='2']")
+    page.get_by_label("Sort by").select_option("p99")
+    expect(first).to_contain_text("high")
+    expect(first).to_contain_text("900.25")
+    assert page.url.endswith("#window=30m&sort=-p99")
+    page.get_by_role("button", name="Descending").click()
+    expect(first).to_contain_text("low")
+    copy = open_page(page.url)
+    expect(copy.get_by_label("Sort by")).to_have_value("p99")
+    expect(copy.locator("[role=option][aria-posinset='2']")).to_contain_text("low")
+
+
+def test_key_for_some_series_sees_those_and_is_told(browser: Browser, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(
+        f'[[key]]\nname = "all"\nhash = "{hash_of("tm_" + "w" * 43)}"\ncan = ["write"]\n\n'
+        f'[[key]]\nname = "some"\nhash = "{hash_of(TOKEN)}"\ncan = ["read"]\nseries = ["ours/*"]\n'
+    )
+    with Server(["-k", "gevent", "-w", "1"], {"TIDEMARK_KEYS": str(keys)}) as server:
+        events = [{"series": name, "timestamp": stamp(), "value": 1} for name in ("ours/a", "ours/b", "theirs")]
+        sent = server.post("/events", events, headers={"Authorization": f"Bearer tm_{'w' * 43}"})
+        sent.raise_for_status()
+        context = browser.new_context(
+            viewport={"width": DESKTOP[0], "height": DESKTOP[1]},
+            extra_http_headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+        page = context.new_page()
+        page.goto(f"{server.url}/#sort=-p99")
+        expect(page.locator("#notice")).to_contain_text("may not read all series together")
+        expect(page.locator("#quiet-text")).to_have_text("Choose a series.")
+        expect(page.locator("[data-part=total]")).to_have_text("2 series")
+        page.get_by_role("option", name="ours/b").click()
+        expect(page.locator("[data-tile=count]")).to_have_text("1")
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator("#quiet")).to_be_hidden()
+        context.close()
