@@ -162,7 +162,7 @@ def test_a_last_event_id_that_is_none_is_refused(client: FlaskClient, id_: str) 
         ("window=0", "window"),
         ("last=0", "last"),
         ("series=", "series"),
-        ("include=median", "include"),
+        ("include=mode", "include"),
         ("intervall=1", "intervall"),
         ("interval=1&interval=2", "interval"),
     ],
