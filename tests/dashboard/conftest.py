@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import browser as chromium
-from tests.servers import Server
+from tests.servers import Server, until
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DESKTOP = (1280, 800)
@@ -87,3 +88,15 @@ def post(server: Server, series: str, *values: float, apart: float = 1.0) -> Non
         for index, value in enumerate(values)
     ]
     server.post("/events", events).raise_for_status()
+
+
+def hover(page: Page, x: float, y: float) -> None:
+    """Rest the mouse on the chart; a pixel to and fro, until the chart has been drawn that it is to read out."""
+
+    nudges = cycle((0, 1))
+
+    def reads_out() -> bool:
+        page.mouse.move(x + next(nudges), y)
+        return page.locator("#readout").is_visible()
+
+    until(reads_out, "the chart to read out what is under the mouse")

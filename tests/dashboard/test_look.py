@@ -7,7 +7,7 @@ import random
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import PHONE, OpenPage, post
+from tests.dashboard.conftest import PHONE, OpenPage, hover, post
 from tests.servers import Server
 
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(16, 22, 28)"
@@ -75,8 +75,7 @@ def test_toggle_is_remembered_until_it_is_what_the_system_shows(walk: str, open_
 def test_all_text_has_contrast(walk: str, open_page: OpenPage, theme: str) -> None:
     page = open_page(walk, theme=theme)
     expect(page.locator("[data-tile=count]")).not_to_have_text("–")
-    page.mouse.move(800, 500)
-    expect(page.locator("#readout")).to_be_visible()
+    hover(page, 800, 500)
     found = page.evaluate(CONTRAST)
     assert len(found) > 30
     assert [pair for pair in found if pair[0] < LEAST_CONTRAST] == []

@@ -79,7 +79,7 @@ def test_files_that_may_not_be_written_or_not_grow(allowed: int) -> None:
         refusals = server.ask_each_worker(lambda: fill(server))
         taken += sum(more for more, _ in refusals)
         assert_reads_go_on(server, 2000 + 1000 * taken)
-        assert server.ask_each_worker(unhealthy(server)) == [True, True]
+        until(lambda: server.ask_each_worker(unhealthy(server)) == [True, True], "both workers to be unhealthy")
         assert "cannot be written" in server.get("/health").json()["detail"]
         limit(workers, resource.RLIM_INFINITY)
         assert_resumes(server)
