@@ -83,7 +83,10 @@ export class Chart {
   /** Moves the readout by so many events, or steps that hold some; the newest is the start. */
   step(by) {
     const { times } = this;
-    const filled = times.map((_, index) => index).filter((index) => !this.source.history || this.#rows[index].count);
+    const { min } = this.#u.scales.x;
+    // A step that began before the chart does is not to be pointed at.
+    const shown = (index) => !this.source.history || (times[index] >= min && this.#rows[index].count);
+    const filled = times.map((_, index) => index).filter(shown);
     if (!filled.length) return;
     const current = this.#underCursor();
     const from = current === null ? filled.length - (by < 0 ? 0 : 1) : filled.findLastIndex((index) => index <= current);
