@@ -183,6 +183,7 @@ def measure(events: Fill, seconds: float) -> dict[str, Hold]:
     """Every question in turn; then a start of the worker on that log."""
     found = {}
     os.environ["TIDEMARK_MAX_SERIES"] = str(2 * QUIET)
+    os.environ["TIDEMARK_MAX_WAIT"] = "0"  # holds are to be seen, not to be refused
     with tempfile.TemporaryDirectory() as directory:
         kind = SHARED._replace(log=f"lmdb:{directory}/log")
         with serving(kind, ONE_CORE, Path(directory)) as url:
