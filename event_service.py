@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, Memo, Rules, Terms, Times, Usage, Values
 from follower import Follower
-from portions import give_way
-from questions import Questions
-from replica import Listener
 from settings import Settings
 from times import MINUTE, SECOND, wall_clock
+from view.portions import give_way
+from view.questions import Questions
+from view.replica import Listener
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import time
 
 from api.context import service
 from api.guard import visible
-from questions import SeriesInfo
+from view.answers import SeriesInfo
 
 _PORTION = 1000
 """How many series are looked through at a time: some milliseconds of work."""

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from api.context import settings
 from api.problems import invalid
-from questions import MOST_POINTS, OutOfReach, TooManyPoints
 from times import format_duration, format_timestamp
+from view.answers import MOST_POINTS, OutOfReach, TooManyPoints
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from typing import Any
 
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, TIME, object_of, ref, share
 from api.openapi.operation import Json
-from questions import Extras, Figures
 from rolling.percentiles import Percentiles, percent
 from times import format_timestamp
+from view.answers import Extras, Figures
 
 EVENT_OR_NULL: Json = {"anyOf": [ref("StoredEvent"), {"type": "null"}]}
 

@@ -15,9 +15,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from event_log.base import Events, SeriesEnd, Times, Values
-from questions import Replayed
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
+from view.answers import Replayed
 
 PIECE_BYTES = 1 << 16
 """About how much of what a newcomer has missed is written at a time: bounds what waits for a slow reader."""

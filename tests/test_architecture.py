@@ -17,7 +17,8 @@ NAMES = sorted(set(re.findall(r"`([\w.]+(?:/[\w.]+)*/?)`", PAGE)))
 LAYERS = [
     ["rolling"],
     ["event_log"],
-    ["portions", "catching_up", "log_view", "replica", "asking", "questions", "follower", "event_service"],
+    ["view", "follower"],
+    ["event_service"],
     ["streaming"],
     ["api"],
     ["dialects", "dashboard"],

@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import replica
 from event_log.base import PLAIN, Batch, EventLog, LogFull, Terms, TooManyKeepers, TooManySeries
 from event_log.base import START as BEGIN
 from event_log.memory import EVENT_BYTES, MemoryLog
 from event_service import Accepted, EventService, TooFarAhead
-from portions import Pace
-from questions import SeriesInfo
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.event_log.logs import LOGS, Kind
@@ -21,6 +18,9 @@ from tests.rolling.model import assert_summarises, summary_of
 from tests.rolling.sizes import small
 from tests.servers import until
 from times import HOUR, MINUTE, SECOND
+from view import replica
+from view.answers import SeriesInfo
+from view.portions import Pace
 
 SETTINGS = Settings(keep_last=3, max_series=5, idle=0)
 SYMBOL = Terms(keep=10**8, most_keepers=2)

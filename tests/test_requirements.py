@@ -14,7 +14,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ROOMS = ("access", "api", "dashboard", "dialects", "event_log", "metrics", "rolling", "simulator", "streaming")
+ROOMS = (
+    "access",
+    "api",
+    "dashboard",
+    "dialects",
+    "event_log",
+    "metrics",
+    "rolling",
+    "simulator",
+    "streaming",
+    "view",
+)
 LEFT_OUT = {"uplot-python"}
 """Packages whose own requirements we do without; requirements.txt says why."""
 LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?:\s+# \S.*)?")

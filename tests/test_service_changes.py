@@ -10,17 +10,16 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-import catching_up
-import replica
 from event_log.base import DoneBefore, EventLog, Events, Once, Place, Rules, Terms
 from event_log.memory import MemoryLog
 from event_service import Accepted, EventService
-from portions import Pace
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.event_log.logs import LOGS, Kind
 from tests.rolling.model import summary_of
 from times import HOUR, MINUTE, SECOND
+from view import catching_up, replica
+from view.portions import Pace
 
 DAY = 24 * HOUR
 SOON = 20.0

@@ -19,9 +19,9 @@ from api.openapi.operation import JSON, Json, Operation, Reply, describe
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import HistoryQuery, load_query
 from api.statistics import BASIC, STATISTICS, extras, shown
-from questions import MOST_POINTS, History
 from rolling.grid import FEW
 from times import format_duration, format_timestamp
+from view.answers import MOST_POINTS, History
 
 CSV = "text/csv"
 

@@ -17,9 +17,9 @@ from api.reading.schemas import Include, Prefix, Window
 from api.statistics import extras, shown
 from metrics import exposition
 from metrics.meter import Totals
-from questions import Order, Scope
 from settings import VERSION
 from times import format_duration
+from view.answers import Order, Scope
 
 MOST_SERIES = 1000
 """Of those whose windows are shown."""

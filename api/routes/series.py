@@ -20,7 +20,7 @@ from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import EventsQuery, Query, SeriesQuery, load_query
 from api.reading.schemas import NAME
 from api.statistics import EVENT_OR_NULL, edge, extras, rank_value, shown
-from questions import Order, Scope, SeriesInfo
+from view.answers import Order, Scope, SeriesInfo
 
 bp = Blueprint("series", __name__)
 _SERIES_QUERY = SeriesQuery()

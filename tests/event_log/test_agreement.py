@@ -27,18 +27,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-import catching_up
-import replica
 from event_log.base import START as BEGIN
 from event_log.base import EventLog, KeptSince, Terms
 from event_service import EventService
-from portions import Pace
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.event_log.logs import LOGS, START, Kind, Row
 from tests.event_log.oracle import Oracle, sums, sums_of
 from tests.event_log.reader import rows_behind
 from times import MINUTE, SECOND
+from view import catching_up, replica
+from view.portions import Pace
 
 RETENTION = MINUTE
 SERVICES = 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from event_log.base import EventLog, HistoryChanged, Place, Rules
-from log_view import LogView
 from rolling.block import EARLIEST, Columns
 from tests.event_log.reader import Event, Truth
 from tests.rolling.model import summary_of
+from view.log_view import LogView
 
 
 class ViewReader:

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 import pytest
 
-from catching_up import CatchingUp
+from view.catching_up import CatchingUp
 
 SOON = 20.0
 """Far more seconds than any step takes; a test that waits so long has failed."""

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from portions import Pace, give_way, run_for
+from view.portions import Pace, give_way, run_for
 
 
 @pytest.fixture

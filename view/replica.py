@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from catching_up import CatchingUp
 from event_log.base import START, EventLog, Events, HistoryChanged, Rules
-from log_view import LogView
-from portions import Pace, give_way, run_for
 from rolling.view import PERCENTILE_BYTES
+from view.catching_up import CatchingUp
+from view.log_view import LogView
+from view.portions import Pace, give_way, run_for
 
 Listener = Callable[[Events | None], None]
 """Is told of each portion that the view has taken in, in log order; of None when the history is another one, from

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from log_view import LogView
-from portions import give_way, run_for
-from replica import Replica
 from rolling.steps import Steps
+from view.log_view import LogView
+from view.portions import give_way, run_for
+from view.replica import Replica
 
 T = TypeVar("T")
 Question = Callable[[LogView], Steps[T]]

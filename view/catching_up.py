@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from portions import give_way
+from view.portions import give_way
 
 
 class CatchingUp:

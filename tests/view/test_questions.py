@@ -9,10 +9,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-import asking
 from event_log.memory import MemoryLog
 from event_service import EventService
-from questions import Extras, Figures, Order, Scope
 from rolling import together
 from rolling.percentiles import Percentiles, percent
 from settings import Settings
@@ -20,6 +18,8 @@ from tests.conftest import FakeClock
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import MINUTE, SECOND
+from view import asking
+from view.answers import Extras, Figures, Order, Scope
 
 SETTINGS = Settings(keep_last=3, idle=0)
 MEDIAN = Percentiles((percent("50"), percent("99")))

@@ -1,0 +1,125 @@
+"""What a question says, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from event_log.base import Times, Values
+from rolling.percentiles import Percentiles
+from rolling.summary import Summary
+
+MOST_POINTS = 2000
+"""Of one history."""
+End = tuple[int, float] | None
+"""The time and value of an event."""
+
+
+class OutOfReach(Exception):
+    """A window that ends at the moment asked for is not, or not yet, all there."""
+
+    def __init__(self, at: int, window: int, earliest: int, latest: int) -> None:
+        super().__init__(at, window, earliest, latest)
+        self.at = at
+        self.window = window
+        self.earliest = earliest
+        """The first moment at which a window of this length may end."""
+        self.latest = latest
+        """The last one."""
+
+
+class TooManyPoints(Exception):
+    """A history would have more points than MOST_POINTS."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
+class Scope(NamedTuple):
+    """Which events a question is about: those of the last `window` microseconds, the `last` ones, the last ones of
+    those in the window, or those of the configured window. As of a moment, if one is given, the window ends there, and
+    without a window reaches back to the end of the retention. None reaches behind the retention in force."""
+
+    window: int | None = None
+    last: int | None = None
+    at: int | None = None
+
+
+class Extras(NamedTuple):
+    """What is wanted beside a summary."""
+
+    edges: bool = False
+    percentiles: Percentiles | None = None
+
+
+NO_EXTRAS = Extras()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The summary of some events; their ends as (time, value) and their percentiles, if wanted."""
+
+    summary: Summary
+    first: End = None
+    last: End = None
+    percentiles: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Figures):
+    """Figures, and how far the view had read."""
+
+    position: int = 0
+    arrived: int = 0
+    """How many events of the series, or of all, this process has taken in so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The steps of a window: how long each is, where it begins, and its figures."""
+
+    step: int
+    points: list[tuple[int, Figures]]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Events of one series behind a position, in order of position."""
+
+    positions: Times
+    times: Times
+    values: Values
+    gap: bool
+    """Whether some that stood behind the position are no longer there."""
+    more: bool
+    """Whether there were more than asked for."""
+    position: int
+    """How far the view had read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInfo:
+    """One series in a listing: how many live events it has, the first and the last of them as (time, value), the event
+    with which the series began, live or not, and its figures, if wanted."""
+
+    name: str
+    initial: tuple[int, float]
+    count: int
+    first: End
+    last: End
+    figures: Figures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How series are listed: by name, or by what `value` makes of the figures of each, None coming last."""
+
+    value: Callable[[Figures], float | None] | None = None
+    descending: bool = False
+    extras: Extras = NO_EXTRAS
+    """What `value` needs."""
+    visible: Callable[[str], bool] | None = None
+    """Which names are listed; None: all."""
