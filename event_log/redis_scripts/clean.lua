@@ -24,7 +24,12 @@ each(ARGV[18], 1, function(series)
     for i = 4, 8 do redis.call('HDEL', KEYS[i], series) end
 end)
 each(ARGV[19], 2, function(series, keep) redis.call('HSET', KEYS[6], series, keep) end)
-each(ARGV[20], 2, function(series, position) redis.call('HSET', KEYS[8], series, position) end)
+each(ARGV[20], 2, function(series, position)
+    -- What leaves now may have come before what has left already.
+    if tonumber(position) > tonumber(redis.call('HGET', KEYS[8], series) or 0) then
+        redis.call('HSET', KEYS[8], series, position)
+    end
+end)
 each(ARGV[21], 2, function(position, change) redis.call('ZADD', KEYS[11], position, position .. ' ' .. change) end)
 redis.call('ZREMRANGEBYSCORE', KEYS[11], '-inf', ARGV[9])
 redis.call('XTRIM', KEYS[2], 'MINID', text(ARGV[8] + 1))
