@@ -33,8 +33,9 @@ from event_log.redis_head import FIELDS, Head
 from event_log.redis_kept import NOTHING, chosen, joined
 from event_log.redis_keys import Keys
 from event_log.redis_link import Link
+from event_log.redis_scripts import LOSE, MOST_JUMPS
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import Command
+from event_log.redis_session import Command, call
 
 MOST_RECORDS = 3000
 """Of one reading: some 4 ms of Redis' time."""
@@ -169,8 +170,8 @@ class Reading:
         lost = next(
             (jump for jump in head.jumps if jump[1] > note.jumped and jump[0] < place.position <= jump[1]), None
         )
-        if lost is not None:
-            self._say_lost(lost[0])
+        if lost is not None or note.log != head.id:
+            self._say_lost(lost[0] if lost else 0, place.position)
         newest = int(note.newest.partition(b"-")[0] or 0)
         gone = note.newest and not replies["newest"] and newest > head.trimmed
         if lost is not None or gone or note.log != head.id or place.position > head.position:
@@ -179,10 +180,10 @@ class Reading:
             raise HistoryChanged(f"changes since position {note.told} are no longer told")
         return note._replace(jumped=_last_jump(head))
 
-    def _say_lost(self, begin: int) -> None:
+    def _say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
         try:
-            self._link.ask(lambda _: [("HSET", self._keys.head, "lost", begin)])
+            self._link.ask(lambda _: [call(LOSE, (self._keys.head,), begin, stands)])
         except LogUnavailable:
             return  # the next who notices will
 
@@ -243,9 +244,9 @@ class Reading:
         before = lasts - counts
         follows = np.concatenate(([min(after, int(before[0]))], lasts[:-1]))
         for index in np.flatnonzero(before != follows).tolist():
-            if _jumped(head, int(follows[index]), int(before[index])) != before[index]:
+            if not _leads(head, int(follows[index]), int(before[index])):
                 raise LogDamaged(f"records are missing between positions {follows[index]} and {before[index]}")
-        if before[0] > after and _jumped(head, after, int(before[0])) != before[0]:
+        if before[0] > after and not _leads(head, after, int(before[0])):
             raise LogDamaged(f"records are missing between positions {after} and {int(before[0])}")
 
     def _split(self, taken: Sequence[Entry], lasts: Times) -> tuple[list[Change], Columns]:
@@ -306,6 +307,13 @@ def _jumped(head: Head, position: int, to: int | None = None) -> int:
         if start == position and (to is None or end <= to):
             position = end
     return position
+
+
+def _leads(head: Head, position: int, to: int) -> bool:
+    """Whether jumps lead from one position to another: those remembered, behind older ones where there were more."""
+    if len(head.jumps) >= MOST_JUMPS and position < head.jumps[0][0]:
+        position = min(to, head.jumps[0][0])
+    return _jumped(head, position, to) == to
 
 
 def _last_jump(head: Head) -> int:
