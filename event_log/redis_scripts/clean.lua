@@ -2,7 +2,7 @@
 -- Take a step of cleaning that was worked out from what the log was at that step, and do nothing if it is not any more.
 -- KEYS: head, stream, kept, series, tokens, base, ended, forgotten, left, once, changes.
 -- ARGV 1-5: stamp, connection, step, last change, freed bytes; 6-12: horizon, mark, trimmed, folded, sweep, sweeping,
--- swept; 13: rules that readers from START begin with; 14: notes of what left; 15: now; 16-21: how many each of: chunks
+-- swept; 13: rules that readers from START begin with; 14: notes of what left; 15: the horizon again; 16-21: how many each of: chunks
 -- to drop, chunks to put (2 each), series that leave, base keeps (2 each), forgotten (2 each), changes that the mark
 -- passes (2 each); then those.
 -- Returns 1, 0 where another was first, or what was refused, below zero.
@@ -37,7 +37,8 @@ local step = text(head[3] + 1)
 if ARGV[14] ~= '' then redis.call('XADD', KEYS[9], 'MAXLEN', 64, step .. '-0', 'l', ARGV[14]) end
 local freed = tonumber(ARGV[5])
 for _, ending in ipairs(redis.call('HKEYS', KEYS[10])) do
-    if tonumber(ending) <= tonumber(ARGV[15]) then
+    -- Redis lets go of a table when its time has come; one that it does not let go of by itself goes with the horizon.
+    if tonumber(ending) <= tonumber(ARGV[15]) or redis.call('EXISTS', KEYS[10] .. ':' .. ending) == 0 then
         freed = freed + redis.call('HGET', KEYS[10], ending)
         redis.call('UNLINK', KEYS[10] .. ':' .. ending)
         redis.call('HDEL', KEYS[10], ending)
