@@ -159,6 +159,8 @@ class Reading:
 
     def _none(self, place: Place, *, fresh: bool) -> Events:
         """What is read where there is no log."""
+        if self._link.look(("EXISTS", self._keys.head))[0]:
+            raise other_keys(str(self._link.url))
         if not fresh:
             raise HistoryChanged(f"{self._link.url} does not have the log any more")
         return Events.none(START, 0)

@@ -214,6 +214,7 @@ def test_a_wrong_password(server: RedisServer, open_log: Open) -> None:
 
 def test_a_replica_takes_no_writes(log: RedisLog, server: RedisServer, open_log: Open) -> None:
     log.append_one("a", NOW, 1.0)
+    place = log.read(START).place
     with server.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
@@ -222,6 +223,10 @@ def test_a_replica_takes_no_writes(log: RedisLog, server: RedisServer, open_log:
                     one.check()
                 with pytest.raises(LogUnavailable, match="is a replica and takes no writes"):
                     one.append_one("a", NOW, 2.0)
+                with pytest.raises(LogUnavailable, match="is a replica and takes no writes"):
+                    one.read(place)  # another may have taken over, and know more
+                with pytest.raises(LogUnavailable, match="is a replica and takes no writes"):
+                    one.position()
         finally:
             client.execute_command("REPLICAOF", "NO", "ONE")
     assert works(log, 3.0)
@@ -264,7 +269,8 @@ def test_another_programs_keys(server: RedisServer, open_log: Open) -> None:
         client.hset("{hash}:head", "something", "else")
     for name in ("text", "hash"):
         log = open_log(server.url(f"name={name}"))
-        for call in (lambda: log.claim(RULES, "start"), lambda: log.append_one("a", NOW, 1.0)):  # noqa: B023
+        writes = (lambda: log.claim(RULES, "start"), lambda: log.append_one("a", NOW, 1.0))  # noqa: B023
+        for call in (*writes, lambda: log.read(START), log.check):  # noqa: B023
             with pytest.raises(LogDamaged, match=r"keys of another program .* choose another with \?name="):
                 call()
     with server.client() as client:
@@ -276,7 +282,7 @@ def test_another_format(found: str, log: RedisLog, server: RedisServer, open_log
     log.append_one("a", NOW, 1.0)
     with server.client() as client:
         client.hset("{tidemark}:head", "format", found)
-    for call in (lambda: open_log(server.url()).claim(RULES, "other"), lambda: log.read(START)):
+    for call in (lambda: open_log(server.url()).claim(RULES, "other"), lambda: log.read(START), log.check):
         with pytest.raises(LogDamaged, match=f"holds '{found}', not 'tidemark log 2'"):
             call()
 
