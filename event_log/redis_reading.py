@@ -167,20 +167,15 @@ class Reading:
 
     def _recognise(self, head: Head, place: Place, note: Note | None, replies: dict[str, Any]) -> Note:
         """What there is to remember. Raises HistoryChanged where the reader has read, or missed, what is not there."""
-        if note is None:
-            note = Note(head.id, place.position, kept=False, newest=b"", jumped=0)
-        lost = next(
-            (jump for jump in head.jumps if jump[1] > note.jumped and jump[0] < place.position <= jump[1]), None
-        )
-        if lost is not None or note.log != head.id:
-            self._say_lost(lost[0] if lost else 0, place.position)
-        newest = int(note.newest.partition(b"-")[0] or 0)
-        gone = note.newest and not replies["newest"] and newest > head.trimmed
-        if lost is not None or gone or note.log != head.id or place.position > head.position:
+        own = note or Note(head.id, place.position, kept=False, newest=b"", jumped=0)
+        begin = _lost_behind(head, place.position, own, there=bool(replies["newest"]))
+        if begin is not None:
+            if note is not None:  # else nobody has read that
+                self._say_lost(begin, place.position)
             raise HistoryChanged(f"{self._link.url} does not have what was read up to position {place.position}")
-        if (note.kept or place.position < head.trimmed) and note.told < head.folded:
-            raise HistoryChanged(f"changes since position {note.told} are no longer told")
-        return note._replace(jumped=_last_jump(head))
+        if (own.kept or place.position < head.trimmed) and own.told < head.folded:
+            raise HistoryChanged(f"changes since position {own.told} are no longer told")
+        return own._replace(jumped=_last_jump(head))
 
     def _say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
@@ -270,6 +265,20 @@ class Reading:
             self._series.refresh()
             if int(events.ids.max()) > self._series.registry.newest:
                 raise LogDamaged("an event belongs to no series that was ever registered")
+
+
+def _lost_behind(head: Head, position: int, note: Note, *, there: bool) -> int | None:
+    """Behind which position something has been lost that a reader has read who stands at `position`; None where nothing
+    has. `there`: its newest entry is."""
+    if note.log != head.id:
+        return 0
+    for start, end in head.jumps:
+        if end > note.jumped and start < position <= end:
+            return start
+    if position > head.position:
+        return head.position
+    newest = int(note.newest.partition(b"-")[0] or 0)
+    return head.trimmed if newest > head.trimmed and not there else None
 
 
 def _run_of(entries: Sequence[Entry], after: int) -> tuple[int, bytes] | None:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-import redis
 import requests
+from redis import Redis
 
 from tests.redis_server import RedisServer
 from tests.servers import Server, until
@@ -31,7 +31,7 @@ class Host(NamedTuple):
     heard: list[requests.Response]
     """All that it has answered."""
 
-    def admin(self, password: str = SECRET) -> redis.Redis:
+    def admin(self, password: str = SECRET) -> Redis:
         return self.redis.client(password=password)
 
     def get(self, path: str) -> requests.Response:
@@ -150,7 +150,7 @@ def a_full_disk(host: Host) -> Iterator[None]:
         until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", "a save")
 
 
-def keys_of(another: Callable[[redis.Redis], object]) -> Callable[[Host], AbstractContextManager[None]]:
+def keys_of(another: Callable[[Redis], object]) -> Callable[[Host], AbstractContextManager[None]]:
     """Something else where the log was, which comes back."""
 
     @contextmanager

@@ -200,6 +200,28 @@ def test_an_older_backup_is_noticed_and_no_position_of_what_it_lacks_comes_again
         assert "has lost what stood behind position 20, on all hosts alike" in (log.notice() or "")
 
 
+def test_a_loss_is_said_also_where_it_is_noticed_before_anybody_writes(open_log: Open) -> None:
+    with RedisServer() as server:
+        log, other = open_log(server), open_log(server)
+        log.claim(RULES, "start")
+        fill(log, 0, 20)
+        backup = back_up(server)
+        given = fill(log, 20, 40)
+        readers = [Reader(log), Reader(other)]
+        for reader in readers:
+            reader.follow()
+        restore(server, backup)
+        for reader in readers:
+            reader.follow()
+            assert reader.restarts == 1
+            reader.log.read(Place())
+            assert "has lost what stood behind position 20, on all hosts alike" in (reader.log.notice() or "")
+        assert fill(log, 40, 41)[0] > given[-1]
+        for reader in readers:
+            reader.follow()
+            assert reader.restarts == 1
+
+
 def test_a_backup_of_another_log_is_noticed_too(open_log: Open) -> None:
     with RedisServer() as server:
         log = open_log(server)
