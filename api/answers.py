@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
 
 from gzip_coding import WORTH_IT, offer
+from view.asking import SECONDS
+from view.portions import give_way, run_for
+
+T = TypeVar("T")
 
 JSON = "application/json"
 NO_CONTENT = 204
@@ -43,6 +48,15 @@ def answer(body: object, status: int = 200, *, position: int | None = None) -> R
     if position is not None:
         response.headers[POSITION] = str(position)
     return response if len(encoded) < WORTH_IT else offer(response)
+
+
+def in_portions(items: Iterable[T]) -> list[T]:
+    """All of these, each of which takes some microseconds to make; other requests come between."""
+    made: list[T] = []
+    work = map(made.append, items)
+    while not run_for(work, SECONDS):
+        give_way()
+    return made
 
 
 def encode(body: object) -> bytes:

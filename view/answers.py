@@ -123,3 +123,12 @@ class Order:
     """What `value` needs."""
     visible: Callable[[str], bool] | None = None
     """Which names are listed; None: all."""
+
+    @property
+    def by_name(self) -> bool:
+        """Whether there is something behind each name: the order of names, ascending."""
+        return self.value is None and not self.descending
+
+
+Listed = tuple[list[SeriesInfo], str | None, int]
+"""Series in an order; the name to go on after, None at the end; how far the view had read."""

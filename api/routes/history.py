@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from access.keys import READ
-from api.answers import POSITION, answer
+from api.answers import POSITION, answer, in_portions
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
@@ -59,7 +59,7 @@ def _history(series: str | None) -> Response:
         response = Response(_csv(points, include), content_type=f"{CSV}; charset=utf-8")
         response.headers[POSITION] = str(found.position)
     else:
-        body = {"step": format_duration(found.step), "points": list(points)}
+        body = {"step": format_duration(found.step), "points": in_portions(points)}
         response = answer(body, position=found.position)
     response.vary.add("Accept")
     return response
@@ -77,8 +77,7 @@ def _csv(points: Iterator[dict[str, Any]], include: Sequence[str]) -> str:
     text = StringIO()
     lines = csv.writer(text, lineterminator="\r\n")
     lines.writerow([column for name in names for column in _columns(name)])
-    for point in points:
-        lines.writerow([cell for name in names for cell in _cells(name, point[name])])
+    in_portions(lines.writerow([cell for name in names for cell in _cells(name, point[name])]) for point in points)
     return text.getvalue()
 
 
