@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -11,7 +12,7 @@ from flask.json.provider import JSONProvider
 
 from gzip_coding import WORTH_IT, offer
 from view.asking import SECONDS
-from view.portions import give_way, run_for
+from view.portions import give_way
 
 T = TypeVar("T")
 
@@ -50,13 +51,14 @@ def answer(body: object, status: int = 200, *, position: int | None = None) -> R
     return response if len(encoded) < WORTH_IT else offer(response)
 
 
-def in_portions(items: Iterable[T]) -> list[T]:
-    """All of these, each of which takes some microseconds to make; other requests come between."""
-    made: list[T] = []
-    work = map(made.append, items)
-    while not run_for(work, SECONDS):
-        give_way()
-    return made
+def in_portions(items: Iterable[T]) -> Iterator[T]:
+    """These, each of which takes some microseconds to make and to use; other requests come between."""
+    end = perf_counter() + SECONDS
+    for item in items:
+        yield item
+        if perf_counter() > end:
+            give_way()
+            end = perf_counter() + SECONDS
 
 
 def encode(body: object) -> bytes:

@@ -54,7 +54,7 @@ _HISTORY = History()
 def tickers() -> Response:
     """Every series that holds an event, sorted by name."""
     infos, _, position = service().series(limit=None, visible=visible())
-    body = in_portions(_ticker(info.name, info.initial, info.last) for info in infos if info.last)
+    body = [_ticker(info.name, info.initial, info.last) for info in in_portions(infos) if info.last]
     return answer(body, position=position)
 
 
@@ -70,10 +70,10 @@ def history(ticker: str) -> Response:
         raise Refused(404, f"Ticker {ticker} not found", position=known)
     times, values, position = found
     last = (int(times[-1]), float(values[-1]))
-    prices = in_portions(
+    prices = [
         {"value": round(value, DECIMALS), "timestamp": format_timestamp(time)}
-        for time, value in zip(times.tolist(), values.tolist(), strict=True)
-    )
+        for time, value in in_portions(zip(times.tolist(), values.tolist(), strict=True))
+    ]
     return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
 
 

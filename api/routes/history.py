@@ -59,14 +59,14 @@ def _history(series: str | None) -> Response:
         response = Response(_csv(points, include), content_type=f"{CSV}; charset=utf-8")
         response.headers[POSITION] = str(found.position)
     else:
-        body = {"step": format_duration(found.step), "points": in_portions(points)}
+        body = {"step": format_duration(found.step), "points": list(points)}
         response = answer(body, position=found.position)
     response.vary.add("Accept")
     return response
 
 
 def _points(found: History, include: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for start, figures in found.points:
+    for start, figures in in_portions(found.points):
         ends = {"start": format_timestamp(start), "end": format_timestamp(start + found.step)}
         yield ends | shown(figures, include)
 
@@ -77,7 +77,8 @@ def _csv(points: Iterator[dict[str, Any]], include: Sequence[str]) -> str:
     text = StringIO()
     lines = csv.writer(text, lineterminator="\r\n")
     lines.writerow([column for name in names for column in _columns(name)])
-    in_portions(lines.writerow([cell for name in names for cell in _cells(name, point[name])]) for point in points)
+    for point in points:
+        lines.writerow([cell for name in names for cell in _cells(name, point[name])])
     return text.getvalue()
 
 

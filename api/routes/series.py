@@ -38,7 +38,7 @@ def get_series() -> Response:
         found, following, position = service().series(query["prefix"], query["limit"], query["after"], visible())
     else:
         found, following, position = _with_statistics(query)
-    entries = in_portions(_shown(info, query["include"]) for info in found)
+    entries = [_shown(info, query["include"]) for info in in_portions(found)]
     return answer({"series": entries, "next": following}, position=position)
 
 
@@ -69,7 +69,7 @@ def get_events(series: str) -> Response:
     if found is None:
         raise _no_series(series, position)
     times, values, position = found
-    events = in_portions(map(edge, zip(times.tolist(), values.tolist(), strict=True)))
+    events = [edge(event) for event in in_portions(zip(times.tolist(), values.tolist(), strict=True))]
     return answer({"series": series, "events": events}, position=position)
 
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
-from itertools import islice
-
 import pytest
 
 from api import answers
+from view.asking import SECONDS
 
 
-def test_what_many_items_make_is_made_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    ways: list[int] = []
-    monkeypatch.setattr(answers, "run_for", lambda work, seconds: not list(islice(work, 3)))
-    monkeypatch.setattr(answers, "give_way", lambda: ways.append(1))
-    assert answers.in_portions(str(number) for number in range(8)) == list("01234567")
-    assert len(ways) == 3
-    assert answers.in_portions([]) == []
+def test_between_what_takes_long_others_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    ways: list[float] = []
+    monkeypatch.setattr(answers, "perf_counter", lambda: now)
+    monkeypatch.setattr(answers, "give_way", lambda: ways.append(now))
+    found = []
+    for item in answers.in_portions(range(10)):
+        found.append(item)
+        now += SECONDS / 2
+    assert found == list(range(10))
+    assert ways == pytest.approx([SECONDS * 1.5 * number for number in (1, 2, 3)])
+    assert list(answers.in_portions([])) == []
