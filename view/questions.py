@@ -7,6 +7,7 @@ A question of microseconds is answered under the view's lock at once; one that m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from event_log.base import EventLog, Rules, Times, Values
 from rolling.block import LATEST, NOTHING
@@ -14,7 +15,7 @@ from rolling.grid import edges, preferred_step, touched
 from rolling.history import Point
 from rolling.percentiles import Percentiles
 from rolling.span import Span
-from rolling.steps import Steps
+from rolling.steps import Steps, finished
 from rolling.view import Tail
 from settings import Settings
 from view.answers import (
@@ -38,6 +39,8 @@ from view.replica import Replica
 
 SPARE_STEPS = 64
 """So many steps may begin while a history is worked out."""
+ATTEMPTS = 3
+"""So often may more steps than those begin, or the series end; then nobody is let in any more."""
 NEVER_SEEN = -1
 """Stands for the id of a series that is not there."""
 
@@ -184,17 +187,17 @@ class Questions:
         now = self.clock()
         span = self._span(seen, scope, now)
         assert span.after is not None
-        while True:
+        for attempt in count(1):
             number = _number(seen, series)
             # Without a moment the window has no end: some events may be dated ahead of the clock.
             until = max(now, seen.view.newest(number)) if span.until is None else span.until
             length = step or preferred_step(span.after, until)
-            if (count := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
-                raise TooManyPoints(count)
-            if (count := touched(span.after, until, length)) > 2 * MOST_POINTS:
-                raise TooManyPoints(count)
-            bounds = edges(span.after, length, count if span.until is not None else count + SPARE_STEPS)
-            points = yield from seen.view.history(
+            if (steps := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
+                raise TooManyPoints(steps)
+            if (steps := touched(span.after, until, length)) > 2 * MOST_POINTS:
+                raise TooManyPoints(steps)
+            bounds = edges(span.after, length, steps if span.until is not None else steps + SPARE_STEPS)
+            work = seen.view.history(
                 number,
                 span.after,
                 LATEST if span.until is None else until,
@@ -202,10 +205,12 @@ class Questions:
                 ends=extras.edges,
                 wanted=extras.percentiles,
             )
+            points = (yield from work) if attempt <= ATTEMPTS else finished(work)
             until = max(until, seen.view.newest(number)) if span.until is None else until
             if number == _number(seen, series) and until < bounds[-1]:
                 shown = points[: touched(span.after, until, length)]
-                return History(length, list(zip(bounds, map(_figures_of, shown), strict=False)), seen.place.position)
+                break
+        return History(length, list(zip(bounds, map(_figures_of, shown), strict=False)), seen.place.position)
 
 
 def _number(seen: LogView, series: str | None) -> int | None:

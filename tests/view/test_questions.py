@@ -19,7 +19,7 @@ from tests.conftest import FakeClock
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import MINUTE, SECOND
-from view import asking, listings
+from view import asking, listings, questions
 from view.answers import Extras, Figures, Order, Scope
 
 SETTINGS = Settings(keep_last=3, idle=0)
@@ -112,16 +112,17 @@ class TestHistory:
         self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for series in (None, "a", "never seen"):
+            began = clock()
 
-            def happen() -> None:
-                clock.advance(MINUTE)
+            def happen(began: int = began) -> None:
+                if clock() < began + 15 * MINUTE:
+                    clock.advance(MINUTE)
                 service.add("a", None, 1.0)
                 service.advance()
 
             with small():
                 fill(service, "a", "b", count=1200)
                 portions = between_portions(monkeypatch, happen)
-                began = clock()
                 found = service.history(series, window=20 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
                 assert len(portions) > 3 or series == "never seen"
                 start = (began - 20 * MINUTE) // MINUTE * MINUTE
@@ -130,6 +131,22 @@ class TestHistory:
                 values = values_of(service, *names, window=clock() - began + 20 * MINUTE)
                 assert sum(figures.summary.count for _, figures in found.points) == len(values)
                 assert found.position == service.position()
+
+    def test_steps_that_begin_meanwhile_do_not_keep_it_for_ever(
+        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def happen() -> None:
+            clock.advance(2 * questions.SPARE_STEPS * SECOND)
+            service.add("a", None, 1.0)
+            service.advance()
+
+        with small():
+            fill(service, "a", "b")
+            portions = between_portions(monkeypatch, happen)
+            found = service.history(window=MINUTE, step=SECOND)
+            assert questions.ATTEMPTS <= len(portions) < 20
+            assert sum(figures.summary.count for _, figures in found.points[-1:]) == 1
+            assert found.position == service.position()
 
     def test_a_series_that_ends_meanwhile_leaves_empty_steps(
         self, service: EventService, monkeypatch: pytest.MonkeyPatch
