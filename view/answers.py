@@ -78,10 +78,12 @@ class Answer(Figures):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The steps of a window: how long each is, where it begins, and its figures."""
+    """The steps of a window: how long each is, where it begins, and its figures; where the last one ends. That one is
+    longer if it holds all that is dated ahead of the clock, as single steps would be too many."""
 
     step: int
     points: list[tuple[int, Figures]]
+    end: int
     position: int
 
 

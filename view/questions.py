@@ -194,9 +194,7 @@ class Questions:
             length = step or preferred_step(span.after, until)
             if (steps := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
                 raise TooManyPoints(steps)
-            if (steps := touched(span.after, until, length)) > 2 * MOST_POINTS:
-                raise TooManyPoints(steps)
-            bounds = edges(span.after, length, steps if span.until is not None else steps + SPARE_STEPS)
+            bounds = _bounds(span.after, until, length, spare=span.until is None)
             work = seen.view.history(
                 number,
                 span.after,
@@ -208,9 +206,20 @@ class Questions:
             points = (yield from work) if attempt <= ATTEMPTS else finished(work)
             until = max(until, seen.view.newest(number)) if span.until is None else until
             if number == _number(seen, series) and until < bounds[-1]:
-                shown = points[: touched(span.after, until, length)]
                 break
-        return History(length, list(zip(bounds, map(_figures_of, shown), strict=False)), seen.place.position)
+        shown = min(touched(span.after, until, length), len(points))
+        end = (until // length + 1) * length
+        figures = list(zip(bounds, map(_figures_of, points[:shown]), strict=False))
+        return History(length, figures, end, seen.place.position)
+
+
+def _bounds(after: int, until: int, length: int, *, spare: bool) -> list[int]:
+    """Where the steps of a history begin, and where the last one ends; some to spare, if more may begin. Too many that
+    lie ahead of the clock are one."""
+    steps = touched(after, until, length)
+    if steps > MOST_POINTS:
+        return [*edges(after, length, MOST_POINTS - 1), LATEST]
+    return edges(after, length, steps + SPARE_STEPS if spare else steps)
 
 
 def _number(seen: LogView, series: str | None) -> int | None:
