@@ -20,6 +20,7 @@ from rolling import (
     ranks,
     scan,
     timeline,
+    tree,
     view,
     window,
 )
@@ -60,6 +61,7 @@ MODULES: tuple[ModuleType, ...] = (
     deck,
     exact,
     timeline,
+    tree,
     all_series,
     view,
     window,
