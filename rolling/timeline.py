@@ -24,6 +24,8 @@ BULK = CAPACITY // 2
 
 Row = tuple[int, int, float]
 """Time, position and value of one event; rows compare as events are ordered."""
+Taken = tuple[B, int, int] | None
+"""A block, and from where to where in some columns it has taken events in; None between two pieces of other work."""
 
 
 class Timeline(Tree[B]):
@@ -161,10 +163,9 @@ class Timeline(Tree[B]):
             row.take(value)
         return block
 
-    def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[tuple[B, int, int]]:
-        """Take in events that are in order, at positions above all others. Yields each block that took
-        some, and which; runs to the end only when all is taken from it. `summaries` may give those of
-        each CAPACITY of them."""
+    def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[Taken[B]]:
+        """Take in events that are in order, at positions above all others; runs to the end only when all is taken
+        from it. `summaries` may give those of each CAPACITY of them."""
         times = columns[0]
         size = len(times)
         i = 0
@@ -174,18 +175,24 @@ class Timeline(Tree[B]):
                 yield from self._append(part(columns, i, size), i, summaries if i == 0 else None)
                 return
             if block.summary.count >= CAPACITY:
+                if end is not None or times[i] < block.newest:
+                    yield from self.prepare(block, 0)
                 self.room(int(times[i]), int(columns[1][i]))
                 continue
             j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
-            block.expect(j - i)
+            yield from self.prepare(block, j - i)
             if j - i <= ADDED_SINGLY:
-                for time, position, value in _each(part(columns, i, j)):
+                for time, position, value in each(part(columns, i, j)):
                     self.add(time, value, position, exact(value))
             else:
                 self._extend(path, block, part(columns, i, j))
             yield block, i, j
             i = j
+
+    def prepare(self, block: B, count: int) -> Iterator[None]:
+        """See that a block can take so many events more, or split if that is none. Nothing to do here."""
+        return iter(())
 
     def _extend(self, path: Path[B], block: B, columns: Columns) -> None:
         block.extend(columns)
@@ -193,7 +200,7 @@ class Timeline(Tree[B]):
         block.summary.merge(summary)
         _count_in(path, columns, summary)
 
-    def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[tuple[B, int, int]]:
+    def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[Taken[B]]:
         """New blocks behind all others, CAPACITY events each."""
         size = len(columns[0])
         summaries = summaries or summarise_rows(columns[2], CAPACITY)
@@ -233,7 +240,8 @@ def _cover(node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> Non
                 return
 
 
-def _each(columns: Columns) -> Iterator[Row]:
+def each(columns: Columns) -> Iterator[Row]:
+    """The events of some columns, one by one."""
     times, positions, values = columns
     return zip(times.tolist(), positions.tolist(), values.tolist(), strict=True)
 

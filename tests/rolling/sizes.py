@@ -28,6 +28,7 @@ from rolling import (
 SMALL = {
     "ADDED_SINGLY": 2,
     "BULK": 8,
+    "BLOCKS_A_STEP": 2,
     "CAPACITY": 16,
     "FAN_OUT": 4,
     "FAR": 40,
@@ -37,6 +38,7 @@ SMALL = {
     "LOADED": 3,
     "LOADED_SINGLY": 1,
     "MEMBERS_AT_ONCE": 2,
+    "MEMBERS_A_STEP": 2,
     "AT_A_TIME": 2,
     "COUNTED_AT_A_TIME": 2,
     "MOST_RUNGS": 24,
@@ -47,6 +49,7 @@ SMALL = {
     "PATIENCE": 3,
     "ROUNDS": 2,
     "SAMPLE": 8,
+    "SERIES_A_STEP": 2,
     "SLICE": 8,
     "SLICES": 4,
     "SMALLEST": 1,
