@@ -1,4 +1,4 @@
-"""Taking events in goes in steps, of which each touches few blocks and few series, however large the batch."""
+"""Long work goes in steps, of which each touches few blocks and few series, however large the batch or the series."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rolling import all_series, timeline, view
+from rolling import all_series, timeline, view, window
 from rolling.all_series import SharedBlock
-from rolling.block import Block
+from rolling.block import Block, Columns
 from rolling.view import View
 from rolling.window import RollingWindow
-from tests.rolling.test_view import Pair
 
 BATCH = 10_000
 
@@ -112,18 +111,6 @@ def test_kept_events_are_given_to_a_few_series_a_step(monkeypatch: pytest.Monkey
     whole._check()
 
 
-@pytest.mark.usefixtures("small_blocks")
-def test_a_series_leaves_a_block_of_many_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = Pair.keeping(*[0] * 12)
-    pair.add([(i % 12, i // 12, float(i % 12)) for i in range(12, 400)])
-    calls = counted(monkeypatch, (RollingWindow, "within"))
-    found = most(calls, pair.view.end_series(0))
-    assert found["RollingWindow.within"] <= all_series.BLOCKS_A_STEP + all_series.MEMBERS_A_STEP + 1
-    pair.model.end_series(0)
-    pair.view._check()
-    pair.ask_all(0)
-
-
 def test_events_of_one_instant_do_not_swell_what_a_block_notes_of_its_series() -> None:
     whole = View()
     for _ in batch(whole, [0] * 50, list(range(900, 950)), 1):
@@ -133,3 +120,20 @@ def test_events_of_one_instant_do_not_swell_what_a_block_notes_of_its_series() -
             pass
     assert sum(len(block.members) for block in whole._all.blocks()) <= len(whole)
     whole._check()
+
+
+def test_a_step_looks_into_a_few_blocks_and_passes_by_not_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(1)
+    count = 200_000
+    whole = View()
+    for _ in batch(whole, [0] * count, generator.integers(0, 10**6, count).tolist(), 1):
+        pass
+    calls = counted(monkeypatch, (Block, "columns"))
+    found: list[Columns] = []
+
+    def behind(after: int) -> Iterator[None]:
+        found.append((yield from whole.window(0).behind(after, 100)))
+
+    for after in (0, count // 2, count - 10):
+        assert 0 < most(calls, behind(after))["Block.columns"] <= window.LOOKED_INTO_A_STEP
+        assert found.pop()[1].tolist() == list(range(after + 1, min(after + 100, count) + 1))
