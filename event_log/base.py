@@ -98,6 +98,15 @@ class Batch:
         time = self.times if isinstance(self.times, int) else int(self.times[row])
         return time, float(self.values[row])
 
+    def firsts(self) -> list[tuple[int, float]]:
+        """The same of all its series, in the order of `names`, in far less time than one by one."""
+        rows = np.zeros(len(self.names), np.intp)
+        if self.name_indexes is not None:
+            used, places = np.unique(self.name_indexes, return_index=True)
+            rows[used] = places
+        times = [self.times] * len(rows) if isinstance(self.times, int) else self.times[rows].tolist()
+        return list(zip(times, self.values[rows].tolist(), strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Memo:

@@ -204,7 +204,8 @@ class MemoryLog(EventLog):
                 raise TooManyKeepers(f"the limit of {terms.most_keepers} series with a keep of their own is reached")
 
     def _store(self, batch: Batch, keep: int | None) -> None:
-        numbers = [self._number(name, batch.first(index), keep) for index, name in enumerate(batch.names)]
+        named = zip(batch.names, batch.firsts(), strict=True)
+        numbers = [self._number(name, first, keep) for name, first in named]
         ids = numbers[0] if batch.name_indexes is None else np.array(numbers, np.uint32)[batch.name_indexes]
         self._put(numbers, (self._position + len(batch), ids, batch.times, batch.values))
 

@@ -17,6 +17,7 @@ from rolling.percentiles import Percentiles
 from rolling.span import Span
 from rolling.steps import Steps, finished
 from rolling.view import Tail
+from rolling.window import RollingWindow
 from settings import Settings
 from view.answers import (
     MOST_POINTS,
@@ -141,22 +142,7 @@ class Questions:
         """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
         none."""
         self.start()
-        with self._replica as seen:
-            position = seen.place.position
-            lost = after > position or any(after < end for _, end in self.log.jumps)
-            number = seen.ids.get(series)
-            if number is None:
-                return Replayed(NOTHING[1], NOTHING[0], NOTHING[2], lost, more=False, position=position)
-            window = seen.view.windows[number]
-            times, positions, values = window.behind(after, limit + 1)
-            return Replayed(
-                positions[:limit],
-                times[:limit],
-                values[:limit],
-                lost or window.forgotten > after,
-                more=len(positions) > limit,
-                position=position,
-            )
+        return ask(self._replica, lambda seen: self._replay(seen, series, after, limit))
 
     def _span(self, seen: LogView, scope: Scope, now: int) -> Span:
         window, last, at = scope
@@ -211,6 +197,24 @@ class Questions:
         end = (until // length + 1) * length
         figures = list(zip(bounds, map(_figures_of, points[:shown]), strict=False))
         return History(length, figures, end, seen.place.position)
+
+    def _replay(self, seen: LogView, series: str, after: int, limit: int) -> Steps[Replayed]:
+        window: RollingWindow | None = None
+        found = NOTHING
+        while (number := seen.ids.get(series)) is not None and window is not seen.view.windows[number]:
+            window = seen.view.windows[number]
+            found = yield from window.behind(after, limit + 1)
+        times, positions, values = found if number is not None else NOTHING
+        position = seen.place.position
+        lost = after > position or any(after < end for _, end in self.log.jumps)
+        return Replayed(
+            positions[:limit],
+            times[:limit],
+            values[:limit],
+            lost or (number is not None and seen.view.windows[number].forgotten > after),
+            more=len(positions) > limit,
+            position=position,
+        )
 
 
 def _bounds(after: int, until: int, length: int, *, spare: bool) -> list[int]:

@@ -23,6 +23,7 @@ from api.statistics import (
     is_percentile,
 )
 from times import UNITS, format_duration, parse_duration, parse_timestamp
+from view.portions import giving_way
 
 DEFAULT_SERIES = "default"
 LONGEST_NAME = 128
@@ -147,6 +148,9 @@ class Column(fields.List[Any]):
             },
             **options,
         )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        return super()._deserialize(giving_way(value) if type(value) is list else value, attr, data, **kwargs)
 
 
 class Duration(_Field):
