@@ -117,14 +117,22 @@ class Fresh(Environment):
             for key, data in _behind(txn, self.changes[half], after)
         ]
 
+    def records_behind(self, txn: lmdb.Transaction, half: int, after: int) -> Iterator[Item]:
+        """The records of one half behind a position."""
+        return _behind(txn, self.records[half], after)
+
     def series_from(self, txn: lmdb.Transaction, head: FreshHead, start: int) -> Iterator[tuple[int, Series]]:
         """What is said here of series, from an id on."""
         for half in (1 - head.active, head.active)[not head.frozen :]:
-            cursor = txn.cursor(self.series[half])
-            if cursor.set_range(pack_id(start)):
-                for key, data in cursor.iternext():
-                    number = unpack_id(key)
-                    yield number, unpack_series(number, data)
+            yield from self.series_in(txn, half, start)
+
+    def series_in(self, txn: lmdb.Transaction, half: int, start: int) -> Iterator[tuple[int, Series]]:
+        """The same of one half."""
+        cursor = txn.cursor(self.series[half])
+        if cursor.set_range(pack_id(start)):
+            for key, data in cursor.iternext():
+                number = unpack_id(key)
+                yield number, unpack_series(number, data)
 
     def put_series(self, txn: lmdb.Transaction, head: FreshHead, number: int, series: Series) -> None:
         txn.put(pack_id(number), pack_series(number, series), db=self.series[head.active])
