@@ -201,6 +201,7 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Sync and close the log, whatever ended the worker; it may have ended before it had an application."""
     if "tidemark" in _extensions(worker):
         _extensions(worker)["tidemark"].service.close()
+    gc.unfreeze()  # or the interpreter would let go of parts before what still needs them, and complain
 
 
 def _extensions(worker: Worker) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from statistics import median
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import requests
+
 PAUSE_SECONDS = 0.001
 MOST_SECONDS = 120.0
 
@@ -73,7 +75,8 @@ class Notes:
 class Probe:
     """Measures holds of the worker at a URL; made by `probing`."""
 
-    def __init__(self, answers: Notes, hub: Notes) -> None:
+    def __init__(self, url: str, answers: Notes, hub: Notes) -> None:
+        self._url = url
         self._answers = answers
         self._hub = hub
 
@@ -84,6 +87,7 @@ class Probe:
         while asked < times or time.monotonic() < begin + seconds:
             ask()
             asked += 1
+        requests.get(f"{self._url}/statistics", timeout=MOST_SECONDS).raise_for_status()  # so all is taken in by now
         self._answers.wait_for(time.monotonic())
         end = time.monotonic()
         took = sorted(1000 * (row[1] - row[0]) for row in self._answers.during(begin, end))
@@ -98,7 +102,7 @@ def probing(url: str, folder: Path, hub_notes: Path) -> Iterator[Probe]:
     process = subprocess.Popen(command)
     try:
         answers.wait_for(0.0)
-        yield Probe(answers, hub)
+        yield Probe(url, answers, hub)
     finally:
         process.terminate()
         process.wait()

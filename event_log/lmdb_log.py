@@ -282,6 +282,6 @@ class LmdbLog(EventLog):
         store = self._process.opened()
         try:
             if store is not None:
-                self._settle(store, wait=True)
+                store.settle(None, wait=True)  # what is planned to be cleaned can wait for the next start
         finally:
             self._process.close()

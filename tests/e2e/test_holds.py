@@ -37,7 +37,6 @@ def test_nothing_that_can_be_asked_holds_a_worker(tmp_path: Path) -> None:
             for question in questions(client):
                 hold = probe.hold(question.ask, 0.0, 1 if question.once else TIMES)
                 found[question.name] = hold.hub
-    print(sorted(((round(v), k) for k, v in found.items()), reverse=True))
     assert max(found.values()) > 0.0, "the worker took no notes"
     assert {name: held for name, held in found.items() if held > LONGEST_MS} == {}
 
