@@ -39,7 +39,7 @@ from event_log.entries import pack_position
 from event_log.fresh import NoRoom, digest_of
 from event_log.kept import ALL_DEAD, Since
 from event_log.lmdb_reading import Reading
-from event_log.opening import Options
+from event_log.options import Options
 from event_log.per_process import PerProcess
 from event_log.records import pack_one, pack_pieces
 from event_log.registry import Registry
