@@ -16,6 +16,7 @@ from event_log.fresh import Fresh
 from event_log.heads import FreshHead, SettledHead
 from event_log.opening_settled import SettledOpening
 from event_log.options import Options
+from event_log.pages import make_whole
 from event_log.rights import Rights
 from event_log.settled import NOTICE_KEY
 from event_log.settling import Limits
@@ -53,11 +54,12 @@ class Opened:
         boot = digest(self.options.boot())
         refuse_first_format(self.path)
         folder = self.path / "fresh" / boot.hex()
+        spoilt = self._set_aside_spoilt(folder) if alone and folder.is_dir() else None
         opening = SettledOpening(self.options)
         self.settled = opening.open(boot, alone)
         self._notices = opening.notices
         try:
-            self.fresh = self._open_fresh(folder, boot, alone)
+            self.fresh = self._open_fresh(folder, boot, alone, spoilt)
         except BaseException:
             self.settled.close()
             raise
@@ -67,7 +69,19 @@ class Opened:
         if self._notices:
             self.tell("; ".join(self._notices))
 
-    def _open_fresh(self, folder: Path, boot: bytes, alone: bool) -> Fresh:
+    def _set_aside_spoilt(self, folder: Path) -> str | None:
+        """Where what is fresh is damaged, go on without it; why that is so."""
+        noted = self.path / "damaged"
+        spoilt = damage_in(folder, thoroughly=noted.exists())
+        if spoilt is not None:
+            self._set_aside(folder)
+            noted.unlink(missing_ok=True)  # it was this: what is settled need not be saved
+        return spoilt
+
+    def _set_aside(self, folder: Path) -> None:
+        folder.rename(folder.with_name(f"{folder.name}.aside-{self.options.stamp()}"))
+
+    def _open_fresh(self, folder: Path, boot: bytes, alone: bool, spoilt: str | None) -> Fresh:
         with self.settled.read() as txn:
             head = self.settled.head(txn)
         if alone:
@@ -80,7 +94,7 @@ class Opened:
             if fresh_head is None or not _belong(fresh_head, head):
                 if not alone:
                     raise LogDamaged(f"the log at {self.path} was exchanged while others use it; stop them all")
-                fresh = self._begin_fresh(fresh, fresh_head, head, boot)
+                fresh = self._begin_fresh(fresh, fresh_head, head, boot, spoilt)
             elif alone:
                 self._go_on(fresh, fresh_head, head)
         except BaseException:
@@ -96,18 +110,22 @@ class Opened:
             with fresh.write() as txn:
                 fresh.put_head(txn, fresh_head._replace(damaged=0))
 
-    def _begin_fresh(self, fresh: Fresh, other: FreshHead | None, head: SettledHead, boot: bytes) -> Fresh:
+    def _begin_fresh(
+        self, fresh: Fresh, other: FreshHead | None, head: SettledHead, boot: bytes, spoilt: str | None
+    ) -> Fresh:
         """Go on from what is settled alone: as of the last settling, if nobody has left in peace since."""
         if other is not None:
             fresh.close()
-            aside = fresh.path.with_name(f"{fresh.path.name}.aside-{self.options.stamp()}")
-            fresh.path.rename(aside)
+            self._set_aside(fresh.path)
             make_folder(fresh.path)
             fresh = Fresh(fresh.path)
-        lost = other is not None or not (head.closed or (head.boot == boot and not head.position))
-        position = (
-            self._jump(head, max(head.position, other.base if other is not None else 0)) if lost else head.position
-        )
+        orderly = head.closed or (head.boot == boot and not head.position)
+        position = head.position
+        if spoilt is not None:
+            position = self._jump(head, position, f"what was not yet settled was damaged ({spoilt}) and is set aside")
+        elif other is not None or not orderly:
+            last = max(position, other.base if other is not None else 0)
+            position = self._jump(head, last, "after a power cut, or a crash of the system")
         self._write_head(head._replace(closed=0, boot=boot, position=position))
         with fresh.write() as txn, self.settled.read() as settled_txn:
             used = self.settled.bytes_used(settled_txn)
@@ -128,15 +146,12 @@ class Opened:
             fresh.put_claims(txn, [], head.rules_now)
         return fresh
 
-    def _jump(self, head: SettledHead, position: int) -> int:
-        """Let positions go on far ahead, and tell people: committed before the first of them is given out."""
+    def _jump(self, head: SettledHead, position: int, why: str) -> int:
+        """Let positions go on far ahead, and tell people why: committed before the first of them is given out."""
         to, settled_at = (position // JUMP + 2) * JUMP, self._settled_at()
         with self.settled.write() as txn:
             self.settled.put_jump(txn, head.position, to)
-        self._notices.append(
-            f"after a power cut, or a crash of the system, it goes on as of position {head.position:,}, "
-            f"settled at {settled_at}"
-        )
+        self._notices.append(f"{why}, it goes on as of position {head.position:,}, settled at {settled_at}")
         return to
 
     def tell(self, what: str) -> None:
@@ -191,6 +206,24 @@ class Opened:
 def _belong(fresh: FreshHead, settled: SettledHead) -> bool:
     """Whether what is fresh goes on where what is settled ends."""
     return fresh.identity == settled.identity and fresh.floor <= settled.position
+
+
+def damage_in(folder: Path, *, thoroughly: bool) -> str | None:
+    """Why what is fresh, and open nowhere, cannot be opened or, where that is asked, not be trusted."""
+    if thoroughly and not make_whole(folder / "data.mdb"):
+        return "it is cut off"
+    try:
+        fresh = Fresh(folder)
+    except LogDamaged as fault:
+        return str(fault)
+    try:
+        if thoroughly:
+            fresh.verify()
+    except LogDamaged as fault:
+        return str(fault)
+    finally:
+        fresh.close()
+    return None
 
 
 def refuse_first_format(path: Path) -> None:
