@@ -31,6 +31,13 @@ class Survivors:
         self._gc.callbacks.append(self)
         self._gc.collect()
 
+    @classmethod
+    def end(cls) -> None:
+        """Leave Python's collector as it was. Before the process ends, or the interpreter lets go of parts before what
+        still needs them, and complains."""
+        gc.callbacks[:] = [callback for callback in gc.callbacks if not isinstance(callback, cls)]
+        gc.unfreeze()
+
     def __call__(self, phase: str, info: dict[str, int]) -> None:
         if phase != "stop" or info["generation"] != OLDEST:
             return

@@ -188,6 +188,7 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Sync and close the log, whatever ended the worker; it may have ended before it had an application."""
     if "tidemark" in _extensions(worker):
         _extensions(worker)["tidemark"].service.close()
+    Survivors.end()
 
 
 def _extensions(worker: Worker) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import socket
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import gevent
 import gunicorn.util
@@ -30,6 +30,8 @@ from gunicorn.workers.ggevent import GeventWorker
 
 Environ = dict[str, Any]
 
+LAST_SECONDS = 0.5
+"""So long a kept connection may still bring a request to a worker that is to end."""
 MOST_HEADS = 8
 """How many heads of a connection are remembered; more than one, as lengths of bodies differ."""
 LONGEST_HEAD = 1024
@@ -125,13 +127,53 @@ def hear_out(request: Request, sock: socket.socket) -> None:
             pass
 
 
+class Wait(gevent.Timeout):
+    """What bounds the wait of a kept connection for its next request: it ends by itself, or by `end`."""
+
+    def __init__(self, seconds: float, all_waits: dict[Wait, Any]) -> None:
+        super().__init__(seconds, False)  # type: ignore[arg-type]  # False: raise nothing beyond the `with`
+        self._all = all_waits
+
+    def __enter__(self) -> Self:
+        self._all[self] = gevent.getcurrent()
+        super().__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        del self._all[self]
+        return super().__exit__(kind, error, trace)
+
+    def end(self) -> None:
+        """As if the time was over. To be called by the hub, while all greenlets rest."""
+        if self in self._all:
+            self._all[self].throw(self)
+
+
 class Worker(GeventWorker):
     """The worker class of `gunicorn.conf.py`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._waits: dict[Wait, Any] = {}  # the greenlet of each
 
     def init_process(self) -> None:
         """Begin, in a process of its own."""
         self.prepare()
         super().init_process()
+
+    def timeout_ctx(self) -> Wait:  # type: ignore[override]
+        """For the wait of a connection for its next request."""
+        return Wait(self.cfg.keepalive if self.alive else LAST_SECONDS, self._waits)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End in peace: what is asked is answered, but for what is not asked yet nobody waits long."""
+        super().handle_exit(sig, frame)
+        gevent.spawn_later(LAST_SECONDS, self.end_waits)
+
+    def end_waits(self) -> None:
+        """Close the connections on which nobody is asking anything."""
+        for wait in list(self._waits):
+            gevent.get_hub().loop.run_callback(wait.end)
 
     def prepare(self) -> None:
         """Put the parts above in their places; gunicorn has no settings for that."""

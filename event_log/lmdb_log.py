@@ -40,7 +40,7 @@ from event_log.entries import pack_position
 from event_log.fresh import NoRoom, digest_of
 from event_log.kept import ALL_DEAD, Since
 from event_log.lmdb_reading import Reading
-from event_log.opening import Options
+from event_log.options import Options
 from event_log.per_process import PerProcess
 from event_log.records import pack_one, pack_pieces
 from event_log.registry import Registry
@@ -284,7 +284,7 @@ class LmdbLog(EventLog):
         store = self._process.opened()
         try:
             if store is not None:
-                self._settle(store, wait=True)
+                store.settle(None, wait=True)  # what is planned to be cleaned can wait for the next start
         finally:
             self._process.close()
 

@@ -18,7 +18,15 @@ from times import parse_timestamp
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
-SLOW = ("test_short_way.py", "test_ends.py", "test_gevent.py", "test_machines.py", "test_ready.py", "test_docs.py")
+SLOW = (
+    "test_holds.py",
+    "test_short_way.py",
+    "test_ends.py",
+    "test_gevent.py",
+    "test_machines.py",
+    "test_ready.py",
+    "test_docs.py",
+)
 """Files that take longest; begun first, none of them is what the others wait for at the end."""
 
 

@@ -82,3 +82,16 @@ print(started, most)
     run = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     started, most = map(int, run.stdout.split())
     assert most <= 2 * started + 10_000 < 400_000
+
+
+def test_the_end_leaves_the_collector_as_it_was() -> None:
+    script = """
+import gc, garbage
+before = list(gc.callbacks)
+garbage.Survivors().begin()
+assert gc.callbacks != before and gc.get_freeze_count()
+garbage.Survivors.end()
+print(gc.callbacks == before, gc.get_freeze_count())
+"""
+    run = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert run.stdout == "True 0\n"
