@@ -29,9 +29,10 @@ from event_log.urls import is_on_this_machine, serves_many_processes
 from garbage import Survivors
 from logs import JsonFormatter
 from metrics.meter import shared
-from overload import Shedding
+from overload import Patience, Shedding
 from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
 from times import SECOND
+from worker import Worker as OwnWorker
 
 
 def _say(line: object) -> None:
@@ -163,8 +164,10 @@ def post_worker_init(worker: Worker) -> None:
     context = _extensions(worker)["tidemark"]
     if context.settings.max_wait:
         app: Any = worker.wsgi
-        most = context.settings.max_wait / SECOND
-        app.wsgi_app = Shedding(app.wsgi_app, most, context.meter.shed)
+        patience = Patience(context.settings.max_wait / SECOND)
+        app.wsgi_app = shedding = Shedding(app.wsgi_app, patience, context.meter.shed)
+        if isinstance(worker, OwnWorker):
+            worker.shedding = shedding
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
