@@ -27,6 +27,7 @@ from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
+from garbage import Survivors
 from logs import JsonFormatter
 from metrics.meter import shared
 from overload import Shedding
@@ -55,9 +56,6 @@ _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _SWITCH_SECONDS = 0.0005
 """How long the real thread that settles may keep the one of the requests from running, each time; Python's own 5 ms,
 several times a request, would be felt."""
-_MIDDLE_TO_A_FULL = 100
-"""So many collections of what is not quite young come before a full one; with Python's own 10 there were up to four a
-second."""
 _FOR_FILES = 200
 """Descriptors of one worker beyond its connections: the log, listeners, pipes."""
 
@@ -178,17 +176,7 @@ def post_worker_init(worker: Worker) -> None:
     with suppress(LogUnavailable):  # which the follower says, and tries again
         context.service.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    _collect_rarely()
-
-
-def _collect_rarely() -> None:
-    """Let full collections of garbage, each of which holds all requests, be few and short. What the start has made
-    stays for good and need not be looked through (20 ms). What the view holds has to be (20 to 40 ms), but what a
-    request leaves is found by the collections of what is young."""
-    gc.collect()
-    gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, _MIDDLE_TO_A_FULL)
+    Survivors().begin()
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:
@@ -201,7 +189,9 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Sync and close the log, whatever ended the worker; it may have ended before it had an application."""
     if "tidemark" in _extensions(worker):
         _extensions(worker)["tidemark"].service.close()
-    gc.unfreeze()  # or the interpreter would let go of parts before what still needs them, and complain
+    # Or the interpreter, at its end, would let go of some things before what still needs them, and complain.
+    gc.callbacks.clear()
+    gc.unfreeze()
 
 
 def _extensions(worker: Worker) -> dict[str, Any]:

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values
 from rolling.deck import Deck
 from rolling.exact import summarise
+from rolling.steps import Steps
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
 from rolling.window import RollingWindow
 
 Ids = NDArray[np.uint32]
+Stretch = tuple[tuple[int, int], tuple[int, int] | None]
+"""From one (time, position) up to another, or to the end."""
 
 BLOCKS_A_STEP = 4
 """How many blocks a series is taken out of at a time."""
@@ -258,7 +261,7 @@ class AllSeries(Timeline[SharedBlock]):
             del self._loaded[oldest]
             oldest.unload()
 
-    def _span(self, first: SharedBlock, last: SharedBlock) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    def _span(self, first: SharedBlock, last: SharedBlock) -> Stretch:
         """The (time, position) where the events from one block to another begin, and where those behind may; the first
         is not empty."""
         following = last.following
@@ -274,7 +277,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in held])).tolist()
         for start in range(0, len(members), MEMBERS_AT_ONCE):
-            found = self._found(held[0], held[-1], members[start : start + MEMBERS_AT_ONCE])
+            found = self._found(self._span(held[0], held[-1]), members[start : start + MEMBERS_AT_ONCE])
             yield np.concatenate([NOTHING[2], *(columns[2] for columns in found.values())])
 
     def to_read(self, blocks: Sequence[SharedBlock], cut: Sequence[SharedBlock]) -> Sequence[SharedBlock]:
@@ -283,18 +286,24 @@ class AllSeries(Timeline[SharedBlock]):
             return cut
         return [block for block in blocks[blocks.index(cut[0]) : blocks.index(cut[-1]) + 1] if block.summary.count]
 
-    def ordered(self, blocks: Sequence[SharedBlock]) -> Columns:
+    def ordered(self, blocks: Sequence[SharedBlock]) -> Steps[Columns]:
         """The events of some blocks, in order; those of neighbours, if several hold no columns."""
         if sum(not block.loaded for block in blocks) <= LOADED_SINGLY:
-            return super().ordered(blocks)
+            return (yield from super().ordered(blocks))
         members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
-        times, positions, values = joined(self._found(blocks[0], blocks[-1], members).values())
+        span = self._span(blocks[0], blocks[-1])
+        pieces = [NOTHING]
+        for start in range(0, len(members), MEMBERS_AT_ONCE):
+            if start:
+                yield
+            pieces += self._found(span, members[start : start + MEMBERS_AT_ONCE]).values()
+        times, positions, values = joined(pieces)
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
 
     def _gather(self, block: SharedBlock) -> Columns:
         """The events of a block, from the series that have them."""
-        found = self._found(block, block, np.unique(np.frombuffer(block.members, np.uint32)).tolist())
+        found = self._found(self._span(block, block), np.unique(np.frombuffer(block.members, np.uint32)).tolist())
         block.members = array("I", found)
         if not block.members:
             return NOTHING
@@ -302,9 +311,9 @@ class AllSeries(Timeline[SharedBlock]):
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
 
-    def _found(self, first: SharedBlock, last: SharedBlock, members: Iterable[int]) -> dict[int, Columns]:
-        """The events from one block to another, of which the first is not empty, by the series that have any."""
-        start, end = self._span(first, last)
+    def _found(self, span: Stretch, members: Iterable[int]) -> dict[int, Columns]:
+        """The events of a stretch, by the series that have any."""
+        start, end = span
         found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
         return {member: columns for member, columns in found.items() if columns}
 

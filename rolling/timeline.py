@@ -16,6 +16,7 @@ import numpy as np
 from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values, part
 from rolling.deck import FAN_OUT, B, Deck
 from rolling.exact import summarise, summarise_rows
+from rolling.steps import Steps
 from rolling.summary import Summary, exact
 
 ADDED_SINGLY = 4
@@ -155,8 +156,10 @@ class Timeline(Generic[B]):
         ones too, where that costs less."""
         return cut
 
-    def ordered(self, blocks: Sequence[B]) -> Columns:
-        """The events of some blocks, in order."""
+    def ordered(self, blocks: Sequence[B]) -> Steps[Columns]:
+        """The events of some blocks, in order. Takes portions where they are read from many series; it means nothing if
+        the blocks change meanwhile."""
+        yield from ()
         return joined(block.columns() for block in blocks)
 
     def lowest(self) -> list[Deck[B]]:
