@@ -73,6 +73,8 @@ class RedisLog(EventLog):
     def read(self, place: Place, limit: int = 1_000_000) -> Events:
         events = self._reading.read(place, limit)
         self._writing.stands_at(events.place.position)
+        if self._writing.leaps:
+            self._look_for_losses()
         return events
 
     def position(self) -> int:
@@ -137,6 +139,15 @@ class RedisLog(EventLog):
     def close(self) -> None:
         self._writes.close()
         self._reads.close()
+
+    def _look_for_losses(self) -> None:
+        """Say where a jump has passed over a position that this process was given: what stood there is lost."""
+        head, leaps = self._reading.head, self._writing.leaps
+        while head is not None and leaps and leaps[0][1] <= head.position:
+            tip, _ = leaps.popleft()
+            for begin, end in head.jumps:
+                if begin < tip < end:
+                    self._reading.say_lost(begin, tip)
 
     def _quiet_until(self, series: int, since: int) -> int | None:
         """Where the log stands, if the series was given no event from a position on up to there."""

@@ -171,13 +171,13 @@ class Reading:
         begin = _lost_behind(head, place.position, own, there=bool(replies["newest"]))
         if begin is not None:
             if note is not None:  # else nobody has read that
-                self._say_lost(begin, place.position)
+                self.say_lost(begin, place.position)
             raise HistoryChanged(f"{self._link.url} does not have what was read up to position {place.position}")
         if (own.kept or place.position < head.trimmed) and own.told < head.folded:
             raise HistoryChanged(f"changes since position {own.told} are no longer told")
         return own._replace(jumped=_last_jump(head))
 
-    def _say_lost(self, begin: int, stands: int) -> None:
+    def say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
         try:
             self._link.ask(lambda _: [call(LOSE, (self._keys.head,), begin, stands)])

@@ -4,6 +4,7 @@ before it is sent again."""
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 from event_log.base import LogError, LogUnavailable, LogUncertain
@@ -15,6 +16,8 @@ from event_log.redis_session import call
 UNCERTAIN = 2.0
 """Seconds after which a write whose answer was lost is given up."""
 PAUSE = 0.02
+LEAP = 1 << 31
+"""Who steps so far has come across a jump, most likely."""
 SCAN = 1000
 """Entries looked through at a time for a write whose answer was lost."""
 
@@ -28,10 +31,14 @@ class Sender:
         self.tip = 0
         """The highest position this process knows of. Only ever a position that was given, so a race over it does
         no harm."""
+        self.leaps: deque[tuple[int, int]] = deque(maxlen=8)
+        """The last such steps, as (from, to): where a jump began before one, it has passed over what was given."""
 
     def stands_at(self, position: int) -> int:
         """Note a position, and return it."""
         if position > self.tip:
+            if position - self.tip >= LEAP:
+                self.leaps.append((self.tip, position))
             self.tip = position
         return position
 

@@ -8,7 +8,7 @@
 local function beyond(position, jump)
     local now = redis.pcall('TIME')
     local told = now.err and 0 or (now[1] - 1767225600) * 2097152 + math.floor(now[2] * 2.097152)
-    if told + jump <= position or told > 4503599627370496 then return position + jump end
+    if told <= 0 or told > 4503599627370496 or told + jump <= position then return position + jump end
     return told + jump
 end
 local head = redis.call('HMGET', KEYS[1], 'stamp', 'position', 'jumps')
@@ -19,4 +19,6 @@ local jumps = {}
 for jump in string.gmatch(head[3] .. ' ' .. head[2] .. ':' .. to, '%S+') do jumps[#jumps + 1] = jump end
 local recent = table.concat(jumps, ' ', math.max(1, #jumps - 255))
 redis.call('HSET', KEYS[1], 'stamp', ARGV[1], 'position', to, 'jumps', recent, 'fences', '')
+-- A position that was given, to this process or to one it has read of, and is not there: something was lost.
+if tonumber(ARGV[2]) > tonumber(head[2]) then redis.call('HSET', KEYS[1], 'lost', head[2]) end
 return 1

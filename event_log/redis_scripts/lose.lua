@@ -6,7 +6,7 @@
 local function beyond(position, jump)
     local now = redis.pcall('TIME')
     local told = now.err and 0 or (now[1] - 1767225600) * 2097152 + math.floor(now[2] * 2.097152)
-    if told + jump <= position or told > 4503599627370496 then return position + jump end
+    if told <= 0 or told > 4503599627370496 or told + jump <= position then return position + jump end
     return told + jump
 end
 local head = redis.call('HMGET', KEYS[1], 'format', 'position', 'jumps')

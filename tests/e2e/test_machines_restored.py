@@ -18,9 +18,9 @@ from tests.servers import Server, until
 from tests.streaming.sse import Message, Stream
 
 WORKERS = 2
-BATCH = 10_000
-OLD, LOST = 20, 10
-"""Batches in the backup, and behind it: some portions to read."""
+BATCH = 500
+OLD, LOST = 200, 30
+"""Batches in the backup, and behind it: several portions to read, and to take in."""
 
 
 class Hosts(NamedTuple):

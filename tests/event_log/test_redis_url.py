@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from event_log.base import START, Rules
+from event_log.base import START, LogUnavailable, Rules
 from event_log.redis_log import RedisLog
 from event_log.redis_url import RedisUrl, parse_redis_url
 from event_log.urls import checked_url, is_on_this_machine, open_log, printable_url, serves_many_processes
@@ -137,6 +137,11 @@ def test_a_log_over_tls(tmp_path: Path) -> None:
             log.claim(Rules(10**9, 10), "start")
             assert log.append_one("a", 1, 1.0) == 1
             log.close()
+            for host, ca in (("localhost", ""), ("127.0.0.1", f"?ca={tmp_path}/cert.pem")):  # unknown; another's
+                doubtful = RedisLog(parse_redis_url(f"rediss://{host}:{port}{ca}"), max_bytes=2**20)
+                with pytest.raises(LogUnavailable, match=r"cannot be reached: .*certificate verify failed"):
+                    doubtful.check()
+                doubtful.close()
 
 
 def certificate(folder: Path) -> None:
