@@ -127,6 +127,8 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         "2025-06-26T14:29:59Z,2025-06-26T14:30:00Z,2,1.0,4.0,2.5,2025-06-26T14:29:59Z,1.0,1.0\r\n"
         "2025-06-26T14:30:00Z,2025-06-26T14:30:01Z,0,,,,,,\r\n"
     )
+    again = client.get(query, headers={"Accept": "text/csv;charset=UTF-8"})
+    assert (again.content_type, again.text) == (response.content_type, response.text)
     rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [row["count"] for row in rows] == ["0", "2", "0"]
     for accept in ("application/json", "*/*", "text/html", "text/csv;q=0.1, application/json"):
