@@ -18,7 +18,7 @@ from time import perf_counter_ns
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask, Response
+from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import Outcome, body_and_headers
@@ -29,7 +29,7 @@ from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
 from api.statistics import shown
-from event_log.base import LogError, LogUncertain
+from event_log.base import LogError
 from event_service import EventService, TooFarAhead
 
 Take = Callable[[bytes], Outcome | None]
@@ -77,27 +77,15 @@ class ShortWay:
         started = perf_counter_ns()
         try:
             outcome = self._outcome(environ)
-        except LogUncertain as fault:
-            return self._told(fault, environ, started)(environ, start_response)
         except Exception as error:  # noqa: BLE001  # a bug, which Flask logs and answers like those of its views
             with self._app.request_context(environ):
                 return self._app.handle_exception(error)(environ, start_response)
         if outcome is None:
             return self._flask(environ, start_response)
-        self._note(environ, outcome.status, started)
-        return self._send(outcome, start_response)
-
-    def _told(self, fault: LogUncertain, environ: WSGIEnvironment, started: int) -> Response:
-        """What Flask says of a write that may have been stored; were it left to Flask, it would be done twice."""
-        with self._app.request_context(environ):
-            response = self._app.make_response(self._app.handle_user_exception(fault))
-        self._note(environ, response.status_code, started)
-        return response
-
-    def _note(self, environ: WSGIEnvironment, status: int, started: int) -> None:
         if self._count is not None:
             nanoseconds = perf_counter_ns() - started
-            self._count(self._route(environ["PATH_INFO"]), environ["REQUEST_METHOD"], status, nanoseconds)
+            self._count(self._route(environ["PATH_INFO"]), environ["REQUEST_METHOD"], outcome.status, nanoseconds)
+        return self._send(outcome, start_response)
 
     def _route(self, path: str) -> str:
         """What metrics call the route of a path that went this way."""
@@ -112,8 +100,6 @@ class ShortWay:
                 return self._post(environ)
             if environ["REQUEST_METHOD"] == "GET":
                 return self._get(environ)
-        except LogUncertain:
-            raise
         except (LogError, TooFarAhead):  # nothing was stored, so that Flask may try again, and say what is wrong
             pass
         return None

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import Conflict
 
-from event_log.base import LogFull, LogUnavailable, LogUncertain
+from event_log.base import LogFull, LogUnavailable
 from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_problem
@@ -94,19 +94,6 @@ def test_a_log_that_cannot_take_a_write(
         response = client.post(path, json=body)
         assert_problem(response, 503, str(fault))
         assert response.headers["Retry-After"] == seconds
-
-
-@pytest.mark.parametrize("long_way", [{}, {"X-Unusual": "1"}])
-def test_a_write_that_may_have_been_stored_is_told_as_such(
-    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, long_way: dict[str, str]
-) -> None:
-    monkeypatch.setattr(service.log, "append", refuse(LogUncertain("the line broke")))
-    monkeypatch.setattr(service.log, "append_one", refuse(LogUncertain("the line broke")))
-    for path, body in (("/event", EVENT), ("/events", [EVENT])):
-        response = client.post(path, json=body, headers=long_way)
-        assert_problem(response, 503, "It is not known whether this was stored: the line broke.")
-        assert "nothing was stored" not in response.text
-        assert response.headers["Retry-After"] == "1"
 
 
 def test_a_log_that_cannot_be_read(client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -18,11 +18,9 @@ from api.context import context
 from api.flask_app import route_of
 from api.reading.bodies import JSON
 from api.short_way import ShortWay, is_bare, native_takes
-from event_log.base import START as FROM_THE_START
-from event_log.base import LogUncertain
 from settings import Settings
 from tests.api.both_ways import SEED, Side, first_difference
-from tests.api.generated import Generated, Generator
+from tests.api.generated import Generator
 from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
 
@@ -80,42 +78,6 @@ def test_a_bug_is_answered_as_flask_answers_it(monkeypatch: pytest.MonkeyPatch) 
     answer = side.app.test_client().post("/event", data=body, headers={"X-Request-ID": "x1"}, content_type=JSON)
     assert answer.headers["X-Request-ID"] == "x1"
     assert_problem(answer, 500, "request id x1")
-
-
-PLAIN_POSTS = {
-    "/event": b'{"timestamp": "2025-06-26T14:30:00Z", "value": 1}',
-    "/events": b'{"values": [1]}',
-    "/dialects/ticks/ticks": b'{"instrument": "a", "price": 1, "timestamp": 1750948200000}',
-    "/dialects/transactions/transactions": b'{"amount": 1, "timestamp": 1750948200000}',
-    "/dialects/batches/add_batch/": b'{"symbol": "a", "values": [1]}',
-}
-
-
-@pytest.mark.parametrize("path", PLAIN_POSTS)
-def test_a_write_that_may_have_been_stored_is_not_done_again(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """Flask would store it a second time, and acknowledge that."""
-    body = PLAIN_POSTS[path]
-    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "QUERY_STRING": "", "CONTENT_TYPE": JSON}
-    request = Generated(environ | {"CONTENT_LENGTH": str(len(body))}, body, log_refuses=False, passes=0)
-    answers = []
-    for short in (True, False):
-        side = Side(FakeClock(), short=short)
-        for name in ("append", "append_one"):
-            monkeypatch.setattr(side.log, name, loses_the_answer(getattr(side.log, name)))
-        answers.append(side.tell(request))
-        assert len(side.log.read(FROM_THE_START).times) == 1
-    assert answers[0] == answers[1]
-    assert answers[0][0] == "503 SERVICE UNAVAILABLE"
-
-
-def loses_the_answer(append: Callable[..., int]) -> Callable[..., int]:
-    """A write that is done, and whose answer is lost."""
-
-    def lost(*args: Any) -> int:
-        append(*args)
-        raise LogUncertain("the line broke")
-
-    return lost
 
 
 @pytest.mark.parametrize("settings", [Settings(cors_origins=("*",)), Settings(log_level="DEBUG")])
