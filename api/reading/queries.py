@@ -45,23 +45,31 @@ class WindowQuery(Query):
     percentiles = Interpolation(load_default=False)
 
 
-class StatisticsQuery(WindowQuery):
-    """`GET /statistics`, now or as of a moment."""
+class PathQuery(Query):
+    """Where a series is named in the path."""
 
-    at = Timestamp()
+    path: ClassVar[str]
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
         """Where to name a series, for those who look for it here."""
-        if "series" in data and "series" not in self.fields:
-            path = f"/statistics/{quote(data['series'][:LONGEST_NAME])}"
+        if "series" in data:
+            path = f"{self.path}/{quote(data['series'][:LONGEST_NAME])}"
             raise ValidationError(f"One series has its own path: {path}.", "series")
         return data
 
 
-class HistoryQuery(Query):
+class StatisticsQuery(WindowQuery, PathQuery):
+    """`GET /statistics`, now or as of a moment."""
+
+    path = "/statistics"
+    at = Timestamp()
+
+
+class HistoryQuery(PathQuery):
     """Which window `GET /history` lays out, and how."""
 
+    path = "/history"
     window = Window()
     step = Window()
     at = Timestamp()

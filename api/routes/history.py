@@ -24,6 +24,7 @@ from times import format_duration, format_timestamp
 from view.answers import MOST_POINTS, History
 
 CSV = "text/csv"
+_CSV_IN_UTF8 = f"{CSV}; charset=utf-8"
 
 bp = Blueprint("history", __name__)
 _QUERY = HistoryQuery()
@@ -55,8 +56,8 @@ def _history(series: str | None) -> Response:
             extras=extras(include, linear=query["percentiles"]),
         )
     points = _points(found, include)
-    if request.accept_mimetypes.best_match([JSON, CSV], JSON) == CSV:
-        response = Response(_csv(points, include), content_type=f"{CSV}; charset=utf-8")
+    if request.accept_mimetypes.best_match([JSON, CSV, _CSV_IN_UTF8], JSON) != JSON:
+        response = Response(_csv(points, include), content_type=_CSV_IN_UTF8)
         response.headers[POSITION] = str(found.position)
     else:
         body = {"step": format_duration(found.step), "points": list(points)}

@@ -167,3 +167,13 @@ def test_a_bug_is_logged_and_never_shown(
         assert_problem(response, 500, "request id abc-1")
     else:
         assert response.json == {"detail": "Internal Server Error"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/event", "OPTIONS, POST"), ("/statistics", "GET, HEAD, OPTIONS"), ("/series/a", "DELETE, OPTIONS")],
+)
+def test_allow_lists_the_methods_in_one_order(client: FlaskClient, path: str, allowed: str) -> None:
+    response = client.options(path)
+    assert (response.status_code, response.headers["Allow"]) == (204, allowed)
+    assert client.put(path).headers["Allow"] == allowed

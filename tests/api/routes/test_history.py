@@ -160,6 +160,8 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         "2025-06-26T14:29:59Z,2025-06-26T14:30:00Z,2,1.0,4.0,2.5,2025-06-26T14:29:59Z,1.0,1.0\r\n"
         "2025-06-26T14:30:00Z,2025-06-26T14:30:01Z,0,,,,,,\r\n"
     )
+    again = client.get(query, headers={"Accept": "text/csv;charset=UTF-8"})
+    assert (again.content_type, again.text) == (response.content_type, response.text)
     rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [row["count"] for row in rows] == ["0", "2", "0"]
     for accept in ("application/json", "*/*", "text/html", "text/csv;q=0.1, application/json"):
@@ -178,6 +180,7 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         ("at=now", "at", "Not an ISO-8601"),
         ("window=30m&at=2025-06-26T13:59:59Z", "at", "the earliest is 2025-06-26T14:00:00Z"),
         ("last=5", "last", "Unknown parameter"),
+        ("series=py", "series", "One series has its own path: /history/py."),
     ],
 )
 def test_bad_parameters_are_named(client: FlaskClient, query: str, field: str, says: str) -> None:
