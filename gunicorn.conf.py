@@ -26,6 +26,7 @@ from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
+from garbage import Survivors
 from logs import JsonFormatter
 from metrics.meter import shared
 from overload import Shedding
@@ -174,6 +175,7 @@ def post_worker_init(worker: Worker) -> None:
     with suppress(LogUnavailable):  # which the follower says, and tries again
         context.service.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    Survivors().begin()
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:

@@ -5,18 +5,24 @@ each distinct head as ever, with all its checks; a head that came over this conn
 read again. Nothing is shared between connections, and what is remembered of one is bounded. The answer leaves in one
 piece rather than two. Measured: 28 us a request instead of 78, the sockets left out.
 
+And it hears a client out whose body nobody wanted to read, before it closes the connection.
+
 `-k gevent`, or any other worker class, serves the same answers without it.
 """
 
 from __future__ import annotations
 
+import socket
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+import gevent
 import gunicorn.util
 from gunicorn.config import Config
 from gunicorn.http import wsgi
+from gunicorn.http.errors import ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
@@ -27,6 +33,9 @@ Environ = dict[str, Any]
 MOST_HEADS = 8
 """How many heads of a connection are remembered; more than one, as lengths of bodies differ."""
 LONGEST_HEAD = 1024
+HEAR_OUT_SECONDS = 10
+"""How long a client may go on sending a body after its answer, where the connection ends with that."""
+_PORTION = 65_536
 _END = b"\r\n\r\n"
 _create = wsgi.create
 _http_date = lru_cache(1)(gunicorn.util.http_date)
@@ -104,6 +113,18 @@ def http_date(timestamp: float | None = None) -> str:
     return _http_date(int(time.time() if timestamp is None else timestamp))
 
 
+def hear_out(request: Request, sock: socket.socket) -> None:
+    """Read to its end the body of a request that has its answer, a 413 perhaps.
+
+    Closing on it would reset the connection, and a client that sends all before it reads would never see the answer.
+    """
+    body: Any = request.body
+    with suppress(gevent.Timeout, OSError, ParseException), gevent.Timeout(HEAR_OUT_SECONDS):
+        sock.shutdown(socket.SHUT_WR)  # who has read the answer need not wait for us
+        while body.read(_PORTION):
+            pass
+
+
 class Worker(GeventWorker):
     """The worker class of `gunicorn.conf.py`."""
 
@@ -119,3 +140,11 @@ class Worker(GeventWorker):
         gunicorn.util.http_date = http_date
         # gunicorn looks a setting up some twenty times a request, in a dictionary of objects.
         self.cfg.__dict__ |= {name: setting.get() for name, setting in self.cfg.settings.items()}
+
+    def handle_request(self, listener_name: Any, req: Request, sock: socket.socket, addr: Any) -> Any:
+        """Answer one request; StopIteration where the connection ends with it."""
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:
+            hear_out(req, sock)
+            raise

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock, Thread
 
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from event_log.base import LogError, LogUnavailable
 from event_log.redis_faults import code_of, unavailable
@@ -24,6 +24,9 @@ MOST_TOGETHER = 128
 """Tickets of one trip."""
 COPY_MILLISECONDS = 800
 """How long a trip waits for replicas."""
+
+ROLE: Command = ("HELLO",)
+"""Asked with each trip for reads: tells whether this still is the master, and is never refused."""
 
 Build = Callable[[Session], Sequence[Command]]
 """Makes the commands for the connection they go through."""
@@ -66,8 +69,9 @@ class _Ticket:
 class Link:
     """Opens its connection at first use in each process, and again after a fault."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, *, for_reads: bool = False) -> None:
         self.url = url
+        self._for_reads = for_reads
         self._mutex = Lock()
         # All below: under _mutex, but for the session, which belongs to the thread.
         self._pid = 0
@@ -184,7 +188,12 @@ class Link:
         wait = any(ticket.copied for ticket in together)
         if wait:
             commands.append(("WAIT", self.url.wait, COPY_MILLISECONDS))
+        if self._for_reads:
+            commands.insert(0, ROLE)
         replies = iter(session.trip(commands))
+        if self._for_reads and (fault := self._not_master(next(replies))) is not None:
+            self._fail(together, fault)
+            return False
         usable = True
         answered: list[_Ticket] = []
         while together:
@@ -203,6 +212,13 @@ class Link:
         if wait:
             self._copied(answered, replies)
         return usable
+
+    def _not_master(self, role: Reply) -> LogUnavailable | None:
+        """What is wrong with a Redis that has become a replica: it refuses writes, but would answer from behind."""
+        if isinstance(role, Exception):
+            return unavailable(str(self.url), role)
+        master = role[role.index(b"role") + 1] == b"master"
+        return None if master else unavailable(str(self.url), ReadOnlyError("READONLY"))
 
     def _copied(self, tickets: list[_Ticket], replies: Iterator[Reply]) -> None:
         """The answer to WAIT, for those that asked for it. They have been done, whatever becomes of it."""

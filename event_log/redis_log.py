@@ -23,13 +23,14 @@ from event_log.base import (
     Terms,
     Usage,
 )
-from event_log.records import unpack
+from event_log.records import FORMAT, unpack
 from event_log.redis_cleaning import Cleaning
+from event_log.redis_faults import other_format, other_keys
 from event_log.redis_keys import Keys
 from event_log.redis_link import Link
 from event_log.redis_persistence import Persistence
 from event_log.redis_reading import Reading
-from event_log.redis_scripts import CHECK, MOVED
+from event_log.redis_scripts import CHECK, MOVED, OTHER_KEYS
 from event_log.redis_series import SeriesReader
 from event_log.redis_session import call
 from event_log.redis_url import RedisUrl
@@ -50,7 +51,7 @@ class RedisLog(EventLog):
         self.max_series = max_series
         self._keys = Keys.of(url.name)
         self._max_bytes = max_bytes
-        self._writes, self._reads = Link(url), Link(url)
+        self._writes, self._reads = Link(url), Link(url, for_reads=True)
         self._series = SeriesReader(self._reads, self._keys)
         self._writing = Writing(self._writes, self._keys, self._series, max_bytes, max_series)
         self._reading = Reading(self._reads, self._keys, self._series)
@@ -110,7 +111,11 @@ class RedisLog(EventLog):
         return more
 
     def check(self) -> None:
-        used = self._writes.ask(lambda _: [call(CHECK, (self._keys.head,))])[0]
+        used = self._writes.ask(lambda _: [call(CHECK, (self._keys.head,), FORMAT)])[0]
+        if used == OTHER_KEYS:
+            raise other_keys(str(self.url))
+        if isinstance(used, bytes):
+            raise other_format(str(self.url), used.decode(errors="replace"), FORMAT.decode())
         if used + SOME_ROOM > self._max_bytes:
             raise self._writing.full()
 

@@ -33,8 +33,9 @@ from event_log.redis_head import FIELDS, Head
 from event_log.redis_kept import NOTHING, chosen, joined
 from event_log.redis_keys import Keys
 from event_log.redis_link import Link
+from event_log.redis_scripts import LOSE, MOST_JUMPS
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import Command
+from event_log.redis_session import Command, call
 
 MOST_RECORDS = 3000
 """Of one reading: some 4 ms of Redis' time."""
@@ -158,31 +159,28 @@ class Reading:
 
     def _none(self, place: Place, *, fresh: bool) -> Events:
         """What is read where there is no log."""
+        if self._link.look(("EXISTS", self._keys.head))[0]:
+            raise other_keys(str(self._link.url))
         if not fresh:
             raise HistoryChanged(f"{self._link.url} does not have the log any more")
         return Events.none(START, 0)
 
     def _recognise(self, head: Head, place: Place, note: Note | None, replies: dict[str, Any]) -> Note:
         """What there is to remember. Raises HistoryChanged where the reader has read, or missed, what is not there."""
-        if note is None:
-            note = Note(head.id, place.position, kept=False, newest=b"", jumped=0)
-        lost = next(
-            (jump for jump in head.jumps if jump[1] > note.jumped and jump[0] < place.position <= jump[1]), None
-        )
-        if lost is not None:
-            self._say_lost(lost[0])
-        newest = int(note.newest.partition(b"-")[0] or 0)
-        gone = note.newest and not replies["newest"] and newest > head.trimmed
-        if lost is not None or gone or note.log != head.id or place.position > head.position:
+        own = note or Note(head.id, place.position, kept=False, newest=b"", jumped=0)
+        begin = _lost_behind(head, place.position, own, there=bool(replies["newest"]))
+        if begin is not None:
+            if note is not None:  # else nobody has read that
+                self._say_lost(begin, place.position)
             raise HistoryChanged(f"{self._link.url} does not have what was read up to position {place.position}")
-        if (note.kept or place.position < head.trimmed) and note.told < head.folded:
-            raise HistoryChanged(f"changes since position {note.told} are no longer told")
-        return note._replace(jumped=_last_jump(head))
+        if (own.kept or place.position < head.trimmed) and own.told < head.folded:
+            raise HistoryChanged(f"changes since position {own.told} are no longer told")
+        return own._replace(jumped=_last_jump(head))
 
-    def _say_lost(self, begin: int) -> None:
+    def _say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
         try:
-            self._link.ask(lambda _: [("HSET", self._keys.head, "lost", begin)])
+            self._link.ask(lambda _: [call(LOSE, (self._keys.head,), begin, stands)])
         except LogUnavailable:
             return  # the next who notices will
 
@@ -243,9 +241,9 @@ class Reading:
         before = lasts - counts
         follows = np.concatenate(([min(after, int(before[0]))], lasts[:-1]))
         for index in np.flatnonzero(before != follows).tolist():
-            if _jumped(head, int(follows[index]), int(before[index])) != before[index]:
+            if not _leads(head, int(follows[index]), int(before[index])):
                 raise LogDamaged(f"records are missing between positions {follows[index]} and {before[index]}")
-        if before[0] > after and _jumped(head, after, int(before[0])) != before[0]:
+        if before[0] > after and not _leads(head, after, int(before[0])):
             raise LogDamaged(f"records are missing between positions {after} and {int(before[0])}")
 
     def _split(self, taken: Sequence[Entry], lasts: Times) -> tuple[list[Change], Columns]:
@@ -267,6 +265,20 @@ class Reading:
             self._series.refresh()
             if int(events.ids.max()) > self._series.registry.newest:
                 raise LogDamaged("an event belongs to no series that was ever registered")
+
+
+def _lost_behind(head: Head, position: int, note: Note, *, there: bool) -> int | None:
+    """Behind which position something has been lost that a reader has read who stands at `position`; None where nothing
+    has. `there`: its newest entry is."""
+    if note.log != head.id:
+        return 0
+    for start, end in head.jumps:
+        if end > note.jumped and start < position <= end:
+            return start
+    if position > head.position:
+        return head.position
+    newest = int(note.newest.partition(b"-")[0] or 0)
+    return head.trimmed if newest > head.trimmed and not there else None
 
 
 def _run_of(entries: Sequence[Entry], after: int) -> tuple[int, bytes] | None:
@@ -306,6 +318,13 @@ def _jumped(head: Head, position: int, to: int | None = None) -> int:
         if start == position and (to is None or end <= to):
             position = end
     return position
+
+
+def _leads(head: Head, position: int, to: int) -> bool:
+    """Whether jumps lead from one position to another: those remembered, behind older ones where there were more."""
+    if len(head.jumps) >= MOST_JUMPS and position < head.jumps[0][0]:
+        position = min(to, head.jumps[0][0])
+    return _jumped(head, position, to) == to
 
 
 def _last_jump(head: Head) -> int:

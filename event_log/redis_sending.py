@@ -61,23 +61,31 @@ class Sender:
                 fault = lost = again
             except Uncopied as missing:
                 raise LogUncertain(f"{missing}; it may have been stored") from missing
+            except LogUncertain:
+                raise
             except LogUnavailable as unavailable:
                 fault = unavailable
             time.sleep(PAUSE)
         raise LogUncertain(f"{fault}; what was sent may have been stored") from fault
 
     def _find(self, connection: str, nonce: str, behind: int) -> int | None:
-        """The position of a write, which cannot be done any more unless it has been."""
+        """The position of a write, which cannot be done any more unless it has been. Raises LogUncertain where it may
+        have been cleaned away since."""
         keys = self._keys
         self._link.ask(lambda _: [call(FENCE, (keys.head,), connection)])
         start = f"{behind + 1}"
         found: int | None = None
         while True:
-            (entries,) = self._link.look(("XRANGE", keys.stream, start, "+", "COUNT", SCAN))
+            entries, trimmed = self._link.look(
+                ("XRANGE", keys.stream, start, "+", "COUNT", SCAN), ("HGET", keys.head, "trimmed")
+            )
             for key, _ in entries:
                 position, _, own = key.decode().partition("-")
                 if own == nonce:
                     found = int(position)  # the last one with it: changes may stand before the events
-            if len(entries) < SCAN:
-                return found
-            start = "(" + entries[-1][0].decode()
+            if len(entries) == SCAN:
+                start = "(" + entries[-1][0].decode()
+                continue
+            if found is None and int(trimmed or 0) > behind:
+                raise LogUncertain(f"{self._link.url} was cleaned meanwhile; what was sent may have been stored")
+            return found

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hiredis import pack_command
+from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.base import LogUnavailable
@@ -119,6 +121,7 @@ def _master(url: RedisUrl) -> tuple[str, int]:
     """Where the sentinels say that the master is."""
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE / 4,
+        "retry": Retry(NoBackoff(), 0),  # else redis-py rests for seconds before the next sentinel is asked
         "username": url.sentinel_user,
         "password": url.sentinel_password,
         "ssl": url.tls is not None,

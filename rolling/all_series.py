@@ -23,6 +23,8 @@ from rolling.timeline import Timeline, joined
 from rolling.window import RollingWindow
 
 Ids = NDArray[np.uint32]
+Stretch = tuple[tuple[int, int], tuple[int, int] | None]
+"""From one (time, position) up to another, or to the end."""
 
 BLOCKS_A_STEP = 4
 """How many blocks take events in, or lose those of a series, at a time."""
@@ -308,7 +310,7 @@ class AllSeries(Timeline[SharedBlock]):
             del self._loaded[oldest]
             oldest.unload()
 
-    def _span(self, first: SharedBlock, last: SharedBlock) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    def _span(self, first: SharedBlock, last: SharedBlock) -> Stretch:
         """The (time, position) where the events from one block to another begin, and where those behind may; the first
         is not empty."""
         following = last.following
@@ -324,7 +326,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in held])).tolist()
         for start in range(0, len(members), MEMBERS_AT_ONCE):
-            found = self._found(held[0], held[-1], members[start : start + MEMBERS_AT_ONCE])
+            found = self._found(self._span(held[0], held[-1]), members[start : start + MEMBERS_AT_ONCE])
             yield np.concatenate([NOTHING[2], *(columns[2] for columns in found.values())])
 
     def to_read(self, blocks: Sequence[SharedBlock], cut: Sequence[SharedBlock]) -> Sequence[SharedBlock]:
@@ -333,22 +335,29 @@ class AllSeries(Timeline[SharedBlock]):
             return cut
         return [block for block in blocks[blocks.index(cut[0]) : blocks.index(cut[-1]) + 1] if block.summary.count]
 
-    def ordered(self, blocks: Sequence[SharedBlock]) -> Columns:
+    def ordered(self, blocks: Sequence[SharedBlock]) -> Steps[Columns]:
         """The events of some blocks, in order; those of neighbours, if several hold no columns."""
         if sum(not block.loaded for block in blocks) <= LOADED_SINGLY:
-            return super().ordered(blocks)
+            return (yield from super().ordered(blocks))
         members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
-        times, positions, values = joined(self._found(blocks[0], blocks[-1], members).values())
+        span = self._span(blocks[0], blocks[-1])
+        pieces = [NOTHING]
+        for start in range(0, len(members), MEMBERS_AT_ONCE):
+            if start:
+                yield
+            pieces += self._found(span, members[start : start + MEMBERS_AT_ONCE]).values()
+        times, positions, values = joined(pieces)
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
 
     def _gather(self, block: SharedBlock) -> Steps[tuple[Columns, Ids]]:
         """The events of a block, from the series that have them, and of which each is. Nothing may come or go between
         the steps."""
+        span = self._span(block, block)
         members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
         found: dict[int, Columns] = {}
         for start in range(0, len(members), MEMBERS_A_STEP):
-            found |= self._found(block, block, members[start : start + MEMBERS_A_STEP])
+            found |= self._found(span, members[start : start + MEMBERS_A_STEP])
             yield
         if not found:
             return NOTHING, np.empty(0, np.uint32)
@@ -357,9 +366,9 @@ class AllSeries(Timeline[SharedBlock]):
         ids = np.repeat(np.array(list(found), np.uint32), [len(columns[0]) for columns in found.values()])
         return (times[order], positions[order], values[order]), ids[order]
 
-    def _found(self, first: SharedBlock, last: SharedBlock, members: Iterable[int]) -> dict[int, Columns]:
-        """The events from one block to another, of which the first is not empty, by the series that have any."""
-        start, end = self._span(first, last)
+    def _found(self, span: Stretch, members: Iterable[int]) -> dict[int, Columns]:
+        """The events of a stretch, by the series that have any."""
+        start, end = span
         found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
         return {member: columns for member, columns in found.items() if columns}
 

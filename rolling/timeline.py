@@ -14,6 +14,7 @@ import numpy as np
 from rolling.block import CAPACITY, NOTHING, Block, Columns, Values, part
 from rolling.deck import B, Deck
 from rolling.exact import summarise, summarise_rows
+from rolling.steps import Steps
 from rolling.summary import Summary, exact
 from rolling.tree import Path, Tree
 
@@ -128,8 +129,10 @@ class Timeline(Tree[B]):
         ones too, where that costs less."""
         return cut
 
-    def ordered(self, blocks: Sequence[B]) -> Columns:
-        """The events of some blocks, in order."""
+    def ordered(self, blocks: Sequence[B]) -> Steps[Columns]:
+        """The events of some blocks, in order. Takes portions where they are read from many series; it means nothing if
+        the blocks change meanwhile."""
+        yield from ()
         return joined(block.columns() for block in blocks)
 
     def place(self, offset: int) -> tuple[Deck[B] | None, int, int]:

@@ -250,8 +250,10 @@ class View:
             return finder.ranges()
 
         yield from finder.find()
-        found = [] if wanted is None else (yield from self._memory.percentiles(where, wanted))
-        finished(finder.find())
+        found = []
+        if wanted is not None:
+            found = yield from self._memory.percentiles(where, wanted)
+            finished(finder.find())
         return Tail(finder.summary(), *(finder.ends() if ends else ())), found
 
     def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:

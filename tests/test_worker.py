@@ -18,9 +18,11 @@ from gunicorn.http.unreader import IterUnreader, Unreader
 from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import START
 from tests.servers import Server
-from worker import LONGEST_HEAD, MOST_HEADS, RememberingRequest
+from worker import HEAR_OUT_SECONDS, LONGEST_HEAD, MOST_HEADS, RememberingRequest
 
 CONNECTIONS = 1_500
+LARGE = bytes(16 * 1024**2)
+"""More than the sockets between a client and a server hold."""
 SEED = 27
 SETTINGS = {
     "TIDEMARK_LOG_URL": "memory:",
@@ -196,3 +198,33 @@ def test_what_is_remembered_of_a_connection_is_bounded() -> None:
     heads = vars(unreader)["heads"]
     assert len(heads) == MOST_HEADS
     assert max(map(len, heads)) <= LONGEST_HEAD
+
+
+@pytest.mark.parametrize(
+    ("lines", "before", "after", "status"),
+    [
+        (b"Content-Type: application/json\r\nContent-Length: %d" % len(LARGE), b"", b"", b"413"),
+        (b"Content-Type: text/html\r\nContent-Length: %d" % len(LARGE), b"", b"", b"415"),
+        (
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked",
+            *(b"%x\r\n" % len(LARGE), b"\r\n0\r\n\r\n", b"413"),
+        ),
+    ],
+)
+def test_who_sends_all_before_reading_gets_the_answer(
+    ours: Server, lines: bytes, before: bytes, after: bytes, status: bytes
+) -> None:
+    head = b"POST /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + lines + b"\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", ours.port), timeout=20) as connection:
+        connection.sendall(head + before + LARGE + after)
+        with connection.makefile("rb") as answer:
+            found = answer.read()
+    assert found.split()[1] == status
+    assert found.endswith(b"}")
+
+
+def test_who_sends_no_more_of_a_body_is_not_kept_waiting(ours: Server) -> None:
+    with socket.create_connection(("127.0.0.1", ours.port), timeout=HEAR_OUT_SECONDS / 2) as connection:
+        connection.sendall(b"POST /events HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(LARGE))
+        with connection.makefile("rb") as answer:
+            assert answer.read().split()[1] == b"415"

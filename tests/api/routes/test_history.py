@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -101,6 +102,38 @@ def test_events_ahead_of_the_clock_have_their_steps(client: FlaskClient, clock: 
     assert [point["count"] for point in points(client, f"window=1m&step=30s&at={format_timestamp(clock.now)}")] == [
         0
     ] * 3
+
+
+@pytest.mark.parametrize("ahead", [30, 59.9])
+@pytest.mark.parametrize("query", ["window=500ms", "window=1ms", "window=0.000001", "window=1h", ""])
+def test_without_a_step_there_are_few_points_however_far_ahead_events_are(
+    client: FlaskClient, clock: FakeClock, query: str, ahead: float
+) -> None:
+    send(client, 1, 2, at=clock.now + int(ahead * SECOND))
+    send(client, 3, at=clock.now)
+    found = points(client, query)
+    assert len(found) <= 120
+    assert sum(point["count"] for point in found) == 3
+
+
+@pytest.mark.parametrize(("window", "step", "steps"), [("500ms", "5ms", 1999), ("1s", "1ms", 1999), ("90s", "1s", 120)])
+def test_too_many_steps_ahead_of_the_clock_are_one(
+    client: FlaskClient, clock: FakeClock, window: str, step: str, steps: int
+) -> None:
+    for seconds in range(-5, 31):
+        send(client, seconds, at=clock.now + seconds * SECOND)
+    found = points(client, f"window={window}&step={step}&include=first,last")
+    whole = client.get(f"/statistics?window={window}&include=first,last").get_json()
+    length = parse_duration(step)
+    bounds = [parse_timestamp(point["start"]) for point in found] + [parse_timestamp(found[-1]["end"])]
+    assert [point["end"] for point in found[:-1]] == [point["start"] for point in found[1:]]
+    assert {end - start for start, end in pairwise(bounds[:-1])} == {length}
+    assert len(found) == steps + 1
+    assert bounds[-1] == clock.now + 30 * SECOND + length
+    assert bounds[-1] - bounds[-2] == length if steps == 120 else bounds[-1] - bounds[-2] > length
+    assert sum(point["count"] for point in found) == whole["count"]
+    assert next(point["first"] for point in found if point["count"]) == whole["first"]
+    assert found[-1]["last"] == whole["last"]
 
 
 def test_what_is_included_stands_in_each_point(client: FlaskClient, clock: FakeClock) -> None:
