@@ -15,7 +15,7 @@ from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
-from api.reading.schemas import Include, Prefix, Window
+from api.reading.query_fields import Include, Prefix, Window
 from api.statistics import extras, shown
 from metrics import exposition
 from metrics.meter import Totals
