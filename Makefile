@@ -23,10 +23,10 @@ run: $(RUNTIME) ## the server as in production; PORT, HOST, WEB_CONCURRENCY and 
 demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goes to the simulator
 	@exec $(BIN)/python -m simulator.demo $(ARGS)
 
-test: $(DEVELOPMENT) browser redis nginx prometheus ## the whole test suite, with real servers and a real browser
+test: $(DEVELOPMENT) browser redis_binary nginx prometheus ## the whole test suite, with real servers and a real browser
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
-check: lint browser redis nginx prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
+check: lint browser redis_binary nginx prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT)
@@ -48,21 +48,10 @@ clean: ## remove what tools and tests left behind; keeps .venv and the events un
 	@rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: browser
-browser: $(DEVELOPMENT)
-	@$(BIN)/python -m tests.browser
-
-.PHONY: nginx
-nginx: $(DEVELOPMENT)
-	@$(BIN)/python -m tests.nginx
-
-.PHONY: prometheus
-prometheus: $(DEVELOPMENT)
-	@$(BIN)/python -m tests.prometheus
-
-.PHONY: redis
-redis: $(DEVELOPMENT)
-	@$(BIN)/python -m tests.redis_binary
+TOOLS := browser nginx prometheus redis_binary
+.PHONY: $(TOOLS)
+$(TOOLS): $(DEVELOPMENT)
+	@$(BIN)/python -m tests.$@
 
 $(RUNTIME): requirements.txt | $(BIN)/python
 	@echo "installing requirements.txt"

@@ -26,11 +26,13 @@ from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
+from garbage import Survivors
 from logs import JsonFormatter
 from metrics.meter import shared
-from overload import Shedding
+from overload import Patience, Shedding
 from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
 from times import SECOND
+from worker import Worker as OwnWorker
 
 
 def _say(line: object) -> None:
@@ -162,8 +164,10 @@ def post_worker_init(worker: Worker) -> None:
     context = _extensions(worker)["tidemark"]
     if context.settings.max_wait:
         app: Any = worker.wsgi
-        most = context.settings.max_wait / SECOND
-        app.wsgi_app = Shedding(app.wsgi_app, most, context.meter.shed)
+        patience = Patience(context.settings.max_wait / SECOND)
+        app.wsgi_app = shedding = Shedding(app.wsgi_app, patience, context.meter.shed)
+        if isinstance(worker, OwnWorker):
+            worker.shedding = shedding
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
@@ -174,6 +178,7 @@ def post_worker_init(worker: Worker) -> None:
     with suppress(LogUnavailable):  # which the follower says, and tries again
         context.service.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    Survivors().begin()
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:
@@ -186,6 +191,7 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Sync and close the log, whatever ended the worker; it may have ended before it had an application."""
     if "tidemark" in _extensions(worker):
         _extensions(worker)["tidemark"].service.close()
+    Survivors.end()
 
 
 def _extensions(worker: Worker) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 
 from flask import Response, request
+
+from view.portions import give_way
 
 GZIP = "gzip"
 WORTH_IT = 1400
@@ -65,7 +66,7 @@ def pack(body: bytes) -> bytes:
     parts = []
     for start in range(0, len(body), _PORTION):
         if start:
-            time.sleep(0)
+            give_way()
         parts.append(packer.compress(body[start : start + _PORTION]))
     return b"".join((*parts, packer.flush()))
 

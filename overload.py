@@ -4,30 +4,48 @@ How long a request has waited the kernel knows: since the last of its bytes came
 queue of connections nobody has accepted yet, or behind other requests of this worker). One that has waited long is
 refused, for a fraction of what its answer would cost, if for some time now all have: then there is a queue that does
 not go away by itself, and what is accepted waits only as long as is allowed. After a pause nobody is refused.
+
+`worker.Worker` asks before it makes anything of a request, as refusing must be cheap: at `n` times the capacity there
+is no time left to serve anybody once it costs more than an `n`th of serving. Behind other workers the application asks.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from math import inf
 from time import monotonic
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import orjson
 
+Refusal = tuple[list[tuple[str, str]], bytes]
+"""Headers and body of an answer that refuses."""
+
+_TITLE = "Service Unavailable"
+STATUS = f"503 {_TITLE}"
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _LAST_DATA_RECEIVED = slice(52, 56)
 """Where Linux says, in milliseconds, how long ago the last data came."""
+_BETWEEN_LOOKS = 0.001
 _OPEN = ("/health", "/v1/health", "/metrics", "/v1/metrics", "/dialects/tickers/health")
 """What is always answered: whoever looks after a busy server asks these."""
 _DETAIL = "This worker has more to do than it can; nothing was stored. Try again later."
-_PROBLEM = orjson.dumps({"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": _DETAIL})
-_IN_DIALECTS = orjson.dumps({"detail": _DETAIL})
 
 
-def waited(environ: WSGIEnvironment) -> float:
-    """Seconds since the last byte of this request came; 0.0 where nobody knows."""
-    sock: socket.socket | None = environ.get("gunicorn.socket")
+def _refusal(media_type: str, answer: object) -> Refusal:
+    body = orjson.dumps(answer)
+    return [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body)))], body
+
+
+_PROBLEM = _refusal(
+    "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
+)
+_IN_DIALECTS = _refusal("application/json", {"detail": _DETAIL})
+
+
+def waited(sock: socket.socket | None) -> float:
+    """Seconds since the last byte came over this connection; 0.0 where nobody knows."""
     if sock is None or _TCP_INFO is None:
         return 0.0
     try:
@@ -37,44 +55,71 @@ def waited(environ: WSGIEnvironment) -> float:
     return int.from_bytes(info[_LAST_DATA_RECEIVED], "little") / 1000
 
 
-class Shedding:
-    """A WSGI application before another one, which it spares what has waited for longer than `most_seconds`."""
+class Patience:
+    """Says who has waited for too long. While nobody has, it looks at one request in a millisecond at the most."""
 
-    def __init__(
-        self,
-        application: WSGIApplication,
-        most_seconds: float,
-        refused: Callable[[str], None],
-        *,
-        wait_of: Callable[[WSGIEnvironment], float] = waited,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        """`refused` is told the method of each request that is refused."""
-        self._application = application
+    def __init__(self, most_seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
         self._most = most_seconds
-        self._refused = refused
-        self._wait_of = wait_of
         self._clock = clock
         self._late_since: float | None = None
+        self._ended = -inf
+        self._look_at = -inf
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._wait_of(environ) <= self._most:
-            self._late_since = None
-        elif self._stands() and not environ["PATH_INFO"].startswith(_OPEN):
-            return self._refuse(environ, start_response)
-        return self._application(environ, start_response)
-
-    def _stands(self) -> bool:
-        """Whether all requests have been late for half as long as one may be."""
+    def ends(self, waited: Callable[[], float]) -> bool:
+        """Whether to refuse a request that is about to be served and has waited so long. Once a queue stood, it is
+        made half as long as it may be: else what is served would all have waited for the most that is allowed."""
         now = self._clock()
+        if now < self._look_at:
+            return False
+        stood = now - self._ended <= self._most
+        if waited() <= (self._most / 2 if stood else self._most):
+            if not stood:
+                self._late_since = None
+                self._look_at = now + _BETWEEN_LOOKS
+            return False
+        if not (stood or self._stands(now)):
+            return False
+        self._ended = now
+        self._late_since = None
+        return True
+
+    def _stands(self, now: float) -> bool:
+        """Whether all requests have been late for half as long as one may be."""
         if self._late_since is None:
             self._late_since = now
         return now - self._late_since > self._most / 2
 
-    def _refuse(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        self._refused(environ["REQUEST_METHOD"])
-        in_dialect = environ["PATH_INFO"].startswith("/dialects/")
-        body, media_type = (_IN_DIALECTS, "application/json") if in_dialect else (_PROBLEM, "application/problem+json")
-        headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body)))]
-        start_response("503 Service Unavailable", headers)
+
+class Shedding:
+    """A WSGI application before another one, which it spares what has waited for too long."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        patience: Patience,
+        refused: Callable[[str], None],
+        *,
+        wait_of: Callable[[socket.socket | None], float] = waited,
+    ) -> None:
+        """`refused` is told the method of each request that is refused."""
+        self._application = application
+        self._patience = patience
+        self._refused = refused
+        self._wait_of = wait_of
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        refusal = self.refusal(environ, environ.get("gunicorn.socket"))
+        if refusal is None:
+            return self._application(environ, start_response)
+        headers, body = refusal
+        start_response(STATUS, headers)
         return (body,)
+
+    def refusal(self, environ: WSGIEnvironment, sock: socket.socket | None) -> Refusal | None:
+        """The answer to a request like this that has come over this connection, and is counted as refused; None where
+        it is to be served."""
+        path = environ["PATH_INFO"]
+        if not self._patience.ends(lambda: self._wait_of(sock)) or path.startswith(_OPEN):
+            return None
+        self._refused(environ["REQUEST_METHOD"])
+        return _IN_DIALECTS if path.startswith("/dialects/") else _PROBLEM

@@ -17,7 +17,7 @@ GIB = 1024**3
 PREFIX = "TIDEMARK_"
 START_ID = "SERVICE_START_ID"
 """The variable by which all workers of one start of the service know that they are; not for people to set."""
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@*]+")
 
 
 class BadSetting(Exception):

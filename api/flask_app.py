@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response, request
 from flask.globals import request_ctx
+from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
@@ -20,6 +21,8 @@ from metrics.meter import REASONS, Meter
 _QUOTE = "werkzeug.url_quote"
 """What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
 _DAY_SECONDS = 86_400
+FAILED = "tidemark.failed"
+"""In the environ of a request: the error with which it has failed on the short way, where it may have been done."""
 NOWHERE = "none"
 """What metrics call the route of a request that has none."""
 _USUAL_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID"
@@ -85,6 +88,13 @@ class Application(Flask):
             if self.meter is not None:
                 self._count(self.meter, status, perf_counter_ns() - started)
 
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Flask's own, but for what must not be tried again."""
+        failed: Exception | None = request.environ.get(FAILED)
+        if failed is not None:
+            raise failed
+        return super().dispatch_request()
+
     def _count(self, meter: Meter, status: int, nanoseconds: int) -> None:
         asked = request_ctx.request
         rule = asked.url_rule
@@ -98,8 +108,9 @@ class Application(Flask):
                 meter.refused(REASONS[status], asked.environ.get(EVENTS, 1))
 
     def make_default_options_response(self) -> Response:
-        """204 with `Allow`; Flask's own is an empty text/html."""
+        """204 with `Allow`, in the order of every 405; Flask's own is an empty text/html, in the order of a set."""
         response = super().make_default_options_response()
+        response.headers["Allow"] = ", ".join(sorted(response.allow))
         response.status_code = 204
         del response.headers["Content-Type"]
         return response

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.context import settings
-from event_log.base import LogFull, LogUnavailable, OverBudget, TooManySeries
+from event_log.base import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
 from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -138,9 +138,13 @@ def _from_bug() -> Problem:
 
 def _from_log(error: LogUnavailable) -> Problem:
     seconds = _RETRY_SECONDS_WHEN_FULL if isinstance(error, LogFull) else _RETRY_SECONDS
-    detail = (
-        f"The log cannot serve this request now, nothing was stored: {str(error) or 'unavailable'}. Try again later."
-    )
+    reason = str(error) or "unavailable"
+    detail = f"The log cannot serve this request now, nothing was stored: {reason}. Try again later."
+    if isinstance(error, LogUncertain):
+        detail = (
+            f"The log has not told whether this request was stored, so it may have been: {reason}. "
+            "Sent again with the `Idempotency-Key` that it had, it counts once."
+        )
     return Problem(503, detail, headers={"Retry-After": str(seconds)})
 
 

@@ -23,13 +23,14 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import Outcome, body_and_headers
 from api.context import context
+from api.flask_app import FAILED
 from api.reading.batch_formats import plain_event_in, plain_events_in
 from api.reading.bodies import JSON
 from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
 from api.statistics import shown
-from event_log.base import LogError
+from event_log.base import LogError, LogUncertain
 from event_service import EventService, TooFarAhead
 
 Take = Callable[[bytes], Outcome | None]
@@ -100,6 +101,8 @@ class ShortWay:
                 return self._post(environ)
             if environ["REQUEST_METHOD"] == "GET":
                 return self._get(environ)
+        except LogUncertain as fault:  # it may have been stored, so that Flask must not try again, but say so
+            environ[FAILED] = fault
         except (LogError, TooFarAhead):  # nothing was stored, so that Flask may try again, and say what is wrong
             pass
         return None

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import memory, questions
 from benchmarks.naive import NaiveWindow
 from benchmarks.table import machine, show
-from benchmarks.timing import KEEP, NOW, fill, hour_of_events, microseconds, seconds
+from benchmarks.timing import KEEP, NOW, fill, hour_of_events, microseconds, seconds, take
 from rolling.all_series import Ids
 from rolling.block import Times
 from rolling.view import View
@@ -94,7 +94,7 @@ def _batch(times: int, ids: Ids, at: Times) -> float:
 
     def add() -> None:
         position = next(numbers) * BATCH
-        view.add_many(ids, NOW + position + at, values, np.arange(position, position + BATCH))
+        take(view, ids, NOW + position + at, values, position)
 
     return microseconds(add, times)
 
@@ -117,7 +117,7 @@ def _load(size: int) -> None:
     view, ids = view_with(1, 0), np.zeros(BATCH, np.uint32)
     values = np.random.default_rng(3).normal(100, 15, BATCH)
     for position in range(1, size, BATCH):
-        view.add_many(ids, np.full(BATCH, NOW + position), values, np.arange(position, position + BATCH))
+        take(view, ids, np.full(BATCH, NOW + position), values, position)
 
 
 def footprint(events: int, series: int) -> list[list[str]]:

@@ -140,7 +140,7 @@ def rankings(series: int, size: int) -> list[list[str]]:
     return rows
 
 
-def _ranking(view: View, series: int, span: Span, statistic: str | Percentiles) -> Steps[list[str]]:
+def _ranking(view: View, series: int, span: Span, statistic: str | Percentiles) -> Steps[list[int]]:
     assert span.after is not None
 
     def score(number: int) -> Steps[float | None]:
@@ -150,8 +150,8 @@ def _ranking(view: View, series: int, span: Span, statistic: str | Percentiles) 
         return value
 
     scores = view.together(span.after, score)
-    yield from scores.find_all(lambda: range(series))
-    return first_by(((f"s{number:05}", scores[number]) for number in range(series)), 10, descending=True)
+    yield from scores.find(range(series))
+    return first_by([scores[number] for number in range(series)], 10, descending=True)
 
 
 def _best(work: Callable[[], Portions]) -> Portions:

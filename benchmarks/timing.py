@@ -57,11 +57,17 @@ def hour_of_events(size: int, series: int, *, in_order: bool) -> Iterator[Events
         yield ids, times, generator.normal(100, 15, count)
 
 
+def take(view: View, ids: Ids, times: Times, values: Values, position: int) -> None:
+    """Have a view take these in, the first at a position, in all the steps that takes."""
+    for _ in view.add_many(ids, times, values, np.arange(position, position + len(values))):
+        pass
+
+
 def fill(view: View, events: Iterator[Events]) -> int:
     """Have a view take all of these in; how many there were."""
     position = 0
     for ids, times, values in events:
-        view.add_many(ids, times, values, np.arange(position + 1, position + 1 + len(values)))
+        take(view, ids, times, values, position + 1)
         position += len(values)
     return position
 

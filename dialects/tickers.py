@@ -11,10 +11,9 @@ from flask import Blueprint, Response, g
 from simple_websocket import Server
 
 from access.keys import READ
-from api.answers import answer
+from api.answers import answer, in_portions
 from api.context import lease, service
-from api.guard import needs
-from api.listing import list_series
+from api.guard import needs, visible
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.schemas import NAME
@@ -28,7 +27,6 @@ from streaming.websocket import close, serve, websocket_route
 from streaming.wire import Wire, json_timestamps, text_frame
 from times import format_timestamp
 
-PAGE = 1000
 UNKNOWN_TICKER = 4004
 DECIMALS = 2
 """Of the prices in answers; the price updates have all of theirs."""
@@ -55,12 +53,8 @@ _HISTORY = History()
 @needs(READ)
 def tickers() -> Response:
     """Every series that holds an event, sorted by name."""
-    infos, after, position = list_series(limit=PAGE)
-    while after is not None:
-        # The first page's position stands for all: no page knows less of the log.
-        page, after, _ = list_series(limit=PAGE, after=after)
-        infos += page
-    body = [_ticker(info.name, info.initial, info.last) for info in infos if info.last]
+    infos, _, position = service().series(limit=None, visible=visible())
+    body = [_ticker(info.name, info.initial, info.last) for info in in_portions(infos) if info.last]
     return answer(body, position=position)
 
 
@@ -78,7 +72,7 @@ def history(ticker: str) -> Response:
     last = (int(times[-1]), float(values[-1]))
     prices = [
         {"value": round(value, DECIMALS), "timestamp": format_timestamp(time)}
-        for time, value in zip(times.tolist(), values.tolist(), strict=True)
+        for time, value in in_portions(zip(times.tolist(), values.tolist(), strict=True))
     ]
     return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
 

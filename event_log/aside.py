@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+TURN_SECONDS = 0.001
+"""So long a real thread works,"""
+REST_SECONDS = 0.0005
+"""before it rests so long."""
 
 
 def aside(work: Callable[[], T]) -> T:
@@ -25,6 +31,40 @@ def native_lock() -> AbstractContextManager[Any]:
         lock: AbstractContextManager[Any] = sys.modules["gevent.monkey"].get_original("threading", "Lock")()
         return lock
     return Lock()
+
+
+class Turns:
+    """The work of a real thread, with rests between that let the others of its process run.
+
+    While it works they wait for the interpreter. They can ask for it, but where they share a core they do not even get
+    to ask before the system has given this thread all of its time, some milliseconds, each time anew."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] | None = None
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep or _native_sleep()
+        self._end = clock() + TURN_SECONDS
+
+    def give_way(self) -> None:
+        """Rest, if this turn is over. Not while others wait for a lock that this thread holds."""
+        if self._clock() >= self._end:
+            self._sleep(REST_SECONDS)
+            self._end = self._clock() + TURN_SECONDS
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """These items, one after the other, with rests between."""
+        for item in items:
+            yield item
+            self.give_way()
+
+
+def _native_sleep() -> Callable[[float], None]:
+    """The sleep of a real thread, which knows nothing of greenlets."""
+    if _is_patched():
+        sleep: Callable[[float], None] = sys.modules["gevent.monkey"].get_original("time", "sleep")
+        return sleep
+    return time.sleep
 
 
 def _is_patched() -> bool:

@@ -21,60 +21,59 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from event_log.errors import (
+    DoneBefore,
+    HistoryChanged,
+    LogDamaged,
+    LogError,
+    LogFull,
+    LogUnavailable,
+    LogUncertain,
+    OverBudget,
+    TooManyKeepers,
+    TooManySeries,
+)
+from event_log.terms import PLAIN, Budget, Memo, Once, Terms
+
+__all__ = [
+    "PLAIN",
+    "START",
+    "Batch",
+    "Budget",
+    "Change",
+    "DoneBefore",
+    "EventLog",
+    "Events",
+    "HistoryChanged",
+    "Ids",
+    "KeepChange",
+    "KeptSince",
+    "LogDamaged",
+    "LogError",
+    "LogFull",
+    "LogUnavailable",
+    "LogUncertain",
+    "Memo",
+    "Once",
+    "OverBudget",
+    "Place",
+    "Rules",
+    "RulesChange",
+    "Series",
+    "SeriesEnd",
+    "Terms",
+    "Times",
+    "TooManyKeepers",
+    "TooManySeries",
+    "Usage",
+    "Values",
+]
+
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 Ids = NDArray[np.uint32]
 KeptSince = Callable[[int], tuple[int, int]]
 """For a series, by id: the (time, position) from which on an expired event of it may still be live."""
-
-
-class LogError(Exception):
-    """The log cannot do what was asked; nothing was stored."""
-
-
-class LogUnavailable(LogError):
-    """The log cannot be read or written just now; it may come back by itself."""
-
-
-class LogUncertain(LogUnavailable):
-    """The one exception to "nothing was stored": the answer to a write was lost, so it may have been stored."""
-
-
-class LogFull(LogUnavailable):
-    """No room is left for a write, even after cleaning."""
-
-
-class LogDamaged(LogUnavailable):
-    """What is stored cannot be trusted; a person has to look at it."""
-
-
-class HistoryChanged(LogError):
-    """The log no longer has, or can no longer tell from, what this reader has read: it must begin anew at START."""
-
-
-class TooManySeries(LogError):
-    """A write would register more series than MAX_SERIES."""
-
-
-class TooManyKeepers(LogError):
-    """A write would give more series a keep of their own than its terms allow."""
-
-
-class OverBudget(LogError):
-    """A write has more events than its budget holds just now."""
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
-        """Seconds after which it will hold them, if nobody else spends it."""
-
-
-class DoneBefore(LogError):
-    """A write with this key was done before, and not forgotten yet."""
-
-    def __init__(self, memo: Memo) -> None:
-        super().__init__(memo)
-        self.memo = memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,59 +97,14 @@ class Batch:
         time = self.times if isinstance(self.times, int) else int(self.times[row])
         return time, float(self.values[row])
 
-
-@dataclass(frozen=True, slots=True)
-class Memo:
-    """What is remembered of a write that came with a key."""
-
-    body: bytes
-    """A digest of the request, at most 32 bytes: the same key with another one is another request."""
-    answer: bytes
-    """What the caller wants to know again, at most 64 bytes."""
-    position: int
-    """Where the log stood behind that write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """A write to be done at most once under this key, decided by the first one."""
-
-    key: bytes
-    """At most 32 bytes."""
-    body: bytes
-    answer: bytes
-    """As in Memo."""
-    now: int
-    until: int
-    """Remembered for at least so long, and forgotten (no longer replayed, its room free) by now + 2 * (until - now)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A bucket of events that fills at `rate` a second up to `burst`; all who share the log share it by its name."""
-
-    name: str
-    rate: float
-    burst: int
-    now: int
-    """Microseconds; one that lies before the last one seen counts as that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a write asks beside the storing of its events: all of it in the same step, or nothing."""
-
-    keep: int | None = None
-    """From this write on, its series keep so many of their last events, this write's included."""
-    most_keepers: int | None = None
-    """With `keep`: how many series at most may have a keep of their own."""
-    once: Once | None = None
-    """With it the batch may be empty: then only the memo is stored, and no position is taken."""
-    budget: Budget | None = None
-    """What the events of the batch are paid from."""
-
-
-PLAIN = Terms()
+    def firsts(self) -> list[tuple[int, float]]:
+        """The same of all its series, in the order of `names`, in far less time than one by one."""
+        rows = np.zeros(len(self.names), np.intp)
+        if self.name_indexes is not None:
+            used, places = np.unique(self.name_indexes, return_index=True)
+            rows[used] = places
+        times = [self.times] * len(rows) if isinstance(self.times, int) else self.times[rows].tolist()
+        return list(zip(times, self.values[rows].tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from itertools import islice
 import lmdb
 import numpy as np
 
+from event_log.aside import Turns
 from event_log.base import Change, KeepChange, RulesChange, SeriesEnd
 from event_log.cleaning import EVENTS_A_STEP, Plan
 from event_log.entries import pack_kept, pack_position, unpack_kept, unpack_position
@@ -33,10 +34,11 @@ Item = tuple[bytes, bytes]
 class CarryingOut:
     """One plan, once."""
 
-    def __init__(self, settled: Settled, txn: lmdb.Transaction, plan: Plan) -> None:
+    def __init__(self, settled: Settled, txn: lmdb.Transaction, plan: Plan, turns: Turns) -> None:
         self._settled = settled
         self._txn = txn
         self._plan = plan
+        self._turns = turns
         self._head = settled.head(txn)
         self._kept = Kept(settled, txn, plan.since)
 
@@ -69,7 +71,7 @@ class CarryingOut:
         """The records to be passed, some at a time."""
         group: list[Item] = []
         events = 0
-        for key, data in self._settled.items(self._txn, self._plan.start):
+        for key, data in self._turns.over(self._settled.items(self._txn, self._plan.start)):
             if unpack_position(key) > self._plan.mark:
                 break
             group.append((bytes(key), bytes(data)))
@@ -82,7 +84,7 @@ class CarryingOut:
 
     def _pass(self, group: list[Item]) -> None:
         waiting: list[Item] = []
-        for key, data in group:
+        for key, data in self._turns.over(group):
             series = series_of(data)
             if series is None or count_events(data) < AS_IT_IS or not self._is_all_alive(key, data):
                 waiting.append((key, data))
@@ -91,7 +93,7 @@ class CarryingOut:
             waiting = []
             self._kept.put(series, unpack_position(key), data)
         self._keep_living(waiting)
-        for number in np.unique(self._columns(group)[1]).tolist():
+        for number in self._turns.over(np.unique(self._columns(group)[1]).tolist()):
             self._kept.drop_front(number, FRONT * len(group))
 
     def _is_all_alive(self, key: bytes, data: bytes) -> bool:
@@ -110,7 +112,7 @@ class CarryingOut:
         positions, ids, times, values = chosen(columns, alive)
         order = np.argsort(ids, kind="stable")
         bounds = np.flatnonzero(np.diff(ids[order])) + 1
-        for own in np.split(order, bounds) if len(order) else []:
+        for own in self._turns.over(np.split(order, bounds) if len(order) else []):
             self._kept.add(int(ids[own[0]]), positions[own], times[own], values[own])
 
     def _drop_passed(self) -> None:
@@ -118,6 +120,7 @@ class CarryingOut:
         cursor.set_range(pack_position(self._plan.start + 1))
         while cursor.key() and unpack_position(cursor.key()) <= self._plan.mark:
             cursor.delete()  # and stand on the next one, or on none
+            self._turns.give_way()
 
     def _sweep(self) -> None:
         plan = self._plan
@@ -130,10 +133,11 @@ class CarryingOut:
             if not plan.swept and unpack_kept(key) >= plan.sweep:
                 return
             self._kept.thin(key, data)
+            self._turns.give_way()
             more = cursor.set_range(key + b"\0")
 
     def _note_forgotten(self) -> None:
-        for number, position in self._kept.forgotten.items():
+        for number, position in self._turns.over(self._kept.forgotten.items()):
             series = self._settled.series_of(self._txn, number)
             if series is not None and position > series.forgotten:
                 self._put(number, forgotten=position)
@@ -160,7 +164,7 @@ class CarryingOut:
         if change.rules.keep_last <= self._head.keep_last:
             return True
         numbers = list(islice(self._kept.series_from(self._head.killing), SERIES_A_STEP))
-        for number in numbers:
+        for number in self._turns.over(numbers):
             series = self._settled.series_of(self._txn, number)
             if series is not None and series.keep is None:
                 self._kill_one(number, change.horizon, change.rules.keep_last)

@@ -30,7 +30,7 @@ from event_log.entries import (
 )
 from event_log.environment import PAGE, Environment
 from event_log.heads import HEAD, FreshHead, pack_fresh, unpack_fresh
-from event_log.records import Data
+from event_log.records import Data, count_events, is_intact
 from times import SECOND
 
 Item = tuple[Data, Data]
@@ -72,6 +72,21 @@ class Fresh(Environment):
         if head.damaged:
             raise LogDamaged(self.damage or f"the log at {self.path.parent.parent} was found damaged; restart Tidemark")
         return head
+
+    def verify(self) -> None:
+        """Read all that waits for being settled. Raises LogDamaged where something is wrong, or missing."""
+        with self.read() as txn:
+            head = unpack_fresh(txn.get(HEAD, b""))._replace(active=1, frozen=1)  # so that both halves are looked at
+            position = head.floor + len(self.changes_behind(txn, head, -1))
+            for key, data in self.items(txn, head, -1):
+                if not is_intact(data, unpack_position(key)):
+                    raise LogDamaged(f"the record at position {unpack_position(key)} does not match its checksum")
+                position += count_events(data)
+            for _, data in chain.from_iterable(txn.cursor(table).iternext() for table in self.memos):
+                unpack_memo(data)
+            list(self.series_from(txn, head, 0))
+            if position != max(head.base, *(self.last(txn, head._replace(active=half)) for half in (0, 1))):
+                raise LogDamaged("records are missing")
 
     def put_head(self, txn: lmdb.Transaction, head: FreshHead) -> None:
         txn.put(HEAD, pack_fresh(head))
@@ -117,14 +132,22 @@ class Fresh(Environment):
             for key, data in _behind(txn, self.changes[half], after)
         ]
 
+    def records_behind(self, txn: lmdb.Transaction, half: int, after: int) -> Iterator[Item]:
+        """The records of one half behind a position."""
+        return _behind(txn, self.records[half], after)
+
     def series_from(self, txn: lmdb.Transaction, head: FreshHead, start: int) -> Iterator[tuple[int, Series]]:
         """What is said here of series, from an id on."""
         for half in (1 - head.active, head.active)[not head.frozen :]:
-            cursor = txn.cursor(self.series[half])
-            if cursor.set_range(pack_id(start)):
-                for key, data in cursor.iternext():
-                    number = unpack_id(key)
-                    yield number, unpack_series(number, data)
+            yield from self.series_in(txn, half, start)
+
+    def series_in(self, txn: lmdb.Transaction, half: int, start: int) -> Iterator[tuple[int, Series]]:
+        """The same of one half."""
+        cursor = txn.cursor(self.series[half])
+        if cursor.set_range(pack_id(start)):
+            for key, data in cursor.iternext():
+                number = unpack_id(key)
+                yield number, unpack_series(number, data)
 
     def put_series(self, txn: lmdb.Transaction, head: FreshHead, number: int, series: Series) -> None:
         txn.put(pack_id(number), pack_series(number, series), db=self.series[head.active])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from event_log.base import Rules
+from event_log.base import LogDamaged, Rules
 from event_log.entries import guarded, unguarded
 from event_log.records import Data
 
@@ -95,6 +95,9 @@ def pack_fresh(head: FreshHead) -> bytes:
 
 
 def unpack_fresh(data: Data) -> FreshHead:
+    """Raises LogDamaged."""
+    if len(data) != _FRESH.size:
+        raise LogDamaged("what is fresh has lost its head")
     return FreshHead._make(_FRESH.unpack(data))
 
 

@@ -7,6 +7,7 @@ misses a record between the two.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +40,7 @@ from event_log.entries import pack_position
 from event_log.fresh import NoRoom, digest_of
 from event_log.kept import ALL_DEAD, Since
 from event_log.lmdb_reading import Reading
-from event_log.opening import Options
+from event_log.options import Options
 from event_log.per_process import PerProcess
 from event_log.records import pack_one, pack_pieces
 from event_log.registry import Registry
@@ -50,7 +51,8 @@ DUE = 0.5
 """So many seconds after the first event that is not settled, the next `sync` settles."""
 CHEAP = 20_000
 """At most so many events are looked through for one of a series that is to end."""
-
+REST = 0.001
+"""Not 0: after a sleep of 0 gevent looks at no socket."""
 
 T = TypeVar("T")
 
@@ -198,7 +200,7 @@ class LmdbLog(EventLog):
                 reading = Reading(store, txn)
                 if not self._registry.is_current(reading.head):
                     with store.lock:
-                        self._registry.refresh(store.fresh, store.settled, txn, reading.head)
+                        self._registry.refresh(store.fresh, store.settled, txn, reading.head, _rest)
                 return reading.read(place, limit)
         except LogDamaged as fault:
             raise store.note_damage(fault) from fault
@@ -282,6 +284,11 @@ class LmdbLog(EventLog):
         store = self._process.opened()
         try:
             if store is not None:
-                self._settle(store, wait=True)
+                store.settle(None, wait=True)  # what is planned to be cleaned can wait for the next start
         finally:
             self._process.close()
+
+
+def _rest() -> None:
+    """Let other greenlets go first. Never while a write is under way: they would wait for that without a switch."""
+    time.sleep(REST)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from threading import RLock
 from typing import NamedTuple
 
@@ -37,24 +36,10 @@ from event_log.base import (
     Usage,
 )
 from event_log.memory_changes import RECENT_CHANGES, History, Registry
-from event_log.memory_table import (
-    Columns,
-    Kept,
-    Record,
-    Records,
-    alive_since,
-    columns_of,
-    joined,
-    rows,
-    size_of,
-)
+from event_log.memory_stock import Stock
+from event_log.memory_table import Columns, Record, columns_of, joined, rows, size_of
 from event_log.memory_terms import MEMO_BYTES, Buckets, Memos
 
-RECORDS_A_STEP = 1024
-EVENTS_A_STEP = 10_000
-"""A step of cleaning ends with the record that reaches this."""
-SERIES_A_STEP = 256
-"""How many series whose keep has changed are looked through in a step."""
 EVENT_BYTES = 28
 
 
@@ -78,13 +63,9 @@ class MemoryLog(EventLog):
         self._lock = RLock()
         # All below: under _lock.
         self._position = 0
-        self._horizon = 0
-        self._mark = 0
-        self._records = Records()  # those behind the mark
-        self._kept = Kept()  # of the events before it
-        self._doubtful: dict[int, None] = {}  # series whose kept events may have died by a change
         self._registry = Registry()
         self._history = History(recent_changes)
+        self._stock = Stock(self._registry, self._history)
         self._memos = Memos()
         self._buckets = Buckets()
 
@@ -117,7 +98,7 @@ class MemoryLog(EventLog):
         with self._lock:
             fresh = place == START
             self._recognise(place)
-            while place.position < self._mark:
+            while place.position < self._stock.mark:
                 events = self._read_kept(place, limit)
                 place = events.place
                 if len(events) or events.changes:
@@ -145,8 +126,8 @@ class MemoryLog(EventLog):
                 self._history.rules = self._history.in_force = rules
                 return
             self._position += 1
-            self._history.add(RulesChange(self._position, self._horizon, rules))
-            self._doubtful |= dict.fromkeys(self._kept.series())
+            self._history.add(RulesChange(self._position, self._stock.horizon, rules))
+            self._stock.doubtful |= dict.fromkeys(self._stock.kept.series())
 
     def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
         with self._lock:
@@ -156,24 +137,16 @@ class MemoryLog(EventLog):
             self._position += 1
             self._registry.end(series, self._position)
             self._history.add(SeriesEnd(self._position, series))
-            self._kept.forget(series)
+            self._stock.kept.forget(series)
             return self._position
 
     def clean(self, horizon: int, kept_since: KeptSince, position: int) -> bool:
         with self._lock:
             if self._history.last > position:
                 return False
-            self._horizon = max(self._horizon, horizon)
-            expired = self._expired()
-            if expired:
-                self._pass(expired, kept_since)
-            elif not self._records:
-                self._mark = self._position
-            for series in list(islice(self._doubtful, SERIES_A_STEP)):
-                self._look(series, kept_since)
-            self._forget_changes()
-            self._memos.forget(self._horizon)
-            return bool(expired or self._doubtful)
+            more = self._stock.clean(horizon, kept_since, self._position)
+            self._memos.forget(self._stock.horizon)
+            return more
 
     def check(self) -> None:
         return
@@ -183,7 +156,7 @@ class MemoryLog(EventLog):
 
     def usage(self) -> Usage:
         with self._lock:
-            used = EVENT_BYTES * (self._records.events + self._kept.events) + MEMO_BYTES * len(self._memos)
+            used = EVENT_BYTES * len(self._stock) + MEMO_BYTES * len(self._memos)
         return Usage(bytes_used=used, bytes_allowed=sys.maxsize, settled=None)
 
     def sync(self) -> None:
@@ -204,7 +177,8 @@ class MemoryLog(EventLog):
                 raise TooManyKeepers(f"the limit of {terms.most_keepers} series with a keep of their own is reached")
 
     def _store(self, batch: Batch, keep: int | None) -> None:
-        numbers = [self._number(name, batch.first(index), keep) for index, name in enumerate(batch.names)]
+        named = zip(batch.names, batch.firsts(), strict=True)
+        numbers = [self._number(name, first, keep) for name, first in named]
         ids = numbers[0] if batch.name_indexes is None else np.array(numbers, np.uint32)[batch.name_indexes]
         self._put(numbers, (self._position + len(batch), ids, batch.times, batch.values))
 
@@ -216,14 +190,14 @@ class MemoryLog(EventLog):
             return registry.register(Series(name, *first, keep))
         if keep is not None and registry.keeps.get(number) != keep:
             self._position += 1
-            self._history.add(KeepChange(self._position, self._horizon, number, keep))
+            self._history.add(KeepChange(self._position, self._stock.horizon, number, keep))
             registry.keeps[number] = keep
-            self._doubtful[number] = None
+            self._stock.doubtful[number] = None
         return number
 
     def _put(self, numbers: Sequence[int], record: Record) -> None:
         self._position = record[0]
-        self._records.append(record)
+        self._stock.records.append(record)
         for number in numbers:
             self._registry.latest[number] = self._position
 
@@ -237,7 +211,7 @@ class MemoryLog(EventLog):
         """What stands behind the mark."""
         taken: list[Record] = []
         events = 0
-        following = self._records.behind(place.position)
+        following = self._stock.records.behind(place.position)
         for record in following:
             taken.append(record)
             events += size_of(record)
@@ -254,11 +228,11 @@ class MemoryLog(EventLog):
         """What is kept between a place before the mark and the next change, or the mark."""
         sweep = place.detail if isinstance(place.detail, Sweep) else self._sweep(place)
         found: list[Columns] = []
-        for series in self._kept.series():
+        for series in self._stock.kept.series():
             if series < sweep.series:
                 continue
             behind = sweep.behind if series == sweep.series else place.position
-            found.append(self._kept.between(series, max(behind, place.position), sweep.end, limit))
+            found.append(self._stock.kept.between(series, max(behind, place.position), sweep.end, limit))
             limit -= len(found[-1][0])
             if limit <= 0:
                 there = Place(place.position, sweep._replace(series=series, behind=int(found[-1][0][-1])))
@@ -268,68 +242,9 @@ class MemoryLog(EventLog):
 
     def _sweep(self, place: Place) -> Sweep:
         told = self._history.folded if place == START else place.position
-        return Sweep(told, self._history.first(told, self._mark))
+        return Sweep(told, self._history.first(told, self._stock.mark))
 
     def _events(self, columns: Columns, before: Place, place: Place, *, more: bool) -> Events:
         changes = self._history.between(before.position, place.position)
         positions, ids, times, values = columns
-        return Events(positions, ids, times, values, place, self._horizon, changes, more=more)
-
-    def _expired(self) -> list[Record]:
-        """The next records, oldest first, none of whose events is later than the horizon."""
-        found: list[Record] = []
-        events = 0
-        for record in islice(self._records.behind(self._mark), RECORDS_A_STEP):
-            if events >= EVENTS_A_STEP or int(np.max(record[2])) > self._horizon:
-                break
-            found.append(record)
-            events += size_of(record)
-        return found
-
-    def _pass(self, expired: list[Record], kept_since: KeptSince) -> None:
-        """Move the mark behind these records."""
-        columns = columns_of(expired)
-        names, index = np.unique(columns[1], return_inverse=True)
-        since = [kept_since(series) if self._registry.lives(series) else None for series in names.tolist()]
-        order = np.argsort(index, kind="stable")
-        bounds = np.searchsorted(index[order], np.arange(1, len(names)))
-        for series, first, own in zip(names.tolist(), since, np.split(order, bounds), strict=True):
-            if first is not None:
-                self._keep(series, first, rows(columns, own))
-        self._records.drop(expired)
-        self._mark = expired[-1][0] if self._records else self._position
-
-    def _keep(self, series: int, since: tuple[int, int], columns: Columns) -> None:
-        """Keep what is alive of these events, and forget what has died for them."""
-        alive = alive_since(columns, np.array([since]))
-        if not alive.all():
-            self._registry.forget(series, int(columns[0][~alive][-1]))
-        if alive.any():
-            self._kept.add(series, rows(columns, alive))
-        forgotten, _ = self._kept.drop_dead(series, since)
-        self._registry.forget(series, forgotten)
-
-    def _look(self, series: int, kept_since: KeptSince) -> None:
-        """Forget of a series what has died by a change."""
-        more = False
-        if self._registry.lives(series):
-            forgotten, more = self._kept.drop_dead(series, kept_since(series))
-            self._registry.forget(series, forgotten)
-        if not more:
-            del self._doubtful[series]
-
-    def _forget_changes(self) -> None:
-        """Make old changes part of what a reader from START begins with."""
-        for change in self._history.old(self._mark):
-            if not isinstance(change, SeriesEnd):
-                self._apply(change)
-            self._history.fold(change, self._registry)
-
-    def _apply(self, change: KeepChange | RulesChange) -> None:
-        """Forget what died by a change: nobody will be told of it who could know."""
-        for number in [change.series] if isinstance(change, KeepChange) else self._kept.series():
-            series = self._registry.series.get(number)
-            if series is not None and (isinstance(change, KeepChange) or series.keep is None):
-                keep = self._history.keep_before(series)
-                forgotten = self._kept.apply(number, change.position, change.horizon, keep)
-                self._registry.forget(number, forgotten)
+        return Events(positions, ids, times, values, place, self._stock.horizon, changes, more=more)

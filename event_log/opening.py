@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from event_log.base import LogDamaged, LogUnavailable
-from event_log.boot import boot_id, digest
+from event_log.boot import digest
+from event_log.folders import make_folder
 from event_log.fresh import Fresh
 from event_log.heads import FreshHead, SettledHead
-from event_log.pages import is_unfinished, make_whole
+from event_log.opening_settled import SettledOpening
+from event_log.options import Options
+from event_log.pages import make_whole
 from event_log.rights import Rights
-from event_log.salvage import Salvage
-from event_log.settled import NOTICE_KEY, Foreign, Settled
+from event_log.settled import NOTICE_KEY
 from event_log.settling import Limits
 
 JUMP = 10**9
 """Positions go on so far ahead after a loss: more than can have been given out since the last settling."""
-AN_HOUR = 3600.0
-STAMP = "%Y%m%dT%H%M%SZ"
 logger = logging.getLogger("tidemark.log")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a log is opened."""
-
-    path: Path
-    max_bytes: int
-    sync: str = "everysec"
-    """`everysec`, `always` or `never`."""
-    boot: Callable[[], str] = boot_id
-    clock: Callable[[], float] = lambda: datetime.now(UTC).timestamp()
 
 
 class Opened:
@@ -49,7 +34,6 @@ class Opened:
         self.pid = os.getpid()
         self.path = options.path
         self.limits = Limits(options.max_bytes)
-        self._notices: list[str] = []
         try:
             make_folder(self.path)
             self.rights = Rights(self.path)
@@ -70,9 +54,12 @@ class Opened:
         boot = digest(self.options.boot())
         refuse_first_format(self.path)
         folder = self.path / "fresh" / boot.hex()
-        self.settled = self._open_settled(boot, alone)
+        spoilt = self._set_aside_spoilt(folder) if alone and folder.is_dir() else None
+        opening = SettledOpening(self.options)
+        self.settled = opening.open(boot, alone)
+        self._notices = opening.notices
         try:
-            self.fresh = self._open_fresh(folder, boot, alone)
+            self.fresh = self._open_fresh(folder, boot, alone, spoilt)
         except BaseException:
             self.settled.close()
             raise
@@ -82,85 +69,19 @@ class Opened:
         if self._notices:
             self.tell("; ".join(self._notices))
 
-    def _open_settled(self, boot: bytes, alone: bool) -> Settled:
-        """Open what is settled; damaged, it is set aside, and what is intact of it saved."""
-        folder = self.path / "settled"
-        if alone:
-            finish_salvage(folder)
-        make_folder(folder)
-        try:
-            reason = self._known_damage(folder, alone)
-            if reason is not None:
-                raise LogDamaged(reason)
-            return self._open_sound(folder, boot)
-        except Foreign:
-            raise
-        except LogDamaged as fault:
-            if alone and is_unfinished(folder / "data.mdb"):
-                folder.rename(folder.with_name(f"settled.unfinished-{self._stamp()}"))
-                make_folder(folder)
-            else:
-                self._notices.append(self._salvage(folder, str(fault), alone))
-        return self._open_sound(folder, boot)
+    def _set_aside_spoilt(self, folder: Path) -> str | None:
+        """Where what is fresh is damaged, go on without it; why that is so."""
+        noted = self.path / "damaged"
+        spoilt = damage_in(folder, thoroughly=noted.exists())
+        if spoilt is not None:
+            self._set_aside(folder)
+            noted.unlink(missing_ok=True)  # it was this: what is settled need not be saved
+        return spoilt
 
-    def _known_damage(self, folder: Path, alone: bool) -> str | None:
-        if alone and (folder / "data.mdb").exists() and not make_whole(folder / "data.mdb"):
-            return "it is cut off"
-        try:
-            return (self.path / "damaged").read_text()
-        except FileNotFoundError:
-            return None
+    def _set_aside(self, folder: Path) -> None:
+        folder.rename(folder.with_name(f"{folder.name}.aside-{self.options.stamp()}"))
 
-    def _open_sound(self, folder: Path, boot: bytes) -> Settled:
-        begin = SettledHead(secrets.token_bytes(16), boot)
-        settled = Settled(folder, begin, sync=self.options.sync != "never")
-        try:
-            sync_folder(folder)
-            with settled.read() as txn:
-                settled.head(txn)
-        except BaseException:
-            settled.close()
-            raise
-        return settled
-
-    def _salvage(self, folder: Path, reason: str, alone: bool) -> str:
-        """Returns the line for people. Raises LogDamaged where it may not be done, or nothing is left to save."""
-        refusal = f"the log at {self.path} is damaged ({reason}); "
-        if not alone:
-            raise LogDamaged(f"{refusal}stop all processes that use it, and start again")
-        if self.options.sync == "always":
-            raise LogDamaged(
-                f"{refusal}with SYNC=always nothing is given up unasked: restore a backup, or start once "
-                "with TIDEMARK_SYNC=everysec to go on with what is intact"
-            )
-        if any(age < AN_HOUR for age in self._ages_of_salvages()):
-            raise LogDamaged(f"{refusal}it was, less than an hour ago; look at the disk, and restore a backup")
-        try:
-            salvage = Salvage(folder / "data.mdb")
-        except (LogDamaged, OSError) as fault:
-            raise LogDamaged(f"{refusal}{fault}; restore a backup, or move {folder} away to start anew") from fault
-        new = folder.with_name("settled.new")
-        shutil.rmtree(new, ignore_errors=True)
-        make_folder(new)
-        salvage.write(new)
-        sync_folder(new)
-        aside = folder.with_name(f"settled.damaged-{self._stamp()}")
-        folder.rename(aside)
-        new.rename(folder)
-        (self.path / "damaged").unlink(missing_ok=True)
-        sync_folder(self.path)
-        return (
-            f"damage was found ({reason}); what is intact was saved, up to position {salvage.head.position:,} with "
-            f"{salvage.lost:,} positions lost; the damaged files are in {aside.name}"
-        )
-
-    def _ages_of_salvages(self) -> list[float]:
-        """How many seconds ago damaged files were set aside."""
-        stamps = [aside.name.partition("-")[2] for aside in self.path.glob("settled.damaged-*")]
-        times = [datetime.strptime(stamp, STAMP).replace(tzinfo=UTC).timestamp() for stamp in stamps]
-        return [self.options.clock() - when for when in times]
-
-    def _open_fresh(self, folder: Path, boot: bytes, alone: bool) -> Fresh:
+    def _open_fresh(self, folder: Path, boot: bytes, alone: bool, spoilt: str | None) -> Fresh:
         with self.settled.read() as txn:
             head = self.settled.head(txn)
         if alone:
@@ -173,7 +94,7 @@ class Opened:
             if fresh_head is None or not _belong(fresh_head, head):
                 if not alone:
                     raise LogDamaged(f"the log at {self.path} was exchanged while others use it; stop them all")
-                fresh = self._begin_fresh(fresh, fresh_head, head, boot)
+                fresh = self._begin_fresh(fresh, fresh_head, head, boot, spoilt)
             elif alone:
                 self._go_on(fresh, fresh_head, head)
         except BaseException:
@@ -189,18 +110,22 @@ class Opened:
             with fresh.write() as txn:
                 fresh.put_head(txn, fresh_head._replace(damaged=0))
 
-    def _begin_fresh(self, fresh: Fresh, other: FreshHead | None, head: SettledHead, boot: bytes) -> Fresh:
+    def _begin_fresh(
+        self, fresh: Fresh, other: FreshHead | None, head: SettledHead, boot: bytes, spoilt: str | None
+    ) -> Fresh:
         """Go on from what is settled alone: as of the last settling, if nobody has left in peace since."""
         if other is not None:
             fresh.close()
-            aside = fresh.path.with_name(f"{fresh.path.name}.aside-{self._stamp()}")
-            fresh.path.rename(aside)
+            self._set_aside(fresh.path)
             make_folder(fresh.path)
             fresh = Fresh(fresh.path)
-        lost = other is not None or not (head.closed or (head.boot == boot and not head.position))
-        position = (
-            self._jump(head, max(head.position, other.base if other is not None else 0)) if lost else head.position
-        )
+        orderly = head.closed or (head.boot == boot and not head.position)
+        position = head.position
+        if spoilt is not None:
+            position = self._jump(head, position, f"what was not yet settled was damaged ({spoilt}) and is set aside")
+        elif other is not None or not orderly:
+            last = max(position, other.base if other is not None else 0)
+            position = self._jump(head, last, "after a power cut, or a crash of the system")
         self._write_head(head._replace(closed=0, boot=boot, position=position))
         with fresh.write() as txn, self.settled.read() as settled_txn:
             used = self.settled.bytes_used(settled_txn)
@@ -221,15 +146,12 @@ class Opened:
             fresh.put_claims(txn, [], head.rules_now)
         return fresh
 
-    def _jump(self, head: SettledHead, position: int) -> int:
-        """Let positions go on far ahead, and tell people: committed before the first of them is given out."""
+    def _jump(self, head: SettledHead, position: int, why: str) -> int:
+        """Let positions go on far ahead, and tell people why: committed before the first of them is given out."""
         to, settled_at = (position // JUMP + 2) * JUMP, self._settled_at()
         with self.settled.write() as txn:
             self.settled.put_jump(txn, head.position, to)
-        self._notices.append(
-            f"after a power cut, or a crash of the system, it goes on as of position {head.position:,}, "
-            f"settled at {settled_at}"
-        )
+        self._notices.append(f"{why}, it goes on as of position {head.position:,}, settled at {settled_at}")
         return to
 
     def tell(self, what: str) -> None:
@@ -254,9 +176,6 @@ class Opened:
             for other in folder.parent.iterdir():
                 if other != folder and ".aside-" not in other.name:
                     shutil.rmtree(other)
-
-    def _stamp(self) -> str:
-        return datetime.fromtimestamp(self.options.clock(), UTC).strftime(STAMP)
 
     def close(self) -> None:
         """Let go of all; the last process notes whether everything is settled."""
@@ -289,36 +208,22 @@ def _belong(fresh: FreshHead, settled: SettledHead) -> bool:
     return fresh.identity == settled.identity and fresh.floor <= settled.position
 
 
-def finish_salvage(folder: Path) -> None:
-    """Put the new files of a salvage that was cut short where they belong, or drop them where it must begin anew."""
-    new = folder.with_name("settled.new")
-    if new.is_dir():
-        if folder.exists():
-            shutil.rmtree(new)
-        else:
-            new.rename(folder)
-            (folder.parent / "damaged").unlink(missing_ok=True)
-            sync_folder(folder.parent)
-
-
-def make_folder(path: Path) -> None:
-    """With its parents, and on the disk."""
-    if not path.is_dir():
-        if not path.parent.is_dir():
-            make_folder(path.parent)
-        with suppress(FileExistsError):
-            path.mkdir()
-        sync_folder(path.parent)
-    if not path.is_dir():
-        raise NotADirectoryError(f"{path} is no directory")
-
-
-def sync_folder(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def damage_in(folder: Path, *, thoroughly: bool) -> str | None:
+    """Why what is fresh, and open nowhere, cannot be opened or, where that is asked, not be trusted."""
+    if thoroughly and not make_whole(folder / "data.mdb"):
+        return "it is cut off"
     try:
-        os.fsync(file)
+        fresh = Fresh(folder)
+    except LogDamaged as fault:
+        return str(fault)
+    try:
+        if thoroughly:
+            fresh.verify()
+    except LogDamaged as fault:
+        return str(fault)
     finally:
-        os.close(file)
+        fresh.close()
+    return None
 
 
 def refuse_first_format(path: Path) -> None:

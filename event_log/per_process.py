@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from threading import Lock
 
-from event_log.opening import Options
+from event_log.options import Options
 from event_log.store import Store
 
 

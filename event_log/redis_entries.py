@@ -11,6 +11,7 @@ from event_log.records import SINGLE_SIZE, Columns, count_events, unpack_all
 from event_log.redis_changes import parse_change
 from event_log.redis_head import Head
 from event_log.redis_kept import NOTHING
+from event_log.redis_scripts import MOST_JUMPS
 
 Entry = tuple[bytes, Sequence[bytes]]
 """Id, and the name and value of its field."""
@@ -48,9 +49,9 @@ def check_row(head: Head, after: int, lasts: Times, counts: Times) -> None:
     before = lasts - counts
     follows = np.concatenate(([min(after, int(before[0]))], lasts[:-1]))
     for index in np.flatnonzero(before != follows).tolist():
-        if jumped(head, int(follows[index]), int(before[index])) != before[index]:
+        if not _leads(head, int(follows[index]), int(before[index])):
             raise LogDamaged(f"records are missing between positions {follows[index]} and {before[index]}")
-    if before[0] > after and jumped(head, after, int(before[0])) != before[0]:
+    if before[0] > after and not _leads(head, after, int(before[0])):
         raise LogDamaged(f"records are missing between positions {after} and {int(before[0])}")
 
 
@@ -80,6 +81,13 @@ def jumped(head: Head, position: int, to: int | None = None) -> int:
         if start == position and (to is None or end <= to):
             position = end
     return position
+
+
+def _leads(head: Head, position: int, to: int) -> bool:
+    """Whether jumps lead from one position to another: those remembered, behind older ones where there were more."""
+    if len(head.jumps) >= MOST_JUMPS and position < head.jumps[0][0]:
+        position = min(to, head.jumps[0][0])
+    return jumped(head, position, to) == to
 
 
 def last_jump(head: Head) -> int:

@@ -40,6 +40,8 @@ def code_of(fault: Exception) -> str:
 def unavailable(where: str, fault: Exception) -> LogUnavailable:
     """The error to raise for this one."""
     code = code_of(fault)
+    if "with args" in str(fault):  # Redis repeats behind it what it was given, be it a password
+        fault.args = (str(fault).partition(", with args")[0],)
     if code in _PLAIN:
         return LogUnavailable(f"{where} {_PLAIN[code]}")
     if code in ("MOVED", "ASK"):

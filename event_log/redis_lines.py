@@ -4,18 +4,20 @@ to be woken for it."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
 from redis.exceptions import RedisError
 
+from event_log.base import LogUnavailable
 from event_log.redis_faults import unavailable
-from event_log.redis_session import PATIENCE, Packed, Reply, Session
+from event_log.redis_session import PATIENCE, ROLE, Packed, Reply, Session, not_master, pack
 from event_log.redis_url import RedisUrl
 
 MOST = 3
 """More who ask at once wait."""
+_ROLE = pack([ROLE])
 
 
 class _Line:
@@ -47,10 +49,10 @@ class Lines:
                 replies = self._trip(line, packed)
             except (RedisError, OSError):
                 replies = self._trip_again(line, packed)
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    self._let_go(line)
-                    raise unavailable(str(self.url), reply) from reply
+            fault = not_master(str(self.url), replies.pop(0)) or self._refused(replies)
+            if fault is not None:
+                self._let_go(line)
+                raise fault
             return replies
 
     def close(self) -> None:
@@ -88,7 +90,7 @@ class Lines:
             if line.session is None:
                 line.session = Session(self.url)
                 self.far = line.session.far
-            return list(line.session.send(packed))
+            return list(line.session.send(Packed(_ROLE.data + packed.data, 1 + packed.answers)))
         except BaseException:  # also in a greenlet that is killed: answers are left unread
             self._let_go(line)
             raise
@@ -98,6 +100,10 @@ class Lines:
             return self._trip(line, packed)
         except (RedisError, OSError) as fault:
             raise unavailable(str(self.url), fault) from fault
+
+    def _refused(self, replies: Sequence[Reply]) -> LogUnavailable | None:
+        error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        return None if error is None else unavailable(str(self.url), error)
 
     def _let_go(self, line: _Line) -> None:
         session, line.session = line.session, None

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from event_log.base import LogUnavailable
 from event_log.redis_crew import ABREAST, Build, Crew, Ticket
 from event_log.redis_faults import code_of, unavailable
-from event_log.redis_session import PATIENCE, Command, Reply, Session
+from event_log.redis_session import PATIENCE, ROLE, Command, Reply, Session, not_master
 from event_log.redis_url import RedisUrl
 
 COPY_MILLISECONDS = 800
@@ -40,8 +40,9 @@ class Uncopied(LogUnavailable):
 class Link:
     """Opens its connections at first use in each process, and again after a fault."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, *, for_reads: bool = False) -> None:
         self.url = url
+        self._for_reads = for_reads
         self._mutex = Lock()
         self._crew: Crew | None = None
 
@@ -155,7 +156,12 @@ class Link:
         wait = any(ticket.copied for ticket in together)
         if wait:
             commands.append(("WAIT", self.url.wait, COPY_MILLISECONDS))
+        if self._for_reads:
+            commands.insert(0, ROLE)
         replies = iter(session.trip(commands))
+        if self._for_reads and (fault := not_master(str(self.url), next(replies))) is not None:
+            self._fail(together, fault)
+            return False
         usable = True
         answered: list[Ticket] = []
         while together:

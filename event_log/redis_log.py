@@ -24,14 +24,15 @@ from event_log.base import (
     Terms,
     Usage,
 )
-from event_log.records import unpack
+from event_log.records import FORMAT, unpack
 from event_log.redis_cleaning import Cleaning
+from event_log.redis_faults import other_format, other_keys
 from event_log.redis_keys import Keys
 from event_log.redis_lines import Lines
 from event_log.redis_link import Link
 from event_log.redis_persistence import Persistence
 from event_log.redis_reading import Reading
-from event_log.redis_scripts import CHECK, MOVED
+from event_log.redis_scripts import CHECK, MOVED, OTHER_KEYS
 from event_log.redis_series import SeriesReader
 from event_log.redis_session import call
 from event_log.redis_url import RedisUrl
@@ -52,7 +53,7 @@ class RedisLog(EventLog):
         self.max_series = max_series
         self._keys = Keys.of(url.name)
         self._max_bytes = max_bytes
-        self._writes, self._reads, self._lines = Link(url), Link(url), Lines(url)
+        self._writes, self._reads, self._lines = Link(url), Link(url, for_reads=True), Lines(url)
         self._series = SeriesReader(self._reads, self._keys)
         self._writing = Writing(self._writes, self._keys, self._series, max_bytes, max_series)
         self._reading = Reading(self._lines, self._reads, self._keys, self._series)
@@ -74,6 +75,8 @@ class RedisLog(EventLog):
     def read(self, place: Place, limit: int = 1_000_000) -> Events:
         events = self._reading.read(place, limit)
         self._writing.stands_at(events.place.position)
+        if self._writing.leaps:
+            self._look_for_losses()
         return events
 
     @property
@@ -116,7 +119,11 @@ class RedisLog(EventLog):
         return more
 
     def check(self) -> None:
-        used = self._writes.ask(lambda _: [call(CHECK, (self._keys.head,))])[0]
+        used = self._writes.ask(lambda _: [call(CHECK, (self._keys.head,), FORMAT)])[0]
+        if used == OTHER_KEYS:
+            raise other_keys(str(self.url))
+        if isinstance(used, bytes):
+            raise other_format(str(self.url), used.decode(errors="replace"), FORMAT.decode())
         if used + SOME_ROOM > self._max_bytes:
             raise self._writing.full()
 
@@ -139,6 +146,15 @@ class RedisLog(EventLog):
         self._writes.close()
         self._reads.close()
         self._lines.close()
+
+    def _look_for_losses(self) -> None:
+        """Say where a jump has passed over a position that this process was given: what stood there is lost."""
+        head, leaps = self._reading.head, self._writing.leaps
+        while head is not None and leaps and leaps[0][1] <= head.position:
+            tip, _ = leaps.popleft()
+            for begin, end in head.jumps:
+                if begin < tip < end:
+                    self._reading.say_lost(begin, tip)
 
     def _quiet_until(self, series: int, since: int) -> int | None:
         """Where the log stands, if the series was given no event from a position on up to there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from event_log.base import START, Place
-from event_log.redis_head import FIELDS
+from event_log.redis_head import FIELDS, Head
 from event_log.redis_keys import Keys
 from event_log.redis_session import Command
 
@@ -55,3 +55,17 @@ def questions(keys: Keys, step: int, place: Place, note: Note | None, count: int
         commands["newest"] = ("XRANGE", keys.stream, note.newest, note.newest)
     commands["after"] = ("HMGET", keys.head, "id", "step")
     return commands
+
+
+def lost_behind(head: Head, position: int, note: Note, *, there: bool) -> int | None:
+    """Behind which position something has been lost that a reader has read who stands at `position`; None where nothing
+    has. `there`: its newest entry is."""
+    if note.log != head.id:
+        return 0
+    for start, end in head.jumps:
+        if end > note.jumped and start < position <= end:
+            return start
+    if position > head.position:
+        return head.position
+    newest = int(note.newest.partition(b"-")[0] or 0)
+    return head.trimmed if newest > head.trimmed and not there else None

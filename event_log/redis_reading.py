@@ -33,9 +33,10 @@ from event_log.redis_kept import NOTHING, chosen, joined
 from event_log.redis_keys import Keys
 from event_log.redis_lines import Lines
 from event_log.redis_link import Link
-from event_log.redis_questions import CHUNKS, Note, questions
+from event_log.redis_questions import CHUNKS, Note, lost_behind, questions
+from event_log.redis_scripts import LOSE
 from event_log.redis_series import SeriesReader
-from event_log.redis_session import Packed, Reply, pack
+from event_log.redis_session import Packed, Reply, call, pack
 
 MOST_RECORDS = 8000
 """Of one reading: some 2 ms of Redis' time, and 10 of the reader's."""
@@ -150,31 +151,28 @@ class Reading:
 
     def _none(self, place: Place, *, fresh: bool) -> Events:
         """What is read where there is no log."""
+        if self._link.look(("EXISTS", self._keys.head))[0]:
+            raise other_keys(str(self._link.url))
         if not fresh:
             raise HistoryChanged(f"{self._link.url} does not have the log any more")
         return Events.none(START, 0)
 
     def _recognise(self, head: Head, place: Place, note: Note | None, replies: dict[str, Any]) -> Note:
         """What there is to remember. Raises HistoryChanged where the reader has read, or missed, what is not there."""
-        if note is None:
-            note = Note(head.id, place.position, kept=False, newest=b"", jumped=0)
-        lost = next(
-            (jump for jump in head.jumps if jump[1] > note.jumped and jump[0] < place.position <= jump[1]), None
-        )
-        if lost is not None:
-            self._say_lost(lost[0])
-        newest = int(note.newest.partition(b"-")[0] or 0)
-        gone = note.newest and not replies["newest"] and newest > head.trimmed
-        if lost is not None or gone or note.log != head.id or place.position > head.position:
+        own = note or Note(head.id, place.position, kept=False, newest=b"", jumped=0)
+        begin = lost_behind(head, place.position, own, there=bool(replies["newest"]))
+        if begin is not None:
+            if note is not None:  # else nobody has read that
+                self.say_lost(begin, place.position)
             raise HistoryChanged(f"{self._link.url} does not have what was read up to position {place.position}")
-        if (note.kept or place.position < head.trimmed) and note.told < head.folded:
-            raise HistoryChanged(f"changes since position {note.told} are no longer told")
-        return note._replace(jumped=last_jump(head))
+        if (own.kept or place.position < head.trimmed) and own.told < head.folded:
+            raise HistoryChanged(f"changes since position {own.told} are no longer told")
+        return own._replace(jumped=last_jump(head))
 
-    def _say_lost(self, begin: int) -> None:
+    def say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
         try:
-            self._link.ask(lambda _: [("HSET", self._keys.head, "lost", begin)])
+            self._link.ask(lambda _: [call(LOSE, (self._keys.head,), begin, stands)])
         except LogUnavailable:
             return  # the next who notices will
 

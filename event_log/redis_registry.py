@@ -126,7 +126,8 @@ class Registry(Mapping[int, Series]):
     def forget(self, forgotten: Mapping[int, int], step: int) -> None:
         """The highest positions of events that have left, by series, as of a step of cleaning."""
         with self._lock:
-            self._forgotten.update(forgotten)
+            for number, position in forgotten.items():
+                self._forgotten[number] = max(position, self._forgotten.get(number, 0))
             self.step = step
 
     def drop(self, folded: int) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hiredis import pack_command
+from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.base import LogUnavailable
@@ -26,6 +28,8 @@ FAR = 0.0003
 PINGS = 5
 """So many tell how far away it is."""
 Command = tuple[bytes | str | int, ...]
+ROLE: Command = ("HELLO",)
+"""Asked with each trip for reads: tells whether this still is the master, and is never refused."""
 Reply = Any
 """As Redis sent it, or the error it sent."""
 
@@ -119,6 +123,14 @@ class Session:
         return time.perf_counter() - start
 
 
+def not_master(where: str, role: Reply) -> LogUnavailable | None:
+    """What is wrong with a Redis that has become a replica: it refuses writes, but would answer from behind."""
+    if isinstance(role, Exception):
+        return unavailable(where, role)
+    master = role[role.index(b"role") + 1] == b"master"
+    return None if master else unavailable(where, ReadOnlyError("READONLY"))
+
+
 def facts_of(info: bytes) -> dict[str, str]:
     """The answer to INFO."""
     lines = (line.partition(":") for line in info.decode(errors="replace").splitlines())
@@ -149,6 +161,7 @@ def _master(url: RedisUrl) -> tuple[str, int]:
     """Where the sentinels say that the master is."""
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE / 4,
+        "retry": Retry(NoBackoff(), 0),  # else redis-py rests for seconds before the next sentinel is asked
         "username": url.sentinel_user,
         "password": url.sentinel_password,
         "ssl": url.tls is not None,

@@ -54,6 +54,8 @@ def parse_redis_url(text: str) -> RedisUrl:
     if scheme not in SCHEMES or not rest:
         raise ValueError(f"write a URL such as {EXAMPLE}")
     location, _, query = rest.partition("?")
+    if "@" in query and "@" not in location and query.partition("=")[0] not in _OPTIONS:
+        raise ValueError("special characters of a user or password, such as ?, are percent-encoded: %3F")
     options = _options(query)
     common: dict[str, Any] = {
         "name": _name(options.get("name", "tidemark")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf
 from random import random
@@ -75,6 +76,11 @@ class Writing:
     def stands_at(self, position: int) -> None:
         """The log has been read up to there."""
         self._sender.stands_at(position)
+
+    @property
+    def leaps(self) -> deque[tuple[int, int]]:
+        """As in Sender."""
+        return self._sender.leaps
 
     def append_one(self, name: str, time_: int, value: float) -> int | None:
         """As EventLog.append_one; None for a series that has yet to be registered."""

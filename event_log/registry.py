@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import lmdb
@@ -11,6 +11,9 @@ from event_log.base import Batch, Change, KeepChange, Series, SeriesEnd, Terms, 
 from event_log.fresh import Fresh
 from event_log.heads import FreshHead
 from event_log.settled import Settled
+
+LEARNT_AT_ONCE = 500
+"""So many series are learnt without a rest: some milliseconds."""
 
 
 class Registry:
@@ -42,17 +45,30 @@ class Registry:
             head.changed,
         )
 
-    def refresh(self, fresh: Fresh, settled: Settled, txn: lmdb.Transaction, head: FreshHead) -> None:
-        """Learn what this snapshot of what is fresh, and what is settled, knows more."""
+    def refresh(
+        self,
+        fresh: Fresh,
+        settled: Settled,
+        txn: lmdb.Transaction,
+        head: FreshHead,
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Learn what this snapshot of what is fresh, and what is settled, knows more; rest where that is much, as at a
+        start."""
         if self.is_current(head) or head.version < self.version or head.settled_version < self._settled_version:
             return  # another thread, with a later snapshot, was first
         with settled.read() as settled_txn:
             settled_head = settled.head(settled_txn)
-            for number, series in settled.series_since(settled_txn, self._settled_version):
+            news = settled.series_since(settled_txn, self._settled_version)
+            for count, (number, series) in enumerate(news, 1):
                 self.learn(number, series, settled=True)
+                if count % LEARNT_AT_ONCE == 0:
+                    rest()
             changes = {change.position: change for change in settled.changes_behind(settled_txn, self._changed)}
-        for number, series in list(fresh.series_from(txn, head, self._next_id)):
+        for count, (number, series) in enumerate(fresh.series_from(txn, head, self._next_id), 1):
             self.learn(number, series)
+            if count % LEARNT_AT_ONCE == 0:
+                rest()
         changes.update({change.position: change for change in fresh.changes_behind(txn, head, self._changed)})
         for position in sorted(changes):
             self._take(changes[position])
@@ -98,10 +114,10 @@ class Registry:
     def admit(self, batch: Batch, terms: Terms) -> dict[int, Series]:
         """The series to be registered for a batch. Raises TooManySeries or TooManyKeepers."""
         new: dict[int, Series] = {}
-        for index, name in enumerate(batch.names):
-            if name not in self.ids:
-                created, initial = batch.first(index)
-                new[self._next_id + len(new)] = Series(name, created, initial, terms.keep)
+        if any(name not in self.ids for name in batch.names):
+            for name, first in zip(batch.names, batch.firsts(), strict=True):
+                if name not in self.ids:
+                    new[self._next_id + len(new)] = Series(name, *first, terms.keep)
         if new and len(self.ids) + len(new) > self._max_series:
             raise TooManySeries(f"the limit of {self._max_series:,} series (MAX_SERIES) is reached")
         if terms.keep is not None and terms.most_keepers is not None:

@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 
 import lmdb
 
+from event_log.aside import Turns
 from event_log.base import Change, Memo, Rules, RulesChange, Series, SeriesEnd
 from event_log.carrying_out import KILLED_A_STEP, CarryingOut
 from event_log.cleaning import Plan
 from event_log.entries import (
     pack_position,
     unpack_change,
-    unpack_id,
     unpack_memo,
     unpack_position,
-    unpack_series,
 )
 from event_log.environment import bytes_in
 from event_log.fresh import Fresh
@@ -59,6 +58,8 @@ class Portion:
     """What is taken over in one transaction."""
 
     items: list[Item]
+    """The records, joined already: a portion of single events by themselves would be so many that letting go of them
+    would take long."""
     reached: int
     """The position up to which nothing is missing with it."""
     is_last: bool
@@ -103,7 +104,7 @@ class Settling:
 
     def _clean(self, plan: Plan) -> None:
         with self._settled.write() as txn:
-            CarryingOut(self._settled, txn, plan).run(time.time())
+            CarryingOut(self._settled, txn, plan, Turns()).run(time.time())
             self.at("cleaning")
         self.at("cleaned")
 
@@ -127,53 +128,52 @@ class Settling:
 
     def _take_over(self, half: int) -> None:
         """Settle frozen tables, a portion at a time."""
-        with self._settled.read() as txn:
-            position = self._settled.head(txn).position
-        while True:
-            portion = self._load(half, position)
+        turns = Turns()
+        is_last = False
+        while not is_last:
+            with self._settled.read() as txn:
+                head = self._settled.head(txn)
+            portion = self._load(half, head, turns)
             with self._settled.write() as txn:
-                self._settle(txn, portion)
+                self._settle(txn, portion, turns)
                 self.at("settling")
             self.at("settled")
-            position = portion.reached
-            if portion.is_last:
-                return
+            is_last = portion.is_last
 
-    def _load(self, half: int, position: int) -> Portion:
-        """What comes behind a position."""
-        fresh = self._fresh
+    def _load(self, half: int, settled: SettledHead, turns: Turns) -> Portion:
+        """What comes behind what is settled."""
+        fresh, position = self._fresh, settled.position
         with fresh.read() as txn:
             head = fresh.head(txn)
-            items, is_last = _portion(txn, fresh.records[half], position)
+            items, is_last = _portion(turns.over(fresh.records_behind(txn, half, position)))
             cursor = txn.cursor(fresh.changes[half])
             changes = [unpack_change(unpack_position(key), data) for key, data in cursor.iternext()]
             reached = unpack_position(items[-1][0]) if items else position
             if is_last:
                 reached = max([reached, *(change.position for change in changes)])
-            series = [(unpack_id(key), data) for key, data in txn.cursor(fresh.series[half]).iternext()]
+            series = fresh.series_in(txn, half, settled.next_id)
             memos = txn.cursor(fresh.memos[half]).iternext() if is_last else ()
             return Portion(
                 items,
                 reached,
                 is_last,
-                [(number, unpack_series(number, data)) for number, data in series],
+                list(turns.over(series)),
                 [change for change in changes if position < change.position <= reached],
                 [(bytes(key), *unpack_memo(data)) for key, data in memos],
                 head.horizon,
             )
 
-    def _settle(self, txn: lmdb.Transaction, portion: Portion) -> None:
+    def _settle(self, txn: lmdb.Transaction, portion: Portion, turns: Turns) -> None:
         settled = self._settled
         head = settled.head(txn)
-        for number, series in portion.series:
-            if number >= head.next_id:
-                head = head._replace(version=head.version + 1, next_id=number + 1)
-                settled.put_series(txn, number, replace(series, ended=0), head.version)  # its end is a change
-        for key, data in _joined(portion.items):
+        for number, series in turns.over(portion.series):
+            head = head._replace(version=head.version + 1, next_id=number + 1)
+            settled.put_series(txn, number, replace(series, ended=0), head.version)  # its end is a change
+        for key, data in turns.over(portion.items):
             txn.put(key, data, db=settled.records, append=True)
         for change in portion.changes:
             head = self._settle_change(txn, head, change)
-        for key, memo, until in portion.memos:
+        for key, memo, until in turns.over(portion.memos):
             settled.put_memo(txn, key, memo, until)
         position, horizon = max(head.position, portion.reached), max(head.horizon, portion.horizon)
         settled.put_head(txn, head._replace(position=position, horizon=horizon))
@@ -223,33 +223,31 @@ class Settling:
                 self._settled.put_head(txn, head._replace(retention_now=both[0], keep_last_now=both[1]))
 
 
-def _portion(txn: lmdb.Transaction, table: lmdb._Database, after: int) -> tuple[list[Item], bool]:
-    """The records behind a position until they are a portion, and whether these are all."""
+def _portion(records: Iterable[tuple[Data, Data]]) -> tuple[list[Item], bool]:
+    """The first of these records until they are a portion, and whether these are all."""
     items: list[Item] = []
-    cursor = txn.cursor(table)
-    if cursor.set_range(pack_position(after + 1)):
-        size = 0
-        for key, data in cursor.iternext():
-            if size >= PORTION:
-                return items, False
-            items.append((bytes(key), bytes(data)))
-            size += len(data)
+    size = 0
+    for key, data in _joined(records):
+        if size >= PORTION:
+            return items, False
+        items.append((key, data))
+        size += len(data)
     return items, True
 
 
-def _joined(items: Iterable[Item]) -> Iterator[tuple[bytes, Data]]:
+def _joined(records: Iterable[tuple[Data, Data]]) -> Iterator[Item]:
     """The same records, single events that stand in a row joined to runs."""
     run: list[bytes] = []
     last = 0
-    for key, data in items:
+    for key, data in records:
         position = unpack_position(key)
         if run and (is_batch(data) or position != last + 1 or len(run) == RUN):
             yield pack_position(last), b"".join(run)
             run = []
         if is_batch(data):
-            yield key, data
+            yield bytes(key), bytes(data)
         else:
-            run.append(data)
+            run.append(bytes(data))
         last = position
     if run:
         yield pack_position(last), b"".join(run)

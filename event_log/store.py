@@ -11,7 +11,8 @@ from event_log.base import LogDamaged, LogFull, LogUnavailable, Usage
 from event_log.cleaning import Plan
 from event_log.environment import bytes_in
 from event_log.group_commit import GroupCommit
-from event_log.opening import Opened, Options
+from event_log.opening import Opened
+from event_log.options import Options
 from event_log.settled import NOTICE_KEY
 from event_log.settling import Settling
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from event_log.base import EventLog
     from settings import Settings
 
-_SECRET = re.compile(r"(password=)[^&]*")
+_SECRET = re.compile(r"(password=)[^&]*", re.IGNORECASE)
+_OPTION = re.compile(r"(?:name|wait|db|ca|cert|key|sentinel_user|sentinel_password)=")
 _MEMORY = "memory:"
 _LMDB = "lmdb:"
 _REDIS = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+sentinel")
@@ -34,6 +35,8 @@ def printable_url(url: str) -> str:
     if scheme == "lmdb":
         return url
     location, mark, query = rest.partition("?")
+    if "@" in query and "@" not in location and not _OPTION.match(query):  # a password that was to be percent-encoded
+        location, mark, query = rest, "", ""
     if "@" in location:
         location = "//***@" + location.rpartition("@")[2]
     return scheme + colon + location + mark + _SECRET.sub(r"\1***", query)

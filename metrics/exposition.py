@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.samples import Sample
 
 from metrics.meter import Totals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ROUTE = ("route", "method")
 
+Samples = Iterable[tuple[tuple[str, ...], float]]
+"""Values of the labels, and the number."""
 Gauges = Sequence[tuple[str, str, float | None]]
 """Name without the prefix, help, value; None where there is none."""
 
@@ -70,9 +73,10 @@ def build_info(version: str) -> Metric:
     return found
 
 
-def labelled(name: str, text: str, labels: Sequence[str], samples: Mapping[tuple[str, ...], float]) -> Metric:
-    """One gauge of many series."""
+def labelled(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
+    """One gauge of many series, whose samples are asked for one by one when they are written."""
     found = GaugeMetricFamily(f"tidemark_{name}", text, labels=labels)
-    for values, value in samples.items():
-        found.add_metric(values, value)
+    found.samples = (  # type: ignore[assignment]  # prometheus-client goes through them once
+        Sample(found.name, dict(zip(labels, values, strict=True)), value) for values, value in samples
+    )
     return found

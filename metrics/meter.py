@@ -54,14 +54,17 @@ class Meter:
         except KeyError:
             count, histogram = self._columns(route, method, status)
         if nanoseconds is None:
-            self.table.add((count, 1))
+            self.table.add(count, 1)
         else:
             bucket = histogram + bisect_left(_BUCKETS_NS, nanoseconds)
-            self.table.add((count, 1), (bucket, 1), (histogram + _WIDTH - 1, nanoseconds))
+            self.table.observe(count, bucket, histogram + _WIDTH - 1, nanoseconds)
 
     def accepted(self, stored: int, expired: int) -> None:
         """Events were stored, or found to be expired."""
-        self.table.add((self._stored, stored), (self._expired, expired))
+        if stored:
+            self.table.add(self._stored, stored)
+        if expired:
+            self.table.add(self._expired, expired)
 
     def shed(self, method: str) -> None:
         """A request was refused before anybody looked at it: there was too much to do."""
@@ -69,7 +72,7 @@ class Meter:
 
     def refused(self, reason: str, events: int) -> None:
         """Events were refused, all of one request."""
-        self.table.add((self.table.column(f"refused {reason}"), events))
+        self.table.add(self.table.column(f"refused {reason}"), events)
 
     def _columns(self, route: str, method: str, status: int) -> tuple[int, int]:
         known = method if method in _METHODS else OTHER

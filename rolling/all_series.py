@@ -17,14 +17,19 @@ from numpy.typing import NDArray
 from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values
 from rolling.deck import Deck
 from rolling.exact import summarise
+from rolling.steps import Steps, finished
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
 from rolling.window import RollingWindow
 
 Ids = NDArray[np.uint32]
+Stretch = tuple[tuple[int, int], tuple[int, int] | None]
+"""From one (time, position) up to another, or to the end."""
 
 BLOCKS_A_STEP = 4
-"""How many blocks a series is taken out of at a time."""
+"""How many blocks take events in, or lose those of a series, at a time."""
+MEMBERS_A_STEP = 100
+"""How many series a block that fetches its columns looks into at a time: a millisecond of work."""
 LOADED = 256
 """How many blocks may hold columns at a time: some 7 MB."""
 MEMBERS_AT_ONCE = 500
@@ -42,7 +47,7 @@ class SharedBlock(Block):
         super().__init__(start, start_position)
         self._load = load
         self.members = array("I")
-        """Ids of the series with events here; repeated ones, and a few without, do no harm."""
+        """While it is loaded, the series of each row; else those with events here, some of them more than once."""
 
     @property
     def loaded(self) -> bool:
@@ -51,15 +56,9 @@ class SharedBlock(Block):
     def successor(self, start: int, start_position: int) -> SharedBlock:
         return SharedBlock(start, start_position, self._load)
 
-    def expect(self, count: int) -> None:
-        """A block that gets full may have to split before the series have the events: then it must hold
-        them itself. A new block, most likely the newest of all, will be asked for soon."""
-        if not self.summary.count or self.summary.count + count >= CAPACITY:
-            self._load(self)
-
     def append(self, time: int, value: float, position: int) -> None:
         if not self.summary.count:
-            self.expect(1)
+            self._load(self)  # most likely the newest of all, which will be asked for soon
         if self.loaded:
             super().append(time, value, position)
         else:
@@ -70,6 +69,19 @@ class SharedBlock(Block):
             super().extend(columns)
         else:
             self._stretch(int(columns[0][0]), int(columns[0][-1]))
+
+    def note(self, series: int) -> None:
+        """One row more has come, of this series."""
+        members = self.members
+        if self._values is not None or not members or members[-1] != series:
+            members.append(series)
+
+    def note_many(self, ids: Ids, *, alone: bool) -> None:
+        """So many rows more have come, of these series; of one series, if `alone`."""
+        if self.loaded:
+            self.members.frombytes(ids.tobytes())
+        else:
+            self.members.frombytes(ids[:1].tobytes() if alone else np.unique(ids).tobytes())
 
     def fill(self, columns: Columns, summary: Summary) -> None:
         """Hold the summary only: so many events at once are seldom asked for one by one."""
@@ -83,19 +95,33 @@ class SharedBlock(Block):
 
     def split(self, last: bool) -> SharedBlock:
         right = super().split(last)
-        right.members.extend(self.members)
+        right.members = self.members[self.summary.count :]
+        del self.members[self.summary.count :]
         self._load(right)
         return right
 
-    def replace(self, columns: Columns) -> None:
+    def drop(self, count: int) -> None:
+        super().drop(count)
+        del self.members[:count]
+
+    def hold(self, columns: Columns, members: Ids) -> None:
+        """Be loaded with these events, given in order, and their series."""
+        self.store(columns)
+        self.members = array("I", members.tobytes())
+
+    def replace(self, columns: Columns, members: Ids) -> None:
         """Have these events, given in order, in place of others; hold them only if it held those."""
         self.summary = summarise(columns[2])
         if not len(columns[0]):
             return
-        if self.loaded:
-            self.store(columns)
-        else:
-            self.oldest, self.newest = int(columns[0][0]), int(columns[0][-1])
+        loaded = self.loaded
+        self.hold(columns, members)
+        if not loaded:
+            self.unload()
+
+    def forget(self, series: int) -> None:
+        """While it is not loaded: none of its events is of this series."""
+        self.members = array("I", set(self.members) - {series})
 
     def unload(self) -> None:
         """Drop the columns, until the next question that needs them."""
@@ -104,6 +130,12 @@ class SharedBlock(Block):
 
     def _check(self) -> None:
         """Its events are checked by AllSeries, which knows where they are."""
+
+    def _sort(self) -> NDArray[np.intp]:
+        order = super()._sort()
+        members = np.frombuffer(self.members, np.uint32)
+        members[:] = members[order]
+        return order
 
     def _stretch(self, oldest: int, newest: int) -> None:
         if self.summary.count:
@@ -129,15 +161,33 @@ class AllSeries(Timeline[SharedBlock]):
 
     def take(self, series: int, time: int, value: float, position: int, parts: tuple[int, int]) -> None:
         """`add` for an event of a series. To be called before the series takes it."""
-        members = self.add(time, value, position, parts).members
-        if not members or members[-1] != series:
-            members.append(series)
+        self.add(time, value, position, parts).note(series)
 
-    def take_many(self, ids: Ids, columns: Columns, summaries: list[Summary] | None = None) -> None:
-        """`add_many` for events of several series. To be called before the series take them."""
-        alone = [int(ids[0])] if (ids == ids[0]).all() else None
-        for block, i, j in self.add_many(columns, summaries):
-            block.members.extend(alone or np.unique(ids[i:j]).tolist())
+    def take_many(self, ids: Ids, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[None]:
+        """`add_many` for events of several series, in steps. To be called before the series take them; until the last
+        step nothing may be asked of any of them."""
+        alone = bool((ids == ids[0]).all())
+        for number, taken in enumerate(self.add_many(columns, summaries), 1):
+            if taken is not None:
+                block, i, j = taken
+                block.note_many(ids[i:j], alone=alone)
+            if taken is None or number % BLOCKS_A_STEP == 0:
+                yield
+
+    def ready(self, time: int) -> Iterator[None]:
+        """See, in steps, that an event of this time can be taken in at once."""
+        _, block, end = self.find(time)
+        if block.summary.count >= CAPACITY and (end is not None or time < block.newest):
+            yield from self.prepare(block, 0)
+
+    def prepare(self, block: SharedBlock, count: int) -> Iterator[None]:
+        """A block that gets full may have to split before the series have the events: then it must hold them itself.
+        A new block, most likely the newest of all, will be asked for soon."""
+        if block.summary.count and block.summary.count + count < CAPACITY:
+            return
+        if not block.loaded:
+            block.hold(*(yield from self._gather(block)))
+        self._load(block)
 
     def last_of_each(self, count: int, cutoff: int, until: int | None = None) -> dict[RollingWindow, tuple[int, int]]:
         """The last `count` live events of all series, or of those not later than `until`, as a range of each series:
@@ -221,23 +271,25 @@ class AllSeries(Timeline[SharedBlock]):
                 node.children = held
                 node.refresh()  # which costs it its row: not where it has lost nothing
             return
-        if series in node.members and not self._subtract(node, window):
-            node.replace(self._gather(node))
+        if series in node.members and not self._subtract(series, node, window):
+            node.replace(*(yield from self._gather(node)))
         if node.summary.count:
             left.append(node)
         else:
             self._loaded.pop(node, None)
         yield
 
-    def _subtract(self, block: SharedBlock, window: RollingWindow) -> bool:
+    def _subtract(self, series: int, block: SharedBlock, window: RollingWindow) -> bool:
         """Take the events of a series out of the summary of a block, where that can be told from those alone."""
         columns = window.within(*self._span(block, block))
         if columns is None:
+            block.forget(series)
             return True
         whole, own = block.summary, summarise(columns[2])
         inside = block.oldest < columns[0][0] and columns[0][-1] < block.newest
         if block.loaded or not inside or not whole.minimum < own.minimum <= own.maximum < whole.maximum:
             return False
+        block.forget(series)
         block.summary = Summary(
             whole.count - own.count,
             whole.total - own.total,
@@ -250,7 +302,7 @@ class AllSeries(Timeline[SharedBlock]):
     def _load(self, block: SharedBlock) -> None:
         """See that a block holds its columns, at the cost of the one used longest ago."""
         if not block.loaded:
-            block.store(self._gather(block))
+            block.hold(*finished(self._gather(block)))
         self._loaded.pop(block, None)
         self._loaded[block] = None
         if len(self._loaded) > LOADED:
@@ -258,7 +310,7 @@ class AllSeries(Timeline[SharedBlock]):
             del self._loaded[oldest]
             oldest.unload()
 
-    def _span(self, first: SharedBlock, last: SharedBlock) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    def _span(self, first: SharedBlock, last: SharedBlock) -> Stretch:
         """The (time, position) where the events from one block to another begin, and where those behind may; the first
         is not empty."""
         following = last.following
@@ -274,7 +326,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in held])).tolist()
         for start in range(0, len(members), MEMBERS_AT_ONCE):
-            found = self._found(held[0], held[-1], members[start : start + MEMBERS_AT_ONCE])
+            found = self._found(self._span(held[0], held[-1]), members[start : start + MEMBERS_AT_ONCE])
             yield np.concatenate([NOTHING[2], *(columns[2] for columns in found.values())])
 
     def to_read(self, blocks: Sequence[SharedBlock], cut: Sequence[SharedBlock]) -> Sequence[SharedBlock]:
@@ -283,28 +335,40 @@ class AllSeries(Timeline[SharedBlock]):
             return cut
         return [block for block in blocks[blocks.index(cut[0]) : blocks.index(cut[-1]) + 1] if block.summary.count]
 
-    def ordered(self, blocks: Sequence[SharedBlock]) -> Columns:
+    def ordered(self, blocks: Sequence[SharedBlock]) -> Steps[Columns]:
         """The events of some blocks, in order; those of neighbours, if several hold no columns."""
         if sum(not block.loaded for block in blocks) <= LOADED_SINGLY:
-            return super().ordered(blocks)
+            return (yield from super().ordered(blocks))
         members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
-        times, positions, values = joined(self._found(blocks[0], blocks[-1], members).values())
+        span = self._span(blocks[0], blocks[-1])
+        pieces = [NOTHING]
+        for start in range(0, len(members), MEMBERS_AT_ONCE):
+            if start:
+                yield
+            pieces += self._found(span, members[start : start + MEMBERS_AT_ONCE]).values()
+        times, positions, values = joined(pieces)
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
 
-    def _gather(self, block: SharedBlock) -> Columns:
-        """The events of a block, from the series that have them."""
-        found = self._found(block, block, np.unique(np.frombuffer(block.members, np.uint32)).tolist())
-        block.members = array("I", found)
-        if not block.members:
-            return NOTHING
+    def _gather(self, block: SharedBlock) -> Steps[tuple[Columns, Ids]]:
+        """The events of a block, from the series that have them, and of which each is. Nothing may come or go between
+        the steps."""
+        members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
+        found: dict[int, Columns] = {}
+        span = self._span(block, block)
+        for start in range(0, len(members), MEMBERS_A_STEP):
+            found |= self._found(span, members[start : start + MEMBERS_A_STEP])
+            yield
+        if not found:
+            return NOTHING, np.empty(0, np.uint32)
         times, positions, values = joined(found.values())
         order = np.lexsort((positions, times))
-        return times[order], positions[order], values[order]
+        ids = np.repeat(np.array(list(found), np.uint32), [len(columns[0]) for columns in found.values()])
+        return (times[order], positions[order], values[order]), ids[order]
 
-    def _found(self, first: SharedBlock, last: SharedBlock, members: Iterable[int]) -> dict[int, Columns]:
-        """The events from one block to another, of which the first is not empty, by the series that have any."""
-        start, end = self._span(first, last)
+    def _found(self, span: Stretch, members: Iterable[int]) -> dict[int, Columns]:
+        """The events of a stretch, by the series that have any."""
+        start, end = span
         found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
         return {member: columns for member, columns in found.items() if columns}
 
@@ -314,9 +378,14 @@ class AllSeries(Timeline[SharedBlock]):
         assert all(block.loaded for block in self._loaded)
         block: SharedBlock | None = self.first
         while block is not None:
-            columns = self._gather(block)
+            columns, members = finished(self._gather(block))
             assert summarise(columns[2]) == block.summary
             assert not len(columns[0]) or (columns[0][0], columns[0][-1]) == (block.oldest, block.newest)
+            if block.loaded:
+                assert [column.tolist() for column in Block.columns(block)] == [column.tolist() for column in columns]
+                assert block.members.tolist() == members.tolist()
+            assert set(members) <= set(block.members)
+            assert len(block.members) <= block.summary.count
             block = block.following
 
 

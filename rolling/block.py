@@ -86,9 +86,6 @@ class Block:
         self._times = None if times[0] == times[-1] else array("q", times.tobytes())
         self._values = array("d", values.tobytes())
 
-    def expect(self, count: int) -> None:
-        """So many events of one request are about to come. Nothing to prepare here."""
-
     def append(self, time: int, value: float, position: int) -> None:
         """One event more, without its summary. A position is above all those held."""
         values = self._values
@@ -199,8 +196,8 @@ class Block:
         offsets = np.frombuffer(self._positions, self._positions.typecode)
         return times, offsets.astype(np.int64) + self._base, values
 
-    def _sort(self) -> None:
-        """Bring the rows into order, in place."""
+    def _sort(self) -> NDArray[np.intp]:
+        """Bring the rows into order, in place; returns the places they come from."""
         assert self._times is not None
         assert self._values is not None
         times, values = np.frombuffer(self._times, np.int64), np.frombuffer(self._values)
@@ -212,6 +209,7 @@ class Block:
             offsets = np.frombuffer(self._positions, self._positions.typecode)
             offsets[:] = offsets[order]
         self.ordered = True
+        return order
 
     def _reach(self, low: int, high: int) -> None:
         """Make the stored positions fit for ones from `low` to `high`."""

@@ -1,17 +1,18 @@
 """History: the events of a window laid out in steps, each with its summary, in one sweep over the tree.
 
 A deck or block that lies within one step is merged by its summary; of the others only the blocks that a step's edge
-cuts are read, all of a deck at once. That goes in portions: what a lowest deck leaves holds until the deck changes. At
-the end, in one portion, what changed meanwhile is read again and all is put together, so that the points are those of
-one moment, the last, and their counts add up to what is asked of the same window under the same hold.
+cuts are read, all of a deck at once. That goes in portions: what a lowest deck leaves holds until the deck changes, and
+is then read again. At the end, in one portion, all is put together, so that the points are those of one moment, the
+last, and their counts add up to what is asked of the same window under the same hold.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from operator import itemgetter
 from typing import Any
 
@@ -22,20 +23,17 @@ from rolling.block import Block, Columns
 from rolling.deck import Deck
 from rolling.exact import summarise_parts
 from rolling.span import Range
-from rolling.steps import Steps
+from rolling.steps import Steps, finished
 from rolling.summary import Summary
 from rolling.timeline import Row, Timeline
 
-PORTION = 2**17
-"""About how many events are read at a time."""
-SMALLEST = 2000
-"""A step of fewer events counts as so many where percentiles are asked for: finding it costs as much."""
-PATIENCE = 10
-"""So many portions more than the sweep takes may go to what changes meanwhile; then nobody is let in any more."""
+ROUNDS = 10
+"""So many times is read again what changed while others were let in; then nobody is let in any more."""
 
 Ask = Callable[[Callable[[], list[Range]]], Steps[list[float | None]]]
 """Finds the percentiles of the ranges that a function gives."""
-Key = tuple[int, int, int]
+Key = tuple[int, int, int | None]
+End = tuple[int, int, int]
 
 
 class Bounds:
@@ -47,6 +45,10 @@ class Bounds:
         self._edges = np.array(edges, np.int64) - 1
         self._after, self._until, self._horizon = after, until, horizon
 
+    def start(self) -> int:
+        """Nothing up to there is in any step, as the horizon stands."""
+        return max(self._after, self._horizon())
+
     def all(self) -> list[int]:
         """The bounds, as the horizon stands."""
         return self._clipped(self._edges)
@@ -56,8 +58,7 @@ class Bounds:
         return self._clipped(self._edges[step : step + 2])
 
     def _clipped(self, edges: NDArray[np.int64]) -> list[int]:
-        start = max(self._after, self._horizon())
-        clipped: list[int] = np.minimum(edges, self._until).clip(min=start).tolist()
+        clipped: list[int] = np.minimum(edges, self._until).clip(min=self.start()).tolist()
         return clipped
 
 
@@ -94,74 +95,112 @@ class Sweep:
         self._timeline = timeline
         self._bounds = bounds
         self._ends = ends
-        self._left: dict[Key, tuple[Summary, list[Piece]]] = {}  # a summary held here gives its id to no other
+        # A summary held in these gives its id, by which they know decks and blocks, to no other.
+        self._left: dict[Key, tuple[Summary, list[Piece]]] = {}
+        self._events: dict[End, tuple[Summary, Row]] = {}
         self._percentiles: dict[int, tuple[Summary, list[float | None]]] = {}  # by step, of the events so summarised
 
     def points(self) -> Steps[list[Point]]:
         """A point for each step, without percentiles."""
-        patience = PATIENCE + len(self._timeline) * self._timeline.COST // PORTION
-        while (pieces := self._portion(PORTION if patience else None)) is None:
-            patience -= 1
-            yield
-        if not self._ends:
-            return [Point(piece.summary) for piece in pieces]
-        return [Point(piece.summary, _event(piece.first, 0), _event(piece.last, -1)) for piece in pieces]
+        for rounds in count(1):
+            unread: list[Steps[None]] = []
+            points = self._points(unread)
+            if not unread:
+                break
+            for work in unread:
+                if rounds <= ROUNDS:
+                    yield from work
+                    yield
+                else:
+                    finished(work)
+        return points
 
     def points_with_percentiles(self, ask: Ask) -> Steps[list[Point]]:
         """A point for each step, with those percentiles that `ask` finds."""
-        patience: int | None = None
-        while True:
+        for rounds in count(1):
             points = yield from self.points()
-            if patience is None:
-                patience = PATIENCE + (len(self._timeline) + SMALLEST * len(points)) // PORTION
             missing = [step for step, point in enumerate(points) if not self._knows(step, point)]
             if not missing:
-                return [replace(point, percentiles=self._percentiles[step][1]) for step, point in enumerate(points)]
-            work = 0
+                break
             for step in missing:
                 # Should events of the step come meanwhile, then its summary is another the next time.
-                found = yield from ask(partial(self._where, step))
+                asking = ask(partial(self._where, step))
+                found = (yield from asking) if rounds <= ROUNDS else finished(asking)
                 self._percentiles[step] = points[step].summary, found
-                work += max(points[step].summary.count, SMALLEST)
-                if work >= PORTION and patience:
-                    patience -= 1
+                if rounds <= ROUNDS:
                     yield
-                    break
+        return [
+            Point(point.summary, point.first, point.last, self._percentiles[step][1])
+            for step, point in enumerate(points)
+        ]
+
+    def _points(self, unread: list[Steps[None]]) -> list[Point]:
+        """A point for each step, as things stand; where something is yet to be read for that, it comes in there."""
+        bounds = self._bounds.all()
+        whole = [Piece(step, Summary()) for step in range(len(bounds) - 1)]
+        for node in self._timeline.lowest() or [self._timeline.first]:
+            if not node.summary.count or _outside(node, bounds):
+                continue
+            if (step := _step(node, bounds)) is not None:
+                whole[step].follow(_piece(step, node))
+            elif (left := self._left.get(self._key(node))) is None:
+                unread.append(self._read_deck(node))
+            else:
+                for piece in left[1]:
+                    whole[piece.step].follow(piece)
+        if unread or not self._ends:
+            return [Point(piece.summary) for piece in whole]
+        return [
+            Point(piece.summary, self._event(piece.first, 0, unread), self._event(piece.last, -1, unread))
+            for piece in whole
+        ]
+
+    def _event(self, end: Row | Block | None, index: int, unread: list[Steps[None]]) -> Row | None:
+        """The first or the last event of a step; where it is yet to be read, that comes in there."""
+        if not isinstance(end, Block):
+            return end
+        known = self._events.get((id(end.summary), end.summary.count, index))
+        if known is None:
+            unread.append(self._read_event(end, index))
+        return known and known[1]
 
     def _knows(self, step: int, point: Point) -> bool:
         """Whether the percentiles of a step are known. Events are only ever added to it, or fall behind the horizon or
         leave with their series; none of that goes without a change in count and sums."""
-        return step in self._percentiles and self._percentiles[step][0] == point.summary
+        if step not in self._percentiles:
+            return False
+        known, now = self._percentiles[step][0], point.summary
+        return known.count == now.count and known.total == now.total and known.squares == now.squares
 
     def _where(self, step: int) -> list[Range]:
         begin, end = (self._timeline.count_after(bound) for bound in self._bounds.of(step))
         return [Range(self._timeline, begin, end)] if end < begin else []
 
-    def _portion(self, most: int | None) -> list[Piece] | None:
-        """What each step has in all; None after reading about so many events, with more to be read."""
-        bounds = self._bounds.all()
-        found: list[Piece] = []
-        work = 0
-        for node in self._timeline.lowest() or [self._timeline.first]:
-            if not node.summary.count or _outside(node, bounds):
-                continue
-            if (step := _step(node, bounds)) is not None:
-                found.append(_piece(step, node))
-                continue
-            key = id(node.summary), node.summary.count, bounds[0]
-            if key not in self._left:
-                if most is not None and work >= most:
-                    return None
-                work += node.summary.count * self._timeline.COST
-                self._left[key] = node.summary, _joined(self._read(node, bounds))
-            found += self._left[key][1]
-        whole = [Piece(step, Summary()) for step in range(len(bounds) - 1)]
-        for piece in found:
-            whole[piece.step].follow(piece)
-        return whole
+    def _key(self, node: Deck[Any] | Block) -> Key:
+        """The same as long as it has the same events, of which those up to the start of all steps do not count."""
+        start = self._bounds.start()
+        return id(node.summary), node.summary.count, start if _stretch(node)[0] <= start else None
 
-    def _read(self, node: Deck[Any] | Block, bounds: list[int]) -> list[Piece]:
-        """What each step has in a deck or block that is not within one, in order."""
+    def _read_deck(self, node: Deck[Any] | Block) -> Steps[None]:
+        """Learn what each step has in a deck or block, if it does not change meanwhile."""
+        if not node.summary.count:
+            return  # it has changed before its turn came
+        key, summary = self._key(node), node.summary
+        pieces = yield from self._read(node, self._bounds.all())
+        if node.summary.count and key == self._key(node):
+            self._left[key] = summary, _joined(pieces)
+
+    def _read_event(self, block: Block, index: int) -> Steps[None]:
+        """Learn the first or the last event of a block."""
+        yield from ()
+        if block.summary.count:
+            times, positions, values = block.columns()
+            row = int(times[index]), int(positions[index]), float(values[index])
+            self._events[id(block.summary), block.summary.count, index] = block.summary, row
+
+    def _read(self, node: Deck[Any] | Block, bounds: list[int]) -> Steps[list[Piece]]:
+        """What each step has in a deck or block that is not within one, in order. Takes portions; nothing, if the deck
+        changes meanwhile."""
         children: list[Any] = node.children if isinstance(node, Deck) else [node]
         blocks = [block for block in children if block.summary.count and not _outside(block, bounds)]
         steps = [_step(block, bounds) for block in blocks]
@@ -173,7 +212,10 @@ class Sweep:
         if read:
             numbers = [i for i, block in enumerate(blocks) if block in chosen]
             offsets = np.cumsum([block.summary.count for block in read])
-            for start, piece in _parts(self._timeline.ordered(read), offsets[:-1], bounds):
+            columns = yield from self._timeline.ordered(read)
+            if len(columns[0]) != offsets[-1]:
+                return []
+            for start, piece in _parts(columns, offsets[:-1], bounds):
                 placed.append((numbers[int(offsets.searchsorted(start, side="right"))], piece))
         placed.sort(key=itemgetter(0))
         return [piece for _, piece in placed]
@@ -232,10 +274,3 @@ def _parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iter
     ):
         if 0 <= step < len(bounds) - 1:
             yield start, Piece(step, summary, first, last)
-
-
-def _event(end: Row | Block | None, index: int) -> Row | None:
-    if not isinstance(end, Block):
-        return end
-    times, positions, values = end.columns()
-    return int(times[index]), int(positions[index]), float(values[index])

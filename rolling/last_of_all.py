@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
+from operator import itemgetter
 
 import numpy as np
 
@@ -25,9 +26,9 @@ AT_A_TIME = 50
 """How many shares are found in one portion: a millisecond or so."""
 COUNTED_AT_A_TIME = 300
 """In how many series events are counted in one portion."""
-FEW = 200
+FEW = 100
 """So many shares are found, or so many events passed one by one, without letting others in: some milliseconds."""
-FAR = 20_000
+FAR = 5000
 """Farther from the right one, in events, a bound is looked for anew."""
 ROUNDS = 200
 """So many times is looked for what has changed while others were let in; then nobody is let in any more."""
@@ -38,9 +39,12 @@ Key = tuple[int, int]
 
 @dataclass(slots=True)
 class Share:
-    """What one series has of the events: its last `count`, of the last `most`, which are live."""
+    """What one series has of the events: its last `count`, of the last `most`, which are live; and how many it had
+    taken then and kept, and where the horizon stood."""
 
-    state: object
+    taken: int
+    keep: int
+    horizon: int
     most: int
     count: int
     first: Key | None
@@ -64,6 +68,8 @@ class LastOfAll:
         self._count = count
         self._bound: Key = EARLIEST, 0
         self._shares: dict[RollingWindow, Share] = {}
+        self._found = 0
+        """How many events all shares have."""
 
     def find(self) -> Steps[None]:
         """Find the shares as things stand at the end; takes portions."""
@@ -73,12 +79,14 @@ class LastOfAll:
             rounds += 1
             stale = self._stale()
             for number, window in enumerate(stale, 1):
-                self._shares[window] = self._share(window)
+                self._share(window)
                 if patient and len(stale) > FEW and number % AT_A_TIME == 0:
                     yield
             if patient and len(stale) > FEW:
                 continue
-            excess = sum(share.count for share in self._shares.values()) - self._count
+            if len(self._shares) > len(self._windows):
+                self._forget_ended()
+            excess = self._found - self._count
             if excess <= 0 and all(share.before is None for share in self._shares.values()):
                 return
             if abs(excess) <= FEW:
@@ -87,7 +95,7 @@ class LastOfAll:
             if not patient:
                 finished(self._divide())
             elif abs(excess) <= FAR:
-                self._move(max(-5 * FEW, min(5 * FEW, excess)))
+                self._move(max(-FEW, min(FEW, excess)))
                 yield
             else:
                 yield from self._divide()
@@ -102,39 +110,51 @@ class LastOfAll:
 
     def ends(self) -> tuple[Row | None, Row | None]:
         """The first and the last of the events; after `find`."""
-        some = {window: share for window, share in self._shares.items() if share.count}
+        some = [window for window, share in self._shares.items() if share.count]
         if not some:
             return None, None
-        first = min(some, key=lambda window: some[window].first or (EARLIEST, 0))
-        newest = max(window.last.newest for window in some)
-        return first.row(some[first].count), max(window.row(1) for window in some if window.last.newest == newest)
+        oldest = min(share.first for share in self._shares.values() if share.first is not None)
+        [first] = [window for window, share in self._shares.items() if share.first == oldest]
+        newest = max([window.last.newest for window in some])
+        lasts = [window.row(1) for window in some if window.last.newest == newest]
+        return first.row(self._shares[first].count), max(lasts)
 
     def _stale(self) -> list[RollingWindow]:
-        """The series whose share is not known; those that are no longer there are forgotten."""
-        held = [window for window in self._windows.values() if len(window)]
-        if len(self._shares) > len(held) or not self._shares.keys() <= set(held):
-            self._shares = {window: self._shares[window] for window in held if window in self._shares}
-        shares, state = self._shares, self._state
-        return [window for window in held if window not in shares or shares[window].state != state(window)]
+        """The series whose share is not known. One holds as long as the same events of the series are live: a horizon
+        that rises takes none of those it keeps. Cheap: asked of all in one portion."""
+        share_of, horizon = self._shares.get, self._horizon()
+        by_age = horizon > self._cutoff
+        return [
+            window
+            for window in self._windows.values()
+            if (share := share_of(window)) is None
+            or share.taken != window.taken
+            or share.keep != window.keep
+            or (by_age and share.most > share.keep and share.horizon != horizon)
+        ]
 
-    def _state(self, window: RollingWindow) -> object:
-        """Equal as long as the same events of a series are live: a horizon that rises takes none of those it keeps."""
-        horizon = self._horizon()
-        share = self._shares.get(window)
-        by_age = horizon > self._cutoff and (share is None or share.most > window.keep)
-        return window.taken, len(window), window.keep, horizon if by_age else None
+    def _forget_ended(self) -> None:
+        """Forget the shares of series that are no longer there."""
+        there = set(self._windows.values())
+        self._hold({window: share for window, share in self._shares.items() if window in there})
 
-    def _share(self, window: RollingWindow) -> Share:
+    def _share(self, window: RollingWindow) -> None:
+        """Find the share of a series."""
         most = window.live(max(self._cutoff, self._horizon()))
-        count = min(most, _count_from(window, self._bound))
-        return self._cut(window, most, count)
+        self._cut(window, most, min(most, _count_from(window, self._bound)))
 
-    def _cut(self, window: RollingWindow, most: int, count: int) -> Share:
+    def _cut(self, window: RollingWindow, most: int, count: int) -> None:
         first = window.row(count)[:2] if count else None
         before = window.row(count + 1)[:2] if count < most else None
-        share = self._shares[window] = Share(None, most, count, first, before, window.tail(count))
-        share.state = self._state(window)
-        return share
+        known = self._shares.get(window)
+        self._found += count - (known.count if known else 0)
+        self._shares[window] = Share(
+            window.taken, window.keep, self._horizon(), most, count, first, before, window.tail(count)
+        )
+
+    def _hold(self, shares: dict[RollingWindow, Share]) -> None:
+        self._shares = shares
+        self._found = sum(share.count for share in shares.values())
 
     def _move(self, excess: int) -> None:
         """Move the bound past so many of the first events; if negative, past the last ones before it."""
@@ -142,12 +162,7 @@ class LastOfAll:
             return
         counts: dict[RollingWindow, int] = {}
         sign = 1 if excess > 0 else -1
-        heap = [
-            (sign * key[0], sign * key[1], number, window)
-            for number, (window, share) in enumerate(self._shares.items())
-            if (key := share.first if excess > 0 else share.before) is not None
-        ]
-        heapify(heap)
+        heap = self._next_to_pass(excess)
         for _ in range(abs(excess)):
             if not heap:
                 break
@@ -161,6 +176,25 @@ class LastOfAll:
                 heapreplace(heap, (sign * row[0], sign * row[1], number, window))
         for window, count in counts.items():
             self._cut(window, self._shares[window].most, count)
+
+    def _next_to_pass(self, excess: int) -> list[tuple[int, int, int, RollingWindow]]:
+        """A heap with the next event to pass, of each series of which one may be passed, in the order of passing."""
+        sign = 1 if excess > 0 else -1
+        keys = [
+            (sign * key[0], sign * key[1], window)
+            for window, share in self._shares.items()
+            if (key := share.first if excess > 0 else share.before) is not None
+        ]
+        passed = min(abs(excess), len(keys))
+        if not passed:
+            return []
+        times = np.fromiter(map(itemgetter(0), keys), np.int64, len(keys))
+        farthest = int(np.partition(times, passed - 1)[passed - 1])
+        heap = [
+            (time, position, number, window) for number, (time, position, window) in enumerate(keys) if time <= farthest
+        ]
+        heapify(heap)
+        return heap
 
     def _divide(self) -> Steps[None]:
         """Look for a bound near the right one; takes portions, in which events may come and go."""
@@ -191,11 +225,13 @@ class LastOfAll:
     def _put(self, bound: Key) -> None:
         """Put the bound elsewhere, and forget the shares that are others by that."""
         self._bound = bound
-        self._shares = {
-            window: share
-            for window, share in self._shares.items()
-            if (share.before is None or share.before < bound) and (share.first is None or bound <= share.first)
-        }
+        self._hold(
+            {
+                window: share
+                for window, share in self._shares.items()
+                if (share.before is None or share.before < bound) and (share.first is None or bound <= share.first)
+            }
+        )
 
     def _divide_moment(self, rivals: list[tuple[RollingWindow, int]], time: int, count: int) -> Steps[int]:
         """The position of the `count`-th last live event of this very time, or 0."""

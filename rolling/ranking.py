@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from heapq import nsmallest
+from collections.abc import Sequence
+
+import numpy as np
 
 
-def first_by(values: Iterable[tuple[str, float | None]], limit: int, *, descending: bool) -> list[str]:
-    """The names of the first `limit` by value, ties by name; those without a value come last."""
-    ordered = ((value is None, _order(value, descending=descending), name) for name, value in values)
-    return [name for _, _, name in nsmallest(limit, ordered)]
-
-
-def _order(value: float | None, *, descending: bool) -> float:
-    if value is None:
-        return 0.0
-    return -value if descending else value
+def first_by(values: Sequence[float | None], limit: int | None, *, descending: bool) -> list[int]:
+    """The places of the first `limit` by value, or of all, ties by place; those without a value come last."""
+    keys = np.array(values, np.float64)  # None becomes NaN, which numpy sorts behind all numbers
+    places: list[int] = np.argsort(-keys if descending else keys, kind="stable")[:limit].tolist()
+    return places

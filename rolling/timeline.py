@@ -8,53 +8,34 @@ range: those among the last `begin` events, but not among the last `end`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
-from typing import Generic
 
 import numpy as np
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values, part
-from rolling.deck import FAN_OUT, B, Deck
+from rolling.block import CAPACITY, NOTHING, Block, Columns, Values, part
+from rolling.deck import B, Deck
 from rolling.exact import summarise, summarise_rows
+from rolling.steps import Steps
 from rolling.summary import Summary, exact
+from rolling.tree import Path, Tree
 
 ADDED_SINGLY = 4
 """Up to so many events for one block are quicker added one by one."""
 BULK = CAPACITY // 2
 """So many events at once, all behind those held, become blocks of their own."""
 
-Path = list[Deck[B]]
 Row = tuple[int, int, float]
 """Time, position and value of one event; rows compare as events are ordered."""
+Taken = tuple[B, int, int] | None
+"""A block, and from where to where in some columns it has taken events in; None between two pieces of other work."""
 
 
-class Timeline(Generic[B]):
-    """Blocks of kind B in order, from `first` on, each knowing the one `following` it."""
+class Timeline(Tree[B]):
+    """Events in blocks of kind B."""
 
     COST = 1
     """How many times as long as from columns it takes to read its events."""
 
-    __slots__ = ("_edge", "_root", "asked", "first", "last")
-
-    def __init__(self, block: B) -> None:
-        self.reset(block)
-
-    def reset(self, block: B) -> None:
-        """Hold this one block and nothing else."""
-        self._root: Deck[B] | B = block
-        self.first = block
-        self.last = block
-        self._edge: Path[B] = []  # the decks above the last block
-        self.asked = False
-        """Whether its lowest decks may have rows; read for each event, as looking at the decks would cost more."""
-
-    def __len__(self) -> int:
-        return self._root.summary.count
-
-    @property
-    def summary(self) -> Summary:
-        """The summary of all its events. Not to be changed."""
-        return self._root.summary
+    __slots__ = ()
 
     def count_after(self, time: int) -> int:
         """How many events are later than `time`. O(log n)."""
@@ -127,13 +108,6 @@ class Timeline(Generic[B]):
             return NOTHING
         return part(joined(self.between(self.row(count)[0], self.last.newest)), -count, None)
 
-    def blocks(self) -> Iterator[B]:
-        """All blocks, in order."""
-        block: B | None = self.first
-        while block is not None:
-            yield block
-            block = block.following
-
     def between(self, oldest: int, newest: int) -> Iterator[Columns]:
         """All blocks that may hold events from `oldest` to `newest`, both included, in order."""
         node = self._root
@@ -155,16 +129,11 @@ class Timeline(Generic[B]):
         ones too, where that costs less."""
         return cut
 
-    def ordered(self, blocks: Sequence[B]) -> Columns:
-        """The events of some blocks, in order."""
+    def ordered(self, blocks: Sequence[B]) -> Steps[Columns]:
+        """The events of some blocks, in order. Takes portions where they are read from many series; it means nothing if
+        the blocks change meanwhile."""
+        yield from ()
         return joined(block.columns() for block in blocks)
-
-    def lowest(self) -> list[Deck[B]]:
-        """The decks that hold blocks, in order."""
-        decks = [self._root] if isinstance(self._root, Deck) else []
-        while decks and isinstance(decks[0].children[0], Deck):
-            decks = [child for deck in decks for child in deck.children if isinstance(child, Deck)]
-        return decks
 
     def place(self, offset: int) -> tuple[Deck[B] | None, int, int]:
         """The lowest deck with the event before which so many stand, less than there are; which of its blocks holds
@@ -197,10 +166,9 @@ class Timeline(Generic[B]):
             row.take(value)
         return block
 
-    def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[tuple[B, int, int]]:
-        """Take in events that are in order, at positions above all others. Yields each block that took
-        some, and which; runs to the end only when all is taken from it. `summaries` may give those of
-        each CAPACITY of them."""
+    def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[Taken[B]]:
+        """Take in events that are in order, at positions above all others; runs to the end only when all is taken
+        from it. `summaries` may give those of each CAPACITY of them."""
         times = columns[0]
         size = len(times)
         i = 0
@@ -210,18 +178,24 @@ class Timeline(Generic[B]):
                 yield from self._append(part(columns, i, size), i, summaries if i == 0 else None)
                 return
             if block.summary.count >= CAPACITY:
+                if end is not None or times[i] < block.newest:
+                    yield from self.prepare(block, 0)
                 self.room(int(times[i]), int(columns[1][i]))
                 continue
             j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
-            block.expect(j - i)
+            yield from self.prepare(block, j - i)
             if j - i <= ADDED_SINGLY:
-                for time, position, value in _each(part(columns, i, j)):
+                for time, position, value in each(part(columns, i, j)):
                     self.add(time, value, position, exact(value))
             else:
                 self._extend(path, block, part(columns, i, j))
             yield block, i, j
             i = j
+
+    def prepare(self, block: B, count: int) -> Iterator[None]:
+        """See that a block can take so many events more, or split if that is none. Nothing to do here."""
+        return iter(())
 
     def _extend(self, path: Path[B], block: B, columns: Columns) -> None:
         block.extend(columns)
@@ -229,7 +203,7 @@ class Timeline(Generic[B]):
         block.summary.merge(summary)
         _count_in(path, columns, summary)
 
-    def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[tuple[B, int, int]]:
+    def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[Taken[B]]:
         """New blocks behind all others, CAPACITY events each."""
         size = len(columns[0])
         summaries = summaries or summarise_rows(columns[2], CAPACITY)
@@ -241,133 +215,6 @@ class Timeline(Generic[B]):
             _count_in(self._edge, chunk, summary)
             self.insert(self._edge, self.last, new)
             yield new, i + offset, j + offset
-
-    def find(self, time: int) -> tuple[Path[B], B, int | None]:
-        """The block an event of this time belongs to, the decks above it, and where the next block starts."""
-        path: Path[B] = []
-        end = None
-        node = self._root
-        while isinstance(node, Deck):
-            path.append(node)
-            starts = node.starts
-            if time >= starts[-1]:
-                node = node.children[-1]
-            else:
-                index = node.index(time)
-                end = starts[index + 1]
-                node = node.children[index]
-        return path, node, end
-
-    def room(self, time: int, position: int) -> None:
-        """Make room for an event where the block it belongs to is full."""
-        path, block, end = self.find(time)
-        if end is None and time >= block.newest:
-            self.insert(path, block, block.successor(time, position))
-        else:
-            self.insert(path, block, block.split(last=end is None))
-
-    def insert(self, path: Path[B], block: B, new: B) -> None:
-        """Put a block behind `block`. The decks of `path` must count its events already."""
-        new.following = block.following
-        block.following = new
-        if block is self.last:
-            self.last = new
-        self._grow(path, block, new)
-        self._edge = self.find(self.last.start)[0]
-
-    def _grow(self, path: Path[B], node: Deck[B] | B, new: Deck[B] | B) -> None:
-        if not path:
-            self._root = Deck([node, new])
-            return
-        deck = path[-1]
-        deck.insert_after(node, new)
-        if len(deck.children) > FAN_OUT:
-            self._grow(path[:-1], deck, deck.split(last=deck.children[-1] is new))
-
-    def drop(self, count: int, spare: B) -> B | None:
-        """Let go of the blocks that lie whole among the first `count` events, and of empty ones before them; where
-        that is all of them, `spare` takes their place. Returns the first block let go of, if any, for whom the others
-        follow. O(log n), however many they are."""
-        if count >= len(self):
-            dropped = self.first
-            self.reset(spare)
-            return dropped
-        node = self._behind(count)
-        if node is self.first:
-            return None
-        dropped, self.first = self.first, node
-        node.start, node.start_position = EARLIEST, 0
-        self.settle()
-        return dropped
-
-    def settle(self) -> None:
-        """Bring all in line with a new first block and with what has gone before it."""
-        self.refresh_first()
-        while isinstance(self._root, Deck) and len(self._root.children) == 1:
-            self._root = self._root.children[0]
-        self._edge = self.find(self.last.start)[0]
-
-    def _behind(self, count: int) -> B:
-        """The first block that ends behind the first `count` events, cut off from those before it."""
-        node = self._root
-        while isinstance(node, Deck):
-            index = 0
-            while node.children[index].summary.count <= count:
-                count -= node.children[index].summary.count
-                index += 1
-            del node.children[:index]
-            node = node.children[0]
-        return node
-
-    def refresh_first(self) -> None:
-        """Bring the decks above the first block in line with it."""
-        for deck in reversed(self.leftmost()):
-            deck.refresh()
-
-    def leftmost(self) -> Path[B]:
-        """The decks above the first block."""
-        path: Path[B] = []
-        node = self._root
-        while isinstance(node, Deck):
-            path.append(node)
-            node = node.children[0]
-        return path
-
-    def _check(self) -> None:
-        """Every invariant of the structure, as assertions. O(n); for tests."""
-        blocks = list(self._check_node(self._root))
-        assert blocks[0] is self.first
-        assert blocks[-1] is self.last
-        assert self.last.following is None
-        assert self.find(self.last.start)[:2] == (self._edge, self.last)
-        assert (self.first.start, self.first.start_position) == (EARLIEST, 0)
-        for left, right in pairwise(blocks):
-            assert left.following is right
-            assert left.newest <= right.start
-            assert (left.start, left.start_position) <= (right.start, right.start_position)
-        for block in blocks:
-            block._check()
-        depths = {depth for depth, _ in self._depths(self._root, 0)}
-        assert len(depths) == 1
-
-    def _check_node(self, node: Deck[B] | B) -> Iterator[B]:
-        if not isinstance(node, Deck):
-            yield node
-            return
-        assert 1 <= len(node.children) <= FAN_OUT
-        assert node.starts == [child.start for child in node.children]
-        whole = Summary()
-        for child in node.children:
-            yield from self._check_node(child)
-            whole.merge(child.summary)
-        assert whole == node.summary
-
-    def _depths(self, node: Deck[B] | B, depth: int) -> Iterator[tuple[int, B]]:
-        if not isinstance(node, Deck):
-            yield depth, node
-            return
-        for child in node.children:
-            yield from self._depths(child, depth + 1)
 
 
 def _count_in(path: Path[B], columns: Columns, summary: Summary) -> None:
@@ -396,7 +243,8 @@ def _cover(node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> Non
                 return
 
 
-def _each(columns: Columns) -> Iterator[Row]:
+def each(columns: Columns) -> Iterator[Row]:
+    """The events of some columns, one by one."""
     times, positions, values = columns
     return zip(times.tolist(), positions.tolist(), values.tolist(), strict=True)
 

@@ -1,7 +1,7 @@
 """Something of each of many series, all of one moment, worked out in portions.
 
-What was found of a series holds for as long as it has taken in nothing more and lost nothing. So most is found while
-others are let in now and then, and at the end, in one portion, only what has changed meanwhile is found again.
+What was found of a series holds for as long as it has taken in nothing more and lost nothing that was live. So most is
+found while others are let in now and then, until a look at all, in one portion, finds that nothing has changed since.
 """
 
 from __future__ import annotations
@@ -42,26 +42,30 @@ class Together(Generic[V]):
         return self._found[series][1]
 
     def stale(self, series: Iterable[int]) -> list[int]:
-        """Of which of these nothing is known that holds now."""
-        found, state = self._found, self._state
-        return [number for number in series if number not in found or found[number][0] != state(number)]
+        """Of which of these nothing is known that holds now. Cheap: asked of all in one portion."""
+        found, windows, state, horizon = self._found, self._windows, self._state, self._horizon()
+        return [
+            number
+            for number in series
+            if number not in found or found[number][0] != state(windows.get(number), horizon)
+        ]
 
-    def find_all(self, series: Callable[[], Iterable[int]]) -> Steps[None]:
-        """Know something that holds now of each of the series that are there; takes portions."""
-        while stale := self.stale(series()):
-            self._rounds += 1
-            for number, one in enumerate(stale, 1):
-                patient = self._rounds <= ROUNDS
-                found = (yield from self._find(one)) if patient else finished(self._find(one))
-                self._found[one] = self._state(one), found
-                if patient and number % AT_A_TIME == 0:
-                    yield
+    def find(self, series: Iterable[int]) -> Steps[None]:
+        """Know something of each of these; takes portions, in which others may become stale, or these again."""
+        self._rounds += 1
+        patient = self._rounds <= ROUNDS
+        for count, number in enumerate(series, 1):
+            found = (yield from self._find(number)) if patient else finished(self._find(number))
+            self._found[number] = self._state(self._windows.get(number), self._horizon()), found
+            if patient and count % AT_A_TIME == 0:
+                yield
+        if patient:
+            yield
 
-    def _state(self, series: int) -> object:
-        """Equal as long as the series has the same events."""
-        window = self._windows.get(series)
+    def _state(self, window: RollingWindow | None, horizon: int) -> object:
+        """Equal as long as the same events of a series are live. None where it has ended."""
         if window is None:
             return None
-        horizon = self._horizon()
-        reached = horizon > self._since and window.first.oldest <= horizon
-        return window.taken, len(window), window.keep, horizon if reached else None
+        if horizon <= self._since or window.first.oldest > horizon:
+            return window.taken, window.keep
+        return window.taken, window.keep, horizon

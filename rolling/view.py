@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rolling.all_series import AllSeries, Ids
-from rolling.block import CAPACITY, EARLIEST, LATEST, Columns
+from rolling.all_series import BLOCKS_A_STEP, AllSeries, Ids
+from rolling.block import CAPACITY, EARLIEST, LATEST, Columns, part
 from rolling.exact import summarise_rows
 from rolling.history import Bounds, Point, Sweep
 from rolling.last_of_all import LastOfAll
@@ -23,7 +23,7 @@ from rolling.percentiles import Percentiles
 from rolling.span import Range, Span
 from rolling.steps import Steps, finished
 from rolling.summary import Summary, exact
-from rolling.timeline import BULK, Row, Timeline, merged
+from rolling.timeline import ADDED_SINGLY, BULK, Row, Timeline, each, merged
 from rolling.together import Together
 from rolling.window import RollingWindow
 
@@ -33,6 +33,8 @@ PERCENTILE_BYTES = 2**28
 """What the sorted rows of a view may take of the memory: those of 33 million different values."""
 TAKEN_SINGLY = 48
 """Up to so many events are taken in one by one: columns would cost more."""
+SERIES_A_STEP = 64
+"""How many series are given their events in a step."""
 WINDOWS_A_STEP = 256
 """How many series are looked at in a step."""
 
@@ -116,17 +118,21 @@ class View:
 
     def add_kept(
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
-    ) -> None:
-        """Take in events that are not later than the horizon, each series' own at positions above all it has."""
+    ) -> Iterator[None]:
+        """Take in events that are not later than the horizon, each series' own at positions above all it has; in
+        steps, as `add_many`."""
         order = np.argsort(times, kind="stable")
-        self._deal(ids[order], (times[order], positions[order], values[order]))
+        yield from self._deal(ids[order], (times[order], positions[order], values[order]))
 
     def add_many(
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
-    ) -> None:
-        """Take in events in log order, at positions above all others."""
+    ) -> Iterator[None]:
+        """Take in events in log order, at positions above all others, in steps: until the last nothing may be asked,
+        nor the horizon raised, nor anything let go of."""
         if len(values) <= TAKEN_SINGLY:
             for row in zip(ids.tolist(), times.tolist(), values.tolist(), positions.tolist(), strict=True):
+                if row[1] < self._all.last.start:
+                    yield from self._all.ready(row[1])
                 self.add(*row)
             return
         if np.any(times[1:] < times[:-1]):
@@ -139,27 +145,37 @@ class View:
         if late < len(times):
             recent = times[late:], positions[late:], values[late:]
             copies = [summary.copy() for summary in summaries] if summaries and not late else None
-            self._all.take_many(ids[late:], recent, copies)
+            yield
+            yield from self._all.take_many(ids[late:], recent, copies)
         if alone:
-            self._take(int(ids[0]), columns, summaries)
+            yield from self._take(int(ids[0]), columns, summaries)
         else:
-            self._deal(ids, columns)
+            yield from self._deal(ids, columns)
 
-    def _deal(self, ids: Ids, columns: Columns) -> None:
+    def _deal(self, ids: Ids, columns: Columns) -> Iterator[None]:
         """Give each series its events, which stay in order."""
-        times, positions, values = columns
         order = np.argsort(ids, kind="stable")
-        dealt = ids[order]
-        bounds = np.flatnonzero(np.diff(dealt)) + 1
-        for own in np.split(order, bounds):
-            self._take(int(ids[own[0]]), (times[own], positions[own], values[own]), None)
+        ids, columns = ids[order], (columns[0][order], columns[1][order], columns[2][order])
+        starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
+        yield
+        bounds = zip(ids[starts].tolist(), starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True)
+        for number, (series, start, end) in enumerate(bounds, 1):
+            yield from self._take(series, part(columns, start, end), None)
+            if number % SERIES_A_STEP == 0:
+                yield
 
-    def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> None:
+    def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> Iterator[None]:
         window = self.window(series)
-        for _ in window.add_many(columns, summaries):
-            pass
-        window.taken += len(columns[0])
-        self.taken += len(columns[0])
+        count = len(columns[0])
+        if count <= ADDED_SINGLY:
+            for time, position, value in each(columns):
+                window.add(time, value, position, exact(value))
+        else:
+            for number, _ in enumerate(window.add_many(columns, summaries), 1):
+                if number % BLOCKS_A_STEP == 0:
+                    yield
+        window.taken += count
+        self.taken += count
 
     def raise_horizon(self, horizon: int) -> None:
         """What is not later is live only where its series keeps it."""
@@ -234,8 +250,10 @@ class View:
             return finder.ranges()
 
         yield from finder.find()
-        found = [] if wanted is None else (yield from self._memory.percentiles(where, wanted))
-        finished(finder.find())
+        found = []
+        if wanted is not None:
+            found = yield from self._memory.percentiles(where, wanted)
+            finished(finder.find())
         return Tail(finder.summary(), *(finder.ends() if ends else ())), found
 
     def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:

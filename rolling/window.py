@@ -10,11 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rolling.block import EARLIEST, LATEST, NOTHING, Block, Columns, part
+from rolling.block import CAPACITY, EARLIEST, LATEST, NOTHING, Block, Columns, part
+from rolling.steps import Steps
 from rolling.timeline import Timeline, joined
 
 PIECE = 2**18
 """How many events are let go of at a time."""
+LOOKED_INTO_A_STEP = 64
+"""How many blocks are looked into for events behind a position in a step: half a millisecond."""
+PASSED_A_STEP = 2048
+"""How many blocks are passed by in a step."""
 
 
 class RollingWindow(Timeline[Block]):
@@ -47,21 +52,34 @@ class RollingWindow(Timeline[Block]):
         self.forgotten = max(self.forgotten, position)
         self._gone_until = max(self._gone_until, until)
 
-    def behind(self, after: int, limit: int) -> Columns:
-        """Its first `limit` events behind a position, in order of position. O(blocks), unless many came in no order."""
-        blocks = sorted((block for block in self.blocks() if block.highest > after), key=lambda block: block.lowest)
-        found: list[Columns] = []
-        least = LATEST
-        for block in blocks:
-            if sum(len(columns[0]) for columns in found) >= limit:
-                found = [_first(found, limit)]
-                least = int(found[0][1][-1])
-            if block.lowest > least:
-                break
-            columns = block.columns()
-            rows = np.flatnonzero(columns[1] > after)
-            found.append((columns[0][rows], columns[1][rows], columns[2][rows]))
-        return _first(found, limit) if found else NOTHING
+    def behind(self, after: int, limit: int) -> Steps[Columns]:
+        """Its first `limit` events behind a position, in order of position, as they are at the end. O(blocks); takes
+        portions, in which events may come and go."""
+        while True:
+            taken, gone = self.taken, self.taken - len(self)
+            found = yield from self._first_behind(after, limit)
+            # Whatever has come meanwhile stands behind all that was there.
+            if self.taken - len(self) == gone and (len(found[1]) == limit or self.taken == taken):
+                return found
+
+    def _first_behind(self, after: int, limit: int) -> Steps[Columns]:
+        """The same, of what was there when it began and has not gone. A block that splits meanwhile does no harm: some
+        of its events are then met once more."""
+        found = NOTHING
+        pieces: list[Columns] = []
+        waiting, end, looked_into = 0, LATEST, 0
+        for passed, block in enumerate(self.blocks(), 1):
+            if block.highest > after and block.lowest <= end and block.summary.count:
+                pieces.append(_standing(block.columns(), after, end))
+                waiting += len(pieces[-1][1])
+                looked_into += 1
+            if waiting > limit + CAPACITY:
+                found = _first([found, *pieces], limit)
+                pieces, waiting, end = [], 0, int(found[1][-1])
+            if looked_into == LOOKED_INTO_A_STEP or passed % PASSED_A_STEP == 0:
+                looked_into = 0
+                yield
+        return _first([found, *pieces], limit)
 
     def within(self, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns | None:
         """The events from one (time, position) up to, not including, another; None without any."""
@@ -109,11 +127,18 @@ class RollingWindow(Timeline[Block]):
         assert self.tail(len(self)) == self.summary
 
 
+def _standing(columns: Columns, after: int, end: int) -> Columns:
+    """The rows behind a position, up to another one."""
+    times, positions, values = columns
+    rows = np.flatnonzero((positions > after) & (positions <= end))
+    return times[rows], positions[rows], values[rows]
+
+
 def _first(pieces: list[Columns], limit: int) -> Columns:
-    """The first `limit` events of these by position."""
+    """The first `limit` events of these by position, each once."""
     times, positions, values = joined(pieces)
-    order = np.argsort(positions, kind="stable")[:limit]
-    return times[order], positions[order], values[order]
+    positions, rows = np.unique(positions, return_index=True)
+    return times[rows[:limit]], positions[:limit], values[rows[:limit]]
 
 
 def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns:

@@ -1,4 +1,4 @@
-"""The HTTP client: one keep-alive connection, and errors that say whether a request may have arrived."""
+"""The HTTP client: one keep-alive connection, and errors for people."""
 
 from __future__ import annotations
 
@@ -18,19 +18,11 @@ LONGEST_WAIT = 86_400.0
 
 
 class Failed(Exception):
-    """No answer came; `kind` is a few words for the person who reads the summary."""
+    """No answer came, whether the request arrived or not; `kind` is a few words for who reads the summary."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.kind = _kind(error)
-
-
-class Unreachable(Failed):
-    """The connection could not be made, so nothing was sent: it is safe to try again."""
-
-
-class Lost(Failed):
-    """The connection broke before the answer came: the request may have been carried out or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +73,12 @@ class Client:
         self._key = {} if key is None else {"Authorization": f"Bearer {key}"}
 
     def post(self, call: Call, key: str) -> Reply:
-        """Send one POST; `key` says that it is the same as before. Raises Unreachable or Lost."""
+        """Send one POST; `key` says that it is the same as before. Raises Failed."""
         headers = {"Content-Type": call.content_type, "Idempotency-Key": key}
         return self._send("POST", call.path, call.body, headers)
 
     def get(self, path: str) -> Reply:
-        """Send one GET. Raises Unreachable or Lost."""
+        """Send one GET. Raises Failed."""
         return self._send("GET", path, None, {})
 
     def close(self) -> None:
@@ -101,12 +93,11 @@ class Client:
             content = answer.read()
         except (OSError, HTTPException) as error:
             self._connection.close()
-            raise Lost(error) from error
+            raise Failed(error) from error
         return Reply(answer.status, content, parse_retry_after(answer.getheader("Retry-After"), time.time()))
 
     def _connect(self) -> None:
-        # Servers close idle connections. Seeing that before sending means no request has to be sent
-        # twice in doubt, which could count its events twice.
+        # Servers close idle connections. Seeing that before sending is no error that anybody has to read of.
         if self._connection.sock is not None and _closed_by_server(self._connection.sock):
             self._connection.close()
         if self._connection.sock is None:
@@ -114,7 +105,7 @@ class Client:
                 self._connection.connect()
             except OSError as error:
                 self._connection.close()
-                raise Unreachable(error) from error
+                raise Failed(error) from error
 
 
 def _closed_by_server(sock: socket.socket) -> bool:

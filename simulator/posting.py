@@ -9,7 +9,7 @@ from itertools import count
 
 import orjson
 
-from simulator.client import Client, Failed, Reply, Unreachable
+from simulator.client import Client, Failed, Reply
 from simulator.dialects import Call, Form
 from simulator.events import Event, Feed
 from simulator.pacing import Pacer
@@ -35,9 +35,8 @@ def fault_of(reply: Reply) -> str:
 class Poster:
     """Posts what its feed gives, when its pacer says so, until either ends or the run is stopped.
 
-    A request the server asks to repeat later, and one that could not be sent, is sent again: nothing of it was
-    stored. One whose connection broke is not, since it may have been stored; it is counted as an error.
-    Each request has an `Idempotency-Key` of its own, which it keeps when it is sent again.
+    A request without an answer, and one the server asks to repeat later, is sent again until it is answered. It keeps
+    its `Idempotency-Key`, so that its events count once, whether it had arrived or not.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Poster:
                 reply = self._client.post(call, key)
             except Failed as failure:
                 self._failed(failure, events, call)
-                if not isinstance(failure, Unreachable) or self._sleep(pause):
+                if self._sleep(pause):
                     return
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:

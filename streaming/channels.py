@@ -18,6 +18,7 @@ from event_log.base import Events, SeriesEnd, Times, Values
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
 from view.answers import Replayed
+from view.portions import give_way
 
 PIECE_BYTES = 1 << 16
 """About how much of what a newcomer has missed is written at a time: bounds what waits for a slow reader."""
@@ -102,6 +103,7 @@ class Channels:
             gap = first_there if found.gap else None
             if chunk := _Piece(series, found.positions, found.times, found.values, gap).write(wire):
                 yield chunk
+                give_way()  # a fast reader takes some megabytes at once before anybody has to wait
 
     def _let_in(self, subscriber: Subscriber, channel: Channel, position: int) -> bool:
         """Make a member of one that has had everything up to `position`; False when we were told of more meanwhile."""
@@ -138,8 +140,11 @@ class Channels:
                     self._wait(_gap(self._ids[change.series], change.position))
             self._look_up_ids()
             wanted = np.flatnonzero(np.isin(events.ids, np.fromiter(self._ids, np.uint32)))
-            for series_id in np.unique(events.ids[wanted]).tolist():
-                rows = wanted[events.ids[wanted] == series_id]
+            wanted = wanted[np.argsort(events.ids[wanted], kind="stable")]
+            ids, starts = np.unique(events.ids[wanted], return_index=True)
+            for series_id, rows in zip(
+                ids.tolist(), np.split(wanted, starts[1:]), strict=False
+            ):  # one piece, if no ids
                 columns = events.positions[rows], events.times[rows], events.values[rows]
                 self._wait(_Piece(self._ids[series_id], *columns))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from gevent.monkey import get_original
@@ -48,4 +49,5 @@ class Departures(Generic[Owner]):
 def notice_silence(sock: socket.socket) -> None:
     """Let the kernel end the connection when heartbeats go unacknowledged; it would try for 15 minutes."""
     if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
+        with suppress(OSError):  # a client that left at once may have had its socket closed already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)

@@ -1,6 +1,9 @@
-"""What tests share: a clock that stands still, and the application over a log in memory."""
+"""What tests share: a clock that stands still, the application over a log in memory, and each kind of log."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,13 +15,22 @@ from api.context import context
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings
+from tests.event_log.logs import LOGS, Kind
 from times import parse_timestamp
 
 # How long an example takes says more about the machine than about the code; speed has its benchmarks.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
-SLOW = ("test_short_way.py", "test_ends.py", "test_gevent.py", "test_machines.py", "test_ready.py", "test_docs.py")
+SLOW = (
+    "test_holds.py",
+    "test_short_way.py",
+    "test_ends.py",
+    "test_gevent.py",
+    "test_machines.py",
+    "test_ready.py",
+    "test_docs.py",
+)
 """Files that take longest; begun first, none of them is what the others wait for at the end."""
 
 
@@ -74,3 +86,11 @@ def service(app: Flask) -> EventService:
 def client(app: Flask) -> FlaskClient:
     """Talks to `app` without a server."""
     return app.test_client()
+
+
+@pytest.fixture(params=LOGS)
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+    """A kind of log: whatever test takes it is run on each."""
+    kind = LOGS[request.param](tmp_path)
+    yield kind
+    kind.close()

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests import redis_binary
 from tests.servers import reserve_port, until
@@ -77,8 +79,8 @@ class RedisServer:
         self.start(*options)
 
     def client(self, **options: Any) -> redis.Redis:
-        """For the test itself."""
-        return redis.Redis(port=self.port, protocol=2, **options)
+        """For the test itself; it does not try again, for which redis-py would rest for seconds."""
+        return redis.Redis(port=self.port, protocol=2, retry=Retry(NoBackoff(), 0), **options)
 
     def printed(self) -> str:
         """What it has printed so far."""

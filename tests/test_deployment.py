@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import runpy
 import shlex
@@ -20,6 +21,8 @@ import yaml
 from flask import Flask
 
 from api.context import context
+from event_log.redis_faults import OLDEST
+from event_log.redis_url import parse_redis_url
 from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
 
@@ -204,6 +207,31 @@ def test_compose_of_several_hosts_passes_every_setting_on() -> None:
             "TIDEMARK_LOG_URL",
             "TIDEMARK_LOG_MAX_BYTES",
         }
+
+
+def test_compose_of_several_hosts_is_as_the_page_about_them_says() -> None:
+    compose = yaml.safe_load((CHECKOUT / "deploy" / "compose.yml").read_text())
+    services = compose["services"]
+    page = (CHECKOUT / "docs" / "several-machines.md").read_text()
+    wanted = dict(line.split(" ", 1) for line in page.split("```\nappendonly")[1].split("```")[0].splitlines()[1:])
+    wanted |= {"appendonly": "yes"}
+    for name in ("redis", "replica"):
+        words = shlex.split(services[name]["command"])
+        given = dict(zip((word.removeprefix("--") for word in words), words[1:], strict=False))
+        assert {option: given[option] for option in wanted} == wanted
+        assert services[name]["volumes"] == [f"{name}:/data"]
+        assert name in compose["volumes"]
+        assert tuple(map(int, services[name]["image"].removeprefix("redis:").split("."))) >= OLDEST
+    assert "--replicaof redis 6379" in services["replica"]["command"]
+    log = services["one"]["environment"]
+    url = parse_redis_url(log["TIDEMARK_LOG_URL"])
+    assert (url.hosts, url.wait) == ((("redis", 6379),), 1)  # as many as there are replicas
+    most = int(log["TIDEMARK_LOG_MAX_BYTES"].partition(":-")[2].rstrip("}"))
+    assert most <= int(wanted["maxmemory"].removesuffix("gb")) * 2**30 * 2 / 3  # a third is left free above it
+    configuration = (CHECKOUT / "deploy" / "nginx.conf").read_text()
+    port = instruction("EXPOSE")
+    assert re.findall(r"server (\w+):(\d+)", configuration) == [("one", port), ("two", port)]
+    assert set(services) == {"nginx", "one", "two", "redis", "replica"}
 
 
 def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from event_log.memory import EVENT_BYTES, MemoryLog
 from event_service import Accepted, EventService, TooFarAhead
 from settings import Settings
 from tests.conftest import FakeClock
-from tests.event_log.logs import LOGS, Kind
+from tests.event_log.logs import Kind
 from tests.rolling.model import assert_summarises, summary_of
 from tests.rolling.sizes import small
 from tests.servers import until
@@ -24,14 +23,6 @@ from view.portions import Pace
 
 SETTINGS = Settings(keep_last=3, max_series=5, idle=0)
 SYMBOL = Terms(keep=10**8, most_keepers=2)
-
-
-@pytest.fixture(params=LOGS)
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    """Each test once for each kind of log."""
-    kind = LOGS[request.param](tmp_path)
-    yield kind
-    kind.close()
 
 
 @pytest.fixture

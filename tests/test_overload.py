@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator
+from random import Random
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from overload import Shedding, waited
+from overload import Patience, Shedding, waited
 
 from .servers import Server, until
 
@@ -28,7 +29,7 @@ class Worker:
         self.refused: list[str] = []
         self.headers: list[tuple[str, str]] = []
         self._application = Shedding(
-            serve, 0.1, self.refused.append, wait_of=lambda environ: self.wait, clock=lambda: self.now
+            serve, Patience(0.1, clock=lambda: self.now), self.refused.append, wait_of=lambda sock: self.wait
         )
 
     def ask(self, wait: float, path: str = "/statistics") -> int:
@@ -54,7 +55,7 @@ def worker() -> Worker:
     return Worker()
 
 
-def test_a_queue_that_stands_is_refused_until_it_is_short_again(worker: Worker) -> None:
+def test_a_queue_that_stands_is_refused(worker: Worker) -> None:
     worker.stand()
     assert worker.ask(0.11) == 503
     assert dict(worker.headers) == {
@@ -63,9 +64,18 @@ def test_a_queue_that_stands_is_refused_until_it_is_short_again(worker: Worker) 
         "Content-Length": str(len(worker.body)),
     }
     assert json.loads(worker.body)["status"] == 503
-    assert worker.ask(0.1) == 200
-    assert worker.ask(0.2) == 200  # late again, but not for long
     assert worker.refused == ["GET"]
+
+
+def test_a_queue_that_stood_is_made_half_as_long(worker: Worker) -> None:
+    worker.stand()
+    assert worker.ask(0.11) == 503
+    assert worker.ask(0.05) == 200
+    assert worker.ask(0.06) == 503
+    worker.now += 0.11
+    assert worker.ask(0.06) == 200
+    worker.now += 0.01
+    assert worker.ask(0.2) == 200  # late again, but not for long
 
 
 def test_what_a_pause_has_held_up_is_served(worker: Worker) -> None:
@@ -74,6 +84,45 @@ def test_what_a_pause_has_held_up_is_served(worker: Worker) -> None:
     for _ in range(100):
         assert worker.ask(3.0) == 200
         worker.now += 0.0004
+
+
+def test_while_nobody_is_late_one_in_a_millisecond_is_looked_at() -> None:
+    now, looks = 0.0, 0
+
+    def look() -> float:
+        nonlocal looks
+        looks += 1
+        return 0.0
+
+    patience = Patience(0.1, clock=lambda: now)
+    for step in range(1000):
+        now = step / 10_000
+        assert not patience.ends(look)
+    assert 90 <= looks <= 100
+
+
+SERVES, REFUSES = 0.0001, 0.000036
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.5, 2.0, 2.5])
+def test_what_is_served_of_too_much_has_waited_no_longer_than_is_allowed(factor: float) -> None:
+    # One queue in order of arrival, at so many times the capacity, for ten seconds.
+    random, now, arrived = Random(13), 0.0, 0.0
+    patience = Patience(0.1, clock=lambda: now)
+    took, refused = [], 0
+    while arrived < 10:
+        arrived += random.expovariate(factor / SERVES)
+        now = max(now, arrived)
+        late = patience.ends(lambda: now - arrived)  # noqa: B023  # it is called at once
+        now += REFUSES if late else SERVES
+        if late:
+            refused += 1
+        else:
+            took.append(now - arrived)
+    assert sorted(took)[-len(took) // 100] < 0.15
+    # What refusing leaves of the time is used for serving.
+    assert len(took) * SERVES + refused * REFUSES == pytest.approx(10, rel=0.02)
+    assert len(took) > 1_000
 
 
 def test_who_looks_after_the_server_is_answered(worker: Worker) -> None:
@@ -101,17 +150,16 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_the_kernel_knows_how_long_a_request_has_waited(connected: tuple[socket.socket, socket.socket]) -> None:
     client, ours = connected
-    environ = {"gunicorn.socket": ours}
-    until(lambda: waited(environ) >= 0.05, "50 ms to pass")
+    until(lambda: waited(ours) >= 0.05, "50 ms to pass")
     client.sendall(b"another")
-    until(lambda: waited(environ) < 0.05, "the newer bytes to count")
+    until(lambda: waited(ours) < 0.05, "the newer bytes to count")
 
 
 def test_where_nobody_knows_nobody_has_waited() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert waited({"gunicorn.socket": ours}) == 0.0
-    assert waited({}) == 0.0
+        assert waited(ours) == 0.0
+    assert waited(None) == 0.0
 
 
 def test_a_worker_sheds_by_its_setting() -> None:

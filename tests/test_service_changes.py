@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
@@ -15,7 +13,7 @@ from event_log.memory import MemoryLog
 from event_service import Accepted, EventService
 from settings import Settings
 from tests.conftest import FakeClock
-from tests.event_log.logs import LOGS, Kind
+from tests.event_log.logs import Kind
 from tests.rolling.model import summary_of
 from times import HOUR, MINUTE, SECOND
 from view import catching_up, replica
@@ -24,14 +22,6 @@ from view.portions import Pace
 DAY = 24 * HOUR
 SOON = 20.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
-
-
-@pytest.fixture(params=LOGS)
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    """Each test once for each kind of log."""
-    kind = LOGS[request.param](tmp_path)
-    yield kind
-    kind.close()
 
 
 @pytest.fixture

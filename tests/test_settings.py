@@ -73,6 +73,7 @@ def test_settings_come_from_the_environment(
         ("CORS_ORIGINS", "example.com"),
         ("CORS_ORIGINS", "https://a.example/"),
         ("CORS_ORIGINS", "http://a b"),
+        ("CORS_ORIGINS", "https://*.example"),
         ("CORS_ORIGINS", "http://a\\b"),
         ("MAX_SERIES", "1e3"),
         ("LOG_URL", "http://somewhere"),

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import chain, repeat
 from random import Random
 from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.http import wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader, Unreader
 
+from overload import Patience, Shedding
 from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import START
 from tests.servers import Server
-from worker import LONGEST_HEAD, MOST_HEADS, RememberingRequest
+from worker import HEAR_OUT_SECONDS, LONGEST_HEAD, MOST_HEADS, RememberingRequest, Worker, create
 
 CONNECTIONS = 1_500
+LARGE = bytes(16 * 1024**2)
+"""More than the sockets between a client and a server hold."""
 SEED = 27
 SETTINGS = {
     "TIDEMARK_LOG_URL": "memory:",
@@ -28,7 +36,7 @@ SETTINGS = {
     "TIDEMARK_MAX_BATCH": str(MAX_BATCH),
     "TIDEMARK_MAX_SERIES": "14",
     "TIDEMARK_MAX_SYMBOLS": "3",
-    "PYTHONHASHSEED": "0",  # the order of what Allow lists
+    "PYTHONHASHSEED": "0",  # the order in which unknown fields are told
 }
 CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
 """What differs between any two answers."""
@@ -196,3 +204,97 @@ def test_what_is_remembered_of_a_connection_is_bounded() -> None:
     heads = vars(unreader)["heads"]
     assert len(heads) == MOST_HEADS
     assert max(map(len, heads)) <= LONGEST_HEAD
+
+
+@pytest.mark.parametrize(
+    ("lines", "before", "after", "status"),
+    [
+        (b"Content-Type: application/json\r\nContent-Length: %d" % len(LARGE), b"", b"", b"413"),
+        (b"Content-Type: text/html\r\nContent-Length: %d" % len(LARGE), b"", b"", b"415"),
+        (
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked",
+            *(b"%x\r\n" % len(LARGE), b"\r\n0\r\n\r\n", b"413"),
+        ),
+    ],
+)
+def test_who_sends_all_before_reading_gets_the_answer(
+    ours: Server, lines: bytes, before: bytes, after: bytes, status: bytes
+) -> None:
+    head = b"POST /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + lines + b"\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", ours.port), timeout=20) as connection:
+        connection.sendall(head + before + LARGE + after)
+        with connection.makefile("rb") as answer:
+            found = answer.read()
+    assert found.split()[1] == status
+    assert found.endswith(b"}")
+
+
+def test_who_sends_no_more_of_a_body_is_not_kept_waiting(ours: Server) -> None:
+    with socket.create_connection(("127.0.0.1", ours.port), timeout=HEAR_OUT_SECONDS / 2) as connection:
+        connection.sendall(b"POST /events HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(LARGE))
+        with connection.makefile("rb") as answer:
+            assert answer.read().split()[1] == b"415"
+
+
+class Refusing(Worker):
+    """A worker without a server around it, that refuses all there is, over one connection."""
+
+    def __init__(self) -> None:
+        self.cfg, self.log, self.alive, self.nr, self.max_requests = Config(), Logger(Config()), True, 0, 99
+        self.refused: list[str] = []
+        patience = Patience(1.0, clock=chain([0.0], repeat(1.0)).__next__)
+        self.shedding = Shedding(never, patience, self.refused.append, wait_of=lambda sock: 9.0)
+        self.wsgi = self._counted  # type: ignore[assignment]  # gunicorn types it otherwise than wsgiref
+        self.in_the_application = 0
+        assert not patience.ends(lambda: 9.0)  # the first late one
+
+    def _counted(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        self.in_the_application += 1
+        assert self.shedding is not None
+        return self.shedding(environ, start_response)
+
+    def answers(self, requests: list[bytes]) -> list[bytes]:
+        """What it sends for each of these."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            stream = RequestParser(Config(), iter(requests), ("127.0.0.1", 1))
+            found = []
+            for request in stream:
+                with suppress(StopIteration):  # so gunicorn closes
+                    self.handle_request(("127.0.0.1", 80), request, ours, ("127.0.0.1", 1))
+                found.append(CHANGING.sub(b"", theirs.recv(65_536)))
+            return found
+
+
+def never(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    raise AssertionError("nothing is served")
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    monkeypatch.setattr(RequestParser, "mesg_class", RememberingRequest)
+    monkeypatch.setattr(wsgi, "create", create)
+    return Refusing()
+
+
+@pytest.mark.parametrize("path", [b"/event", b"/dialects/ticks/ticks"])
+def test_what_is_refused_past_the_application_gets_the_same_answer(refusing: Refusing, path: bytes) -> None:
+    first, second, third = refusing.answers([head(1).replace(b"/event", path) + b"ab"] * 3)
+    assert first == second == third
+    assert first.startswith(b"HTTP/1.1 503 ")
+    assert (refusing.refused, refusing.in_the_application) == (["POST"] * 3, 1)
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"HEAD /statistics HTTP/1.1\r\n", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n"]
+)
+def test_the_application_refuses_what_is_unusual(refusing: Refusing, request_line: bytes) -> None:
+    first, second = refusing.answers([request_line + b"Host: x\r\n\r\n"] * 2)
+    assert first == second
+    assert refusing.in_the_application == 2
+
+
+def test_a_worker_that_ends_says_so_to_those_it_refuses(refusing: Refusing) -> None:
+    refusing.answers([head(1) + b"ab"])
+    refusing.alive = False
+    assert b"\r\nConnection: close\r\n" in refusing.answers([head(1) + b"ab"])[0]

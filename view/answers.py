@@ -78,10 +78,12 @@ class Answer(Figures):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The steps of a window: how long each is, where it begins, and its figures."""
+    """The steps of a window: how long each is, where it begins, and its figures; where the last one ends. That one is
+    longer if it holds all that is dated ahead of the clock, as single steps would be too many."""
 
     step: int
     points: list[tuple[int, Figures]]
+    end: int
     position: int
 
 
@@ -123,3 +125,12 @@ class Order:
     """What `value` needs."""
     visible: Callable[[str], bool] | None = None
     """Which names are listed; None: all."""
+
+    @property
+    def by_name(self) -> bool:
+        """Whether there is something behind each name: the order of names, ascending."""
+        return self.value is None and not self.descending
+
+
+Listed = tuple[list[SeriesInfo], str | None, int]
+"""Series in an order; the name to go on after, None at the end; how far the view had read."""

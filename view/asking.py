@@ -10,6 +10,9 @@ from view.log_view import LogView
 from view.portions import give_way, run_for
 from view.replica import Replica
 
+SECONDS = 0.005
+"""About how long a portion takes; the last may take longer, as it puts together what all have found."""
+
 T = TypeVar("T")
 Question = Callable[[LogView], Steps[T]]
 """Works something out from a view; others are let in where it yields, and what it returns is of that last moment."""
@@ -23,7 +26,7 @@ def ask(replica: Replica, question: Question[T]) -> T:
         with replica if asked is None else replica.held() as seen:
             if asked is None or asked.seen is not seen:
                 asked = _Asked(seen, question)
-            if run_for(asked.work):
+            if run_for(asked.work, SECONDS):
                 return asked.answer
         give_way()
 

@@ -12,8 +12,10 @@ from event_log.base import START, Change, EventLog, Events, HistoryChanged, Rule
 from rolling.block import EARLIEST
 from rolling.view import PERCENTILE_BYTES, View
 
-STEP = 32_768
-"""How many events are taken in in a step, of some milliseconds."""
+TOGETHER = 32_768
+"""How many events are taken in together, in many steps: to sort as many takes some milliseconds."""
+SERIES_A_STEP = 1024
+"""How many series are looked at in a step."""
 
 
 class LogView:
@@ -89,9 +91,9 @@ class LogView:
 
     def _add(self, events: Events, start: int, end: int) -> Iterator[None]:
         add = self.view.add_kept if events.kept else self.view.add_many
-        for low in range(start, end, STEP):
-            part = slice(low, min(low + STEP, end))
-            add(events.ids[part], events.times[part], events.values[part], events.positions[part])
+        for low in range(start, end, TOGETHER):
+            part = slice(low, min(low + TOGETHER, end))
+            yield from add(events.ids[part], events.times[part], events.values[part], events.positions[part])
             yield
 
     def _change(self, change: Change) -> Iterator[None]:
@@ -130,7 +132,7 @@ class LogView:
             if lives and entry.forgotten > start and (entry.forgotten <= end or number in self._series):
                 window = self.view.window(number)
                 window.forget(min(entry.forgotten, end), self.view.horizon)
-            if index % STEP == 0:
+            if index % SERIES_A_STEP == 0:
                 yield
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SECONDS = 0.01
 """About how long a portion takes."""
@@ -20,6 +23,16 @@ def run_for(work: Iterator[object], seconds: float = SECONDS) -> bool:
     """Take steps of some work for so long; whether it has come to its end."""
     end = time.perf_counter() + seconds
     return all(time.perf_counter() < end for _ in work)
+
+
+def giving_way(items: Iterable[T], seconds: float = SECONDS) -> Iterator[T]:
+    """These items; others are let go first between two of them whenever so long has passed."""
+    end = time.perf_counter() + seconds
+    for item in items:
+        if time.perf_counter() >= end:
+            give_way()
+            end = time.perf_counter() + seconds
+        yield item
 
 
 class Pace:

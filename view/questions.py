@@ -7,39 +7,41 @@ A question of microseconds is answered under the view's lock at once; one that m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from event_log.base import EventLog, Rules, Times, Values
 from rolling.block import LATEST, NOTHING
 from rolling.grid import edges, preferred_step, touched
 from rolling.history import Point
 from rolling.percentiles import Percentiles
-from rolling.ranking import first_by
 from rolling.span import Span
-from rolling.steps import Steps
-from rolling.timeline import Row
+from rolling.steps import Steps, finished
 from rolling.view import Tail
+from rolling.window import RollingWindow
 from settings import Settings
 from view.answers import (
     MOST_POINTS,
     NO_EXTRAS,
     Answer,
-    End,
     Extras,
     Figures,
     History,
+    Listed,
     Order,
     OutOfReach,
     Replayed,
     Scope,
-    SeriesInfo,
     TooManyPoints,
 )
 from view.asking import ask
+from view.listings import Listing, Over, Page, end_of
 from view.log_view import LogView
 from view.replica import Replica
 
 SPARE_STEPS = 64
 """So many steps may begin while a history is worked out."""
+ATTEMPTS = 3
+"""So often may more steps than those begin, or the series end; then nobody is let in any more."""
 NEVER_SEEN = -1
 """Stands for the id of a series that is not there."""
 
@@ -94,24 +96,34 @@ class Questions:
         return ask(self._replica, lambda seen: self._history(seen, series, scope, step, extras))
 
     def series(
-        self, prefix: str = "", limit: int = 100, after: str | None = None
-    ) -> tuple[list[SeriesInfo], str | None, int]:
-        """Up to `limit` series by name, those that begin with `prefix` and come behind `after`; then the name to
-        go on after, None at the end; then how far the view had read."""
+        self,
+        prefix: str = "",
+        limit: int | None = 100,
+        after: str | None = None,
+        visible: Callable[[str], bool] | None = None,
+    ) -> Listed:
+        """Up to `limit` series by name, or all, those that begin with `prefix`, come behind `after` and are visible;
+        then the name to go on after, None at the end; then how far the view had read."""
         self.start()
-        with self._replica as seen:
-            cutoff = self.clock() - seen.rules.retention
-            page = seen.page(prefix, limit + 1, after)
-            infos = [_info(seen, name, cutoff) for name in page[:limit]]
-            return infos, page[limit - 1] if len(page) > limit else None, seen.place.position
+        page, order = Page(prefix, limit, after), Order(visible=visible)
 
-    def ranking(
-        self, prefix: str, limit: int, after: str | None, scope: Scope, order: Order, extras: Extras
-    ) -> tuple[list[SeriesInfo], str | None, int]:
+        def question(seen: LogView) -> Steps[Listed]:
+            return Listing(seen, page, order, Over(self.clock() - seen.rules.retention)).steps()
+
+        return ask(self._replica, question)
+
+    def ranking(self, prefix: str, limit: int, after: str | None, scope: Scope, order: Order, extras: Extras) -> Listed:
         """As `series`, with the figures of each series over a scope, in this order. There is no name to go on after
         but in the order of names."""
         self.start()
-        return ask(self._replica, lambda seen: self._ranking(seen, prefix, limit, after, scope, order, extras))
+        page = Page(prefix, limit, after)
+
+        def question(seen: LogView) -> Steps[Listed]:
+            now = self.clock()
+            over = Over(now - seen.rules.retention, self._span(seen, scope, now), extras)
+            return Listing(seen, page, order, over).steps()
+
+        return ask(self._replica, question)
 
     def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
         """Times and values of the last live events of a series, oldest first, and how far the view had read;
@@ -130,22 +142,7 @@ class Questions:
         """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
         none."""
         self.start()
-        with self._replica as seen:
-            position = seen.place.position
-            lost = after > position or any(after < end for _, end in self.log.jumps)
-            number = seen.ids.get(series)
-            if number is None:
-                return Replayed(NOTHING[1], NOTHING[0], NOTHING[2], lost, more=False, position=position)
-            window = seen.view.windows[number]
-            times, positions, values = window.behind(after, limit + 1)
-            return Replayed(
-                positions[:limit],
-                times[:limit],
-                values[:limit],
-                lost or window.forgotten > after,
-                more=len(positions) > limit,
-                position=position,
-            )
+        return ask(self._replica, lambda seen: self._replay(seen, series, after, limit))
 
     def _span(self, seen: LogView, scope: Scope, now: int) -> Span:
         window, last, at = scope
@@ -176,17 +173,15 @@ class Questions:
         now = self.clock()
         span = self._span(seen, scope, now)
         assert span.after is not None
-        while True:
+        for attempt in count(1):
             number = _number(seen, series)
             # Without a moment the window has no end: some events may be dated ahead of the clock.
             until = max(now, seen.view.newest(number)) if span.until is None else span.until
             length = step or preferred_step(span.after, until)
-            if (count := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
-                raise TooManyPoints(count)
-            if (count := touched(span.after, until, length)) > 2 * MOST_POINTS:
-                raise TooManyPoints(count)
-            bounds = edges(span.after, length, count if span.until is not None else count + SPARE_STEPS)
-            points = yield from seen.view.history(
+            if (steps := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
+                raise TooManyPoints(steps)
+            bounds = _bounds(span.after, until, length, spare=span.until is None)
+            work = seen.view.history(
                 number,
                 span.after,
                 LATEST if span.until is None else until,
@@ -194,86 +189,52 @@ class Questions:
                 ends=extras.edges,
                 wanted=extras.percentiles,
             )
+            points = (yield from work) if attempt <= ATTEMPTS else finished(work)
             until = max(until, seen.view.newest(number)) if span.until is None else until
             if number == _number(seen, series) and until < bounds[-1]:
-                shown = points[: touched(span.after, until, length)]
-                return History(length, list(zip(bounds, map(_figures_of, shown), strict=False)), seen.place.position)
-
-    def _ranking(
-        self,
-        seen: LogView,
-        prefix: str,
-        limit: int,
-        after: str | None,
-        scope: Scope,
-        order: Order,
-        extras: Extras,
-    ) -> Steps[tuple[list[SeriesInfo], str | None, int]]:
-        now = self.clock()
-        span = self._span(seen, scope, now)
-        cutoff = now - seen.rules.retention
-        since = span.cutoff if span.after is None else span.after
-
-        def score(number: int) -> Steps[float | None]:
-            assert order.value is not None
-            return order.value((yield from _figures(seen, number, span, order.extras)))
-
-        def names_of(most: int | None) -> list[str]:
-            if order.visible is None:
-                return seen.page(prefix, most, after)
-            return list(filter(order.visible, seen.page(prefix, None, after)))
-
-        scores = seen.view.together(since, score)
-        shown = seen.view.together(cutoff, lambda number: _figures(seen, number, span, extras))
-        while True:
-            names = names_of(None if order.value or order.descending else limit + 1)
-            if order.value is not None:
-                yield from scores.find_all(lambda: map(seen.ids.__getitem__, names_of(None)))
-                names = names_of(None)
-                values = ((name, scores[seen.ids[name]]) for name in names)
-                names = first_by(values, limit, descending=order.descending)
-            elif order.descending:
-                names = names[::-1]
-            page = names[:limit]
-            numbers = [seen.ids[name] for name in page]
-            if not shown.stale(numbers):
                 break
-            yield from shown.find_all(lambda: numbers)  # noqa: B023 - used up in this round
-        infos = [_info(seen, name, cutoff, shown[number]) for name, number in zip(page, numbers, strict=True)]
-        more = len(names) > limit and order.value is None and not order.descending
-        return infos, page[-1] if more else None, seen.place.position
+        shown = min(touched(span.after, until, length), len(points))
+        end = (until // length + 1) * length
+        figures = list(zip(bounds, map(_figures_of, points[:shown]), strict=False))
+        return History(length, figures, end, seen.place.position)
+
+    def _replay(self, seen: LogView, series: str, after: int, limit: int) -> Steps[Replayed]:
+        window: RollingWindow | None = None
+        found = NOTHING
+        while (number := seen.ids.get(series)) is not None and window is not seen.view.windows[number]:
+            window = seen.view.windows[number]
+            found = yield from window.behind(after, limit + 1)
+        times, positions, values = found if number is not None else NOTHING
+        position = seen.place.position
+        lost = after > position or any(after < end for _, end in self.log.jumps)
+        return Replayed(
+            positions[:limit],
+            times[:limit],
+            values[:limit],
+            lost or (number is not None and seen.view.windows[number].forgotten > after),
+            more=len(positions) > limit,
+            position=position,
+        )
+
+
+def _bounds(after: int, until: int, length: int, *, spare: bool) -> list[int]:
+    """Where the steps of a history begin, and where the last one ends; some to spare, if more may begin. Too many that
+    lie ahead of the clock are one."""
+    steps = touched(after, until, length)
+    if steps > MOST_POINTS:
+        return [*edges(after, length, MOST_POINTS - 1), LATEST]
+    return edges(after, length, steps + SPARE_STEPS if spare else steps)
 
 
 def _number(seen: LogView, series: str | None) -> int | None:
     return None if series is None else seen.ids.get(series, NEVER_SEEN)
 
 
-def _figures(seen: LogView, number: int, span: Span, extras: Extras) -> Steps[Figures]:
-    """The figures of a series as things stand at the end."""
-    tail, found = yield from seen.view.figures(number, span, ends=extras.edges, wanted=extras.percentiles)
-    return Figures(tail.summary, _end(tail.first), _end(tail.last), found)
-
-
 def _answer(seen: LogView, number: int | None, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
     window = None if number is None else seen.view.windows.get(number)
     arrived = seen.view.taken if number is None else window.taken if window is not None else 0
-    return Answer(tail.summary, _end(tail.first), _end(tail.last), percentiles, seen.place.position, arrived)
+    return Answer(tail.summary, end_of(tail.first), end_of(tail.last), percentiles, seen.place.position, arrived)
 
 
 def _figures_of(point: Point) -> Figures:
-    return Figures(point.summary, _end(point.first), _end(point.last), point.percentiles or ())
-
-
-def _end(row: Row | None) -> End:
-    return row and (row[0], row[2])
-
-
-def _info(seen: LogView, name: str, cutoff: int, figures: Figures | None = None) -> SeriesInfo:
-    number = seen.ids[name]
-    entry, window = seen.series[number], seen.view.windows[number]
-    initial = entry.created, entry.initial
-    count = window.live(max(cutoff, seen.view.horizon))
-    if not count:
-        return SeriesInfo(name, initial, 0, None, None, figures)
-    first, last = window.row(count), window.row(1)
-    return SeriesInfo(name, initial, count, (first[0], first[2]), (last[0], last[2]), figures)
+    return Figures(point.summary, end_of(point.first), end_of(point.last), point.percentiles or ())

@@ -1,8 +1,9 @@
 """A worker's copy of what the log says, kept level with it by whoever needs that first.
 
-Reading the log, which may be a disk or a network away, holds no lock that a question needs. What it brings is taken in
-in portions, with the lock held for some milliseconds at a time; a question is answered only between two portions, and
-only once all is taken in that the log had when it was asked.
+Reading the log, which may be a disk or a network away, holds no lock that a question needs. What a read brings is taken
+in in portions, with the lock held for some milliseconds at a time. Between these the view is not whole: nobody asks it,
+and nobody prunes it, before all that the read has brought is in. A question is answered only once all is taken in that
+the log had when it was asked.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Replica:
         self.ready = False
         """Whether it has been level with the log since it was made."""
         self._still = False  # the last reading has brought nothing; else several at a time would bring the same
-        self._whole = True  # under lock: not in the middle of a portion, nor among the kept events
+        self._whole = True  # under lock: not in the middle of what a read has brought, nor among the kept events
 
     def __enter__(self) -> LogView:
         while True:
@@ -85,24 +86,16 @@ class Replica:
         if not self.ready:
             horizon = self._log.read(START, 1).horizon
             with self.lock:
-                self.seen.view.raise_horizon(horizon)
+                if self._whole:  # else somebody is taking in what began with it
+                    self.seen.view.raise_horizon(horizon)
 
     def prune(self) -> None:
         """Let go of what is dead, a portion at a time."""
-        with self.lock:
-            work = self.seen.view.prune(self.seen.level_horizon)
-        self._run(work)
+        self._run(lambda seen: seen.view.prune(seen.level_horizon))
 
     def maintain(self, moment: int, idle: int) -> None:
         """Keep what percentiles need in order, a portion at a time; see `rolling.memory.Memory.maintain`."""
-        with self.held() as seen:
-            work = seen.view.maintain(moment, idle)
-        done = False
-        while not done:
-            with self.held() as now:
-                done = now is not seen or run_for(work)
-            if not done:
-                give_way()
+        self._run(lambda seen: seen.view.maintain(moment, idle))
 
     def listen(self, listener: Listener) -> None:
         """Have `listener` called for every portion from now on, by whoever takes it in; it must not take long."""
@@ -149,6 +142,15 @@ class Replica:
         return events.more
 
     def _take(self, target: LogView, events: Events) -> None:
+        try:
+            self._take_in(target, events)
+        except HistoryChanged:
+            raise
+        except BaseException:
+            self._next = self._new()  # some of it is in: to take it in once more would be to count that twice
+            raise
+
+    def _take_in(self, target: LogView, events: Events) -> None:
         work = target.take(events)
         if target is not self.seen:  # nobody else sees it yet
             while not run_for(work):
@@ -173,12 +175,15 @@ class Replica:
             self._tell(None)
         self.ready = True
 
-    def _run(self, work: Iterator[None]) -> None:
-        """Do work on the view that changes no answer."""
+    def _run(self, begin: Callable[[LogView], Iterator[None]]) -> None:
+        """Do work on the view that changes no answer, a portion at a time, and none while something is being taken
+        in; no further where another view has taken its place."""
+        with self.held() as seen:
+            work = begin(seen)
         done = False
         while not done:
-            with self.lock:
-                done = run_for(work)
+            with self.held() as now:
+                done = now is not seen or run_for(work)
             if not done:
                 give_way()
 

@@ -17,6 +17,8 @@ from gzip_coding import GZIP, TooLarge, unpack
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
+_MOST_DIGITS = 400
+"""Of a whole number that is read as one; a longer one is no finite double."""
 _PLAIN = {"identity", ""}
 """Content-Encodings that change nothing."""
 _GZIPS = {GZIP, f"x-{GZIP}"}
@@ -113,4 +115,9 @@ def explain_loosely(body: bytes, explain: Callable[[Any], object]) -> None:
     That serves `explain`: it is given the result, and raises if it can name the field at fault.
     """
     with suppress(ValueError, RecursionError):  # not even that; the fault that orjson found says it best
-        explain(json.loads(body))
+        explain(json.loads(body, parse_int=_whole))
+
+
+def _whole(digits: str) -> float:
+    """A whole number; Python has none of more than 4,300 digits, but an infinite double, which is as far beyond it."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)

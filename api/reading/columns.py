@@ -15,6 +15,7 @@ from api.reading.schemas import DEFAULT_SERIES, SERIES_NAME, EventSchema
 from api.reading.timestamps import parse_timestamps
 from event_log.base import Ids, Times, Values
 from times import parse_timestamp
+from view.portions import giving_way
 
 ITEM = "event"
 """The name in an error for an item as a whole: not an object, not JSON."""
@@ -73,7 +74,7 @@ def read_each(items: Sequence[Any], read: Callable[[Any], NewEvent]) -> EventCol
     events: list[NewEvent] = []
     faults: dict[str, Any] = {}
     more = 0
-    for index, item in enumerate(items):
+    for index, item in enumerate(giving_way(items)):
         try:
             events.append(read(item))
         except Problem as problem:

@@ -12,19 +12,16 @@ from marshmallow import ValidationError, pre_load, validates_schema
 from werkzeug.datastructures import MultiDict
 
 from api.problems import invalid
-from api.reading.schemas import (
+from api.reading.query_fields import (
     LARGEST_LAST,
-    LONGEST_NAME,
     Include,
     Interpolation,
     Prefix,
-    SeriesName,
     Sort,
-    Strict,
-    Timestamp,
     Whole,
     Window,
 )
+from api.reading.schemas import LONGEST_NAME, SeriesName, Strict, Timestamp
 from times import parse_duration
 
 _PLAIN_STATISTICS = re.compile(r"(?:window=(?P<window>[0-9.dhms]+)(?:&(?!\Z)|\Z))?(?:last=(?P<last>[0-9]{1,8}))?")
@@ -45,23 +42,31 @@ class WindowQuery(Query):
     percentiles = Interpolation(load_default=False)
 
 
-class StatisticsQuery(WindowQuery):
-    """`GET /statistics`, now or as of a moment."""
+class PathQuery(Query):
+    """Where a series is named in the path."""
 
-    at = Timestamp()
+    path: ClassVar[str]
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
         """Where to name a series, for those who look for it here."""
-        if "series" in data and "series" not in self.fields:
-            path = f"/statistics/{quote(data['series'][:LONGEST_NAME])}"
+        if "series" in data:
+            path = f"{self.path}/{quote(data['series'][:LONGEST_NAME])}"
             raise ValidationError(f"One series has its own path: {path}.", "series")
         return data
 
 
-class HistoryQuery(Query):
+class StatisticsQuery(WindowQuery, PathQuery):
+    """`GET /statistics`, now or as of a moment."""
+
+    path = "/statistics"
+    at = Timestamp()
+
+
+class HistoryQuery(PathQuery):
     """Which window `GET /history` lays out, and how."""
 
+    path = "/history"
     window = Window()
     step = Window()
     at = Timestamp()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from event_log.base import Times
 from times import SECOND, parse_timestamp
+from view.portions import giving_way
 
 _ALIKE = re.compile(
     r".{10}[Tt ](?:[01]\d|2[0-3]):[0-5]\d:"  # the minute
@@ -47,7 +48,9 @@ def parse_timestamps(texts: Sequence[str]) -> Times:
 def _parse_group(texts: Sequence[str]) -> Times:
     """Timestamps of one length."""
     times = _parse_alike(texts) if len(texts) >= _WORTH_IT else None
-    return np.array([parse_timestamp(text) for text in texts], np.int64) if times is None else times
+    if times is None:
+        return np.array([parse_timestamp(text) for text in giving_way(texts)], np.int64)
+    return times
 
 
 def _parse_alike(texts: Sequence[str]) -> Times | None:

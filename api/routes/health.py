@@ -36,8 +36,7 @@ def get_live() -> Response:
 @open_to_all
 def get_ready() -> Response:
     """Whether the view has caught up and the log takes writes."""
-    fault = _log_fault() if service().ready() else "The view has not caught up with the log yet."
-    if fault is not None:
+    if (fault := _view_fault() or _log_fault()) is not None:
         return answer({"status": "not ready", "detail": fault}, 503)
     return answer({"status": "ready"})
 
@@ -48,12 +47,23 @@ def _notice_of_keys() -> str | None:
     return fault and f"The key file is not used as it is now, the last good one is: {fault}."
 
 
+def _view_fault() -> str | None:
+    try:
+        return None if service().ready() else "The view has not caught up with the log yet."
+    except LogUnavailable as fault:  # a log elsewhere that has not been there yet
+        return _reason(fault)
+
+
 def _log_fault() -> str | None:
     try:
         service().check()
     except LogUnavailable as fault:
-        return str(fault) or "The log is not available."
+        return _reason(fault)
     return None
+
+
+def _reason(fault: LogUnavailable) -> str:
+    return str(fault) or "The log is not available."
 
 
 def _described(summary: str, good: str, bad: str) -> Operation:

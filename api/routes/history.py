@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from access.keys import READ
-from api.answers import POSITION, answer
+from api.answers import POSITION, answer, in_portions
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
@@ -24,6 +24,7 @@ from times import format_duration, format_timestamp
 from view.answers import MOST_POINTS, History
 
 CSV = "text/csv"
+_CSV_IN_UTF8 = f"{CSV}; charset=utf-8"
 
 bp = Blueprint("history", __name__)
 _QUERY = HistoryQuery()
@@ -55,8 +56,8 @@ def _history(series: str | None) -> Response:
             extras=extras(include, linear=query["percentiles"]),
         )
     points = _points(found, include)
-    if request.accept_mimetypes.best_match([JSON, CSV], JSON) == CSV:
-        response = Response(_csv(points, include), content_type=f"{CSV}; charset=utf-8")
+    if request.accept_mimetypes.best_match([JSON, CSV, _CSV_IN_UTF8], JSON) != JSON:
+        response = Response(_csv(points, include), content_type=_CSV_IN_UTF8)
         response.headers[POSITION] = str(found.position)
     else:
         body = {"step": format_duration(found.step), "points": list(points)}
@@ -66,9 +67,9 @@ def _history(series: str | None) -> Response:
 
 
 def _points(found: History, include: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for start, figures in found.points:
-        ends = {"start": format_timestamp(start), "end": format_timestamp(start + found.step)}
-        yield ends | shown(figures, include)
+    bounds = [*(format_timestamp(start) for start, _ in found.points), format_timestamp(found.end)]
+    for number, (_, figures) in enumerate(in_portions(found.points)):
+        yield {"start": bounds[number], "end": bounds[number + 1]} | shown(figures, include)
 
 
 def _csv(points: Iterator[dict[str, Any]], include: Sequence[str]) -> str:
@@ -118,7 +119,8 @@ def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
         description="A point for every step that the window touches, oldest first, empty ones too; each holds "
         "start <= time < end and begins at a whole number of steps since the epoch. Without `step` it is the shortest "
         f"of 1, 2, 5, 10, 15, 30 seconds, minutes or hours that makes at most {FEW} points; there are never more than "
-        f"{MOST_POINTS}. The counts add up to that of `GET /statistics` over the same window and moment. With "
+        f"{MOST_POINTS}: where events dated ahead of the clock would make more, the last point holds all of those. The "
+        "counts add up to that of `GET /statistics` over the same window and moment. With "
         "`Accept: text/csv` the points are lines of CSV.",
         path=path or {},
         query=HistoryQuery,

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
 
 from access.keys import METRICS
+from api.answers import in_portions
 from api.context import meter, service, settings
 from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
-from api.reading.schemas import Include, Prefix, Window
+from api.reading.query_fields import Include, Prefix, Window
 from api.statistics import extras, shown
 from metrics import exposition
 from metrics.meter import Totals
 from settings import VERSION
 from times import format_duration
-from view.answers import Order, Scope
+from view.answers import Order, Scope, SeriesInfo
 
 MOST_SERIES = 1000
 """Of those whose windows are shown."""
@@ -72,13 +74,11 @@ def _windows(query: dict[str, Any]) -> list[Metric]:
     infos, following, _ = service().ranking(
         query.get("series", ""), MOST_SERIES, None, Scope(window), Order(visible=visible()), extras(include)
     )
-    samples: dict[tuple[str, ...], float] = {}
-    for info in infos:
-        assert info.figures is not None
-        for name, value in shown(info.figures, include).items():
-            number = value["value"] if isinstance(value, dict) else value
-            if number is not None:
-                samples[info.name, name, format_duration(window)] = number
+    samples = (
+        ((info.name, name, format_duration(window)), number)
+        for info in in_portions(infos)
+        for name, number in _numbers(info, include)
+    )
     labels = ("series", "statistic", "window")
     return [
         exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
@@ -86,6 +86,15 @@ def _windows(query: dict[str, Any]) -> list[Metric]:
             [("windows_left_out", "1 where more series match than are shown.", int(following is not None))]
         ),
     ]
+
+
+def _numbers(info: SeriesInfo, include: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """The statistics of a series that there are, by name."""
+    assert info.figures is not None
+    for name, value in shown(info.figures, include).items():
+        number = value["value"] if isinstance(value, dict) else value
+        if number is not None:
+            yield name, number
 
 
 describe(

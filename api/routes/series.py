@@ -9,10 +9,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from access.keys import DELETE, READ
-from api.answers import POSITION, answer
+from api.answers import POSITION, answer, in_portions
 from api.context import service
 from api.guard import needs, visible
-from api.listing import list_series
 from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem
@@ -20,7 +19,7 @@ from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import EventsQuery, Query, SeriesQuery, load_query
 from api.reading.schemas import NAME
 from api.statistics import EVENT_OR_NULL, edge, extras, rank_value, shown
-from view.answers import Order, Scope, SeriesInfo
+from view.answers import Listed, Order, Scope, SeriesInfo
 
 bp = Blueprint("series", __name__)
 _SERIES_QUERY = SeriesQuery()
@@ -36,13 +35,14 @@ def get_series() -> Response:
     """A page of the series, sorted by name."""
     query = load_query(_SERIES_QUERY, request.args)
     if request.args.keys().isdisjoint(_FOR_STATISTICS):
-        found, following, position = list_series(query["prefix"], query["limit"], query["after"])
+        found, following, position = service().series(query["prefix"], query["limit"], query["after"], visible())
     else:
         found, following, position = _with_statistics(query)
-    return answer({"series": [_shown(info, query["include"]) for info in found], "next": following}, position=position)
+    entries = [_shown(info, query["include"]) for info in in_portions(found)]
+    return answer({"series": entries, "next": following}, position=position)
 
 
-def _with_statistics(query: dict[str, Any]) -> tuple[list[SeriesInfo], str | None, int]:
+def _with_statistics(query: dict[str, Any]) -> Listed:
     linear = query["percentiles"]
     name, descending = query["sort"]
     order = Order(descending=descending, visible=visible())
@@ -69,7 +69,7 @@ def get_events(series: str) -> Response:
     if found is None:
         raise _no_series(series, position)
     times, values, position = found
-    events = [edge(event) for event in zip(times.tolist(), values.tolist(), strict=True)]
+    events = [edge(event) for event in in_portions(zip(times.tolist(), values.tolist(), strict=True))]
     return answer({"series": series, "events": events}, position=position)
 
 

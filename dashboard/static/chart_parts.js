@@ -112,16 +112,18 @@ function line(ctx, left, y, width, colour, thickness, dash = []) {
   ctx.stroke();
 }
 
-/** Names the lines where they end, pushed apart where they would overlap. */
+/** Names the lines where they end, pushed apart where they would overlap, yet not below the plot. */
 export function drawLabels(u, colours, ends, show) {
   if (ends.min == null || u.scales.y.min == null) return;
   const { ctx, bbox } = u;
   const inView = ({ y }) => y >= bbox.top - 1 && y <= bbox.top + bbox.height + 1;
-  const names = ["max", "mean", "min", ...show].filter((name) => ends[name] != null);
+  const names = ["max", ...[...show].reverse(), "mean", "min"].filter((name) => ends[name] != null);
   const labels = names.map((name) => ({ text: name, y: u.valToPos(ends[name], "y", true), colour: colours[name] ?? colours.text }));
   const shown = labels.filter(inView).sort((a, b) => a.y - b.y);
   const gap = LABEL_HEIGHT * devicePixelRatio;
   for (let i = 1; i < shown.length; i++) shown[i].y = Math.max(shown[i].y, shown[i - 1].y + gap);
+  const lowest = bbox.top + bbox.height;
+  for (let i = 1; i <= shown.length; i++) shown.at(-i).y = Math.min(shown.at(-i).y, lowest - (i - 1) * gap);
   ctx.save();
   ctx.font = FONT.replace("11px", `${11 * devicePixelRatio}px`);
   ctx.textAlign = "left";

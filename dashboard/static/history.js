@@ -30,6 +30,7 @@ export class History {
   #timer = null;
   #settling = null;
   #wholeAt = -Infinity;
+  #asOf = 0; // when what is known was asked for; some events may be dated ahead of that
   #isBeyond = false; // a window of so many events begins before the retention: draw the configured one
 
   /** `on`: changed() after each change, refused(problem), width() in pixels of what it is drawn on. */
@@ -122,10 +123,12 @@ export class History {
   }
 
   async #update(signal) {
-    const from = this.points.at(-2)?.start;
+    const from = this.points.findLast(({ end }) => end <= this.#asOf)?.start;
     const reach = serverNow() - from + this.#step + CLOCKS_APART;
     if (!(reach < this.#span) || performance.now() - this.#wholeAt > WHOLE_EVERY) return this.#fetchWhole(signal);
+    const asOf = serverNow();
     const { body } = await getJson(this.path, { ...this.query(), step: this.#step, window: reach.toFixed(3) }, signal);
+    this.#asOf = asOf;
     const begin = serverNow() - this.#span;
     const before = this.points.filter((point) => point.start < from && point.end > begin);
     // The first of the answer may be part of a step; those from `from` on are whole.
@@ -135,6 +138,7 @@ export class History {
   async #fetchWhole(signal) {
     this.#wholeAt = performance.now();
     const query = this.query();
+    this.#asOf = serverNow();
     this.points = read((await getJson(this.path, query, signal)).body);
     this.#step = query.step;
     if (this.query().step > query.step * COARSER) await this.#fetchWhole(signal); // so few events

@@ -33,10 +33,13 @@ WRITE = _load("write")
 CLAIM = _load("claim")
 END_SERIES = _load("end_series")
 ARRIVE = _load("arrive")
+LOSE = _load("lose")
 FENCE = _load("fence")
 CLEAN = _load("clean")
 CHECK = _load("check")
-ALL = (APPEND, WRITE, CLAIM, END_SERIES, ARRIVE, FENCE, CLEAN, CHECK)
+ALL = (APPEND, WRITE, CLAIM, END_SERIES, ARRIVE, LOSE, FENCE, CLEAN, CHECK)
+MOST_JUMPS = 256
+"""So many are remembered."""
 
 # What a script answers when it has done nothing.
 REFRESH = -1  # the writer does not know the series as they are

@@ -41,13 +41,6 @@ REACHES_ITS_VIEW = range(200, 600)
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "keys.toml"
-    write_keys(path)
-    return path
-
-
-@pytest.fixture
 def settings(key_file: Path) -> Settings:
     return Settings(log_url="memory:", keys=str(key_file))
 

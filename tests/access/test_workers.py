@@ -25,13 +25,6 @@ TWO_SECONDS = 2.5
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    path = tmp_path / "keys.toml"
-    write_keys(path)
-    return path
-
-
-@pytest.fixture
 def two(key_file: Path) -> Iterator[Server]:
     with Server(["-w", "2"], {"TIDEMARK_KEYS": str(key_file)}) as server:
         yield server

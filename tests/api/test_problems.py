@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import Conflict
 
-from event_log.base import LogFull, LogUnavailable
+from event_log.base import LogFull, LogUnavailable, LogUncertain
 from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_problem
@@ -96,6 +96,28 @@ def test_a_log_that_cannot_take_a_write(
         assert response.headers["Retry-After"] == seconds
 
 
+def test_a_log_that_cannot_tell_what_became_of_a_write(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not tried again behind the client's back, which might store it twice."""
+    tried = []
+
+    def lose(*args: Any) -> Any:
+        tried.append(args)
+        raise LogUncertain("the answer was lost")
+
+    monkeypatch.setattr(service.log, "append", lose)
+    monkeypatch.setattr(service.log, "append_one", lose)
+    posts = {"/event": EVENT, "/events": [EVENT], "/dialects/batches/add_batch/": {"symbol": "a", "values": [1.0]}}
+    for count, (path, body) in enumerate(posts.items(), 1):
+        response = client.post(path, json=body)
+        assert response.status_code == 503
+        assert "may have been: the answer was lost" in response.json["detail"]  # type: ignore[index]
+        assert "nothing was stored" not in response.text
+        assert response.headers["Retry-After"] == "1"
+        assert len(tried) == count
+
+
 def test_a_log_that_cannot_be_read(client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "statistics", refuse(LogUnavailable("gone")))
     response = client.get("/statistics")
@@ -145,3 +167,13 @@ def test_a_bug_is_logged_and_never_shown(
         assert_problem(response, 500, "request id abc-1")
     else:
         assert response.json == {"detail": "Internal Server Error"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/event", "OPTIONS, POST"), ("/statistics", "GET, HEAD, OPTIONS"), ("/series/a", "DELETE, OPTIONS")],
+)
+def test_allow_lists_the_methods_in_one_order(client: FlaskClient, path: str, allowed: str) -> None:
+    response = client.options(path)
+    assert (response.status_code, response.headers["Allow"]) == (204, allowed)
+    assert client.put(path).headers["Allow"] == allowed

@@ -18,6 +18,7 @@ from api.context import context
 from api.flask_app import route_of
 from api.reading.bodies import JSON
 from api.short_way import ShortWay, is_bare, native_takes
+from event_log.base import LogUncertain
 from settings import Settings
 from tests.api.both_ways import SEED, Side, first_difference
 from tests.api.generated import Generator
@@ -78,6 +79,30 @@ def test_a_bug_is_answered_as_flask_answers_it(monkeypatch: pytest.MonkeyPatch) 
     answer = side.app.test_client().post("/event", data=body, headers={"X-Request-ID": "x1"}, content_type=JSON)
     assert answer.headers["X-Request-ID"] == "x1"
     assert_problem(answer, 500, "request id x1")
+
+
+def test_what_may_have_been_stored_is_not_tried_again_through_flask(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, flasks = Side(FakeClock(), short=True), Side(FakeClock(), short=False)
+    tried: list[object] = []
+
+    def lose(*what: object) -> int:
+        tried.append(what)
+        raise LogUncertain("the answer was lost")
+
+    for side in (ours, flasks):
+        for name in ("append", "append_one"):
+            monkeypatch.setattr(side.log, name, lose)
+    generator = Generator(SEED)
+    lost = Counter[str]()
+    for _ in range(1_000):
+        request = generator.request(START)
+        tried.clear()
+        told = ours.tell(request)
+        assert len(tried) <= 1
+        assert told == flasks.tell(request)
+        lost[told[0]] += len(tried)
+    assert +lost == {"503 SERVICE UNAVAILABLE": lost.total()}
+    assert lost.total() > 200
 
 
 @pytest.mark.parametrize("settings", [Settings(cors_origins=("*",)), Settings(log_level="DEBUG")])

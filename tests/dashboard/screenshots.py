@@ -23,9 +23,11 @@ PRICES = {
     "TSLA": 251.9,
 }  # fmt: skip
 SHOWN = "ASML"
-STEP = 0.0005
+STEP = 0.0003
+SPREAD = 0.0012
+"""Of what is paid around the price, so that minimum, percentiles and maximum differ."""
 HISTORY_SECONDS = 20 * 60
-EVENTS_A_SECOND = 15.0
+EVENTS_A_SECOND = 60.0
 LARGEST = 200_000
 """Bytes of a picture; a README should open quickly."""
 
@@ -41,7 +43,8 @@ class Market:
         """The next event of some instrument, dated `at` seconds since the epoch."""
         name = self._random.choice(list(self._prices))
         self._prices[name] *= 1 + self._random.gauss(0, STEP)
-        value = round(self._prices[name], 4 if self._prices[name] < 10 else 2)
+        paid = self._prices[name] * (1 + self._random.gauss(0, SPREAD))
+        value = round(paid, 4 if paid < 10 else 2)
         return {"series": name, "timestamp": datetime.fromtimestamp(at, UTC).isoformat(), "value": value}
 
     def pause(self) -> float:
@@ -108,7 +111,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with Server(["-k", "gevent", "-w", "2"]) as server, trading(server), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.executable(), args=ARGS)
-        url = f"{server.url}/#series={SHOWN}&window=15m"
+        url = f"{server.url}/#series={SHOWN}&window=15m&show=p50,p99"
         shoot(browser, url, DESKTOP, "light", "dashboard-light")
         shoot(browser, url, DESKTOP, "dark", "dashboard-dark")
         shoot(browser, url, PHONE, "light", "dashboard-phone-light")

@@ -145,6 +145,24 @@ def test_more_steps_than_there_may_be_are_said_to_be_too_many(busy: Server, open
     expect(page.locator("#notice")).to_contain_text("2000 are the most")
 
 
+@pytest.mark.parametrize("window", ["30m", "500ms"])
+def test_events_ahead_of_the_clock_are_no_fault(open_page: OpenPage, window: str) -> None:
+    with Server(["-k", "gevent", "-w", "1"]) as server:
+        events = [{"timestamp": stamp(number / 20), "value": number} for number in range(-800, 20_000)]
+        for start in range(0, len(events), 10_000):
+            server.post("/events", events[start : start + 10_000]).raise_for_status()
+        page = open_page(f"{server.url}/#window={window}")
+        drawn(page, "in steps of")
+        with page.expect_response(lambda response: "/history" in response.url) as again:
+            pass
+        assert again.value.ok
+        server.post("/event", {"timestamp": stamp(), "value": 77_777.5}).raise_for_status()
+        with page.expect_response(lambda response: "/history" in response.url) as again:
+            pass
+        assert again.value.ok
+        expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_saves_what_is_drawn_as_csv(busy: Server, open_page: OpenPage) -> None:
     page = open_page(f"{busy.url}/#series=north&window=30m&show=p90")
     drawn(page, "in steps of")

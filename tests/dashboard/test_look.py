@@ -90,6 +90,26 @@ def test_nothing_overflows_sideways(server: Server, walk: str, open_page: OpenPa
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("shown", ["p50,p90,p99", "p50,p99", "p90,p99", "p99"])
+def test_phone_lays_percentiles_out_in_the_columns_of_the_row_of_three(
+    walk: str, open_page: OpenPage, shown: str
+) -> None:
+    page = open_page(f"{walk}&show={shown}", size=PHONE)
+    expect(page.locator("[data-tile=p99]")).to_be_visible()
+    thirds = [page.locator(f"[data-tile={name}]").bounding_box() for name in ("min", "mean", "max")]
+    boxes = [page.locator(f"[data-tile={name}]").bounding_box() for name in shown.split(",")]
+    assert [box and box["x"] for box in boxes] == [box and box["x"] for box in thirds[: len(boxes)]]
+
+
+def test_no_number_of_ten_tiles_is_cut_off(server: Server, open_page: OpenPage) -> None:
+    post(server, "large", 71_817.74, 67_989.22, 60_132.16)
+    page = open_page(f"{server.url}/#series=large&window=5m&show=p50,p90,p99")
+    expect(page.locator("[data-tile=p99]")).to_have_text("71,817.74")
+    cut = "tiles => tiles.filter(tile => tile.scrollWidth > tile.clientWidth).map(tile => tile.dataset.tile)"
+    assert page.locator("[data-tile]").evaluate_all(cut) == []
+    assert page.locator("#tiles").evaluate("tiles => tiles.scrollWidth <= tiles.clientWidth")
+
+
 def test_phone_has_the_list_in_a_sheet(walk: str, open_page: OpenPage) -> None:
     page = open_page(walk, size=PHONE)
     expect(page.get_by_role("searchbox")).to_be_hidden()

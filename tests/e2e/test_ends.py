@@ -43,6 +43,18 @@ def test_open_requests_end_before_the_service_does(way: list[str]) -> None:
         assert server.get("/statistics/late").json() == {"count": 12, "min": 1.0, "max": 3.0, "mean": 2.0}
 
 
+def test_connections_on_which_nothing_is_asked_hold_up_no_end() -> None:
+    with Server(["-w", "1", "--keep-alive", "60"]) as server, ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30)) for _ in range(3)]
+        for connection in connections[1:]:  # the first one has never asked anything
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        assert server.stop() == 0
+        assert [connection.recv(4096) for connection in connections] == [b"", b"", b""]
+        assert "graceful timeout" not in server.output()
+        assert "Exception ignored" not in server.output()
+
+
 class Held(NamedTuple):
     """What a process holds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ import simple_websocket
 from tests.e2e.machines import Machines, machines, storm
 from tests.redis_server import RedisServer
 from tests.servers import Server, until
+from tests.streaming.sse import Stream
 
 KILLS = 14
+KEY = {"Idempotency-Key": "once"}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,39 @@ def test_streams_and_websockets_through_nginx(system: Machines) -> None:
     assert message is not None
     assert json.loads(message)["value"] == 7
     socket.close()
+
+
+def test_a_stream_goes_on_at_another_host_where_its_own_has_died(system: Machines) -> None:
+    one, two = system.hosts
+    for value in range(6):
+        assert two.post("/events", {"series": "moving", "values": [value]}).status_code == 201
+    with Stream(f"{one.url}/series/moving/stream", 0) as stream:
+        seen = stream.take(3)
+        one.kill()
+    assert two.post("/events", {"series": "moving", "values": [6]}).status_code == 201
+    with Stream(f"{system.url}/series/moving/stream", int(seen[-1].id or 0)) as stream:
+        seen += stream.take(4)
+    one.start()
+    assert [(message.event, message.json.get("value")) for message in seen] == [("event", v) for v in range(7)]
+
+
+def test_with_wait_a_copy_is_acknowledged_and_a_write_without_one_counts_once() -> None:
+    with RedisServer() as redis, RedisServer("--replicaof", "127.0.0.1", str(redis.port)) as replica:
+        with redis.client() as client:
+            until(lambda: "'online'" in str(client.info("replication")), "the replica to be a copy", 20)
+        with Server(["-w", "1"], {"TIDEMARK_LOG_URL": redis.url("wait=1")}) as host:
+            assert host.post("/event", {"timestamp": now(), "value": 1}).status_code == 201
+            replica.process.send_signal(signal.SIGSTOP)
+            refused = [host.post("/events", {"values": [2]}, headers=header) for header in ({}, KEY)]
+            for answer in refused:
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+                assert "may have been: " in answer.json()["detail"]
+                assert "has 0 replicas up to date, not 1" in answer.json()["detail"]
+            assert host.get("/statistics").json()["count"] == 3  # each once
+            replica.process.send_signal(signal.SIGCONT)
+            again = host.post("/events", {"values": [2]}, headers=KEY)
+            assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+            assert host.get("/statistics").json()["count"] == 3
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_whatever_is_killed() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -353,6 +354,81 @@ def test_a_settled_part_that_was_exchanged_sets_the_fresh_one_aside(tmp_path: Pa
     assert rows_behind(log)[-1][0] == 4002
     assert log.append_one("a", START, 1.0) > log.jumps[-1][1] > last
     assert len(list((tmp_path / "one" / "fresh").glob("*.aside-*"))) == 1
+    log.close()
+
+
+def with_fresh_events(path: Path, **options: Any) -> LmdbLog:
+    """An open log of ten events that are settled, and ten that are not."""
+    log = open_lmdb(path, **options)
+    for i in range(20):
+        log.append_one("a", START + i, float(i))
+        if i == 9:
+            log._settle_all()
+    return log
+
+
+def spoil_record(log: LmdbLog) -> None:
+    fresh = log._process.get().fresh
+    with fresh.write() as txn:
+        head = fresh.head(txn)
+        key, data = next(fresh.records_behind(txn, head.active, 14))
+        txn.put(bytes(key), bytes(data[:-1]) + b"\xff", db=fresh.records[head.active])
+
+
+def lose_record(log: LmdbLog) -> None:
+    fresh = log._process.get().fresh
+    with fresh.write() as txn:
+        assert txn.delete(pack_position(15), db=fresh.records[fresh.head(txn).active])
+
+
+def lose_head(log: LmdbLog) -> None:
+    fresh = log._process.get().fresh
+    with fresh.write() as txn:
+        txn.put(b"head", b"short")
+
+
+def spoil_tree(log: LmdbLog) -> None:
+    with (log._process.get().fresh.path / "data.mdb").open("r+b") as file:
+        for page in range(2, file.seek(0, os.SEEK_END) // 4096):
+            file.seek(page * 4096 + 8)
+            file.write(b"\xff" * 16)
+
+
+@pytest.mark.parametrize("sync", ["everysec", "always"])
+@pytest.mark.parametrize("spoil", [spoil_record, lose_record, lose_head, spoil_tree])
+def test_what_is_fresh_and_damaged_is_set_aside_and_what_is_settled_goes_on(
+    tmp_path: Path, spoil: Callable[[LmdbLog], None], sync: str
+) -> None:
+    log = with_fresh_events(tmp_path, sync="everysec")
+    spoil(log)
+    with pytest.raises(LogDamaged):
+        rows_behind(log)
+    with pytest.raises(LogDamaged):
+        log.append_one("a", START + 20, 20.0)
+    stop(log)
+    for _ in range(2):
+        log = open_lmdb(tmp_path, sync=sync)
+        assert [position for position, *_ in rows_behind(log)][:10] == list(range(1, 11))
+        assert log.append_one("a", START + 20, 20.0) > log.jumps[-1][1] >= 10**9
+        assert "what was not yet settled was damaged" in str(log.notice())
+        assert len(log.jumps) == 1
+        log.close()
+    assert len(list((tmp_path / "fresh").glob("*.aside-*"))) == 1
+    assert not list(tmp_path.glob("settled.damaged-*"))
+    assert not (tmp_path / "damaged").exists()
+
+
+def test_damage_of_what_is_settled_costs_nothing_that_is_fresh(tmp_path: Path) -> None:
+    log = with_fresh_events(tmp_path, sync="everysec")
+    settled = log._process.get().settled
+    with settled.write() as txn:
+        key, data = next(settled.items(txn, 0))
+        txn.put(bytes(key), bytes(data[:-1]) + b"\xff", db=settled.records)
+    with pytest.raises(LogDamaged):
+        rows_behind(log)
+    stop(log)
+    log = open_lmdb(tmp_path, sync="everysec")
+    assert [position for position, *_ in rows_behind(log)][-10:] == list(range(11, 21))
     log.close()
 
 

@@ -105,6 +105,17 @@ class TestCleaning:
             assert all(before[position] == row for position, row in rows_behind(log))
         assert set(dict(rows_behind(log))) >= {4, 5, 6, 7}
 
+    def test_the_highest_position_that_has_left_is_known_in_whatever_order_they_leave(self, log: EventLog) -> None:
+        log.claim(Rules(retention=60, keep_last=1), "another start")
+        reader = Reader(log)
+        first = log.position() + 1
+        for batches in ([("a", 7, 1.0), ("a", 3, 1.0)], [("a", 9, 1.0)]):  # of the first two the earlier one stays
+            last = log.append(batch(batches))
+            log.append_one("b", 100, 1.0)
+            reader.clean_all(50)
+            gone = set(range(first, last + 1)) - set(positions(log))
+            assert log.series[0].forgotten >= max(gone, default=0)
+
     def test_order_of_arrival_decides_between_equal_times(self, log: EventLog) -> None:
         reader = Reader(log)
         for value in range(6):

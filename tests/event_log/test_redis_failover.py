@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -118,6 +119,11 @@ def test_a_replica_that_has_everything_takes_over(deployment: Deployment) -> Non
     assert reader.place.position >= position
     assert values(log)[:51] == values(other)[:51] == [float(i) for i in range(51)]
     assert other.notice() is None
+    deployment.sentinels[0].kill()  # the first one asked
+    newcomer = deployment.log()
+    begun = time.monotonic()
+    assert values(newcomer)[:51] == values(log)[:51]
+    assert time.monotonic() - begun < 2
 
 
 def test_what_a_lagging_replica_lacks_is_lost_on_all_hosts_alike_and_said(deployment: Deployment) -> None:

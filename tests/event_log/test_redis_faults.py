@@ -7,12 +7,15 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from threading import Thread, Timer
 
+import numpy as np
 import pytest
 
 from event_log.base import (
     START,
+    Batch,
     Budget,
     HistoryChanged,
     LogDamaged,
@@ -178,6 +181,20 @@ def test_a_connection_given_up_writes_nothing_any_more(log: RedisLog) -> None:
     assert values(log) == [1.0]
 
 
+def test_a_write_that_may_have_been_cleaned_away_is_uncertain(log: RedisLog) -> None:
+    """It is not repeated: where its event is among the kept ones it would be there twice."""
+    for i in range(9):
+        log.append_one("a", NOW + i, float(i))
+    while log.clean(NOW + 4, lambda series: (0, 0), log.position()):
+        pass
+    with pytest.raises(LogUncertain, match="cleaned meanwhile; what was sent may have been stored"):
+        log._writing._sender._find("00000000", "1", 3)
+    log.append_one("a", NOW, 9.0)
+    assert log._writing._sender._find("00000000", "1", 5) is None
+    name, nonce = log._reads.look(("XREVRANGE", b"{tidemark}:stream", "+", "-", "COUNT", 1))[0][0][0].split(b"-")
+    assert log._writing._sender._find("00000000", nonce.decode(), 3) == int(name)
+
+
 def test_a_wrong_password(server: RedisServer, open_log: Open) -> None:
     with server.client() as client:
         client.acl_setuser("writer", enabled=True, passwords=["+se:cret/1"], keys=["*"], commands=["+@all"])
@@ -197,6 +214,7 @@ def test_a_wrong_password(server: RedisServer, open_log: Open) -> None:
 
 def test_a_replica_takes_no_writes(log: RedisLog, server: RedisServer, open_log: Open) -> None:
     log.append_one("a", NOW, 1.0)
+    place = log.read(START).place
     with server.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
@@ -205,6 +223,10 @@ def test_a_replica_takes_no_writes(log: RedisLog, server: RedisServer, open_log:
                     one.check()
                 with pytest.raises(LogUnavailable, match="is a replica and takes no writes"):
                     one.append_one("a", NOW, 2.0)
+                with pytest.raises(LogUnavailable, match="is a replica and takes no writes"):
+                    one.read(place)  # another may have taken over, and know more
+                with pytest.raises(LogUnavailable, match="is a replica and takes no writes"):
+                    one.position()
         finally:
             client.execute_command("REPLICAOF", "NO", "ONE")
     assert works(log, 3.0)
@@ -247,7 +269,8 @@ def test_another_programs_keys(server: RedisServer, open_log: Open) -> None:
         client.hset("{hash}:head", "something", "else")
     for name in ("text", "hash"):
         log = open_log(server.url(f"name={name}"))
-        for call in (lambda: log.claim(RULES, "start"), lambda: log.append_one("a", NOW, 1.0)):  # noqa: B023
+        writes = (lambda: log.claim(RULES, "start"), lambda: log.append_one("a", NOW, 1.0))  # noqa: B023
+        for call in (*writes, lambda: log.read(START), log.check):  # noqa: B023
             with pytest.raises(LogDamaged, match=r"keys of another program .* choose another with \?name="):
                 call()
     with server.client() as client:
@@ -259,7 +282,7 @@ def test_another_format(found: str, log: RedisLog, server: RedisServer, open_log
     log.append_one("a", NOW, 1.0)
     with server.client() as client:
         client.hset("{tidemark}:head", "format", found)
-    for call in (lambda: open_log(server.url()).claim(RULES, "other"), lambda: log.read(START)):
+    for call in (lambda: open_log(server.url()).claim(RULES, "other"), lambda: log.read(START), log.check):
         with pytest.raises(LogDamaged, match=f"holds '{found}', not 'tidemark log 2'"):
             call()
 
@@ -348,6 +371,29 @@ def test_our_own_limit(server: RedisServer, open_log: Open) -> None:
     assert log.usage().bytes_used < 1000
     log.check()
     assert works(log)
+
+
+def test_the_room_of_memos_comes_back_with_their_time_and_not_with_the_horizon(log: RedisLog) -> None:
+    log.append_one("a", NOW, 1.0)
+    horizons = count(NOW - 10**9)
+
+    def used() -> int:
+        log.clean(next(horizons), lambda series: (0, 0), log.position())
+        return log.usage().bytes_used
+
+    before = used()
+    nothing = Batch([], None, NOW, np.empty(0))
+    short, long = (Once(bytes([period]), b"body", b"answer", NOW, NOW + period * 10**5) for period in (2, 200))
+    log.append(nothing, Terms(once=long))
+    with_one = used()
+    log.append(nothing, Terms(once=short))
+    assert used() == with_one + (with_one - before)
+    until(lambda: used() == with_one, "the room of what is forgotten")
+    assert log.recall(long.key, NOW) is not None
+    assert log.recall(short.key, NOW) is None
+    log.append(nothing, Terms(once=short))  # a new one, remembered as long again
+    assert log.recall(short.key, NOW) is not None
+    until(lambda: used() == with_one, "the room of what is forgotten")
 
 
 def test_what_is_counted_is_about_what_redis_takes(log: RedisLog, server: RedisServer) -> None:

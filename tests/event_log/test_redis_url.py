@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from event_log.base import START, Rules
+from event_log.base import START, LogUnavailable, Rules
 from event_log.redis_log import RedisLog
 from event_log.redis_url import RedisUrl, parse_redis_url
 from event_log.urls import checked_url, is_on_this_machine, open_log, printable_url, serves_many_processes
@@ -68,14 +68,18 @@ def test_each_form(text: str, expected: RedisUrl) -> None:
         ("redis://host?name=a b", "a name has 1 to 64 letters"),
         ("redis://host?wait=-1", "wait is a whole number from 0 to 100"),
         ("redis://host?nmae=x", "'nmae' is no option of it; there are .*name"),
+        ("redis://u:s3k?r1t@host", "special characters of a user or password"),
+        ("redis://u:s3k?r1=t@host", "special characters of a user or password"),
         ("redis://host?name", "options are written name=tidemark&wait=1"),
         ("redis+sentinel://a,b", "name the master behind the hosts"),
         ("unix://redis.sock", "the absolute path of a socket"),
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as fault:
         checked_url(text)
+    assert "s3k" not in str(fault.value)
+    assert "r1" not in str(fault.value)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,10 @@ def test_what_is_refused(text: str, message: str) -> None:
             "redis+sentinel://***@a,b/m?sentinel_password=***&wait=1",
         ),
         ("rediss://s3k@r1t@host", "rediss://***@host"),
+        ("redis://u:s3k?r1t@host", "redis://***@host"),
+        ("redis://u:s3k?r1=t#/@host/0?name=n", "redis://***@host/0?name=n"),
+        ("redis+sentinel://a/m?sentinel_password=s3k@r1t", "redis+sentinel://a/m?sentinel_password=***"),
+        ("redis://host?Password=s3kr1t", "redis://host?Password=***"),
         ("lmdb:/var/lib/tide@mark", "lmdb:/var/lib/tide@mark"),
         ("memory:", "memory:"),
     ],
@@ -129,6 +137,11 @@ def test_a_log_over_tls(tmp_path: Path) -> None:
             log.claim(Rules(10**9, 10), "start")
             assert log.append_one("a", 1, 1.0) == 1
             log.close()
+            for host, ca in (("localhost", ""), ("127.0.0.1", f"?ca={tmp_path}/cert.pem")):  # unknown; another's
+                doubtful = RedisLog(parse_redis_url(f"rediss://{host}:{port}{ca}"), max_bytes=2**20)
+                with pytest.raises(LogUnavailable, match=r"cannot be reached: .*certificate verify failed"):
+                    doubtful.check()
+                doubtful.close()
 
 
 def certificate(folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from event_log.base import EventLog, HistoryChanged, Place, Rules
 from rolling.block import EARLIEST, Columns
+from rolling.steps import finished
 from tests.event_log.reader import Event, Truth
 from tests.rolling.model import summary_of
 from view.log_view import LogView
@@ -78,12 +79,12 @@ class ViewReader:
     def _check_replay(self, number: int, ever: list[Event], live: list[Event]) -> None:
         window = self._view.view.windows[number]
         for after in (0, self.place.position // 2, self.place.position):
-            found = list(_events(window.behind(after, 3)))
+            found = list(_events(finished(window.behind(after, 3))))
             assert found == sorted(found, key=lambda event: event[1])
             every = sorted((event for event in ever if event[1] > after), key=lambda event: event[1])
             if window.forgotten <= after:
                 assert found == every[:3]
-            assert {event for event in live if event[1] > after} <= set(_events(window.behind(after, 10**6)))
+            assert {event for event in live if event[1] > after} <= set(_events(finished(window.behind(after, 10**6))))
 
 
 def _events(columns: Columns) -> Iterator[Event]:

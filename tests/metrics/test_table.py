@@ -36,11 +36,11 @@ def test_columns_are_the_same_in_every_process() -> None:
 
     def child() -> None:
         assert table.column("second", 3) == LEVELS + 1
-        table.add((table.column("second", 3) + 2, 5))
+        table.add(table.column("second", 3) + 2, 5)
 
     assert run(child) == [0]
     assert table.column("third") == LEVELS + 4
-    table.add((table.column("second", 3), 1))
+    table.add(table.column("second", 3), 1)
     assert table.totals()[1] == {"first": [0], "second": [1, 0, 5], "third": [0]}
 
 
@@ -49,7 +49,7 @@ def test_processes_that_name_columns_at_once_agree() -> None:
 
     def child() -> None:
         for number in range(200):
-            table.add((table.column(f"key {number % 50}"), 1))
+            table.add(table.column(f"key {number % 50}"), 1)
 
     assert run(*[child] * 4) == [0] * 4
     assert [columns for _, columns in sorted(table.totals()[1].items())] == [[16]] * 50
@@ -61,7 +61,7 @@ def test_threads_lose_nothing_to_each_other() -> None:
 
     def count() -> None:
         for _ in range(20_000):
-            table.add((column, 1))
+            table.add(column, 1)
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
@@ -76,7 +76,7 @@ def test_the_dead_keep_what_they_counted_and_leave_their_rows() -> None:
     column = table.column("key")
 
     def child() -> None:
-        table.add((column, 1))
+        table.add(column, 1)
         os.kill(os.getpid(), signal.SIGKILL)
 
     for number in range(1, 30):  # many more than there are rows
@@ -113,7 +113,7 @@ def test_sums_never_fall_while_processes_come_and_go() -> None:
 
     def child() -> None:
         while True:
-            table.add((column, 1))
+            table.add(column, 1)
             with acknowledged.get_lock():
                 acknowledged.value += 1
 
@@ -146,6 +146,6 @@ def test_no_descriptor_is_left_behind_by_counting() -> None:
     table = Table()
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - descriptors are no files
     for number in range(20):
-        table.add((table.column(str(number)), 1))
+        table.add(table.column(str(number)), 1)
         table.totals()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

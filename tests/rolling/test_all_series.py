@@ -4,6 +4,8 @@ import pytest
 
 from rolling import all_series
 from rolling.all_series import AllSeries, SharedBlock
+from rolling.window import RollingWindow
+from tests.rolling.test_steps import counted, most
 from tests.rolling.test_view import Pair
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
@@ -61,3 +63,14 @@ def test_the_last_block_may_be_unloaded_expired_and_written_to_again() -> None:
     assert len(pair.view._all) == 0
     pair.add([(1, 99, 1.0), (1, 100, 2.0)])
     pair.ask_all(99)
+
+
+def test_a_series_leaves_a_block_of_many_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair.keeping(*[0] * 12)
+    pair.add([(i % 12, i // 12, float(i % 12)) for i in range(12, 400)])
+    calls = counted(monkeypatch, (RollingWindow, "within"))
+    found = most(calls, pair.view.end_series(0))
+    assert found["RollingWindow.within"] <= all_series.BLOCKS_A_STEP + all_series.MEMBERS_A_STEP + 1
+    pair.model.end_series(0)
+    pair.view._check()
+    pair.ask_all(0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolling.block import Block, Columns
+from rolling.steps import finished
 from rolling.summary import exact
 from rolling.window import RollingWindow
 from tests.rolling.test_block import rows_of
+from tests.rolling.test_view import Pair
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -19,7 +21,7 @@ def test_behind_a_position_come_the_first_of_the_later_ones(times: list[int], af
     for number, time in enumerate(times, 1):
         window.add(time, float(number), 2 * number, exact(float(number)))
     expected = [(time, 2 * number, float(number)) for number, time in enumerate(times, 1) if 2 * number > after]
-    assert rows_of(window.behind(after, limit)) == expected[:limit]
+    assert rows_of(finished(window.behind(after, limit))) == expected[:limit]
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -35,5 +37,39 @@ def test_blocks_that_end_before_the_position_are_not_looked_at(monkeypatch: pyte
         return columns(block)
 
     monkeypatch.setattr(Block, "columns", look_at)
-    assert len(window.behind(500, 10)[0]) == 10
+    assert len(finished(window.behind(500, 10))[0]) == 10
     assert len(looked_at) <= 3
+
+
+@pytest.mark.usefixtures("small_blocks")
+@settings(max_examples=200)
+@given(
+    st.lists(st.integers(20, 60), min_size=30, max_size=150),
+    st.integers(0, 100),
+    st.integers(1, 80),
+    st.lists(st.lists(st.integers(0, 60), max_size=12) | st.integers(0, 50), max_size=30),
+)
+def test_what_comes_and_goes_between_portions_is_told_as_it_is_at_the_end(
+    times: list[int], after: int, limit: int, between: list[list[int] | int]
+) -> None:
+    pair = Pair.keeping(4)
+    pair.add([(0, time, float(time)) for time in times])
+    window = pair.view.window(0)
+    steps = window.behind(after, limit)
+    happen = iter(between)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Columns = end.value
+            break
+        match next(happen, None):
+            case list() as more:
+                pair.add([(0, time, float(time)) for time in more])
+            case int() as horizon:
+                pair.prune(horizon)
+            case _:
+                pass
+    held = [column.tolist() for column in window.rows(len(window))]
+    expected = sorted((row for row in zip(*held, strict=True) if row[1] > after), key=lambda row: row[1])
+    assert rows_of(found) == expected[:limit]

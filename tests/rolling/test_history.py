@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolling import all_series, block
+from rolling.block import Columns
 from rolling.exact import summarise, summarise_parts
 from rolling.history import Point
 from rolling.percentiles import Percentiles
 from rolling.steps import Steps, finished
+from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.test_ranks import LINEAR, NEAREST
 from tests.rolling.test_view import KEEPS, Event, Pair, events_from
@@ -111,6 +114,33 @@ def test_the_points_are_those_of_the_last_portion(series: int | None, wanted: Pe
     assert points == expected(pair, series, 80, 1250, edges, wanted)
     whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
     assert sum(point.summary.count for point in points) == whole.count
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_portion_reads_a_piece_of_a_deck(ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the history: no more members of a block than a piece has, or one block."""
+    pair = Pair.keeping(*[0] * 40)
+    pair.add([(i % 40, i, float(i % 17)) for i in range(1, 4000)])
+    looked: list[int] = []
+    within = RollingWindow.within
+
+    def counted(window: RollingWindow, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns | None:
+        looked.append(1)
+        return within(window, oldest, end)
+
+    monkeypatch.setattr(RollingWindow, "within", counted)
+    most: list[int] = []
+
+    def between() -> None:
+        most.append(len(looked))
+        looked.clear()
+
+    edges = list(range(0, 4100, 7))
+    points = in_portions(pair.view.history(None, 0, 4100, edges, ends=ends), between)
+    assert not looked  # all was read before the last portion
+    assert max(most) <= max(all_series.MEMBERS_AT_ONCE, block.CAPACITY)
+    assert points == [point if ends else Point(point.summary) for point in expected(pair, None, 0, 4100, edges, None)]
 
 
 def test_no_edges_make_no_points() -> None:

@@ -10,6 +10,7 @@ import pytest
 from rolling import last_of_all
 from rolling.percentiles import Percentiles
 from rolling.span import Span
+from rolling.window import RollingWindow
 from tests.rolling.model import assert_tail, percentiles_of
 from tests.rolling.test_view import Pair
 
@@ -50,6 +51,44 @@ def test_what_happens_between_two_portions_counts(moments: int, rounds: int, mon
             rows = pair.model.rows(None, None, cutoff, last)
             assert_tail(tail, rows)
             assert percentiles == percentiles_of([value for _, _, value in rows], MEDIAN)
+
+
+@pytest.mark.parametrize("last", [1, 300, 2500, 10**6])
+def test_no_portion_looks_into_many_series(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are; the last looks only into those that are new or have changed, and into few."""
+    for size, value in {"AT_A_TIME": 50, "COUNTED_AT_A_TIME": 300, "FEW": 100, "FAR": 5000, "ROUNDS": 200}.items():
+        monkeypatch.setattr(last_of_all, size, value)  # those of the others here are small
+    looked = 0
+
+    def counted(name: str) -> None:
+        method = getattr(RollingWindow, name)
+
+        def call(*args: object) -> object:
+            nonlocal looked
+            looked += 1
+            return method(*args)
+
+        monkeypatch.setattr(RollingWindow, name, call)
+
+    pair = Pair.keeping(*[10] * 2000)
+    pair.add([(series, 1 + (series * 7 + i * 31) % 5000, float(i)) for series in range(2000) for i in range(4)])
+    pair.prune(5000)
+    for name in ("row", "live", "count_after", "tail"):
+        counted(name)
+    steps = pair.view.figures(None, Span(5000, None, None, last), ends=True)
+    portions = 0
+    while True:
+        looked = 0
+        try:
+            next(steps)
+        except StopIteration as end:
+            tail, _ = end.value
+            break
+        portions += 1
+        assert looked <= max(6 * last_of_all.AT_A_TIME, 6 * last_of_all.FEW, 2 * last_of_all.COUNTED_AT_A_TIME)
+    assert portions >= 2000 // last_of_all.AT_A_TIME
+    assert looked <= 6 * last_of_all.FEW
+    assert tail.summary.count == min(last, 8000)
 
 
 def happen(pair: Pair, generator: random.Random, moments: int, portions: int) -> None:

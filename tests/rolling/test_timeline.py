@@ -30,7 +30,7 @@ def timeline_of(batches: list[int | list[int]]) -> tuple[Timeline[Block], list[R
             rows.append((batch, position, value))
         else:
             new = [(time, position, position / 3) for position, time in enumerate(batch, len(rows) + 1)]
-            taken = [(i, j) for _, i, j in timeline.add_many(columns_of(new))]
+            taken = [took[1:] for took in timeline.add_many(columns_of(new)) if took is not None]
             assert [bound for pair in taken for bound in pair][1:-1:2] == [i for i, _ in taken[1:]]
             assert (taken[0][0], taken[-1][1]) == (0, len(new))
             rows += new

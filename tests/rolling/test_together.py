@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 
@@ -25,6 +26,11 @@ def counting(pair: Pair, looks: list[int]) -> Together[Summary]:
     return pair.view.together(SINCE, find)
 
 
+def find_all(found: Together[Summary], series: Iterable[int]) -> Steps[None]:
+    while stale := found.stale(list(series)):
+        yield from found.find(stale)
+
+
 def some(count: int) -> Pair:
     pair = Pair.keeping(*[0] * count)
     pair.add([(i % count, 15 + i % 50, float(i % 7)) for i in range(20 * count)])
@@ -38,7 +44,7 @@ def test_all_that_is_found_is_of_the_last_moment(rounds: int, monkeypatch: pytes
     generator = random.Random(1)
     pair, looks = some(20), list[int]()
     found = counting(pair, looks)
-    for number, _ in enumerate(found.find_all(lambda: list(pair.model.series))):
+    for number, _ in enumerate(find_all(found, pair.model.series)):
         if number % 5 == 0:
             pair.add([(generator.choice(list(pair.model.series)), generator.randrange(10, 90), 0.5)])
         if number == 7:
@@ -54,14 +60,14 @@ def test_all_that_is_found_is_of_the_last_moment(rounds: int, monkeypatch: pytes
 def test_what_has_not_changed_is_not_looked_at_again() -> None:
     pair, looks = some(20), list[int]()
     found = counting(pair, looks)
-    for _ in found.find_all(lambda: range(20)):
+    for _ in find_all(found, range(20)):
         pass
     assert sorted(looks) == list(range(20))
     looks.clear()
     pair.prune(10)
     pair.add([(4, 30, 1.0), (7, 5, 1.0)])
     assert found.stale(range(20)) == [4, 7]
-    for _ in found.find_all(lambda: range(20)):
+    for _ in find_all(found, range(20)):
         pass
     assert looks == [4, 7]
     pair.prune(16)

@@ -90,11 +90,13 @@ def run(steps: Iterator[None]) -> int:
 
 
 def give(view: View, events: Sequence[Event], positions: Sequence[int]) -> None:
-    view.add_many(
-        np.array([series for series, _, _ in events], np.uint32),
-        np.array([time for _, time, _ in events], np.int64),
-        np.array([value for _, _, value in events], np.float64),
-        np.array(positions, np.int64),
+    run(
+        view.add_many(
+            np.array([series for series, _, _ in events], np.uint32),
+            np.array([time for _, time, _ in events], np.int64),
+            np.array([value for _, _, value in events], np.float64),
+            np.array(positions, np.int64),
+        )
     )
 
 
@@ -215,7 +217,7 @@ def test_kept_events_are_taken_in_by_their_series_alone() -> None:
         positions = np.arange(start, 40, 2)
         times = (positions * 7) % 50
         ids = np.full(len(positions), series, np.uint32)
-        pair.view.add_kept(ids, times, positions.astype(np.float64), positions)
+        run(pair.view.add_kept(ids, times, positions.astype(np.float64), positions))
         for time, position in zip(times.tolist(), positions.tolist(), strict=True):
             pair.model.add(series, time, float(position), position)
     pair.position = 40

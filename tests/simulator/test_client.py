@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from simulator.client import LONGEST_WAIT, Client, Lost, Unreachable, parse_retry_after
+from simulator.client import LONGEST_WAIT, Client, Failed, parse_retry_after
 from simulator.dialects import Call
 from tests.simulator.stub import Scripted, Stub
 
@@ -58,13 +58,13 @@ def test_an_answer_may_say_that_the_connection_ends() -> None:
 
 
 def test_nobody_listens() -> None:
-    with pytest.raises(Unreachable) as failure:
+    with pytest.raises(Failed) as failure:
         Client(f"http://127.0.0.1:{closed_port()}", 5).get("/")
     assert failure.value.kind == "connection refused"
 
 
 def test_an_unknown_host() -> None:
-    with pytest.raises(Unreachable) as failure:
+    with pytest.raises(Failed) as failure:
         Client("http://nowhere.invalid", 5).get("/")
     assert failure.value.kind == "unknown host"
 
@@ -72,7 +72,7 @@ def test_an_unknown_host() -> None:
 def test_a_broken_connection_leaves_the_client_usable() -> None:
     with Stub(Scripted(drop=True)) as server:
         client = Client(server.url, 5)
-        with pytest.raises(Lost) as failure:
+        with pytest.raises(Failed) as failure:
             client.post(CALL, "run-0")
         assert failure.value.kind == "connection lost"
         assert client.post(CALL, "run-0").status == 201
@@ -82,7 +82,7 @@ def test_a_broken_connection_leaves_the_client_usable() -> None:
 def test_a_server_that_does_not_answer_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.05)
-        with pytest.raises(Lost) as failure:
+        with pytest.raises(Failed) as failure:
             client.post(CALL, "run-0")
     assert failure.value.kind == "timeout"
 
@@ -100,13 +100,13 @@ def test_an_answer_that_is_not_http() -> None:
             with pytest.raises(Exception, match=r"220 smtp") as failure:
                 client._connection.getresponse()
         client.close()
-    assert Lost(failure.value).kind == "badstatusline"
+    assert Failed(failure.value).kind == "badstatusline"
 
 
 def test_https_speaks_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"https://127.0.0.1:{silent.getsockname()[1]}", 0.05)
-        with pytest.raises(Unreachable):
+        with pytest.raises(Failed):
             client.get("/")
         connection, _ = silent.accept()
         with connection:

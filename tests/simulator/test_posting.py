@@ -84,14 +84,16 @@ def test_a_refused_event_is_not_sent_again() -> None:
     assert posting.said == ["400", "201", "201"]
 
 
-def test_an_event_that_may_have_arrived_is_not_sent_again() -> None:
-    with Stub(Scripted(), Scripted(drop=True)) as server:
+def test_an_event_that_may_have_arrived_is_sent_again_under_its_key() -> None:
+    with Stub(Scripted(), Scripted(drop=True), Scripted(drop=True)) as server:
         posting = Posting(server.url)
         posting.poster.run()
-    assert len({request.body for request in server.received}) == 3
-    assert posting.tally.counts() == (2, 1)
-    assert posting.tally.totals().errors == {"connection lost": 1}
-    assert posting.said == ["201", "connection lost", "201"]
+    sent = [(request.headers["Idempotency-Key"], request.body) for request in server.received]
+    assert [sent.index(request) for request in sent] == [0, 1, 1, 1, 4]
+    assert posting.pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE]
+    assert posting.tally.counts() == (3, 2)
+    assert posting.tally.totals().errors == {"connection lost": 2}
+    assert posting.said == ["201", "connection lost", "connection lost", "201", "201"]
 
 
 def test_a_server_that_is_gone_is_tried_again_ever_more_rarely() -> None:

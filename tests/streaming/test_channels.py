@@ -169,6 +169,16 @@ def test_what_was_missed_is_written_in_bounded_pieces() -> None:
     assert max(map(len, pieces)) <= PIECE_BYTES
 
 
+def test_others_are_let_in_between_two_pieces_however_fast_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    following = Following()
+    following.accept([0] * 3 * PIECE_EVENTS)
+    given_way: list[int] = []
+    monkeypatch.setattr(module, "give_way", lambda: given_way.append(1))
+    found = [len(given_way) for _ in following.channels.join(Subscriber(), ("a", TEXT), 0)]
+    assert found == list(range(len(found)))
+    assert len(found) > 2
+
+
 def test_news_of_a_large_batch_are_handed_out_in_portions() -> None:
     following = Following(keep_last=20_000)
     member = following.join("a", 0)

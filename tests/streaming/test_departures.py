@@ -80,3 +80,8 @@ def test_a_client_that_vanished_is_given_up_by_the_kernel(connection: Pair) -> N
     option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
     notice_silence(connection[0])
     assert option is None or connection[0].getsockopt(socket.IPPROTO_TCP, option) == UNANSWERED_MS
+
+
+def test_a_connection_that_has_ended_already_is_let_be(connection: Pair) -> None:
+    connection[0].close()
+    notice_silence(connection[0])

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
-from view.portions import Pace, give_way, run_for
+from view import portions
+from view.portions import Pace, give_way, giving_way, run_for
 
 
 @pytest.fixture
@@ -38,6 +40,22 @@ def test_giving_way_takes_next_to_no_time(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(time, "sleep", slept.append)
     give_way()
     assert 0 < slept[0] <= 0.001
+
+
+def test_between_items_others_are_let_in_once_the_time_is_over(
+    seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[object] = []
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            happened.append(number)
+            yield number
+
+    monkeypatch.setattr(portions, "give_way", lambda: happened.append("others"))
+    seconds[:] = [0.0, 0.004, 0.009, 0.012, 0.02, 0.021, 0.031]
+    assert list(giving_way(items(), 0.01)) == list(range(5))
+    assert happened == [0, 1, 2, "others", 3, 4, "others"]
 
 
 def test_the_pace_follows_what_portions_took() -> None:

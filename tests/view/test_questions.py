@@ -13,12 +13,13 @@ from event_log.memory import MemoryLog
 from event_service import EventService
 from rolling import together
 from rolling.percentiles import Percentiles, percent
+from rolling.window import RollingWindow
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import MINUTE, SECOND
-from view import asking
+from view import asking, listings, questions
 from view.answers import Extras, Figures, Order, Scope
 
 SETTINGS = Settings(keep_last=3, idle=0)
@@ -47,7 +48,7 @@ def between_portions(monkeypatch: pytest.MonkeyPatch, happen: Between) -> list[i
         happen()
 
     monkeypatch.setattr(asking, "give_way", give_way)
-    monkeypatch.setattr(asking, "run_for", lambda work: next(work, asking) is asking)
+    monkeypatch.setattr(asking, "run_for", lambda work, seconds: next(work, asking) is asking)
     return portions
 
 
@@ -111,16 +112,17 @@ class TestHistory:
         self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for series in (None, "a", "never seen"):
+            began = clock()
 
-            def happen() -> None:
-                clock.advance(MINUTE)
+            def happen(began: int = began) -> None:
+                if clock() < began + 15 * MINUTE:
+                    clock.advance(MINUTE)
                 service.add("a", None, 1.0)
                 service.advance()
 
             with small():
                 fill(service, "a", "b", count=1200)
                 portions = between_portions(monkeypatch, happen)
-                began = clock()
                 found = service.history(series, window=20 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
                 assert len(portions) > 3 or series == "never seen"
                 start = (began - 20 * MINUTE) // MINUTE * MINUTE
@@ -129,6 +131,22 @@ class TestHistory:
                 values = values_of(service, *names, window=clock() - began + 20 * MINUTE)
                 assert sum(figures.summary.count for _, figures in found.points) == len(values)
                 assert found.position == service.position()
+
+    def test_steps_that_begin_meanwhile_do_not_keep_it_for_ever(
+        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def happen() -> None:
+            clock.advance(2 * questions.SPARE_STEPS * SECOND)
+            service.add("a", None, 1.0)
+            service.advance()
+
+        with small():
+            fill(service, "a", "b")
+            portions = between_portions(monkeypatch, happen)
+            found = service.history(window=MINUTE, step=SECOND)
+            assert questions.ATTEMPTS <= len(portions) < 20
+            assert sum(figures.summary.count for _, figures in found.points[-1:]) == 1
+            assert found.position == service.position()
 
     def test_a_series_that_ends_meanwhile_leaves_empty_steps(
         self, service: EventService, monkeypatch: pytest.MonkeyPatch
@@ -142,6 +160,67 @@ class TestHistory:
             between_portions(monkeypatch, happen)
             found = service.history("a", step=10 * MINUTE, extras=Extras(percentiles=MEDIAN))
             assert [figures.summary.count for _, figures in found.points] == [0] * 7
+
+
+class TestListing:
+    @pytest.mark.parametrize("limit", [None, 7, 100])
+    @pytest.mark.parametrize("visible", [None, lambda name: name[-1] in "02468"])
+    def test_the_page_is_of_one_moment(
+        self,
+        service: EventService,
+        clock: FakeClock,
+        limit: int | None,
+        visible: Callable[[str], bool] | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        generator = random.Random(3)
+        names = [f"s{number:02}" for number in range(60)]
+        fill(service, *names)
+        happened = count()
+
+        def happen() -> None:
+            number = next(happened)
+            if number < 30:
+                service.add(generator.choice(names), service.clock() - generator.randrange(30 * MINUTE), 50.0)
+            if number in (3, 9):
+                service.end_series(names.pop(number))
+                service.add(f"s0{number}a", None, 1.0)
+            if number == 20:
+                service.log.clean(clock() - 30 * MINUTE, lambda series: (0, 0), service.position())
+            service.advance()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(together, "AT_A_TIME", 4)
+            patch.setattr(listings, "NAMES_AT_A_TIME", 4)
+            portions = between_portions(patch, happen)
+            found = service.series("s", limit, "s01", visible)
+            assert len(portions) >= 2
+        assert found == service.series("s", limit, "s01", visible)
+        assert (found[1] is None) == (limit != 7)
+        listed = [name for name in sorted(service._replica.seen.ids) if name > "s01" and (not visible or visible(name))]
+        assert [info.name for info in found[0]] == listed[:limit]
+
+    def test_no_portion_looks_into_many_series(self, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = [f"s{number:03}" for number in range(500)]
+        fill(service, *names, count=1000)
+        looked, most = 0, 0
+        live = RollingWindow.live
+
+        def counted(window: RollingWindow, cutoff: int) -> int:
+            nonlocal looked
+            looked += 1
+            return live(window, cutoff)
+
+        def happen() -> None:
+            nonlocal looked, most
+            looked, most = 0, max(most, looked)
+
+        monkeypatch.setattr(RollingWindow, "live", counted)
+        portions = between_portions(monkeypatch, happen)
+        assert len(service.series(limit=None)[0]) == 500
+        assert looked == 0
+        assert most <= together.AT_A_TIME
+        assert len(portions) >= 500 // together.AT_A_TIME
 
 
 class TestRanking:

@@ -128,6 +128,7 @@ def test_series_names_that_are_understood(client: FlaskClient, service: EventSer
         (event(value="-Infinity"), "value", "finite"),
         (event(value="1e400"), "value", "finite"),
         (event(value="1" + "0" * 400), "value", "finite"),
+        (event(value="-" + "9" * 5000), "value", "finite"),
         # series
         (event(more=', "series": ""'), "series", "1 to 128 characters, not 0"),
         (event(more=f', "series": "{"x" * 129}"'), "series", "1 to 128 characters, not 129"),
@@ -178,7 +179,6 @@ def test_bad_fields_are_named(client: FlaskClient, service: EventService, body: 
         (b'{"timestamp": "\xed\xa0", "value": 1}', "UTF-8"),
         (b"\xef\xbb\xbf" + VALID, "byte order mark"),
         (VALID.decode().encode("utf-16"), "Not valid JSON"),
-        (b'{"timestamp": "2025-06-26T14:30:00Z", "value": ' + b"1" * 5000 + b"}", "Not valid JSON"),
     ],
 )
 def test_malformed_json(client: FlaskClient, service: EventService, body: bytes, says: str) -> None:

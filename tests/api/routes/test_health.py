@@ -54,6 +54,17 @@ def test_not_ready_before_the_view_has_caught_up(
     assert client.get("/health").status_code == 200
 
 
+def test_not_ready_before_the_log_could_be_opened(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ready() -> bool:
+        raise LogUnavailable("Redis cannot be reached")
+
+    monkeypatch.setattr(service, "ready", ready)
+    response = client.get("/health/ready")
+    assert (response.status_code, response.json) == (503, {"status": "not ready", "detail": "Redis cannot be reached"})
+
+
 def test_a_notice_leaves_the_service_healthy(
     client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

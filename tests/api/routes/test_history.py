@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -103,6 +104,38 @@ def test_events_ahead_of_the_clock_have_their_steps(client: FlaskClient, clock: 
     ] * 3
 
 
+@pytest.mark.parametrize("ahead", [30, 59.9])
+@pytest.mark.parametrize("query", ["window=500ms", "window=1ms", "window=0.000001", "window=1h", ""])
+def test_without_a_step_there_are_few_points_however_far_ahead_events_are(
+    client: FlaskClient, clock: FakeClock, query: str, ahead: float
+) -> None:
+    send(client, 1, 2, at=clock.now + int(ahead * SECOND))
+    send(client, 3, at=clock.now)
+    found = points(client, query)
+    assert len(found) <= 120
+    assert sum(point["count"] for point in found) == 3
+
+
+@pytest.mark.parametrize(("window", "step", "steps"), [("500ms", "5ms", 1999), ("1s", "1ms", 1999), ("90s", "1s", 120)])
+def test_too_many_steps_ahead_of_the_clock_are_one(
+    client: FlaskClient, clock: FakeClock, window: str, step: str, steps: int
+) -> None:
+    for seconds in range(-5, 31):
+        send(client, seconds, at=clock.now + seconds * SECOND)
+    found = points(client, f"window={window}&step={step}&include=first,last")
+    whole = client.get(f"/statistics?window={window}&include=first,last").get_json()
+    length = parse_duration(step)
+    bounds = [parse_timestamp(point["start"]) for point in found] + [parse_timestamp(found[-1]["end"])]
+    assert [point["end"] for point in found[:-1]] == [point["start"] for point in found[1:]]
+    assert {end - start for start, end in pairwise(bounds[:-1])} == {length}
+    assert len(found) == steps + 1
+    assert bounds[-1] == clock.now + 30 * SECOND + length
+    assert bounds[-1] - bounds[-2] == length if steps == 120 else bounds[-1] - bounds[-2] > length
+    assert sum(point["count"] for point in found) == whole["count"]
+    assert next(point["first"] for point in found if point["count"]) == whole["first"]
+    assert found[-1]["last"] == whole["last"]
+
+
 def test_what_is_included_stands_in_each_point(client: FlaskClient, clock: FakeClock) -> None:
     send(client, 4, 1, 2, at=clock.now)
     [point] = points(client, "window=0.000001&step=1s&include=sum,p99,first,median,last")
@@ -127,6 +160,8 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         "2025-06-26T14:29:59Z,2025-06-26T14:30:00Z,2,1.0,4.0,2.5,2025-06-26T14:29:59Z,1.0,1.0\r\n"
         "2025-06-26T14:30:00Z,2025-06-26T14:30:01Z,0,,,,,,\r\n"
     )
+    again = client.get(query, headers={"Accept": "text/csv;charset=UTF-8"})
+    assert (again.content_type, again.text) == (response.content_type, response.text)
     rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [row["count"] for row in rows] == ["0", "2", "0"]
     for accept in ("application/json", "*/*", "text/html", "text/csv;q=0.1, application/json"):
@@ -145,6 +180,7 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         ("at=now", "at", "Not an ISO-8601"),
         ("window=30m&at=2025-06-26T13:59:59Z", "at", "the earliest is 2025-06-26T14:00:00Z"),
         ("last=5", "last", "Unknown parameter"),
+        ("series=py", "series", "One series has its own path: /history/py."),
     ],
 )
 def test_bad_parameters_are_named(client: FlaskClient, query: str, field: str, says: str) -> None:

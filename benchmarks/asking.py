@@ -1,0 +1,287 @@
+"""What clients can ask of a worker that holds millions of events, each in a way that makes it hard."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import requests
+import websocket
+
+from event_log.base import Batch
+from event_log.lmdb_log import LmdbLog
+from times import MINUTE, wall_clock
+
+BATCH = 10_000
+LARGE = "large"
+"""The series with most of the events."""
+QUIET = 10_000
+"""How many series have but a few events each, half of them expired."""
+SERIES = 2 * QUIET
+SETTINGS = {
+    "TIDEMARK_MAX_SERIES": str(SERIES),
+    "TIDEMARK_MAX_WAIT": "0",  # holds are to be seen, not to be refused
+}
+"""What the service must allow for all that is asked here."""
+MAX_LOG_BYTES = 10 * 1024**3
+TIMEOUT = 120.0
+Json = Callable[[], Any]
+
+
+class Fill(NamedTuple):
+    """How many events the log begins with: of one series, and of many."""
+
+    large: int
+    of_quiet_series: int
+
+
+class Question(NamedTuple):
+    """Something to ask again and again."""
+
+    routes: tuple[str, ...]
+    """Which routes of the application it is about, as `GET /history/<series>`."""
+    note: str
+    ask: Callable[[], object]
+    once: bool = False
+    """Whether it can be asked but once."""
+
+    @property
+    def name(self) -> str:
+        more = f" and {len(self.routes) - 1} more" if len(self.routes) > 1 else ""
+        return f"{self.routes[0]}{more}{self.note and ', '}{self.note}"
+
+
+def fill(path: Path, events: Fill) -> None:
+    """Write the log that a worker is then started on."""
+    log = LmdbLog(path, max_bytes=MAX_LOG_BYTES, sync="never", max_series=SERIES)
+    rng = np.random.default_rng(1)
+    now = wall_clock()
+    ticks = 50 * MINUTE // events.large
+    for first in range(0, events.large, BATCH):
+        times = now - 50 * MINUTE + ticks * np.arange(first, first + BATCH)
+        log.append(Batch([LARGE], None, times, rng.lognormal(3, 1, BATCH).round(2)))
+    names = [f"quiet {number}" for number in range(QUIET)]
+    each = np.arange(QUIET, dtype=np.uint32)
+    for first in range(0, events.of_quiet_series, QUIET):
+        minutes = 61 if 2 * first < events.of_quiet_series else 30
+        log.append(Batch(names, each, now - minutes * MINUTE + each.astype(np.int64), rng.random(QUIET)))
+    log.close()
+
+
+class NotGood(Exception):
+    """An answer that tells of an error."""
+
+
+class Client:
+    """Asks one server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def get(self, *paths: str | Callable[[], str], **headers: str) -> Callable[[], None]:
+        """Each of these paths in turn; a callable makes one anew each time."""
+
+        def ask() -> None:
+            for path in paths:
+                made = path if isinstance(path, str) else path()
+                _check(self._session.get(self._url + made, headers=headers, timeout=TIMEOUT))
+
+        return ask
+
+    def post(self, path: str, make: Json, *, squeezed: bool = False, once: bool = False) -> Callable[[], None]:
+        """What `make` makes: text as it is with its media type, anything else as JSON."""
+
+        def ask() -> None:
+            made = make()
+            kind, text = made if isinstance(made, tuple) else ("application/json", json.dumps(made))
+            headers = {"Content-Type": kind}
+            body = text.encode()
+            if squeezed:
+                headers["Content-Encoding"] = "gzip"
+                body = gzip.compress(body, 1)
+            if once:
+                headers["Idempotency-Key"] = secrets.token_hex(16)
+            _check(self._session.post(self._url + path, body, headers=headers, timeout=TIMEOUT))
+
+        return ask
+
+    def delete(self, path: str) -> Callable[[], None]:
+        return lambda: _check(self._session.delete(self._url + path, timeout=TIMEOUT))
+
+    def stream(self, path: str, count: int) -> Callable[[], None]:
+        """Open a stream, read so many of its events as fast as they come, and leave."""
+
+        def ask() -> None:
+            with requests.get(self._url + path, stream=True, timeout=TIMEOUT) as answer:
+                _check(answer)
+                seen = 0
+                with suppress(StopIteration):
+                    chunks = answer.iter_content(None)
+                    while seen <= count:
+                        piece = next(chunks)
+                        seen += piece.count(b"\nevent: ") or count == 0
+
+        return ask
+
+    def socket(self, path: str, count: int, meanwhile: Callable[[], None] = lambda: None) -> Callable[[], None]:
+        """The same of a WebSocket."""
+
+        def ask() -> None:
+            own = websocket.create_connection(self._url.replace("http", "ws", 1) + path, timeout=TIMEOUT)
+            meanwhile()
+            for _ in range(count):
+                own.recv()
+            own.close()
+
+        return ask
+
+
+def _check(answer: requests.Response) -> None:
+    if not answer.ok:
+        raise NotGood(f"{answer.request.method} {answer.url}: {answer.status_code}: {answer.text[:500]}")
+
+
+def questions(client: Client) -> Iterator[Question]:
+    """All of them, in an order that leaves each something to be asked about."""
+    yield from _writes(client)
+    yield from _reads(client)
+    yield from _streams(client)
+    yield from _of_dialects(client)
+    delete = "DELETE /series/<series>"
+    yield Question((delete,), "a small one", client.delete("/series/quiet%201"), once=True)
+    yield Question((delete,), "the large one", client.delete(f"/series/{LARGE}"), once=True)
+
+
+def _writes(client: Client) -> Iterator[Question]:
+    one, many = ("POST /event",), ("POST /events",)
+    yield Question(one, "", client.post("/event", lambda: {"timestamp": _now(), "value": 1.5}))
+    yield Question(many, "10,000 in columns", client.post("/events", _columns))
+    yield Question(many, "10,000 in columns, gzip", client.post("/events", _columns, squeezed=True))
+    yield Question(many, "10,000 with an Idempotency-Key", client.post("/events", _columns, once=True))
+    yield Question(many, "10,000 rows of CSV", client.post("/events", lambda: ("text/csv", _csv())))
+    yield Question(many, "10,000 lines of JSON", client.post("/events", lambda: ("application/x-ndjson", _lines())))
+    yield Question(many, "10,000 out of order", client.post("/events", _unordered))
+    yield Question(many, "10,000 of 10,000 series", client.post("/events", _of_all_series))
+
+
+def _reads(client: Client) -> Iterator[Question]:
+    all_series, one = ("GET /statistics",), ("GET /statistics/<series>",)
+    yield Question(all_series, "", client.get("/statistics"))
+    yield Question(all_series, "a window anew", client.get(lambda: f"/statistics?window={_window()}"))
+    yield Question(all_series, "last=, behind the retention", client.get("/statistics?last=100000000"))
+    yield Question(
+        all_series, "percentiles, anew", client.get(lambda: f"/statistics?include=median,p99&window={_window()}")
+    )
+    yield Question(one, "last=, anew", client.get(lambda: f"/statistics/{LARGE}?last={random.randint(1, 10**6)}"))
+    yield Question(
+        one, "percentiles, anew", client.get(lambda: f"/statistics/{LARGE}?include=median,p99&window={_window()}")
+    )
+    points = "window=1998s&step=1s&include=stddev,p99"  # and the steps that it touches: 2,000 are the most
+    yield Question(("GET /history",), "2,000 points", client.get(lambda: f"/history?{points}&at={_now()}"))
+    csv = client.get(lambda: f"/history/{LARGE}?{points}&at={_now()}", Accept="text/csv")
+    yield Question(("GET /history/<series>",), "2,000 points, CSV", csv)
+    listing = ("GET /series",)
+    yield Question(listing, "1,000 of them", client.get("/series?limit=1000"))
+    yield Question(listing, "ranked by count", client.get("/series?sort=-count&limit=1000&window=1h"))
+    yield Question(listing, "ranked by p99", client.get("/series?sort=-p99&include=p99&limit=1000&window=1h"))
+    yield Question(("GET /series/<series>/events",), "1,000", client.get(f"/series/{LARGE}/events?limit=1000"))
+    yield Question(
+        ("GET /metrics",), "1,000 series, p99", client.get("/metrics?series=&window=1m&include=p99", "/metrics")
+    )
+    pages = ("/", "/openapi.json", "/health", "/health/ready", "/health/live")
+    yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
+
+
+def _streams(client: Client) -> Iterator[Question]:
+    events = ("GET /series/<series>/stream",)
+    yield Question(events, "the large one after 0", client.stream(f"/series/{LARGE}/stream?after=0", 100_000))
+    yield Question(events, "an unknown one after 0", client.stream("/series/none/stream?after=0", 0))
+    yield Question(events, "a quiet one after 0", client.stream("/series/quiet%207/stream?after=0", 1))
+    yield Question(("GET /ws/<series>",), "the large one after 0", client.socket(f"/ws/{LARGE}?after=0", 1000))
+    yield Question(("GET /stream",), "last=250000, interval=0.1", client.stream("/stream?last=250000&interval=0.1", 5))
+
+
+def _of_dialects(client: Client) -> Iterator[Question]:
+    yield from _of_ticks(client)
+    batches, stats = "/dialects/batches/add_batch", "/dialects/batches/stats"
+    post = client.post(f"{batches}/", lambda: {"symbol": "symbol", "values": _values()})
+    yield Question((f"POST {batches}",), "10,000", post)
+    paths = f"{stats}/?symbol={LARGE}&k=8", f"{stats}/{LARGE}/7"
+    yield Question((f"GET {stats}", f"GET {stats}/<symbol>/<k>"), "k=8 and 7", client.get(*paths))
+    tickers = "/dialects/tickers/api/v1/tickers"
+    yield Question((f"GET {tickers}",), "", client.get(tickers))
+    yield Question((f"GET {tickers}/<ticker>/history",), "1,000", client.get(f"{tickers}/{LARGE}/history"))
+    price = client.post("/event", lambda: {"series": LARGE, "timestamp": _now(), "value": 1.5})
+    ws = "/dialects/tickers/ws"
+    yield Question((f"GET {ws}/<ticker>",), "", client.socket(f"{ws}/{LARGE}", 1, price))
+    pages = [f"/dialects/{name}/openapi.json" for name in ("batches", "tickers", "ticks", "transactions")]
+    pages.append("/dialects/tickers/health")
+    yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
+
+
+def _of_ticks(client: Client) -> Iterator[Question]:
+    ticks, transactions = "/dialects/ticks/ticks", "/dialects/transactions/transactions"
+    yield Question((f"POST {ticks}",), "", client.post(ticks, lambda: {"instrument": LARGE, "price": 1.5} | _epoch()))
+    paths = "/dialects/ticks/statistics", f"/dialects/ticks/statistics/{LARGE}"
+    yield Question((f"GET {paths[0]}", f"GET {paths[0]}/<instrument>"), "", client.get(*paths))
+    yield Question((f"POST {transactions}",), "", client.post(transactions, lambda: {"amount": 1.5} | _epoch()))
+    path = "/dialects/transactions/statistics"
+    yield Question((f"GET {path}",), "", client.get(path))
+    yield Question((f"DELETE {transactions}",), "", client.delete(transactions), once=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _epoch() -> dict[str, int]:
+    return {"timestamp": int(time.time() * 1000)}
+
+
+def _window() -> str:
+    return f"{random.uniform(1, 3000):.6f}"
+
+
+def _values() -> list[float]:
+    return [round(random.lognormvariate(3, 1), 2) for _ in range(BATCH)]
+
+
+def _columns() -> object:
+    return {"values": _values()}
+
+
+def _csv() -> str:
+    stamp = _now()
+    return "timestamp,value\n" + "".join(f"{stamp},{value}\n" for value in _values())
+
+
+def _lines() -> str:
+    stamp = _now()
+    return "".join(f'{{"timestamp": "{stamp}", "value": {value}}}\n' for value in _values())
+
+
+def _unordered() -> object:
+    now = datetime.now(UTC)
+    stamps = [(now - timedelta(seconds=random.uniform(0, 3000))).isoformat() for _ in range(BATCH)]
+    return {"series": "unordered", "timestamps": stamps, "values": _values()}
+
+
+def _of_all_series() -> Sequence[object]:
+    stamp = _now()
+    return [{"series": f"quiet {number}", "timestamp": stamp, "value": 1} for number in range(QUIET)]

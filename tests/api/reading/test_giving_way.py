@@ -1,0 +1,61 @@
+"""A body whose items are looked at one by one lets other requests in between them."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+import orjson
+import pytest
+from flask import Flask
+
+from api.problems import Problem
+from api.reading.batch_formats import CSV, NDJSON, parse_events
+from api.reading.bodies import JSON
+from view import portions
+
+ITEMS = 400
+SECONDS_AN_ITEM = 0.001
+STAMPS = [f"2025-06-26T14:30:00{'Z' if number % 2 else '+02:00'}" for number in range(ITEMS)]
+UNLIKE = ["2025-06-26T14:30:00.25Z" if number % 2 else "2025-06-26T14:30:00.250" for number in range(ITEMS)]
+"""Of one length, and yet of two forms."""
+
+
+@pytest.fixture
+def given_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Notes each time others are let in, by a clock that shows a while more at each look."""
+    looks, times = count(), list[int]()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(looks) * SECONDS_AN_ITEM)
+    monkeypatch.setattr(portions, "give_way", lambda: times.append(1))
+    return times
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (JSON, orjson.dumps([{"timestamp": stamp, "value": "x"} for stamp in STAMPS])),
+        (JSON, orjson.dumps([{"value": 1, "timestamp": "x", "serie": "a"}] * ITEMS)),
+        (JSON, orjson.dumps({"values": [*range(ITEMS - 1), "x"]})),
+        (JSON, orjson.dumps({"values": [1] * ITEMS, "timestamps": ["x"] * ITEMS})),
+        (NDJSON, b"{}\n" * ITEMS),
+        (CSV, b"timestamp,value\n" + b"2025-06-26T14:30:00Z,x\n" * ITEMS),
+    ],
+)
+def test_where_something_is_wrong(app: Flask, given_way: list[int], kind: str, body: bytes) -> None:
+    with app.test_request_context("/events", method="POST"), pytest.raises(Problem):
+        parse_events(kind, body)
+    assert len(given_way) >= ITEMS * SECONDS_AN_ITEM / portions.SECONDS - 1
+
+
+def test_where_timestamps_of_one_length_are_written_in_unlike_ways(app: Flask, given_way: list[int]) -> None:
+    body = orjson.dumps({"values": [1] * ITEMS, "timestamps": UNLIKE})
+    with app.test_request_context("/events", method="POST"):
+        assert len(parse_events(JSON, body)) == ITEMS
+    assert len(given_way) >= ITEMS * SECONDS_AN_ITEM / portions.SECONDS - 1
+
+
+def test_not_where_all_is_well(app: Flask, given_way: list[int]) -> None:
+    body = orjson.dumps([{"timestamp": stamp, "value": 1} for stamp in STAMPS])
+    with app.test_request_context("/events", method="POST"):
+        assert len(parse_events(JSON, body)) == ITEMS
+    assert not given_way

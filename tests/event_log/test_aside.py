@@ -1,0 +1,40 @@
+"""Work in a real thread: it rests often enough that the others of its process can run."""
+
+from __future__ import annotations
+
+from event_log.aside import REST_SECONDS, TURN_SECONDS, Turns
+
+
+class Clock:
+    """Stands still but for rests and what is added."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.rests: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.rests.append(seconds)
+        self.now += seconds
+
+
+def test_a_turn_that_is_over_ends_with_a_rest_and_the_next_one_begins_behind_it() -> None:
+    clock = Clock()
+    turns = Turns(clock, clock.sleep)
+    turns.give_way()
+    assert clock.rests == []
+    clock.now += TURN_SECONDS
+    turns.give_way()
+    turns.give_way()
+    assert clock.rests == [REST_SECONDS]
+
+
+def test_all_items_come_in_order_with_rests_between() -> None:
+    clock = Clock()
+    turns = Turns(clock, clock.sleep)
+    for expected, item in enumerate(turns.over(range(10))):
+        assert item == expected
+        clock.now += TURN_SECONDS / 2
+    assert len(clock.rests) == 5
