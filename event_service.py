@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Self, TypeVar
@@ -153,6 +153,10 @@ class EventService(Questions):
     def series_id(self, name: str) -> int | None:
         """The id under which the log tells of a series; None for one not seen, or ended."""
         return self._replica.seen.ids.get(name)
+
+    def ended_series(self) -> Mapping[int, str]:
+        """The series that ended in the portion of which listeners were told last, by that id."""
+        return self._replica.seen.ended
 
     def end_series(self, name: str) -> int | None:
         """End a series: its events are gone from every answer from the position on that is returned; None for one
