@@ -25,7 +25,7 @@ from api.answers import Outcome, body_and_headers
 from api.context import context
 from api.flask_app import FAILED
 from api.reading.batch_formats import plain_event_in, plain_events_in
-from api.reading.bodies import JSON
+from api.reading.bodies import JSON, unread
 from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
@@ -114,7 +114,11 @@ class ShortWay:
         length = environ.get("CONTENT_LENGTH", "")
         if not (environ.keys() <= _WITH_BODY and _LENGTH.fullmatch(length)) or (size := int(length)) > self._max_body:
             return None
-        body = environ["wsgi.input"].read(size)
+        try:
+            body = environ["wsgi.input"].read(size)
+        except OSError as fault:  # Flask must not read what is left of it, but say so
+            environ[FAILED] = unread(environ, fault)
+            return None
         environ["wsgi.input"] = BytesIO(body)
         return take(body) if len(body) == size else None
 
