@@ -251,6 +251,9 @@ def test_it_is_told_and_passes(host: Host, name: str) -> None:
         assert refused.headers["Content-Type"] == "application/problem+json"
         asked = host.get("/statistics")
         assert asked.status_code == (200 if name in READABLE else 503)
+        scraped = host.get("/metrics")
+        assert scraped.status_code == 200
+        assert f"tidemark_log_up {float(name in READABLE)}" in scraped.text
         if name not in READABLE:
             assert int(asked.headers["Retry-After"]) > 0
             until(lambda: re.search(f'"level":"ERROR".*{line}', host.server.output()), "a line in the log")

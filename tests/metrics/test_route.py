@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.context import context
+from event_log.base import LogUnavailable
 from event_service import EventService
 from metrics.meter import Meter
 from metrics.table import Table
@@ -29,8 +31,16 @@ NAMES = {
     "tidemark_log_position",
     "tidemark_log_allowed_bytes",
     "tidemark_log_used_bytes",
+    "tidemark_log_up",
     "tidemark_open_streams",
     "tidemark_build_info",
+}
+OF_THE_LOG = {
+    "tidemark_live_events",
+    "tidemark_series",
+    "tidemark_log_position",
+    "tidemark_log_allowed_bytes",
+    "tidemark_log_used_bytes",
 }
 WHEN_SAID = {"tidemark_log_settled_age_seconds"}
 """Not by a log in memory."""
@@ -163,6 +173,27 @@ def test_windows_of_a_thousand_series_at_most(client: FlaskClient, service: Even
     names = {dict(labels)["series"] for name, labels in samples if name == "tidemark_window"}
     assert names == {f"{number:04}" for number in range(1000)}
     assert value(samples, "windows_left_out") == 1
+
+
+@pytest.mark.parametrize("query", ["", "?series=&window=1m"])
+@pytest.mark.parametrize("fails", ["statistics", "usage", "ranking"])
+def test_without_the_log_it_tells_what_it_has_counted_itself(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, query: str, fails: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise LogUnavailable("Redis cannot be reached")
+
+    client.post("/events", json={"values": [1, 2]})
+    assert value(scrape(client, query), "log_up") == 1
+    monkeypatch.setattr(service, fails, refuse)
+    samples = scrape(client, query)
+    asked = fails != "ranking" or bool(query)
+    assert value(samples, "log_up") == (0 if asked else 1)
+    assert value(samples, "events_stored_total") == 2
+    assert value(samples, "open_streams") == 0
+    named = {name for name, _ in samples}
+    assert named & (OF_THE_LOG | {"tidemark_window"}) == (set() if asked else OF_THE_LOG)
+    assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named} >= NAMES - OF_THE_LOG
 
 
 def test_a_bad_parameter_is_refused(client: FlaskClient) -> None:
