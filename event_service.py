@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, Memo, Rules, Terms, Times, Usage, Values
+from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, LogUncertain, Memo, Rules, Terms, Times, Usage, Values
 from follower import Follower
 from settings import Settings
 from times import MINUTE, SECOND, wall_clock
@@ -250,7 +250,12 @@ class EventService(Questions):
         """Store what has not expired of a request; where it is done once, with what became of it."""
         if terms.once is not None:
             terms = replace(terms, once=replace(terms.once, answer=_BECAME.pack(len(batch), expired)))
-        return Accepted(len(batch), expired, self._append(lambda: self.log.append(batch, terms)))
+        try:
+            position = self._append(lambda: self.log.append(batch, terms))
+        except LogUncertain as fault:
+            fault.events = len(batch) + expired
+            raise
+        return Accepted(len(batch), expired, position)
 
     def _append(self, append: Callable[[], T]) -> T:
         try:

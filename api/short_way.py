@@ -24,6 +24,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from api.answers import Outcome, body_and_headers
 from api.context import context
 from api.flask_app import FAILED
+from api.guard import EVENTS
 from api.reading.batch_formats import plain_event_in, plain_events_in
 from api.reading.bodies import JSON, unread
 from api.reading.queries import plain_query
@@ -102,7 +103,7 @@ class ShortWay:
             if environ["REQUEST_METHOD"] == "GET":
                 return self._get(environ)
         except LogUncertain as fault:  # it may have been stored, so that Flask must not try again, but say so
-            environ[FAILED] = fault
+            environ[FAILED], environ[EVENTS] = fault, fault.events
         except (LogError, TooFarAhead):  # nothing was stored, so that Flask may try again, and say what is wrong
             pass
         return None

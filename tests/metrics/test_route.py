@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from api.context import context
-from event_log.base import LogUnavailable
+from event_log.base import LogUnavailable, LogUncertain
 from event_service import EventService
 from metrics.meter import Meter
 from metrics.table import Table
@@ -139,6 +141,29 @@ def test_events_stored_expired_and_refused(client: FlaskClient) -> None:
     assert value(samples, "live_events") == 8
     assert value(samples, "series") == 3
     assert value(samples, "log_position") == 8
+
+
+def test_events_that_may_have_been_stored_are_counted_alike_on_both_ways(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_answer(*_: object) -> None:
+        raise LogUncertain("the connection broke")
+
+    monkeypatch.setattr(service.log, "append", lose_the_answer)
+    monkeypatch.setattr(service.log, "append_one", lose_the_answer)
+    old = "2025-06-26T13:00:00Z"
+    requests: list[tuple[str, Any, int]] = [
+        ("/event", {"timestamp": "2025-06-26T14:30:00Z", "value": 1}, 1),
+        ("/events", {"values": [1, 2, 3]}, 3),
+        ("/events", [{"timestamp": old, "value": 1}, {"timestamp": "2025-06-26T14:30:00Z", "value": 1}], 2),
+        ("/dialects/batches/add_batch/", {"symbol": "x", "values": [1, 2, 3, 4]}, 4),
+    ]
+    for path, body, events in requests:
+        for headers in ([], [("X-Unusual", "1")]):  # the short way, and past it
+            before = value(scrape(client), "events_refused_total", reason="unavailable")
+            environ = EnvironBuilder(path, method="POST", json=body, headers=headers).get_environ()
+            assert run_wsgi_app(client.application.wsgi_app, environ)[1] == "503 SERVICE UNAVAILABLE"
+            assert value(scrape(client), "events_refused_total", reason="unavailable") == before + events, path
 
 
 def test_windows_on_request(client: FlaskClient, service: EventService) -> None:
