@@ -37,7 +37,6 @@ SETTINGS = {
     "TIDEMARK_MAX_BATCH": str(MAX_BATCH),
     "TIDEMARK_MAX_SERIES": "14",
     "TIDEMARK_MAX_SYMBOLS": "3",
-    "PYTHONHASHSEED": "0",  # the order in which unknown fields are told
 }
 CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
 """What differs between any two answers."""
