@@ -155,11 +155,11 @@ def keys_of(another: Callable[[Redis], object]) -> Callable[[Host], AbstractCont
 
     @contextmanager
     def exchange(host: Host) -> Iterator[None]:
-        with host.admin() as client:
-            client.rename(HEAD, "aside")
-            another(client)
+        with host.admin() as client, client.pipeline() as at_once:  # else a host may find none, and begin another log
+            at_once.rename(HEAD, "aside")
+            another(at_once)
+            at_once.execute()
             yield
-            client.delete(HEAD)
             client.rename("aside", HEAD)
 
     return exchange
