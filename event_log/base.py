@@ -206,6 +206,10 @@ class Events:
     def __len__(self) -> int:
         return len(self.values)
 
+    def fills(self, position: int) -> bool:
+        """Whether nothing has left the log of what stood between a position, where the reader was, and the place."""
+        return len(self) + len(self.changes) == self.place.position - position
+
     def part(self, start: int, end: int | None) -> Self:
         """The columns of these rows, with nothing else changed."""
         rows = slice(start, end)

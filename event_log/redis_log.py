@@ -8,6 +8,7 @@ else is looked at; where Redis is so far away that a trip mostly waits, up to th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from event_log.base import (
     Batch,
     EventLog,
     Events,
+    HistoryChanged,
     KeptSince,
+    LogUnavailable,
     Memo,
     Place,
     Rules,
@@ -58,6 +61,7 @@ class RedisLog(EventLog):
         self._writing = Writing(self._writes, self._keys, self._series, max_bytes, max_series)
         self._reading = Reading(self._lines, self._reads, self._keys, self._series)
         self._persistence = Persistence(self._reads)
+        self._claimed: tuple[Rules, str] | None = None
 
     def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
         position = self._writing.append(batch) if terms is PLAIN or terms == PLAIN else None
@@ -73,7 +77,12 @@ class RedisLog(EventLog):
         return self._writing.recall(key, now)
 
     def read(self, place: Place, limit: int = 1_000_000) -> Events:
-        events = self._reading.read(place, limit)
+        try:
+            events = self._reading.read(place, limit)
+        except HistoryChanged:
+            if self._reading.head is None:
+                self._begin_anew()
+            raise
         self._writing.stands_at(events.place.position)
         if self._writing.leaps:
             self._look_for_losses()
@@ -96,6 +105,7 @@ class RedisLog(EventLog):
         return head.jumps if head else ()
 
     def claim(self, rules: Rules, start: str) -> None:
+        self._claimed = rules, start
         self._writing.claim(rules, start)
 
     def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
@@ -146,6 +156,13 @@ class RedisLog(EventLog):
         self._writes.close()
         self._reads.close()
         self._lines.close()
+
+    def _begin_anew(self) -> None:
+        """Begin another log where there is none any more, and say so, without waiting for a write: until then answers
+        would stand at position 0, before what was acknowledged."""
+        if self._claimed is not None:
+            with suppress(LogUnavailable):  # the next who reads or writes will
+                self._writing.claim(*self._claimed)
 
     def _look_for_losses(self) -> None:
         """Say where a jump has passed over a position that this process was given: what stood there is lost."""

@@ -206,7 +206,7 @@ class Questions:
             found = yield from window.behind(after, limit + 1, lambda: seen.place.position)
         times, positions, values = found if number is not None else NOTHING
         position = seen.place.position
-        lost = after > position or any(after < end for _, end in self.log.jumps)
+        lost = after > position or after < seen.ended_at(series) or any(after < end for _, end in self.log.jumps)
         return Replayed(
             positions[:limit],
             times[:limit],

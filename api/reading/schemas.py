@@ -151,6 +151,13 @@ class Strict(Schema):
         self.error_messages["unknown"] = f"Unknown {self.noun}; known are {', '.join(self.fields) or 'none'}."
         self.error_messages["type"] = "Must be a JSON object."
 
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """List what is not known last and as it came; marshmallow has it in the order of a set."""
+        if isinstance(data, Mapping) and isinstance(error.messages, dict):
+            places = {name: place for place, name in enumerate(data) if name not in self.fields}
+            found = error.messages.items()
+            error.messages = dict(sorted(found, key=lambda item: places.get(item[0], -1)))
+
 
 class EventSchema(Strict):
     """One event."""

@@ -414,7 +414,10 @@ def test_flushall_is_noticed_and_positions_do_not_come_again(log: RedisLog, serv
         client.flushall()
     with pytest.raises(HistoryChanged):
         log.read(place)
-    assert log.append_one("a", NOW, 9.0) > 2**32
+    stands = log.read(START).place.position
+    assert stands == log.position() > 2**32  # before anybody has written again
+    assert "has lost what stood behind position 0" in (log.notice() or "")
+    assert log.append_one("a", NOW, 9.0) > stands
     with pytest.raises(HistoryChanged):
         log.read(place)
     assert values(log) == [9.0]
