@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from rolling.span import Range
 from rolling.steps import Steps, finished
 from rolling.summary import Summary
 from rolling.timeline import Timeline
-from rolling.units import Key, Unit, read, units
+from rolling.units import Unit, read, units
 
 STRIDE = 64
 PORTION = 2**15
@@ -112,6 +112,14 @@ class _Batch:
     gone: NDArray[np.bool_]
 
 
+class _Counted(NamedTuple):
+    """A unit, and where it was counted."""
+
+    unit: Unit
+    batch: _Batch
+    number: int
+
+
 @dataclass(slots=True)
 class _Held:
     """A range, the summary of its timeline and its count when the range was last looked at, and where its units were
@@ -120,7 +128,7 @@ class _Held:
     part: Range
     summary: Summary
     count: int
-    counted: dict[Key, tuple[Unit, _Batch, int]]
+    counted: list[_Counted]
 
 
 class _Census:
@@ -195,20 +203,20 @@ class _Census:
     def _hold(self, part: Range) -> list[Unit]:
         """Look at a range as it stands. Returns its units that are not counted; others than its own no longer count."""
         before = self._held.get(part.timeline)
-        counted = {} if before is None else before.counted
+        counted = {} if before is None else {known.unit.key: known for known in before.counted}
         summary = part.timeline.summary
-        held = self._held[part.timeline] = _Held(part, summary, summary.count, {})
+        held = self._held[part.timeline] = _Held(part, summary, summary.count, [])
         missing = []
         for unit in units(part):
             if (known := counted.pop(unit.key, None)) is not None:
-                held.counted[unit.key] = known
+                held.counted.append(known)
             else:
                 missing.append(unit)
-        self._drop(counted)
+        self._drop(counted.values())
         return missing
 
-    def _drop(self, counted: dict[Key, tuple[Unit, _Batch, int]]) -> None:
-        for _, batch, number in counted.values():
+    def _drop(self, counted: Iterable[_Counted]) -> None:
+        for _, batch, number in counted:
             self._totals -= batch.counts[number]
             batch.gone[number] = True
 
@@ -227,7 +235,7 @@ class _Census:
         self._batches.append(batch)
         self._totals += batch.counts.sum(axis=0)
         for number, unit in enumerate(counted):
-            self._held[unit.timeline].counted[unit.key] = unit, batch, number
+            self._held[unit.timeline].counted.append(_Counted(unit, batch, number))
 
     def _batch(self, pieces: Sequence[Values]) -> _Batch:
         """What is to be noted of the values of each unit."""
