@@ -252,6 +252,11 @@ class EventLog(ABC):
         """What comes after a place, oldest first: at least one record or change if there is any, about `limit` events
         at most. One consistent snapshot; never behind a write acknowledged before the call. Raises HistoryChanged."""
 
+    @property
+    def far(self) -> bool:
+        """Whether a read mostly waits, so that several at a time are worth while."""
+        return False
+
     @abstractmethod
     def position(self) -> int:
         """The highest position given so far; 0 for an empty log. Costs about a microsecond where the log is local."""

@@ -1,7 +1,8 @@
 """The log of many machines, shared by all who reach one Redis.
 
 Redis orders the writes, each of which is one script, and gives the positions; it keeps what it holds in memory, and
-on a disk and on replicas as it is told to. Two connections a process: one for writes, one for reads and questions.
+on a disk and on replicas as it is told to. A process has a connection for writes, one for readings and one for what
+else is looked at; where Redis is so far away that a trip mostly waits, up to three each for writes and readings.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from event_log.records import FORMAT, unpack
 from event_log.redis_cleaning import Cleaning
 from event_log.redis_faults import other_format, other_keys
 from event_log.redis_keys import Keys
+from event_log.redis_lines import Lines
 from event_log.redis_link import Link
 from event_log.redis_persistence import Persistence
 from event_log.redis_reading import Reading
@@ -51,10 +53,10 @@ class RedisLog(EventLog):
         self.max_series = max_series
         self._keys = Keys.of(url.name)
         self._max_bytes = max_bytes
-        self._writes, self._reads = Link(url), Link(url, for_reads=True)
+        self._writes, self._reads, self._lines = Link(url), Link(url, for_reads=True), Lines(url)
         self._series = SeriesReader(self._reads, self._keys)
         self._writing = Writing(self._writes, self._keys, self._series, max_bytes, max_series)
-        self._reading = Reading(self._reads, self._keys, self._series)
+        self._reading = Reading(self._lines, self._reads, self._keys, self._series)
         self._persistence = Persistence(self._reads)
 
     def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
@@ -76,6 +78,10 @@ class RedisLog(EventLog):
         if self._writing.leaps:
             self._look_for_losses()
         return events
+
+    @property
+    def far(self) -> bool:
+        return self._lines.far
 
     def position(self) -> int:
         return self._reading.position()
@@ -139,6 +145,7 @@ class RedisLog(EventLog):
     def close(self) -> None:
         self._writes.close()
         self._reads.close()
+        self._lines.close()
 
     def _look_for_losses(self) -> None:
         """Say where a jump has passed over a position that this process was given: what stood there is lost."""

@@ -353,6 +353,7 @@ class AllSeries(Timeline[SharedBlock]):
     def _gather(self, block: SharedBlock) -> Steps[tuple[Columns, Ids]]:
         """The events of a block, from the series that have them, and of which each is. Nothing may come or go between
         the steps."""
+        span = self._span(block, block)
         members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
         found: dict[int, Columns] = {}
         span = self._span(block, block)

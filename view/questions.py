@@ -203,7 +203,7 @@ class Questions:
         found = NOTHING
         while (number := seen.ids.get(series)) is not None and window is not seen.view.windows[number]:
             window = seen.view.windows[number]
-            found = yield from window.behind(after, limit + 1)
+            found = yield from window.behind(after, limit + 1, lambda: seen.place.position)
         times, positions, values = found if number is not None else NOTHING
         position = seen.place.position
         lost = after > position or any(after < end for _, end in self.log.jumps)
