@@ -345,7 +345,8 @@ class AllSeries(Timeline[SharedBlock]):
         for start in range(0, len(members), MEMBERS_AT_ONCE):
             if start:
                 yield
-            pieces += self._found(span, members[start : start + MEMBERS_AT_ONCE]).values()
+            found = self._found(span, members[start : start + MEMBERS_AT_ONCE])
+            pieces.append(joined([NOTHING, *found.values()]))  # all at once at the end would be one long portion
         times, positions, values = joined(pieces)
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
