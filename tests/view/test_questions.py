@@ -223,6 +223,47 @@ class TestListing:
         assert len(portions) >= 500 // together.AT_A_TIME
 
 
+    @pytest.mark.parametrize("seen", ["", "s"])
+    def test_no_portion_asks_of_many_names_whether_they_may_be_seen(
+        self, service: EventService, seen: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill(service, *(f"s{number:03}" for number in range(500)))
+        asked: list[str] = []
+        most: list[int] = []
+
+        def visible(name: str) -> bool:
+            asked.append(name)
+            return name.startswith(seen or "none")
+
+        def happen() -> None:
+            most.append(len(asked))
+            asked.clear()
+
+        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 20)
+        between_portions(monkeypatch, happen)
+        assert len(service.series(visible=visible)[0]) == (100 if seen else 0)
+        assert max(most) == 20
+        assert not asked
+
+    def test_names_that_begin_meanwhile_are_listed_where_they_may_be_seen(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill(service, *(f"s{number:02}" for number in range(40)))
+        numbers = count()
+
+        def happen() -> None:
+            number = next(numbers)
+            if number < 4:
+                service.add(f"{'rs'[number % 2]}0{number}a", None, 1.0)
+                service.advance()
+
+        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 7)
+        between_portions(monkeypatch, happen)
+        found = service.series(visible=lambda name: name[0] == "s")
+        assert [info.name for info in found[0]] == sorted([*(f"s{number:02}" for number in range(40)), "s01a", "s03a"])
+        assert found[2] == service.position()
+
+
 class TestRanking:
     def test_the_order_and_all_figures_are_of_one_moment(
         self, service: EventService, monkeypatch: pytest.MonkeyPatch
