@@ -149,10 +149,11 @@ class AllSeries(Timeline[SharedBlock]):
 
     COST = 8
 
-    __slots__ = ("_loaded", "_windows")
+    __slots__ = ("_loaded", "_windows", "removals")
 
     def __init__(self, windows: Mapping[int, RollingWindow]) -> None:
         self._windows = windows
+        self.removals = 0
         self._start()
 
     def _start(self) -> None:
@@ -245,6 +246,7 @@ class AllSeries(Timeline[SharedBlock]):
     def remove(self, series: int, window: RollingWindow) -> Iterator[None]:
         """Let go of the events of a series, whose window has gone from the others: a few blocks at a time. Until the
         last step nothing may be asked of it or added."""
+        self.removals += 1
         left: list[SharedBlock] = []
         for number, _ in enumerate(self._without(series, window, self._root, left)):
             if number % BLOCKS_A_STEP == 0:
