@@ -8,10 +8,10 @@ along. Who asks holds a ticket, a lock that the answer releases: under gevent's 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from threading import Lock, Thread
 
 from redis.exceptions import RedisError
 
@@ -43,7 +43,7 @@ class Link:
     def __init__(self, url: RedisUrl, *, for_reads: bool = False) -> None:
         self.url = url
         self._for_reads = for_reads
-        self._mutex = Lock()
+        self._mutex = threading.Lock()
         self._crew: Crew | None = None
 
     def ask(self, build: Build, *, copied: bool = False) -> list[Reply]:
@@ -87,7 +87,7 @@ class Link:
             crew.waiting.append(ticket)
             if not crew.is_time() or crew.rouse() or len(crew.threads) >= crew.most:
                 return
-            thread = Thread(target=self._run, args=(crew,), name="redis", daemon=True)
+            thread = threading.Thread(target=self._run, args=(crew,), name="redis", daemon=True)
             crew.threads.append(thread)
         thread.start()  # without the mutex, for it waits until it runs
 
@@ -95,7 +95,7 @@ class Link:
         session: Session | None = None
         together: list[Ticket] = []
         asked = 0
-        bell = Lock()
+        bell = threading.Lock()
         bell.acquire()
         try:
             while True:

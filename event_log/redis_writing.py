@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf
 from random import random
-from threading import Lock
 
 from event_log.base import (
     Batch,
@@ -23,6 +22,7 @@ from event_log.base import (
     TooManyKeepers,
     TooManySeries,
 )
+from event_log.own_lock import OwnLock
 from event_log.records import FORMAT, pack_batch, pack_one
 from event_log.redis_crew import Build
 from event_log.redis_faults import other_format, other_keys
@@ -70,7 +70,7 @@ class Writing:
         self._series = series
         self._max_bytes = max_bytes
         self._max_series = max_series
-        self._registering = Lock()
+        self._registering = OwnLock()
         self._claimed: tuple[Rules, str] | None = None
 
     def stands_at(self, position: int) -> None:
