@@ -161,7 +161,7 @@ class Replica:
             with self.lock:
                 self._whole = False
                 done = run_for(work)
-                self._whole = done and not (events.kept and events.more)
+                self._whole = done and not target.among_kept
             if not done:
                 give_way()
         self._tell(events)
@@ -207,9 +207,10 @@ class _Read(NamedTuple):
 
 
 def _brings(events: Events, target: LogView) -> bool:
-    """Whether a read has brought anything but a place."""
+    """Whether a read has brought anything but a place. Word that there are no more kept events is something."""
     return bool(
-        len(events.values)
+        target.among_kept
+        or len(events.values)
         or events.changes
         or events.rules is not None
         or events.place.position != target.place.position
