@@ -137,6 +137,10 @@ class Link:
             lost = unavailable(str(self.url), fault)
             self._fail(together, Lost(str(lost), session.name))
             return None
+        except BaseException:  # of ours, or in a greenlet that is killed: what was sent may be done
+            session.close()
+            self._fail(together, Lost(f"{self.url} was let go", session.name))
+            raise
         if not usable:
             session.close()
             return None
@@ -164,19 +168,23 @@ class Link:
             return False
         usable = True
         answered: list[Ticket] = []
-        while together:
-            ticket = together[0]
-            ticket.replies = [next(replies) for _ in ticket.commands]
-            codes = {code_of(reply) for reply in ticket.replies if isinstance(reply, Exception)}
-            usable = usable and not codes & {"NOSCRIPT", "READONLY", "NOAUTH"}
-            del together[0]
-            if "NOSCRIPT" in codes and not ticket.tried:
-                ticket.tried = True
-                waiting.appendleft(ticket)
-            elif ticket.copied:
-                answered.append(ticket)
-            else:
-                ticket.done()
+        try:
+            while together:
+                ticket = together[0]
+                ticket.replies = [next(replies) for _ in ticket.commands]
+                codes = {code_of(reply) for reply in ticket.replies if isinstance(reply, Exception)}
+                usable = usable and not codes & {"NOSCRIPT", "READONLY", "NOAUTH"}
+                del together[0]
+                if "NOSCRIPT" in codes and not ticket.tried:
+                    ticket.tried = True
+                    waiting.appendleft(ticket)
+                elif ticket.copied:
+                    answered.append(ticket)
+                else:
+                    ticket.done()
+        except BaseException:  # of whether these have been copied there will be no word
+            together.extend(answered)
+            raise
         if wait:
             self._copied(answered, replies)
         return usable
