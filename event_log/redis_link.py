@@ -89,7 +89,19 @@ class Link:
                 return
             thread = threading.Thread(target=self._run, args=(crew,), name="redis", daemon=True)
             crew.threads.append(thread)
-        thread.start()  # without the mutex, for it waits until it runs
+        try:
+            thread.start()  # without the mutex, for it waits until it runs
+        except RuntimeError as fault:  # this process may not have one more
+            self._go_without(crew, thread, str(fault))
+
+    def _go_without(self, crew: Crew, thread: threading.Thread, why: str) -> None:
+        """Leave those who wait to the other threads; where there are none nobody would ever come for them."""
+        with self._mutex:
+            crew.threads.remove(thread)
+            stranded = [] if crew.threads else list(crew.waiting)
+            if stranded:
+                crew.waiting.clear()
+        self._fail(stranded, LogUnavailable(f"{self.url}: {why}"))
 
     def _run(self, crew: Crew) -> None:
         session: Session | None = None

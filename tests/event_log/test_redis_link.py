@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from threading import Thread
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from event_log import redis_link
-from event_log.redis_crew import Ticket
+from event_log.base import LogUnavailable
+from event_log.redis_crew import Crew, Ticket
 from event_log.redis_link import Link, Lost
 from event_log.redis_session import Command, Reply
 from event_log.redis_url import RedisUrl, parse_redis_url
@@ -54,7 +55,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def said(link: Link, *words: str) -> list[object]:
     """What becomes of those who ask for these words with one trip: the answer, or the fault."""
-    crew = redis_link.Crew()
+    crew = Crew()
     tickets = [Ticket(lambda _, word=word: [(word,)], link.url.wait > 0) for word in words]  # type: ignore[misc]
     crew.waiting.extend(tickets)
     trip = Thread(target=link._run, args=(crew,), daemon=True)
@@ -88,3 +89,18 @@ def test_who_was_answered_before_the_connection_broke_has_the_answer() -> None:
     *done, lost = said(Link(parse_redis_url(URL)), "a", "b", "c")
     assert done == [["a"], ["b"]]
     assert isinstance(lost, Lost)
+
+
+def test_where_no_thread_can_be_started_it_says_so_and_the_next_one_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    link = Link(parse_redis_url(URL))
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", refuse)
+        with pytest.raises(LogUnavailable, match="can't start new thread"):
+            link.ask(lambda _: [("a",)])
+    assert link.ask(lambda _: [("a",)]) == ["a"]
+    link.close()
