@@ -176,6 +176,25 @@ def test_a_view_is_whole_once_it_hears_that_there_are_no_more_kept_events(
         assert later.statistics("a", last=3).summary == summary_of([1.0, 2.0])
 
 
+def test_another_history_is_read_by_one_at_a_time(
+    service: EventService, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryLog, "far", True)
+    values = store(service)
+    service.statistics()
+    service.statistics()
+    assert service._replica._catch_up._abreast()
+
+    def other(*args: object) -> Events:
+        raise HistoryChanged("restored")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "read", other)
+        assert service.advance()
+    assert not service._replica._catch_up._abreast()
+    assert service.statistics().summary == summary_of(values)
+
+
 def test_while_the_log_is_not_there_the_view_stays_as_it_was(
     service: EventService, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
