@@ -9,11 +9,11 @@ from unittest.mock import patch
 import pytest
 
 from event_log import redis_session
-from event_log.base import START, LogUnavailable, Rules
+from event_log.base import START, Events, LogUnavailable, Rules
 from event_log.redis_crew import ABREAST
 from event_log.redis_lines import MOST, Lines
 from event_log.redis_log import RedisLog
-from event_log.redis_session import pack
+from event_log.redis_session import Packed, Reply, pack
 from event_log.redis_url import parse_redis_url
 from event_service import EventService
 from settings import Settings
@@ -141,5 +141,30 @@ def test_a_place_that_is_asked_about_again_and_again_tells_of_what_is_new(server
         events = log.read(place)
         assert events.values.tolist() == [float(number)]
         place = events.place
+    for one in (log, other):
+        one.close()
+
+
+def test_a_reading_that_lags_behind_another_one_forgets_no_jump(server: RedisServer) -> None:
+    log, other = (RedisLog(parse_redis_url(server.url("name=lags")), max_bytes=2**30) for _ in range(2))
+    log.claim(Rules(10**9, 10), "start")
+    log.append_one("a", NOW, 0.0)
+    place = log.read(START).place
+    look = log._lines.look
+    newer: list[Events] = []
+
+    def late(packed: Packed) -> list[Reply]:
+        replies = look(packed)
+        log._lines.look = look  # type: ignore[method-assign]
+        with server.client() as client:
+            client.hset("{lags}:head", "stamp", "before it was promoted")
+        other.append_one("a", NOW, 1.0)
+        newer.append(log.read(place))
+        return replies
+
+    log._lines.look = late  # type: ignore[method-assign]
+    assert len(log.read(place)) == 0
+    ((start, end),) = log.jumps
+    assert start == 1 < end < newer[0].place.position
     for one in (log, other):
         one.close()
