@@ -179,7 +179,8 @@ class Reading:
     def say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
         try:
-            self._link.ask(lambda _: [call(LOSE, (self._keys.head,), begin, stands)])
+            # Asked again where the connection broke, for most often it has: this may be done twice.
+            self._link.look(call(LOSE, (self._keys.head,), begin, stands))
         except LogUnavailable:
             return  # the next who notices will
 
