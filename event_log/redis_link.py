@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from event_log.base import LogUnavailable
 from event_log.redis_crew import ABREAST, Build, Crew, Ticket
 from event_log.redis_faults import code_of, unavailable
+from event_log.redis_scripts import ARRIVED
 from event_log.redis_session import PATIENCE, ROLE, Command, Reply, Session, not_master
 from event_log.redis_url import RedisUrl
 
@@ -186,6 +187,7 @@ class Link:
                 ticket.replies = [next(replies) for _ in ticket.commands]
                 codes = {code_of(reply) for reply in ticket.replies if isinstance(reply, Exception)}
                 usable = usable and not codes & {"NOSCRIPT", "READONLY", "NOAUTH"}
+                usable = usable and not any(map(_tells_arrival, ticket.replies))
                 del together[0]
                 if "NOSCRIPT" in codes and not ticket.tried:
                     ticket.tried = True
@@ -223,3 +225,9 @@ class Link:
             ticket = tickets.pop(0)
             ticket.fault = fault
             ticket.done()
+
+
+def _tells_arrival(reply: Reply) -> bool:
+    """Whether a script was refused as Redis was started or promoted. That may have been before this connection was
+    opened, or since, unnoticed: then its stamp is an old one, and will never be the log's again."""
+    return reply == ARRIVED or (isinstance(reply, list) and reply[:1] == [ARRIVED])

@@ -181,7 +181,7 @@ class Writing:
     def arrive(self) -> None:
         """Be the first to write after Redis was started or promoted, if nobody was."""
         keys, tip = self._keys, self._sender.tip
-        answer = self._link.ask(lambda s: [call(ARRIVE, (keys.head,), s.stamp, tip, JUMP)], copied=True)[0]
+        answer = self._link.ask(lambda _: [call(ARRIVE, (keys.head,), tip, JUMP)], copied=True)[0]
         if answer == 1:
             logger.warning("%s was started or promoted: positions jump, so that none comes again", self._link.url)
 
