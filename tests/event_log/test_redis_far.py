@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from threading import Barrier, Thread
 from unittest.mock import patch
@@ -19,6 +21,7 @@ from event_service import EventService
 from settings import Settings
 from tests.event_log.logs import START as NOW
 from tests.redis_server import RedisServer, shared
+from tests.servers import CHECKOUT
 
 THREADS = 8
 ROUNDS = 40
@@ -168,3 +171,14 @@ def test_a_reading_that_lags_behind_another_one_forgets_no_jump(server: RedisSer
     assert start == 1 < end < newer[0].place.position
     for one in (log, other):
         one.close()
+
+
+def test_clients_that_are_killed_at_any_point_take_no_write_and_nobody_along(server: RedisServer) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.event_log.killing", server.url("name=killing")],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert (done.stdout.split(), done.returncode) == (["True", "0", "0", "0", "True"], 0), done.stderr
