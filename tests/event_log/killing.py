@@ -54,6 +54,8 @@ for _ in range(KILLS):
     clients[victim].kill()
     clients[victim] = gevent.spawn(client)
 gevent.killall(clients)
+for log in logs:
+    log._writes.close()  # waits for what the killed have left under way
 stored: list[tuple[int, float]] = []
 events = logs[0].read(START)
 stored += zip(events.positions.tolist(), events.values.tolist(), strict=True)
@@ -63,4 +65,4 @@ while events.more:
 lost = acknowledged.items() - set(stored)
 doubled = len(stored) - len({value for _, value in stored})
 agree = {host.statistics().summary.count for host in hosts} == {len(stored)}
-print(len(acknowledged) > KILLS, len(lost), doubled, len(stale), agree)
+print(len(acknowledged) > SERIES, len(lost), doubled, len(stale), agree)
