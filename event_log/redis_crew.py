@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Lock, Thread
 
 from event_log.base import LogError
 from event_log.redis_session import Command, Reply, Session
@@ -34,7 +34,7 @@ class Ticket:
         self.replies: list[Reply] = []
         self.fault: LogError | None = None
         self.tried = False
-        self._done = Lock()
+        self._done = threading.Lock()
         self._done.acquire()
 
     def wait(self) -> None:
@@ -50,9 +50,9 @@ class Crew:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.waiting: deque[Ticket] = deque()
-        self.idle: list[Lock] = []
+        self.idle: list[threading.Lock] = []
         """A bell of each who has nothing to do."""
-        self.threads: list[Thread] = []
+        self.threads: list[threading.Thread] = []
         self.most = 1
         """How many there may be."""
         self.asked = 0

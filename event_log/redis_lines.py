@@ -4,9 +4,9 @@ to be woken for it."""
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock
 
 from redis.exceptions import RedisError
 
@@ -26,7 +26,7 @@ class _Line:
     __slots__ = ("session", "turn")
 
     def __init__(self) -> None:
-        self.turn = Lock()
+        self.turn = threading.Lock()
         self.session: Session | None = None
 
 
@@ -37,7 +37,7 @@ class Lines:
         self.url = url
         self.far = False
         """As of the last connection that was opened."""
-        self._mutex = Lock()
+        self._mutex = threading.Lock()
         self._pid = 0
         self._lines: tuple[_Line, ...] = ()
 

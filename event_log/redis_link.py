@@ -8,16 +8,17 @@ along. Who asks holds a ticket, a lock that the answer releases: under gevent's 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from threading import Lock, Thread
 
 from redis.exceptions import RedisError
 
 from event_log.base import LogUnavailable
 from event_log.redis_crew import ABREAST, Build, Crew, Ticket
 from event_log.redis_faults import code_of, unavailable
+from event_log.redis_scripts import ARRIVED
 from event_log.redis_session import PATIENCE, ROLE, Command, Reply, Session, not_master
 from event_log.redis_url import RedisUrl
 
@@ -43,7 +44,7 @@ class Link:
     def __init__(self, url: RedisUrl, *, for_reads: bool = False) -> None:
         self.url = url
         self._for_reads = for_reads
-        self._mutex = Lock()
+        self._mutex = threading.Lock()
         self._crew: Crew | None = None
 
     def ask(self, build: Build, *, copied: bool = False) -> list[Reply]:
@@ -87,15 +88,27 @@ class Link:
             crew.waiting.append(ticket)
             if not crew.is_time() or crew.rouse() or len(crew.threads) >= crew.most:
                 return
-            thread = Thread(target=self._run, args=(crew,), name="redis", daemon=True)
+            thread = threading.Thread(target=self._run, args=(crew,), name="redis", daemon=True)
             crew.threads.append(thread)
-        thread.start()  # without the mutex, for it waits until it runs
+        try:
+            thread.start()  # without the mutex, for it waits until it runs
+        except RuntimeError as fault:  # this process may not have one more
+            self._go_without(crew, thread, str(fault))
+
+    def _go_without(self, crew: Crew, thread: threading.Thread, why: str) -> None:
+        """Leave those who wait to the other threads; where there are none nobody would ever come for them."""
+        with self._mutex:
+            crew.threads.remove(thread)
+            stranded = [] if crew.threads else list(crew.waiting)
+            if stranded:
+                crew.waiting.clear()
+        self._fail(stranded, LogUnavailable(f"{self.url}: {why}"))
 
     def _run(self, crew: Crew) -> None:
         session: Session | None = None
         together: list[Ticket] = []
         asked = 0
-        bell = Lock()
+        bell = threading.Lock()
         bell.acquire()
         try:
             while True:
@@ -137,6 +150,10 @@ class Link:
             lost = unavailable(str(self.url), fault)
             self._fail(together, Lost(str(lost), session.name))
             return None
+        except BaseException:  # of ours, or in a greenlet that is killed: what was sent may be done
+            session.close()
+            self._fail(together, Lost(f"{self.url} was let go", session.name))
+            raise
         if not usable:
             session.close()
             return None
@@ -164,19 +181,24 @@ class Link:
             return False
         usable = True
         answered: list[Ticket] = []
-        while together:
-            ticket = together[0]
-            ticket.replies = [next(replies) for _ in ticket.commands]
-            codes = {code_of(reply) for reply in ticket.replies if isinstance(reply, Exception)}
-            usable = usable and not codes & {"NOSCRIPT", "READONLY", "NOAUTH"}
-            del together[0]
-            if "NOSCRIPT" in codes and not ticket.tried:
-                ticket.tried = True
-                waiting.appendleft(ticket)
-            elif ticket.copied:
-                answered.append(ticket)
-            else:
-                ticket.done()
+        try:
+            while together:
+                ticket = together[0]
+                ticket.replies = [next(replies) for _ in ticket.commands]
+                codes = {code_of(reply) for reply in ticket.replies if isinstance(reply, Exception)}
+                usable = usable and not codes & {"NOSCRIPT", "READONLY", "NOAUTH"}
+                usable = usable and not any(map(_tells_arrival, ticket.replies))
+                del together[0]
+                if "NOSCRIPT" in codes and not ticket.tried:
+                    ticket.tried = True
+                    waiting.appendleft(ticket)
+                elif ticket.copied:
+                    answered.append(ticket)
+                else:
+                    ticket.done()
+        except BaseException:  # of whether these have been copied there will be no word
+            together.extend(answered)
+            raise
         if wait:
             self._copied(answered, replies)
         return usable
@@ -203,3 +225,9 @@ class Link:
             ticket = tickets.pop(0)
             ticket.fault = fault
             ticket.done()
+
+
+def _tells_arrival(reply: Reply) -> bool:
+    """Whether a script was refused as Redis was started or promoted. That may have been before this connection was
+    opened, or since, unnoticed: then its stamp is an old one, and will never be the log's again."""
+    return reply == ARRIVED or (isinstance(reply, list) and reply[:1] == [ARRIVED])

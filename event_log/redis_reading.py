@@ -70,7 +70,7 @@ class Reading:
         self._series = series
         self._count = FIRST_RECORDS  # of records for the next reading; a race over it does no harm
         self.head: Head | None = None
-        """As of the last reading."""
+        """As of the newest reading."""
         self._last: _Asked | None = None
 
     def read(self, place: Place, limit: int) -> Events:
@@ -146,8 +146,15 @@ class Reading:
             raise other_format(str(self._link.url), (values[0] or b"").decode(errors="replace"), FORMAT.decode())
         if values[0] is None and any(value is not None for value in values):
             raise other_keys(str(self._link.url))
-        self.head = Head.read(values)
-        return self.head
+        head = Head.read(values)
+        if head is None or not self._lags(head):
+            self.head = head
+        return head
+
+    def _lags(self, head: Head) -> bool:
+        """Whether this was read before the one that is known, beside which it was under way."""
+        known = self.head
+        return known is not None and known.id == head.id and known.position > head.position
 
     def _none(self, place: Place, *, fresh: bool) -> Events:
         """What is read where there is no log."""
@@ -172,7 +179,8 @@ class Reading:
     def say_lost(self, begin: int, stands: int) -> None:
         """Let every process know that something was lost behind this position."""
         try:
-            self._link.ask(lambda _: [call(LOSE, (self._keys.head,), begin, stands)])
+            # Asked again where the connection broke, for most often it has: this may be done twice.
+            self._link.look(call(LOSE, (self._keys.head,), begin, stands))
         except LogUnavailable:
             return  # the next who notices will
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import Lock
 from typing import Any
 
+from event_log.own_lock import OwnLock
 from event_log.redis_head import Head
 from event_log.redis_keys import Keys
 from event_log.redis_link import Link
@@ -24,7 +24,7 @@ class SeriesReader:
         self.registry = Registry()
         self._link = link
         self._keys = keys
-        self._one = Lock()  # one refresh at a time; those who waited find it done
+        self._one = OwnLock()  # one refresh at a time; those who waited find it done
         self._folded = 0
 
     def refresh(self, seen: str | None = None) -> None:

@@ -109,7 +109,7 @@ class Session:
         if facts.get("role") != "master":
             raise LogUnavailable(f"{where} is a replica and takes no writes; point TIDEMARK_LOG_URL at the master")
         both = facts.get("run_id", "") + facts.get("master_replid", "")
-        self.stamp = hashlib.blake2s(both.encode(), digest_size=6).hexdigest()
+        self.stamp = hashlib.sha1(both.encode(), usedforsecurity=False).hexdigest()[:12]  # as in arrive.lua
 
     def _load(self) -> None:
         for reply in self.trip([("SCRIPT", "LOAD", script.source) for script in ALL]):

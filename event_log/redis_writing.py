@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf
 from random import random
-from threading import Lock
 
 from event_log.base import (
     Batch,
@@ -23,6 +22,7 @@ from event_log.base import (
     TooManyKeepers,
     TooManySeries,
 )
+from event_log.own_lock import OwnLock
 from event_log.records import FORMAT, pack_batch, pack_one
 from event_log.redis_crew import Build
 from event_log.redis_faults import other_format, other_keys
@@ -70,7 +70,7 @@ class Writing:
         self._series = series
         self._max_bytes = max_bytes
         self._max_series = max_series
-        self._registering = Lock()
+        self._registering = OwnLock()
         self._claimed: tuple[Rules, str] | None = None
 
     def stands_at(self, position: int) -> None:
@@ -181,7 +181,7 @@ class Writing:
     def arrive(self) -> None:
         """Be the first to write after Redis was started or promoted, if nobody was."""
         keys, tip = self._keys, self._sender.tip
-        answer = self._link.ask(lambda s: [call(ARRIVE, (keys.head,), s.stamp, tip, JUMP)], copied=True)[0]
+        answer = self._link.ask(lambda _: [call(ARRIVE, (keys.head,), tip, JUMP)], copied=True)[0]
         if answer == 1:
             logger.warning("%s was started or promoted: positions jump, so that none comes again", self._link.url)
 

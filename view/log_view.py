@@ -33,6 +33,8 @@ class LogView:
         self.place = START
         self.view = View(rules.keep_last, self._register, percentile_bytes)
         self.ids: dict[str, int] = {}
+        self.among_kept = False
+        """Whether `place` is among the kept events: more of them are to come, or word that there are no more."""
         self.level_horizon = 0
         """The horizon when this view was last level with the log."""
         self.ended: dict[int, str] = {}
@@ -86,6 +88,7 @@ class LogView:
             yield from self._look_for_what_is_gone(self._jumped_from, events.place.position)
             self._jumped_from = None
         self.place = events.place
+        self.among_kept = events.kept and events.more
         if not events.more:
             self.level_horizon = events.horizon
 

@@ -135,7 +135,7 @@ class Replica:
                 target.place = events.place
         except HistoryChanged as reason:
             logger.warning("reading the log anew: %s", reason)
-            self._next = self._new()
+            self._begin_anew()
             return True
         if not events.more:
             self._be_level(target)
@@ -147,8 +147,12 @@ class Replica:
         except HistoryChanged:
             raise
         except BaseException:
-            self._next = self._new()  # some of it is in: to take it in once more would be to count that twice
+            self._begin_anew()  # some of it is in: to take it in once more would be to count that twice
             raise
+
+    def _begin_anew(self) -> None:
+        self._next = self._new()
+        self._still = False  # one reading from the start is enough
 
     def _take_in(self, target: LogView, events: Events) -> None:
         work = target.take(events)
@@ -161,7 +165,7 @@ class Replica:
             with self.lock:
                 self._whole = False
                 done = run_for(work)
-                self._whole = done and not (events.kept and events.more)
+                self._whole = done and not target.among_kept
             if not done:
                 give_way()
         self._tell(events)
@@ -207,9 +211,10 @@ class _Read(NamedTuple):
 
 
 def _brings(events: Events, target: LogView) -> bool:
-    """Whether a read has brought anything but a place."""
+    """Whether a read has brought anything but a place. Word that there are no more kept events is something."""
     return bool(
-        len(events.values)
+        target.among_kept
+        or len(events.values)
         or events.changes
         or events.rules is not None
         or events.place.position != target.place.position

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 
@@ -10,10 +12,13 @@ import pytest
 
 from tests.e2e.load import SERIES, Load
 from tests.event_log.logs import open_lmdb
+from tests.redis_server import shared
 from tests.servers import Server, until
 
 CLIENTS = 30
+BATCHES = 10
 SECONDS = 3.0
+SOON = 20.0
 LONGEST = 2.0
 """A worker that is held up answers `/health/live` never, or after a lock's time; one on a slow machine far sooner."""
 
@@ -66,6 +71,21 @@ def test_a_worker_stays_responsive_while_it_settles_and_cleans_and_keeps_all_it_
                 values = load.values(series, load.acknowledged)
                 assert found["count"] == len(values)
                 assert found["sum"] == sum(values)
+
+
+@pytest.mark.parametrize("args", [[], ["-k", "gevent"]], ids=["", "gevent"])
+def test_a_preloaded_worker_on_redis_registers_series_of_many_clients_at_once(args: list[str]) -> None:
+    env = {"TIDEMARK_LOG_URL": shared().url(f"name={secrets.token_hex(8)}")}
+    with Server(["-w", "1", "--preload", *args], env) as server:
+
+        def client(number: int) -> list[int]:
+            batches = [{"series": f"s{number}-{batch}", "values": [1.0]} for batch in range(BATCHES)]
+            return [server.post("/events", batch, timeout=SOON).status_code for batch in batches]
+
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            answers = [status for found in clients.map(client, range(CLIENTS)) for status in found]
+        assert answers == [201] * CLIENTS * BATCHES
+        assert server.get("/statistics", timeout=SOON).json()["count"] == CLIENTS * BATCHES
 
 
 def test_a_process_that_halts_while_it_writes_does_not_halt_the_workers_that_clean(tmp_path: Path) -> None:

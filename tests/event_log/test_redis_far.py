@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from threading import Barrier, Thread
 from unittest.mock import patch
@@ -9,16 +11,17 @@ from unittest.mock import patch
 import pytest
 
 from event_log import redis_session
-from event_log.base import START, LogUnavailable, Rules
+from event_log.base import START, Events, LogUnavailable, Rules
 from event_log.redis_crew import ABREAST
 from event_log.redis_lines import MOST, Lines
 from event_log.redis_log import RedisLog
-from event_log.redis_session import pack
+from event_log.redis_session import Packed, Reply, pack
 from event_log.redis_url import parse_redis_url
 from event_service import EventService
 from settings import Settings
 from tests.event_log.logs import START as NOW
 from tests.redis_server import RedisServer, shared
+from tests.servers import CHECKOUT
 
 THREADS = 8
 ROUNDS = 40
@@ -143,3 +146,39 @@ def test_a_place_that_is_asked_about_again_and_again_tells_of_what_is_new(server
         place = events.place
     for one in (log, other):
         one.close()
+
+
+def test_a_reading_that_lags_behind_another_one_forgets_no_jump(server: RedisServer) -> None:
+    log, other = (RedisLog(parse_redis_url(server.url("name=lags")), max_bytes=2**30) for _ in range(2))
+    log.claim(Rules(10**9, 10), "start")
+    log.append_one("a", NOW, 0.0)
+    place = log.read(START).place
+    look = log._lines.look
+    newer: list[Events] = []
+
+    def late(packed: Packed) -> list[Reply]:
+        replies = look(packed)
+        log._lines.look = look  # type: ignore[method-assign]
+        with server.client() as client:
+            client.hset("{lags}:head", "stamp", "before it was promoted")
+        other.append_one("a", NOW, 1.0)
+        newer.append(log.read(place))
+        return replies
+
+    log._lines.look = late  # type: ignore[method-assign]
+    assert len(log.read(place)) == 0
+    ((start, end),) = log.jumps
+    assert start == 1 < end < newer[0].place.position
+    for one in (log, other):
+        one.close()
+
+
+def test_clients_that_are_killed_at_any_point_take_no_write_and_nobody_along(server: RedisServer) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.event_log.killing", server.url("name=killing")],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert (done.stdout.split(), done.returncode) == (["True", "0", "0", "0", "True"], 0), done.stderr

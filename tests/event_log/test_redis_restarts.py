@@ -309,3 +309,16 @@ def test_more_restarts_than_jumps_are_remembered_leave_the_log_readable(open_log
         reader.follow()
         assert values(log) == [float(number) for number in range(300)]
         assert sum(len(events) for _, events in reader.live().values()) == 300
+
+
+def test_connections_that_outlive_a_demotion_and_a_promotion_have_positions_jump_once(open_log: Open) -> None:
+    with RedisServer() as server, server.client() as client:
+        log, other = open_log(server), open_log(server)
+        log.claim(RULES, "start")
+        fill(log, 0, 1)
+        client.replicaof("127.0.0.1", "1")
+        client.replicaof("NO", "ONE")
+        for number in range(1, 11):
+            fill((other, log)[number % 2], number, number + 1)
+        assert values(log) == [float(number) for number in range(11)]
+        assert len(log.jumps) == 1

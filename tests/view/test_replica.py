@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from event_log.base import Events, HistoryChanged, LogUnavailable
+from event_log import redis_questions, redis_reading
+from event_log.base import START, Events, HistoryChanged, LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
+from tests.event_log.logs import RedisKind
 from tests.rolling.model import summary_of
 from times import HOUR, SECOND
 from view import replica
@@ -74,15 +78,16 @@ class Waits(Exception):
     """Somebody would wait until all is taken in."""
 
 
+def wait() -> None:
+    raise Waits
+
+
 def test_neither_a_glance_nor_upkeep_touches_a_view_that_is_not_whole(
     service: EventService, log: MemoryLog, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(service)
     clock.advance(HOUR // 2)
     seen = service._replica.seen
-
-    def wait() -> None:
-        raise Waits
 
     def happen() -> None:
         horizon = seen.view.horizon
@@ -146,6 +151,48 @@ def test_another_history_in_the_middle_of_a_record_is_read_anew_within_the_same_
     Broken(monkeypatch, HistoryChanged("a series has ended meanwhile"))
     assert service.statistics().summary == summary_of(values)
     assert service.generation == 1
+
+
+def test_a_view_is_whole_once_it_hears_that_there_are_no_more_kept_events(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (redis_questions, redis_reading):
+        monkeypatch.setattr(module, "CHUNKS", 1)  # a reading that is full ends with the last one
+    with closing(RedisKind(tmp_path)) as logs:
+        log = logs.open()
+        service = EventService(log, SETTINGS, clock)
+        service.add_many(["a"], None, None, np.array([1.0, 2.0]))
+        service.statistics()
+        clock.advance(2 * HOUR)
+        service.tick()
+        assert len(log.read(START)) == 2
+        later = EventService(logs.sibling(log), SETTINGS, clock)
+        while later.advance():
+            assert not later._replica.ready
+        with monkeypatch.context() as patch:
+            patch.setattr(later._replica, "_catch_up", wait)
+            with later._replica.held() as seen:  # else questions would go round and round
+                assert seen.place.position == 2
+        assert later.statistics("a", last=3).summary == summary_of([1.0, 2.0])
+
+
+def test_another_history_is_read_by_one_at_a_time(
+    service: EventService, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryLog, "far", True)
+    values = store(service)
+    service.statistics()
+    service.statistics()
+    assert service._replica._catch_up._abreast()
+
+    def other(*args: object) -> Events:
+        raise HistoryChanged("restored")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "read", other)
+        assert service.advance()
+    assert not service._replica._catch_up._abreast()
+    assert service.statistics().summary == summary_of(values)
 
 
 def test_while_the_log_is_not_there_the_view_stays_as_it_was(
