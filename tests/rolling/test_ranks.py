@@ -22,6 +22,7 @@ from tests.rolling.test_view import KEEPS, SERIES, Pair, asked, burst, portions,
 SHARES = tuple(Fraction(number, 1000) for number in (0, 1, 250, 500, 900, 990, 999, 1000))
 NEAREST, LINEAR = Percentiles(SHARES), Percentiles(SHARES, linear=True)
 SIZES = pytest.mark.usefixtures("small_blocks")
+pytestmark = pytest.mark.no_cover
 
 
 def walk(count: int) -> list[float]:
