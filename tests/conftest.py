@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -36,13 +36,26 @@ SLOW = (
 """Files that take longest; begun first, none of them is what the others wait for at the end."""
 
 
+TRACING = "COVERAGE_PROCESS_CONFIG"
+"""Where coverage tells the processes that tests start to trace, and how."""
+
+
 def pytest_collection_finish() -> None:
     """Have coverage tell greenlets apart in the processes that tests start. Here there are none, and to ask at each
     call which one runs would take half as long again."""
-    if told := os.environ.get("COVERAGE_PROCESS_CONFIG"):
+    if told := os.environ.get(TRACING):
         config = CoverageConfig.deserialize(told)
         config.concurrency = ["thread", "gevent"]
-        os.environ["COVERAGE_PROCESS_CONFIG"] = config.serialize()
+        os.environ[TRACING] = config.serialize()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What a test marked `no_cover` starts is not traced either."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("no_cover"):
+            patch.delenv(TRACING, raising=False)
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

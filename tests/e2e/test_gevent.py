@@ -12,6 +12,7 @@ from tests.e2e.load import SERIES, Load
 from tests.event_log.logs import open_lmdb
 from tests.servers import Server, until
 
+pytestmark = pytest.mark.no_cover
 CLIENTS = 30
 SECONDS = 3.0
 LONGEST = 2.0
