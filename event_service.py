@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Self, TypeVar
@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, Memo, Rules, Terms, Times, Usage, Values
+from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, LogUncertain, Memo, Rules, Terms, Times, Usage, Values
 from follower import Follower
 from settings import Settings
 from times import MINUTE, SECOND, wall_clock
@@ -154,6 +154,10 @@ class EventService(Questions):
         """The id under which the log tells of a series; None for one not seen, or ended."""
         return self._replica.seen.ids.get(name)
 
+    def ended_series(self) -> Mapping[int, str]:
+        """The series that ended in the portion of which listeners were told last, by that id."""
+        return self._replica.seen.ended
+
     def end_series(self, name: str) -> int | None:
         """End a series: its events are gone from every answer from the position on that is returned; None for one
         that is not there. The name may begin anew."""
@@ -246,7 +250,12 @@ class EventService(Questions):
         """Store what has not expired of a request; where it is done once, with what became of it."""
         if terms.once is not None:
             terms = replace(terms, once=replace(terms.once, answer=_BECAME.pack(len(batch), expired)))
-        return Accepted(len(batch), expired, self._append(lambda: self.log.append(batch, terms)))
+        try:
+            position = self._append(lambda: self.log.append(batch, terms))
+        except LogUncertain as fault:
+            fault.events = len(batch) + expired
+            raise
+        return Accepted(len(batch), expired, position)
 
     def _append(self, append: Callable[[], T]) -> T:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -12,7 +11,7 @@ from flask.json.provider import JSONProvider
 
 from gzip_coding import WORTH_IT, offer
 from view.asking import SECONDS
-from view.portions import give_way
+from view.portions import giving_way
 
 T = TypeVar("T")
 
@@ -53,12 +52,7 @@ def answer(body: object, status: int = 200, *, position: int | None = None) -> R
 
 def in_portions(items: Iterable[T]) -> Iterator[T]:
     """These, each of which takes some microseconds to make and to use; other requests come between."""
-    end = perf_counter() + SECONDS
-    for item in items:
-        yield item
-        if perf_counter() > end:
-            give_way()
-            end = perf_counter() + SECONDS
+    return giving_way(items, SECONDS)
 
 
 def encode(body: object) -> bytes:

@@ -24,8 +24,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 from api.answers import Outcome, body_and_headers
 from api.context import context
 from api.flask_app import FAILED
+from api.guard import EVENTS
 from api.reading.batch_formats import plain_event_in, plain_events_in
-from api.reading.bodies import JSON
+from api.reading.bodies import JSON, unread
 from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
@@ -102,7 +103,7 @@ class ShortWay:
             if environ["REQUEST_METHOD"] == "GET":
                 return self._get(environ)
         except LogUncertain as fault:  # it may have been stored, so that Flask must not try again, but say so
-            environ[FAILED] = fault
+            environ[FAILED], environ[EVENTS] = fault, fault.events
         except (LogError, TooFarAhead):  # nothing was stored, so that Flask may try again, and say what is wrong
             pass
         return None
@@ -114,7 +115,11 @@ class ShortWay:
         length = environ.get("CONTENT_LENGTH", "")
         if not (environ.keys() <= _WITH_BODY and _LENGTH.fullmatch(length)) or (size := int(length)) > self._max_body:
             return None
-        body = environ["wsgi.input"].read(size)
+        try:
+            body = environ["wsgi.input"].read(size)
+        except OSError as fault:  # Flask must not read what is left of it, but say so
+            environ[FAILED] = unread(environ, fault)
+            return None
         environ["wsgi.input"] = BytesIO(body)
         return take(body) if len(body) == size else None
 

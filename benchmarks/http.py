@@ -115,13 +115,13 @@ def _ready(url: str) -> bool:
         return False
 
 
-def load(url: str, seconds: int, layout: Layout, script: str = "") -> Load:
-    """What wrk measures with CONNECTIONS connections; every answer must be a success."""
+def load(url: str, seconds: int, layout: Layout, script: str = "", connections: int = CONNECTIONS) -> Load:
+    """What wrk measures with so many connections; every answer must be a success."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
         scripted = ["-s", file.name] if script else []
-        command = [*_pinned(layout.client), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+        command = [*_pinned(layout.client), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
         printed = subprocess.run([*command, *scripted, url], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in printed:
         raise SystemExit(f"errors from {url}:\n{printed}")

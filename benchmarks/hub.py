@@ -1,8 +1,8 @@
 """gunicorn.conf.py, and in each worker a greenlet that notes when its turn comes late: `gunicorn -c benchmarks/hub.py`.
 
 A note is a line of the file HUB_NOTES: when the turn was due and when it came, on the clock that all processes of the
-machine share, and for how many seconds between the worker was ready to run while the machine ran something else. What
-is left without these is how long the worker itself held its hub, however busy the machine was.
+machine share, and for how many seconds between the worker itself held its hub, however busy the machine was: what it
+computed, or what is left without the time in which its threads were ready to run while the machine ran something else.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import runpy
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,16 +36,22 @@ def _watch(path: Path) -> None:
 
 
 def _take(notes: TextIO) -> None:
-    thread = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
-    waited = _waited(thread)
+    computed, waited = time.process_time(), _waited()
     while True:
         due = time.monotonic() + BEAT_SECONDS
         gevent.sleep(BEAT_SECONDS)
-        came, before, waited = time.monotonic(), waited, _waited(thread)
+        came, before = time.monotonic(), (computed, waited)
+        computed, waited = time.process_time(), _waited()
         if came - due >= WORTH_A_NOTE:
-            notes.write(f"{due} {came} {waited - before}\n")
+            own = min(came - due, max(computed - before[0], came - due - (waited - before[1])))
+            notes.write(f"{due} {came} {own}\n")
 
 
-def _waited(thread: int) -> float:
-    """For how many seconds the thread has been ready to run while others ran."""
-    return int(os.pread(thread, 100, 0).split()[1]) / 1e9
+def _waited() -> float:
+    """For how many seconds the threads of this process have been ready to run while others ran. One may have the
+    interpreter meanwhile, so that the hub waits for it without being ready itself."""
+    waited = 0
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it may have ended
+            waited += int((task / "schedstat").read_text().split()[1])
+    return waited / 1e9

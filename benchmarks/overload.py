@@ -5,7 +5,7 @@ use. Then requests at twice that rate whatever becomes of them, each over a conn
 long one took counts from when it was due. At the end the log must hold what was acknowledged, no more and no less.
 
 The client says what it adds: how busy it was, and how much later than due 99 of 100 requests were sent. Requests of
-one event are the hardest, for server and client: refusing one costs a third of serving it.
+one event are the hardest, for server and client: refusing one costs nearly half of serving it.
 """
 
 from __future__ import annotations

@@ -51,8 +51,7 @@ class Notes:
 
     def longest_ms(self, begin: float, end: float) -> float:
         """Of the hub's notes: the longest that the worker itself held it between these two moments."""
-        held = [1000 * (came - due - waited) for due, came, waited in self.during(begin, end)]
-        return max(held, default=0.0)
+        return max((1000 * own for _, _, own in self.during(begin, end)), default=0.0)
 
     def wait_for(self, moment: float) -> None:
         """Until there is a line of what has begun at a moment or later."""

@@ -206,6 +206,10 @@ class Events:
     def __len__(self) -> int:
         return len(self.values)
 
+    def fills(self, position: int) -> bool:
+        """Whether nothing has left the log of what stood between a position, where the reader was, and the place."""
+        return len(self) + len(self.changes) == self.place.position - position
+
     def part(self, start: int, end: int | None) -> Self:
         """The columns of these rows, with nothing else changed."""
         rows = slice(start, end)
@@ -251,6 +255,11 @@ class EventLog(ABC):
     def read(self, place: Place, limit: int = 1_000_000) -> Events:
         """What comes after a place, oldest first: at least one record or change if there is any, about `limit` events
         at most. One consistent snapshot; never behind a write acknowledged before the call. Raises HistoryChanged."""
+
+    @property
+    def far(self) -> bool:
+        """Whether a read mostly waits, so that several at a time are worth while."""
+        return False
 
     @abstractmethod
     def position(self) -> int:

@@ -16,6 +16,9 @@ class LogUnavailable(LogError):
 class LogUncertain(LogUnavailable):
     """The one exception to "nothing was stored": the answer to a write was lost, so it may have been stored."""
 
+    events = 1
+    """How many events the request had."""
+
 
 class LogFull(LogUnavailable):
     """No room is left for a write, even after cleaning."""

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from event_log.base import KeptSince
 from event_log.records import Columns, unpack
+from event_log.redis_crew import Build
 from event_log.redis_folding import MOST_TOLD, fold
 from event_log.redis_head import FIELDS, Head
 from event_log.redis_kept import CHUNK, CHUNK_BYTES, Chunk, Step, chosen, chunks_of, joined, put
 from event_log.redis_keys import Keys
-from event_log.redis_link import Build, Link
+from event_log.redis_link import Link
 from event_log.redis_registry import Registry, pack_left
 from event_log.redis_scripts import ARRIVED, CLEAN
 from event_log.redis_session import Command, call

@@ -7,26 +7,8 @@ from typing import NamedTuple, Self
 
 from event_log.base import Rules
 
-FIELDS = (
-    "format",
-    "id",
-    "position",
-    "bytes",
-    "stand",
-    "horizon",
-    "step",
-    "mark",
-    "trimmed",
-    "changed",
-    "folded",
-    "sweep",
-    "sweeping",
-    "swept",
-    "rules",
-    "base",
-    "jumps",
-    "lost",
-)
+_NUMBERS = ("position", "horizon", "step", "mark", "trimmed", "changed", "folded", "sweep", "sweeping", "swept")
+FIELDS = ("format", "id", "bytes", "stand", "rules", "base", "jumps", "lost", *_NUMBERS)
 
 
 class Head(NamedTuple):
@@ -79,20 +61,6 @@ class Head(NamedTuple):
             bytes_used=int(found["bytes"]),
             **{name: int(found[name]) for name in _NUMBERS},
         )
-
-
-_NUMBERS = (
-    "position",
-    "horizon",
-    "step",
-    "mark",
-    "trimmed",
-    "changed",
-    "folded",
-    "sweep",
-    "sweeping",
-    "swept",
-)
 
 
 def _rules(text: str) -> Rules:

@@ -1,12 +1,14 @@
 """The log of many machines, shared by all who reach one Redis.
 
 Redis orders the writes, each of which is one script, and gives the positions; it keeps what it holds in memory, and
-on a disk and on replicas as it is told to. Two connections a process: one for writes, one for reads and questions.
+on a disk and on replicas as it is told to. A process has a connection for writes, one for readings and one for what
+else is looked at; where Redis is so far away that a trip mostly waits, up to three each for writes and readings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -15,7 +17,9 @@ from event_log.base import (
     Batch,
     EventLog,
     Events,
+    HistoryChanged,
     KeptSince,
+    LogUnavailable,
     Memo,
     Place,
     Rules,
@@ -27,6 +31,7 @@ from event_log.records import FORMAT, unpack
 from event_log.redis_cleaning import Cleaning
 from event_log.redis_faults import other_format, other_keys
 from event_log.redis_keys import Keys
+from event_log.redis_lines import Lines
 from event_log.redis_link import Link
 from event_log.redis_persistence import Persistence
 from event_log.redis_reading import Reading
@@ -51,11 +56,12 @@ class RedisLog(EventLog):
         self.max_series = max_series
         self._keys = Keys.of(url.name)
         self._max_bytes = max_bytes
-        self._writes, self._reads = Link(url), Link(url, for_reads=True)
+        self._writes, self._reads, self._lines = Link(url), Link(url, for_reads=True), Lines(url)
         self._series = SeriesReader(self._reads, self._keys)
         self._writing = Writing(self._writes, self._keys, self._series, max_bytes, max_series)
-        self._reading = Reading(self._reads, self._keys, self._series)
+        self._reading = Reading(self._lines, self._reads, self._keys, self._series)
         self._persistence = Persistence(self._reads)
+        self._claimed: tuple[Rules, str] | None = None
 
     def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
         position = self._writing.append(batch) if terms is PLAIN or terms == PLAIN else None
@@ -71,11 +77,20 @@ class RedisLog(EventLog):
         return self._writing.recall(key, now)
 
     def read(self, place: Place, limit: int = 1_000_000) -> Events:
-        events = self._reading.read(place, limit)
+        try:
+            events = self._reading.read(place, limit)
+        except HistoryChanged:
+            if self._reading.head is None:
+                self._begin_anew()
+            raise
         self._writing.stands_at(events.place.position)
         if self._writing.leaps:
             self._look_for_losses()
         return events
+
+    @property
+    def far(self) -> bool:
+        return self._lines.far
 
     def position(self) -> int:
         return self._reading.position()
@@ -90,6 +105,7 @@ class RedisLog(EventLog):
         return head.jumps if head else ()
 
     def claim(self, rules: Rules, start: str) -> None:
+        self._claimed = rules, start
         self._writing.claim(rules, start)
 
     def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
@@ -139,6 +155,14 @@ class RedisLog(EventLog):
     def close(self) -> None:
         self._writes.close()
         self._reads.close()
+        self._lines.close()
+
+    def _begin_anew(self) -> None:
+        """Begin another log where there is none any more, and say so, without waiting for a write: until then answers
+        would stand at position 0, before what was acknowledged."""
+        if self._claimed is not None:
+            with suppress(LogUnavailable):  # the next who reads or writes will
+                self._writing.claim(*self._claimed)
 
     def _look_for_losses(self) -> None:
         """Say where a jump has passed over a position that this process was given: what stood there is lost."""

@@ -8,8 +8,9 @@ from collections import deque
 from typing import Any
 
 from event_log.base import LogError, LogUnavailable, LogUncertain
+from event_log.redis_crew import Build
 from event_log.redis_keys import Keys
-from event_log.redis_link import Build, Link, Lost, Uncopied
+from event_log.redis_link import Link, Lost, Uncopied
 from event_log.redis_scripts import FENCE
 from event_log.redis_session import call
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
@@ -22,9 +23,28 @@ from event_log.redis_url import RedisUrl
 
 PATIENCE = 1.0
 """Seconds after which an answer counts as lost, and the connection with it."""
+FAR = 0.0003
+"""Seconds of a trip. Near by, fewer and fuller trips spare Redis work, and the worker too."""
+PINGS = 5
+"""So many tell how far away it is."""
 Command = tuple[bytes | str | int, ...]
+ROLE: Command = ("HELLO",)
+"""Asked with each trip for reads: tells whether this still is the master, and is never refused."""
 Reply = Any
 """As Redis sent it, or the error it sent."""
+
+
+class Packed(NamedTuple):
+    """Commands as they are sent; may be sent again."""
+
+    data: bytes
+    answers: int
+
+
+def pack(commands: Iterable[Command]) -> Packed:
+    """What to send for these commands."""
+    packed = [pack_command(command) for command in commands]  # type: ignore[arg-type]
+    return Packed(b"".join(packed), len(packed))
 
 
 def call(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Command:
@@ -40,11 +60,14 @@ class Session:
         """Of this connection, by which it can be fenced off."""
         self.stamp = ""
         """Of the history that this Redis gives positions in: another one after each start and each promotion."""
+        self.far = False
+        """Whether a trip takes so long that the time is better spent with others under way."""
         self._connection = _connection(url)
         try:
             self._connection.connect()
             self._look(str(url))
             self._load()
+            self.far = min(self._ping() for _ in range(PINGS)) >= FAR
         except (RedisError, OSError) as fault:
             self.close()
             raise unavailable(str(url), fault) from fault
@@ -54,9 +77,12 @@ class Session:
 
     def trip(self, commands: Iterable[Command]) -> Iterable[Reply]:
         """Send these commands at once; then each answer, as it comes. Raises RedisError when the connection broke."""
-        packed = [pack_command(command) for command in commands]  # type: ignore[arg-type]
-        self._connection.send_packed_command(packed if len(packed) == 1 else [b"".join(packed)], check_health=False)
-        for _ in packed:
+        return self.send(pack(commands))
+
+    def send(self, packed: Packed) -> Iterable[Reply]:
+        """The same for commands that have been packed."""
+        self._connection.send_packed_command([packed.data], check_health=False)
+        for _ in range(packed.answers):
             try:
                 yield self._connection.read_response(disable_decoding=True)
             except RedisError as fault:
@@ -89,6 +115,20 @@ class Session:
         for reply in self.trip([("SCRIPT", "LOAD", script.source) for script in ALL]):
             if isinstance(reply, Exception):
                 raise reply
+
+    def _ping(self) -> float:
+        start = time.perf_counter()
+        for _ in self.trip([("PING",)]):
+            pass
+        return time.perf_counter() - start
+
+
+def not_master(where: str, role: Reply) -> LogUnavailable | None:
+    """What is wrong with a Redis that has become a replica: it refuses writes, but would answer from behind."""
+    if isinstance(role, Exception):
+        return unavailable(where, role)
+    master = role[role.index(b"role") + 1] == b"master"
+    return None if master else unavailable(where, ReadOnlyError("READONLY"))
 
 
 def facts_of(info: bytes) -> dict[str, str]:

@@ -6,9 +6,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import inf
-from random import SystemRandom, random
+from random import random
 from threading import Lock
 
 from event_log.base import (
@@ -24,11 +23,11 @@ from event_log.base import (
     TooManyKeepers,
     TooManySeries,
 )
-from event_log.entries import pack_memo, pack_series, unpack_memo
 from event_log.records import FORMAT, pack_batch, pack_one
+from event_log.redis_crew import Build
 from event_log.redis_faults import other_format, other_keys
 from event_log.redis_keys import Keys
-from event_log.redis_link import Build, Link
+from event_log.redis_link import Link
 from event_log.redis_registry import Known
 from event_log.redis_scripts import (
     APPEND,
@@ -53,12 +52,11 @@ from event_log.redis_scripts import (
 from event_log.redis_sending import Sender
 from event_log.redis_series import SeriesReader
 from event_log.redis_session import call
+from event_log.redis_terms import NEITHER, arguments, memo_of, new_nonce
 
 JUMP = 1 << 32
 """How far positions jump when Redis was started or promoted: far more than can have been given and lost."""
 TRIES = 60
-NEITHER = ""
-_nonce = SystemRandom().getrandbits
 logger = logging.getLogger("tidemark.log")
 
 
@@ -119,14 +117,14 @@ class Writing:
             self._pause(attempt)
             known = self._series.registry.known(batch.names)
             fresh = self._series.registry.fresh(batch, known, terms.keep)
-            nonce = _new_nonce()
+            nonce = new_nonce()
             code, *rest = self._sender.send(self._write(batch, terms, known, fresh, nonce), nonce)
             if code >= 0:
                 if fresh:
                     self._learned(fresh, known, nonce)
                 return self._sender.stands_at(code)
             if code == DONE:
-                memo, own = _memo(rest[0])
+                memo, own = memo_of(rest[0])
                 if own == nonce:
                     return self._sender.stands_at(memo.position)
                 raise DoneBefore(memo)
@@ -138,13 +136,13 @@ class Writing:
         (ends,) = self._link.look(("HKEYS", self._keys.once))
         tables = [self._keys.once + b":" + end for end in ends if int(end) > now]
         memos = self._link.look(*[("HGET", table, key) for table in tables]) if tables else []
-        return next((_memo(memo)[0] for memo in memos if memo is not None), None)
+        return next((memo_of(memo)[0] for memo in memos if memo is not None), None)
 
     def claim(self, rules: Rules, start: str) -> None:
         """As EventLog.claim."""
         self._claimed = rules, start
         for _ in range(TRIES):
-            nonce = _new_nonce()
+            nonce = new_nonce()
             behind = self._sender.tip + JUMP if self._sender.tip else 0
             words = f"{rules.retention} {rules.keep_last}"
             build = self._script(CLAIM, self._keys, NEITHER, nonce, start, words, FORMAT, behind)
@@ -168,7 +166,7 @@ class Writing:
             token = self._series.registry.token(series)
             if not token:
                 return None
-            nonce, stand = _new_nonce(), self._series.registry.stand
+            nonce, stand = new_nonce(), self._series.registry.stand
             own = (keys.head, keys.stream, keys.tokens, keys.keeps, keys.ended)
             at = NEITHER if position is None else position
             answer = self._sender.send(self._script(END_SERIES, own, NEITHER, nonce, series, token, at), nonce)[0]
@@ -189,7 +187,7 @@ class Writing:
 
     def _append(self, record: bytes, count: int, stand: str) -> int:
         """The position, or below zero when it has to be tried again."""
-        nonce = _new_nonce()
+        nonce = new_nonce()
         keys, limit = self._keys, self._max_bytes
         own = (keys.head, keys.stream, keys.tokens)
         answer: int = self._sender.send(self._script(APPEND, own, stand, nonce, count, record, limit), nonce)[0]
@@ -199,30 +197,9 @@ class Writing:
         return answer
 
     def _write(self, batch: Batch, terms: Terms, known: Known, fresh: Mapping[int, Series], nonce: str) -> Build:
-        keys, names = self._keys, {entry.name: number for number, entry in fresh.items()}
-        ids = [number if number >= 0 else names[name] for name, number in zip(batch.names, known.ids, strict=True)]
-        olds = [number for number in known.ids if number >= 0] if terms.keep is not None else []
-        record = pack_batch(batch, ids) if len(batch) else b""
-        most = -1 if terms.most_keepers is None else terms.most_keepers
-        budget = terms.budget
-        return self._script(
-            WRITE,
-            (keys.head, keys.stream, keys.tokens, keys.series, keys.keeps, keys.base, keys.once, keys.budgets),
-            known.stand,
-            nonce,
-            len(batch),
-            record,
-            self._max_bytes,
-            self._max_series,
-            NEITHER if terms.keep is None else f"{terms.keep} {most}",
-            len(fresh),
-            len(olds),
-            NEITHER if budget is None else f"{budget.rate!r} {budget.burst} {budget.now}",
-            NEITHER if budget is None else budget.name,
-            *_once(terms),
-            *[pack_series(number, entry) for number, entry in fresh.items()],
-            *olds,
-        )
+        keys, most = self._keys, (self._max_bytes, self._max_series)
+        own = (keys.head, keys.stream, keys.tokens, keys.series, keys.keeps, keys.base, keys.once, keys.budgets)
+        return self._script(WRITE, own, known.stand, nonce, *arguments(batch, terms, known, fresh, *most))
 
     def _script(self, script: Script, keys: Sequence[bytes], stand: str, nonce: str, *rest: bytes | str | int) -> Build:
         first = () if stand is NEITHER else (stand,)
@@ -273,25 +250,3 @@ class Writing:
 
     def _restless(self) -> LogUnavailable:
         return LogUnavailable(f"{self._link.url} changes faster than can be followed")
-
-
-def _new_nonce() -> str:
-    """Decimal, as Redis writes the second half of an entry's id."""
-    return str(_nonce(62))
-
-
-def _once(terms: Terms) -> tuple[bytes | str | int, ...]:
-    """Key, memo, the end of the table that it goes to, and now."""
-    once = terms.once
-    if once is None:
-        return NEITHER, NEITHER, 0, 0
-    period = max(1, once.until - once.now)
-    end = (once.until // period + 1) * period
-    return once.key, pack_memo(Memo(once.body, once.answer, 0), once.until), end, once.now
-
-
-def _memo(data: bytes) -> tuple[Memo, str]:
-    """The memo as it is stored, and the nonce of the write it is of."""
-    position, nonce, packed = data.split(b" ", 2)
-    memo, _ = unpack_memo(packed)
-    return replace(memo, position=int(position)), nonce.decode()

@@ -22,6 +22,7 @@ REASONS = {
     400: "invalid",
     401: "forbidden",
     403: "forbidden",
+    408: "invalid",
     413: "too_large",
     415: "invalid",
     422: "invalid",

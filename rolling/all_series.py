@@ -149,10 +149,11 @@ class AllSeries(Timeline[SharedBlock]):
 
     COST = 8
 
-    __slots__ = ("_loaded", "_windows")
+    __slots__ = ("_loaded", "_windows", "removals")
 
     def __init__(self, windows: Mapping[int, RollingWindow]) -> None:
         self._windows = windows
+        self.removals = 0
         self._start()
 
     def _start(self) -> None:
@@ -245,6 +246,7 @@ class AllSeries(Timeline[SharedBlock]):
     def remove(self, series: int, window: RollingWindow) -> Iterator[None]:
         """Let go of the events of a series, whose window has gone from the others: a few blocks at a time. Until the
         last step nothing may be asked of it or added."""
+        self.removals += 1
         left: list[SharedBlock] = []
         for number, _ in enumerate(self._without(series, window, self._root, left)):
             if number % BLOCKS_A_STEP == 0:
@@ -345,7 +347,8 @@ class AllSeries(Timeline[SharedBlock]):
         for start in range(0, len(members), MEMBERS_AT_ONCE):
             if start:
                 yield
-            pieces += self._found(span, members[start : start + MEMBERS_AT_ONCE]).values()
+            found = self._found(span, members[start : start + MEMBERS_AT_ONCE])
+            pieces.append(joined([NOTHING, *found.values()]))  # all at once at the end would be one long portion
         times, positions, values = joined(pieces)
         order = np.lexsort((positions, times))
         return times[order], positions[order], values[order]
@@ -353,6 +356,7 @@ class AllSeries(Timeline[SharedBlock]):
     def _gather(self, block: SharedBlock) -> Steps[tuple[Columns, Ids]]:
         """The events of a block, from the series that have them, and of which each is. Nothing may come or go between
         the steps."""
+        span = self._span(block, block)
         members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
         found: dict[int, Columns] = {}
         span = self._span(block, block)

@@ -34,6 +34,7 @@ Ask = Callable[[Callable[[], list[Range]]], Steps[list[float | None]]]
 """Finds the percentiles of the ranges that a function gives."""
 Key = tuple[int, int, int | None]
 End = tuple[int, int, int]
+State = tuple[int, ...]
 
 
 class Bounds:
@@ -98,7 +99,7 @@ class Sweep:
         # A summary held in these gives its id, by which they know decks and blocks, to no other.
         self._left: dict[Key, tuple[Summary, list[Piece]]] = {}
         self._events: dict[End, tuple[Summary, Row]] = {}
-        self._percentiles: dict[int, tuple[Summary, list[float | None]]] = {}  # by step, of the events so summarised
+        self._percentiles: dict[int, tuple[State, list[float | None]]] = {}  # by step, of the events of that state
 
     def points(self) -> Steps[list[Point]]:
         """A point for each step, without percentiles."""
@@ -123,10 +124,10 @@ class Sweep:
             if not missing:
                 break
             for step in missing:
-                # Should events of the step come meanwhile, then its summary is another the next time.
-                asking = ask(partial(self._where, step))
+                # Should events of the step come or go meanwhile, then its state is another the next time.
+                state, asking = self._state(step, points[step]), ask(partial(self._where, step))
                 found = (yield from asking) if rounds <= ROUNDS else finished(asking)
-                self._percentiles[step] = points[step].summary, found
+                self._percentiles[step] = state, found
                 if rounds <= ROUNDS:
                     yield
         return [
@@ -165,12 +166,13 @@ class Sweep:
         return known and known[1]
 
     def _knows(self, step: int, point: Point) -> bool:
-        """Whether the percentiles of a step are known. Events are only ever added to it, or fall behind the horizon or
-        leave with their series; none of that goes without a change in count and sums."""
-        if step not in self._percentiles:
-            return False
-        known, now = self._percentiles[step][0], point.summary
-        return known.count == now.count and known.total == now.total and known.squares == now.squares
+        """Whether the percentiles of a step are known."""
+        return step in self._percentiles and self._percentiles[step][0] == self._state(step, point)
+
+    def _state(self, step: int, point: Point) -> State:
+        """Equal as long as a step has the same events: none of them goes but behind the horizon, which its bounds tell,
+        or with its series; and none comes without a change of the count, where none has gone."""
+        return point.summary.count, self._timeline.removals, *self._bounds.of(step)
 
     def _where(self, step: int) -> list[Range]:
         begin, end = (self._timeline.count_after(bound) for bound in self._bounds.of(step))

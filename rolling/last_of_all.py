@@ -52,6 +52,10 @@ class Share:
     before: Key | None
     """The live one before that."""
     summary: Summary
+    newest: int
+    """The time of the last of them; EARLIEST without any."""
+    part: Range
+    """Where they are."""
 
 
 class LastOfAll:
@@ -70,6 +74,8 @@ class LastOfAll:
         self._shares: dict[RollingWindow, Share] = {}
         self._found = 0
         """How many events all shares have."""
+        self._total = self._squares = 0
+        """Their exact sums."""
 
     def find(self) -> Steps[None]:
         """Find the shares as things stand at the end; takes portions."""
@@ -102,22 +108,26 @@ class LastOfAll:
 
     def ranges(self) -> list[Range]:
         """Where the events are; after `find`."""
-        return [Range(window, share.count) for window, share in self._shares.items() if share.count]
+        return [share.part for share in self._shares.values() if share.count]
 
     def summary(self) -> Summary:
         """A new summary of the events; after `find`."""
-        return merged(share.summary for share in self._shares.values())
+        some = [share.summary for share in self._shares.values() if share.count]
+        if not some:
+            return Summary()
+        lowest, highest = min([summary.minimum for summary in some]), max([summary.maximum for summary in some])
+        return Summary(self._found, self._total, self._squares, lowest, highest)
 
     def ends(self) -> tuple[Row | None, Row | None]:
         """The first and the last of the events; after `find`."""
-        some = [window for window, share in self._shares.items() if share.count]
-        if not some:
+        if not self._found:
             return None, None
-        oldest = min(share.first for share in self._shares.values() if share.first is not None)
-        [first] = [window for window, share in self._shares.items() if share.first == oldest]
-        newest = max([window.last.newest for window in some])
-        lasts = [window.row(1) for window in some if window.last.newest == newest]
-        return first.row(self._shares[first].count), max(lasts)
+        firsts = [share.first for share in self._shares.values() if share.first is not None]
+        newests = [share.newest for share in self._shares.values()]
+        oldest, newest = min(firsts), max(newests)
+        [first] = [share.part for share in self._shares.values() if share.first == oldest]
+        lasts = [share.part.timeline.row(1) for share in self._shares.values() if share.newest == newest]
+        return first.timeline.row(first.begin), max(lasts)
 
     def _stale(self) -> list[RollingWindow]:
         """The series whose share is not known. One holds as long as the same events of the series are live: a horizon
@@ -146,15 +156,32 @@ class LastOfAll:
     def _cut(self, window: RollingWindow, most: int, count: int) -> None:
         first = window.row(count)[:2] if count else None
         before = window.row(count + 1)[:2] if count < most else None
-        known = self._shares.get(window)
-        self._found += count - (known.count if known else 0)
+        summary, newest = window.tail(count), window.last.newest if count else EARLIEST
+        if known := self._shares.get(window):
+            self._count_in(known.summary, -1)
+        self._count_in(summary, 1)
         self._shares[window] = Share(
-            window.taken, window.keep, self._horizon(), most, count, first, before, window.tail(count)
+            window.taken,
+            window.keep,
+            self._horizon(),
+            most,
+            count,
+            first,
+            before,
+            summary,
+            newest,
+            Range(window, count),
         )
 
+    def _count_in(self, summary: Summary, sign: int) -> None:
+        self._found += sign * summary.count
+        self._total += sign * summary.total
+        self._squares += sign * summary.squares
+
     def _hold(self, shares: dict[RollingWindow, Share]) -> None:
+        whole = merged(share.summary for share in shares.values())
         self._shares = shares
-        self._found = sum(share.count for share in shares.values())
+        self._found, self._total, self._squares = whole.count, whole.total, whole.squares
 
     def _move(self, excess: int) -> None:
         """Move the bound past so many of the first events; if negative, past the last ones before it."""

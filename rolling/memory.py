@@ -11,13 +11,16 @@ import numpy as np
 
 from rolling.percentiles import Percentiles
 from rolling.ranks import Ranks
-from rolling.scan import scan, values_of
+from rolling.scan import scan
 from rolling.span import Range
 from rolling.steps import Steps
 from rolling.timeline import Timeline
+from rolling.units import values_of
 
 SORTED_AT_ONCE = 8192
-"""Up to so many values of one range are sorted for each question: that takes some 50 us."""
+"""Up to so many values of few ranges are sorted for each question: that takes some 50 us."""
+FEW_RANGES = 64
+"""So many ranges are few: each takes some 5 us more."""
 FOLDED_AT_ONCE = 4
 """So many rows a question may bring up to date, some 100 us each."""
 
@@ -36,7 +39,7 @@ class Memory:
     def percentiles(self, where: Callable[[], list[Range]], wanted: Percentiles) -> Steps[list[float | None]]:
         """The percentiles of these ranges together. O(log n) where they were asked for lately."""
         ranges = where()
-        if sum(begin - end for _, begin, end in ranges) <= SORTED_AT_ONCE:
+        if len(ranges) <= FEW_RANGES and sum(begin - end for _, begin, end in ranges) <= SORTED_AT_ONCE:
             return wanted.of(np.sort(values_of(ranges)))
         if len(ranges) == 1:
             found = yield from self._by_rows(where, wanted)

@@ -1,184 +1,260 @@
 """Percentiles without rows, by reading every value: of ranges of several timelines, or where memory is short.
 
-Read in portions, by lowest decks, and twice. First each deck leaves a sketch, every STRIDE-th of its values in order.
-The sketches tell two values that surely enclose a rank, and that few values lie between. The second time each deck
-leaves the number of those below, and the ones between. What a deck left holds until it changes; at the end, in one
-portion, what changed meanwhile is read again.
+Read in portions, by units, and twice. First each portion leaves a sketch, every STRIDE-th of its values in order. The
+sketches tell two values that are most likely to enclose a rank, with few values between them. The second time all are
+counted by these bounds, and the ones between are kept. What was counted of a unit counts until it changes: each round
+reads what has changed while others were let in during the one before, and the last lets nobody in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from math import inf
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rolling.block import NOTHING, Values
 from rolling.percentiles import Percentiles
 from rolling.span import Range
-from rolling.steps import Steps
+from rolling.steps import Steps, finished
 from rolling.summary import Summary
+from rolling.timeline import Timeline
+from rolling.units import Unit, read, units
 
 STRIDE = 64
-PORTION = 2**18
-"""About how many values are read at a time."""
-SMALLEST = 500
+PORTION = 2**15
+"""About how many values are read at a time: some milliseconds of work."""
+SMALLEST = 100
 """A unit of fewer values counts as so many: finding it costs as much."""
+FEW = 2**15
+"""Up to so many values are kept without sketches."""
+SLACK = 16
+"""So many values of the sketches may come, or go, between the two readings; three times as many at each new attempt."""
 ROUNDS = 10
-"""So many portions more than all values take may go to what changes meanwhile; then nobody is let in any more."""
+"""So many times is read what changed while others were let in; then nobody is let in any more."""
 
-L = TypeVar("L")
 Where = Callable[[], list[Range]]
-Key = tuple[int, int, int, int]
-
-
-class Unit(NamedTuple):
-    """What a range has of one lowest deck: a range of the timeline too. As long as the deck's summary is the same
-    object and counts as many, `key` names the same events."""
-
-    part: Range
-    summary: Summary
-    key: Key
-
-
-class Part(NamedTuple):
-    """Of one unit: how many values are below two others, how many equal each, and those between, in order."""
-
-    below: int
-    at_low: int
-    between: Values
-    at_high: int
-
-
-class _Left(Generic[L]):
-    """What each unit left when it was last read."""
-
-    def __init__(self, make: Callable[[Values], L]) -> None:
-        self._make = make
-        self._by_key: dict[Key, tuple[Summary, L]] = {}  # a summary held here gives its id to no other
-
-    def gather(self, where: Where) -> Steps[list[L]]:
-        """What each unit of these ranges leaves, all of one moment: that of the last portion."""
-        portions = ROUNDS + sum(_work(unit) for unit in _units(where())) // PORTION
-        while (left := self._portion(where, PORTION if portions else None)) is None:
-            portions -= 1
-            yield
-        return left
-
-    def _portion(self, where: Where, most: int | None) -> list[L] | None:
-        """What each unit leaves; None after about so much work, with more to be done."""
-        work, left = 0, []
-        for unit in _units(where()):
-            if unit.key not in self._by_key:
-                if most is not None and work >= most:
-                    return None
-                work += _work(unit)
-                self._by_key[unit.key] = unit.summary, self._make(np.sort(_values(unit.part)) + 0.0)
-            left.append(self._by_key[unit.key][1])
-        return left
 
 
 def scan(where: Where, wanted: Percentiles) -> Steps[list[float | None]]:
     """The percentiles of these ranges together."""
-    slack = 2
+    slack = SLACK
     while True:
-        sketches = yield from _Left(_sketch).gather(where)
-        count = _count(where())
-        if not count:
-            return wanted.values(0, {})
-        slack += 2 * slack + len(sketches) // 8
-        ends = [_enclosing(sketches, rank, slack) for rank in wanted.ranks(count)]
-        parts = yield from _Left(partial(_parts, ends)).gather(where)
-        count = _count(where())
-        found = {}
-        for rank in wanted.ranks(count):
-            for number, pair in enumerate(ends):
-                value = _pick([left[number] for left in parts], pair, rank)
-                if value is not None:
-                    found[rank] = value
-                    break
-        if len(found) == len(wanted.ranks(count)):
-            return wanted.values(count, found)
+        sketches, size = yield from _sketch(where())
+        census = _Census(_enclosing(sketches, wanted.ranks(size), slack) if sketches else [(-inf, inf)])
+        yield from census.take(where)
+        found = census.percentiles(wanted)
+        if found is not None:
+            return found
+        slack *= 3
 
 
-def values_of(ranges: Sequence[Range]) -> Values:
-    """All values of these ranges, in no order."""
-    return np.concatenate([NOTHING[2], *(_values(part) for part in ranges)])
+def _sketch(ranges: Sequence[Range]) -> Steps[tuple[list[Values], int]]:
+    """A sketch of each portion, and of how many values; none if they are few. What changes meanwhile may be missed."""
+    sketches: list[Values] = []
+    size = sum(part.begin - part.end for part in ranges)
+    if size <= FEW:
+        return sketches, size
+    size = 0
+    for portion in _portions(unit for part in ranges for unit in units(part)):
+        pieces = [NOTHING[2]]
+        for unit in portion:
+            if unit.holds:
+                values = yield from read(unit)
+                pieces.append(values)
+        ascending = np.sort(np.concatenate(pieces))
+        sketches.append(ascending[::STRIDE].copy())
+        size += len(ascending)
+        yield
+    return sketches, size
 
 
-def _count(ranges: Sequence[Range]) -> int:
-    return sum(part.begin - part.end for part in ranges)
+def _portions(some: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """These units, for each portion of work."""
+    portion: list[Unit] = []
+    work = 0
+    for unit in some:
+        more = max(unit.begin - unit.end, SMALLEST) * unit.timeline.COST
+        if portion and work + more > PORTION:
+            yield portion
+            portion, work = [], 0
+        portion.append(unit)
+        work += more
+    if portion:
+        yield portion
 
 
-def _work(unit: Unit) -> int:
-    return max(unit.part.begin - unit.part.end, SMALLEST) * unit.part.timeline.COST
-
-
-def _units(ranges: Sequence[Range]) -> Iterator[Unit]:
-    for timeline, begin, end in ranges:
-        behind = 0
-        for node in reversed(timeline.lowest() or [timeline.first]):
-            size = node.summary.count
-            first, last = min(begin - behind, size), max(end - behind, 0)
-            if last < first:
-                key = id(node.summary), size, first, last
-                yield Unit(Range(timeline, first + behind, last + behind), node.summary, key)
-            behind += size
-            if behind >= begin:
-                break
-
-
-def _values(part: Range) -> Values:
-    timeline, begin, end = part
-    deck, index, before = timeline.place(len(timeline) - begin)
-    block: Any = timeline.first if deck is None else deck.children[index]
-    rest = begin - end
-    pieces, whole = [NOTHING[2]], []
-    while rest:
-        size = min(block.summary.count - before, rest)
-        if size == block.summary.count:
-            whole.append(block)
-        else:
-            pieces.append(block.columns()[2][before : before + size])
-        before, rest, block = 0, rest - size, block.following
-    return np.concatenate([*pieces, *timeline.values(whole)])
-
-
-def _sketch(ascending: Values) -> Values:
-    return ascending[::STRIDE].copy()
-
-
-def _enclosing(sketches: Sequence[Values], rank: int, slack: int) -> tuple[float, float]:
-    """Two values that enclose the one at a rank: at most STRIDE values for each of a sketch are below it, at least as
-    many, but for one sketch value a unit, are not above it. The slack is for what may come meanwhile."""
+def _enclosing(sketches: Sequence[Values], ranks: Sequence[int], slack: int) -> list[tuple[float, float]]:
+    """For each rank two values that enclose the one there: at most STRIDE values for each of a sketch are below it, at
+    least as many, but for one sketch value a sketch, are not above it. The slack is for what may come meanwhile."""
     values = np.sort(np.concatenate(sketches))
-    low = max(rank // STRIDE - slack, 0)
-    high = rank // STRIDE + len(sketches) + 1 + slack
-    return float(values[low]) if low else -inf, float(values[high]) if high < len(values) else inf
+    ends = []
+    for rank in ranks:
+        low = max(rank // STRIDE - slack, 0)
+        high = rank // STRIDE + len(sketches) + 1 + slack
+        ends.append((float(values[low]) if low else -inf, float(values[high]) if high < len(values) else inf))
+    return ends
 
 
-def _parts(ends: Sequence[tuple[float, float]], ascending: Values) -> list[Part]:
-    return [_part(ascending, low, high) for low, high in ends]
+@dataclass(slots=True)
+class _Batch:
+    """What was counted of some units: of each, how many values each class has; and the values kept, of which unit and
+    class each is. Those of units that are gone count no more."""
+
+    counts: NDArray[np.int64]
+    units: NDArray[np.intp]
+    classes: NDArray[np.intp]
+    values: Values
+    gone: NDArray[np.bool_]
 
 
-def _part(ascending: Values, low: float, high: float) -> Part:
-    first, last = ascending.searchsorted((low, high))
-    after_low, after_high = ascending.searchsorted((low, high), side="right")
-    last, after_high = max(last, after_low), max(after_high, after_low)
-    return Part(int(first), int(after_low - first), ascending[after_low:last].copy(), int(after_high - last))
+class _Counted(NamedTuple):
+    """A unit, and where it was counted."""
+
+    unit: Unit
+    batch: _Batch
+    number: int
 
 
-def _pick(parts: Sequence[Part], ends: tuple[float, float], rank: int) -> float | None:
-    """The value at a rank, where these two enclose it."""
-    rank -= sum(part.below for part in parts)
-    at_low = sum(part.at_low for part in parts)
-    between = sum(len(part.between) for part in parts)
-    if not 0 <= rank < at_low + between + sum(part.at_high for part in parts):
-        return None
-    if rank < at_low:
-        return ends[0]
-    if rank >= at_low + between:
-        return ends[1]
-    return float(np.sort(np.concatenate([part.between for part in parts]))[rank - at_low])
+@dataclass(slots=True)
+class _Held:
+    """A range, the summary of its timeline and its count when the range was last looked at, and where its units were
+    counted."""
+
+    part: Range
+    summary: Summary
+    count: int
+    counted: list[_Counted]
+
+
+class _Census:
+    """How many values there are in each class. Some bounds divide them: class 2 i + 1 has those equal to the i-th
+    bound, class 2 i those between it and the one before, of which some are kept."""
+
+    def __init__(self, ends: Sequence[tuple[float, float]]) -> None:
+        """Keeps the values between these ends."""
+        # Without zeros of two signs; inf, which no value is, comes last.
+        self._bounds = np.unique(np.array([end for pair in ends for end in pair if end > -inf] + [inf]) + 0.0)
+        self._kept = np.zeros(2 * len(self._bounds), np.bool_)
+        for low, high in ends:
+            first = int(self._bounds.searchsorted(low, side="right"))
+            self._kept[2 * first : 2 * int(self._bounds.searchsorted(high)) + 1 : 2] = True
+        self._totals = np.zeros(len(self._kept), np.int64)
+        self._batches: list[_Batch] = []
+        self._held: dict[Timeline[Any], _Held] = {}
+
+    def take(self, where: Where) -> Steps[None]:
+        """Count what these ranges have, all of one moment: that of the last portion."""
+        for rounds in count(1):
+            work = self._round(where())
+            if rounds > ROUNDS:
+                finished(work)
+                return
+            alone = True
+            for _ in work:
+                alone = False
+                yield
+            if alone:
+                return
+            yield
+
+    def percentiles(self, wanted: Percentiles) -> list[float | None] | None:
+        """Those of all that was counted; None if the value at a rank was not kept."""
+        ends = np.cumsum(self._totals)
+        size = int(ends[-1])
+        ranks = wanted.ranks(size)
+        classes = ends.searchsorted(np.array(ranks, np.int64), side="right").tolist()
+        if not all(number % 2 or self._kept[number] for number in classes):
+            return None
+        kept = self._sorted({number for number in classes if not number % 2})
+        found = {}
+        for rank, number in zip(ranks, classes, strict=True):
+            before = int(ends[number] - self._totals[number])
+            found[rank] = float(self._bounds[number // 2] if number % 2 else kept[number][rank - before]) + 0.0
+        return wanted.values(size, found)
+
+    def _round(self, ranges: Sequence[Range]) -> Steps[None]:
+        """Count what is not counted of these ranges, as each stands when its turn comes; no others count any more."""
+        changed = self._changed(ranges)
+        for number, portion in enumerate(_portions(unit for part in changed for unit in self._hold(part))):
+            if number:
+                yield
+            yield from self._count(portion)
+        if len(self._held) > len(ranges):
+            for timeline in self._held.keys() - {part.timeline for part in ranges}:
+                self._drop(self._held.pop(timeline).counted)
+
+    def _changed(self, ranges: Sequence[Range]) -> list[Range]:
+        """Those that are not as they were when last looked at. Cheap: asked of all in one portion."""
+        find = self._held.get
+        return [
+            part
+            for part in ranges
+            if (held := find(part.timeline)) is None
+            or held.summary is not part.timeline.summary
+            or held.count != held.summary.count
+            or held.part != part
+        ]
+
+    def _hold(self, part: Range) -> list[Unit]:
+        """Look at a range as it stands. Returns its units that are not counted; others than its own no longer count."""
+        before = self._held.get(part.timeline)
+        counted = {} if before is None else {known.unit.key: known for known in before.counted}
+        summary = part.timeline.summary
+        held = self._held[part.timeline] = _Held(part, summary, summary.count, [])
+        missing = []
+        for unit in units(part):
+            if (known := counted.pop(unit.key, None)) is not None:
+                held.counted.append(known)
+            else:
+                missing.append(unit)
+        self._drop(counted.values())
+        return missing
+
+    def _drop(self, counted: Iterable[_Counted]) -> None:
+        for _, batch, number in counted:
+            self._totals -= batch.counts[number]
+            batch.gone[number] = True
+
+    def _count(self, portion: Sequence[Unit]) -> Steps[None]:
+        """Count these units, but for those that have changed. One that changes before this is done is known by that:
+        no range has it when next looked at."""
+        counted, pieces = [], []
+        for unit in portion:
+            if unit.holds:
+                values = yield from read(unit)
+                counted.append(unit)
+                pieces.append(values)
+        if not counted:
+            return
+        batch = self._batch(pieces)
+        self._batches.append(batch)
+        self._totals += batch.counts.sum(axis=0)
+        for number, unit in enumerate(counted):
+            self._held[unit.timeline].counted.append(_Counted(unit, batch, number))
+
+    def _batch(self, pieces: Sequence[Values]) -> _Batch:
+        """What is to be noted of the values of each unit."""
+        values = np.concatenate(pieces)
+        owners = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
+        places = self._bounds.searchsorted(values)
+        classes = 2 * places + (self._bounds[places] == values)
+        size = len(self._totals)
+        counts = np.bincount(owners * size + classes, minlength=len(pieces) * size).reshape(len(pieces), size)
+        kept = self._kept[classes]
+        return _Batch(counts, owners[kept], classes[kept], values[kept], np.zeros(len(pieces), np.bool_))
+
+    def _sorted(self, wanted: set[int]) -> dict[int, Values]:
+        """The values of these classes, which are kept, in order."""
+        there = [~batch.gone[batch.units] for batch in self._batches]
+        classes = np.concatenate([np.empty(0, np.intp), *map(_some, (b.classes for b in self._batches), there)])
+        values = np.concatenate([NOTHING[2], *map(_some, (b.values for b in self._batches), there)])
+        return {number: np.sort(values[classes == number]) for number in wanted}
+
+
+def _some(column: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    return column[rows]

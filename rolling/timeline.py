@@ -34,6 +34,8 @@ class Timeline(Tree[B]):
 
     COST = 1
     """How many times as long as from columns it takes to read its events."""
+    removals = 0
+    """How often events have gone from it that are later than the horizon."""
 
     __slots__ = ()
 

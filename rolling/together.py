@@ -66,6 +66,8 @@ class Together(Generic[V]):
         """Equal as long as the same events of a series are live. None where it has ended."""
         if window is None:
             return None
-        if horizon <= self._since or window.first.oldest > horizon:
-            return window.taken, window.keep
-        return window.taken, window.keep, horizon
+        since = max(self._since, horizon)
+        if window.first.oldest > since:
+            # All of it is live, which does not say that there was no more before: what has died may be gone.
+            return window.taken, window.keep, len(window), "all"
+        return window.taken, window.keep, since

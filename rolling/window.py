@@ -6,11 +6,11 @@ how many of them are live follows from the cutoff and `keep` alone. Pruning only
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from rolling.block import CAPACITY, EARLIEST, LATEST, NOTHING, Block, Columns, part
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, part
 from rolling.steps import Steps
 from rolling.timeline import Timeline, joined
 
@@ -52,22 +52,22 @@ class RollingWindow(Timeline[Block]):
         self.forgotten = max(self.forgotten, position)
         self._gone_until = max(self._gone_until, until)
 
-    def behind(self, after: int, limit: int) -> Steps[Columns]:
+    def behind(self, after: int, limit: int, newest: Callable[[], int]) -> Steps[Columns]:
         """Its first `limit` events behind a position, in order of position, as they are at the end. O(blocks); takes
-        portions, in which events may come and go."""
+        portions, in which events may come and go. No event stands behind the position that `newest` says."""
         while True:
             taken, gone = self.taken, self.taken - len(self)
-            found = yield from self._first_behind(after, limit)
+            found = yield from self._first_behind(after, limit, newest())
             # Whatever has come meanwhile stands behind all that was there.
             if self.taken - len(self) == gone and (len(found[1]) == limit or self.taken == taken):
                 return found
 
-    def _first_behind(self, after: int, limit: int) -> Steps[Columns]:
-        """The same, of what was there when it began and has not gone. A block that splits meanwhile does no harm: some
-        of its events are then met once more."""
+    def _first_behind(self, after: int, limit: int, end: int) -> Steps[Columns]:
+        """The same up to another position, behind which stands only what comes meanwhile; but for what goes. A block
+        that splits does no harm: some of its events are then met once more."""
         found = NOTHING
         pieces: list[Columns] = []
-        waiting, end, looked_into = 0, LATEST, 0
+        waiting, looked_into = 0, 0
         for passed, block in enumerate(self.blocks(), 1):
             if block.highest > after and block.lowest <= end and block.summary.count:
                 pieces.append(_standing(block.columns(), after, end))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -46,6 +46,9 @@ class Source(Protocol):
     def series_id(self, name: str) -> int | None:
         """The id under which `Channels` is told of a series; None for one not seen, or ended."""
 
+    def ended_series(self) -> Mapping[int, str]:
+        """The series that ended in the portion of which `Channels` is being told, by that id."""
+
 
 class _Piece(NamedTuple):
     """What waits to be handed out of one series: events, or word that some are lost."""
@@ -55,6 +58,16 @@ class _Piece(NamedTuple):
     times: Times
     values: Values
     gap: int | None = None
+
+    @property
+    def begin(self) -> int:
+        """The first position of which it says something."""
+        return int(self.positions[0]) if self.gap is None else self.gap
+
+    @property
+    def end(self) -> int:
+        """Who is handed it has had everything up to here."""
+        return int(self.positions[-1]) if self.gap is None else self.gap - 1
 
     def behind(self, position: int) -> _Piece:
         """What of it a subscriber has not had that has had everything up to a position."""
@@ -75,7 +88,8 @@ class Channels:
         self._drop = drop
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
         self._ids: dict[int, str] = {}  # of their series, as last looked up
-        self._told = 0  # how far the view has read, as last told
+        self._told = 0  # how far the view has read, as far as known
+        self._walking = False  # what is told is what was left of a longer stretch, and more of that comes
         self._waiting: deque[_Piece] = deque()
         self._waiting_events = 0
 
@@ -111,6 +125,7 @@ class Channels:
         with self._lock:
             if self._told > position:
                 return False
+            self._told = position
             self._members.setdefault(series, {}).setdefault(wire, {})[subscriber] = position
             self._look_up_ids()
             return True
@@ -132,21 +147,17 @@ class Channels:
     def take(self, events: Events) -> None:
         """Note what the view has taken in, as far as somebody wants it; cheap, for the view's reader waits for it."""
         with self._lock:
+            whole = self._walking or events.fills(self._told)
+            self._walking = events.kept and events.more
             self._told = events.place.position
-            if not self._members or events.kept:
-                return
-            for change in events.changes:
-                if isinstance(change, SeriesEnd) and change.series in self._ids:
-                    self._wait(_gap(self._ids[change.series], change.position))
-            self._look_up_ids()
-            wanted = np.flatnonzero(np.isin(events.ids, np.fromiter(self._ids, np.uint32)))
-            wanted = wanted[np.argsort(events.ids[wanted], kind="stable")]
-            ids, starts = np.unique(events.ids[wanted], return_index=True)
-            for series_id, rows in zip(
-                ids.tolist(), np.split(wanted, starts[1:]), strict=False
-            ):  # one piece, if no ids
-                columns = events.positions[rows], events.times[rows], events.values[rows]
-                self._wait(_Piece(self._ids[series_id], *columns))
+            if self._members:
+                before = self._ids
+                self._look_up_ids()
+                pieces = _pieces(events, before | self._ended_members() | self._ids)
+                if not whole:
+                    self._lose_before(pieces)
+                for piece in pieces:
+                    self._wait(piece)
 
     def lose_all(self, position: int) -> None:
         """Tell all that the log has another history now, which the view has read up to `position`: the positions that
@@ -155,8 +166,16 @@ class Channels:
             self._forget_waiting()
             self._told = position
             self._look_up_ids()
-            for series in self._members:
+            for series, wires in self._members.items():
                 self._wait(_gap(series, position))
+                for wire, members in wires.items():
+                    wires[wire] = dict.fromkeys(members, 0)
+
+    def _lose_before(self, pieces: list[_Piece]) -> None:
+        """Tell all that something is gone which stood before these, and which the view has not read."""
+        first = {piece.series: piece.begin for piece in reversed(pieces)}
+        for series in self._members:
+            self._wait(_gap(series, first.get(series, self._told + 1) - 1))
 
     def step(self) -> bool:
         """Hand out some of what waits; whether there is more."""
@@ -178,11 +197,15 @@ class Channels:
         found = {self._source.series_id(series): series for series in self._members}
         self._ids = {series_id: series for series_id, series in found.items() if series_id is not None}
 
+    def _ended_members(self) -> dict[int, str]:
+        """What has ended just now; some of it may have begun since ids were last looked up."""
+        return {number: name for number, name in self._source.ended_series().items() if name in self._members}
+
     def _wait(self, piece: _Piece) -> None:
         self._waiting.append(piece)
         self._waiting_events += len(piece.positions)
         if self._waiting_events > MOST_WAITING_EVENTS:
-            lost = {waiting.series: int(waiting.positions[-1]) for waiting in self._waiting if len(waiting.positions)}
+            lost = {waiting.series: waiting.end for waiting in self._waiting}
             self._forget_waiting()
             self._waiting.extend(_gap(series, position) for series, position in lost.items())
 
@@ -194,12 +217,10 @@ class Channels:
         for wire, members in self._members.get(piece.series, {}).items():
             chunk = piece.write(wire)
             for member, had in members.items():
-                if piece.gap is not None:
-                    members[member] = piece.gap - 1
-                elif had >= piece.positions[0]:
+                if had < piece.begin:
+                    self._put(member, chunk)
+                elif piece.gap is None:
                     self._put(member, piece.behind(had).write(wire))
-                    continue
-                self._put(member, chunk)
 
     def _put(self, member: Subscriber, chunk: bytes) -> None:
         if chunk and not member.put(chunk):
@@ -210,3 +231,19 @@ def _gap(series: str, position: int) -> _Piece:
     """What tells of a gap that ends at a position."""
     nothing = np.empty(0, np.int64)
     return _Piece(series, nothing, nothing, np.empty(0), position + 1)
+
+
+def _pieces(events: Events, names: dict[int, str]) -> list[_Piece]:
+    """What is to be said of these series, in order of position: events, and where one ended."""
+    pieces = [
+        _gap(names[change.series], change.position)
+        for change in events.changes
+        if isinstance(change, SeriesEnd) and change.series in names
+    ]
+    wanted = np.flatnonzero(np.isin(events.ids, np.fromiter(names, np.uint32)))
+    wanted = wanted[np.argsort(events.ids[wanted], kind="stable")]
+    ids, starts = np.unique(events.ids[wanted], return_index=True)
+    for number, rows in zip(ids.tolist(), np.split(wanted, starts[1:]), strict=False):  # one piece, if no ids
+        columns = events.positions[rows], events.times[rows], events.values[rows]
+        pieces.append(_Piece(names[number], *columns))
+    return sorted(pieces, key=lambda piece: piece.begin)

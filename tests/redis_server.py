@@ -79,8 +79,8 @@ class RedisServer:
         self.start(*options)
 
     def client(self, **options: Any) -> redis.Redis:
-        """For the test itself; it does not try again, for which redis-py would rest for seconds."""
-        return redis.Redis(port=self.port, protocol=2, retry=Retry(NoBackoff(), 0), **options)
+        """For the test itself; it tries again at once, not after the seconds that redis-py would rest."""
+        return redis.Redis(port=self.port, protocol=2, retry=Retry(NoBackoff(), 2), **options)
 
     def printed(self) -> str:
         """What it has printed so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -36,7 +37,6 @@ SETTINGS = {
     "TIDEMARK_MAX_BATCH": str(MAX_BATCH),
     "TIDEMARK_MAX_SERIES": "14",
     "TIDEMARK_MAX_SYMBOLS": "3",
-    "PYTHONHASHSEED": "0",  # the order in which unknown fields are told
 }
 CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
 """What differs between any two answers."""
@@ -234,6 +234,58 @@ def test_who_sends_no_more_of_a_body_is_not_kept_waiting(ours: Server) -> None:
         connection.sendall(b"POST /events HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(LARGE))
         with connection.makefile("rb") as answer:
             assert answer.read().split()[1] == b"415"
+
+
+class Hasty(Worker):
+    """A worker that does not wait long for what is left of a body."""
+
+    stalled_seconds = 1.0
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Server]:
+    with Server(["-w", "1", "-k", "tests.test_worker.Hasty"], SETTINGS) as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", [b"/event", b"/events", b"/dialects/ticks/ticks"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Content-Length: 100\r\n\r\n[1,",
+        b"Content-Length: 100\r\n\r\n",
+        b"Content-Length: 100\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b",
+        b"Transfer-Encoding: chunked\r\n\r\n64\r\n[1,",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_a_body_of_which_no_more_comes_is_given_up(hasty: Server, path: bytes, lines: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=HEAR_OUT_SECONDS / 2) as connection:
+        connection.sendall(b"GET /statistics HTTP/1.1\r\nHost: x\r\n\r\n")
+        before = connection.recv(65_536)
+        connection.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%b" % (path, lines))
+        with connection.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close" in head
+    assert b"No more of the body came" in body
+    assert (b"application/problem+json" in head) == (b"dialects" not in path)
+    assert b"Traceback" not in hasty.output().encode()
+    assert hasty.get("/statistics").content in before
+
+
+def test_a_slow_body_is_heard_out_while_it_goes_on(hasty: Server) -> None:
+    body = b'{"values":[1,2]}'
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=20) as connection:
+        connection.sendall(b"POST /events HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n")
+        connection.sendall(b"Content-Length: %d\r\n\r\n" % len(body))
+        begun = time.monotonic()
+        for number in range(len(body)):
+            connection.sendall(body[number : number + 1])
+            time.sleep(Hasty.stalled_seconds / 8)
+        assert time.monotonic() - begun > Hasty.stalled_seconds
+        with connection.makefile("rb") as answer:
+            assert answer.read().split()[1] == b"201"
 
 
 class Refusing(Worker):

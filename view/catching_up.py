@@ -1,42 +1,160 @@
-"""One reader at a time: whoever needs what is newest reads it, or waits for a reading that began after the need."""
+"""Few readers at a time: whoever needs what is newest reads it, or waits for a reading that began after the need."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from view.portions import give_way
 
+ABREAST = 3
+"""So many readings may be under way at once, where they take long; each is of a third of those who ask, so that few
+readings serve many."""
+FADING = 0.95
+"""What is left with each reading of the memory of how many there were."""
+T = TypeVar("T")
 
-class CatchingUp:
+
+class _Call:
+    """One who waits."""
+
+    __slots__ = ("before", "fault", "reads", "woken")
+
+    def __init__(self, before: int) -> None:
+        self.before = before
+        """How many readings had begun."""
+        self.reads = False
+        """Whether it is to read itself."""
+        self.fault: Exception | None = None
+        self.woken = threading.Lock()
+        self.woken.acquire()
+
+
+class CatchingUp(Generic[T]):
     """Shares the readings of a source among all who want to be level with it.
 
-    A call waits while another reads. A reading that began after a call did serves that call too; so of all who have
-    gathered meanwhile the first reads again, and the others find that done. Nobody who waits holds anything.
+    A call waits while others read. A reading that began after a call did serves that call too, or fails it; of all
+    who have gathered meanwhile the first reads again, before those who were served go on: a source that is far away
+    has the next question while they use this answer. Nobody who waits holds anything, nor is overtaken.
     """
 
-    def __init__(self, step: Callable[[], bool]) -> None:
-        """`step` reads and takes in a portion, never twice at a time; says whether there is more."""
-        self._step = step
-        self._turn = threading.Lock()
+    def __init__(
+        self, read: Callable[[], T], take: Callable[[T], bool], abreast: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`read` reads a portion, and `take` takes it in, never twice at a time, or lets it be where another one has
+        been taken in since the reading began; says whether there is more. `abreast`: whether it is worth while to
+        read while another reads."""
+        self._read = read
+        self._take = take
+        self._abreast = abreast
+        self._taking = threading.Lock()
+        self._mutex = threading.Lock()
+        # All below: under _mutex.
+        self._waiting: deque[_Call] = deque()
+        self._reading = 0  # how many read
+        self._inside = 0  # how many read or wait
+        self._many = 0.0  # how many that has been at most, of late
         self._begun = 0
-        self._level = 0  # the last step that found nothing more
+        self._level = 0  # the last reading that found nothing more
+        self._failed = 0  # the last one that failed, and how
+        self._fault: Exception | None = None
 
     def __call__(self) -> None:
-        """Return once a reading that began after this call has brought everything. Raises what a step raises."""
-        before = self._begun
-        with self._turn:
+        """Return once a reading that began after this call has brought everything. Raises what a reading raises."""
+        before = self._enter()
+        if before < 0:
+            return
+        try:
             while self._level <= before and self._advance():
                 give_way()
+        finally:
+            self._leave()
 
     def advance(self) -> bool:
-        """Take one step; whether there is more."""
-        with self._turn:
+        """Take in one reading, unless others bring everything meanwhile; whether there is more."""
+        if self._enter() < 0:
+            return False
+        try:
             return self._advance()
+        finally:
+            self._leave()
+
+    def _enter(self) -> int:
+        """Wait until it is time to read, and say how many readings had begun before; -1 where one has brought
+        everything meanwhile."""
+        with self._mutex:
+            self._inside += 1
+            if not self._reading or self._may_read(1):
+                self._reading += 1
+                return self._begun
+            call = _Call(self._begun)
+            self._waiting.append(call)
+        try:
+            call.woken.acquire()
+        except BaseException:  # a greenlet that is killed
+            self._give_up(call)
+            raise
+        if call.fault is not None:
+            raise call.fault
+        return call.before if call.reads else -1
+
+    def _give_up(self, call: _Call) -> None:
+        if call.reads:
+            self._leave()
+            return
+        with self._mutex:
+            if call in self._waiting:
+                self._waiting.remove(call)
+                self._inside -= 1
+
+    def _may_read(self, more: int) -> bool:
+        """Whether it is time for a reading of those who wait, and so many more."""
+        waiting = len(self._waiting) + more
+        if not self._reading:
+            return waiting > 0
+        return self._reading < ABREAST and waiting >= self._many / ABREAST and waiting > 0 and self._abreast()
 
     def _advance(self) -> bool:
-        self._begun += 1
-        more = self._step()
-        if not more:
-            self._level = self._begun
+        with self._mutex:
+            self._begun += 1
+            number = self._begun
+            self._many = max(self._inside, FADING * self._many)
+        try:
+            read = self._read()
+            with self._taking:
+                more = self._take(read)
+        except Exception as fault:
+            with self._mutex:
+                self._failed, self._fault = max(self._failed, number), fault
+            raise
+        if not more and number > self._level:
+            self._level = number  # of two at once the lower one may stay: that is no lie, and serves fewer
         return more
+
+    def _leave(self) -> None:
+        """Read no more: let the first read whom no reading has served, and those go whom one has."""
+        with self._mutex:
+            self._reading -= 1
+            self._inside -= 1
+            if not self._waiting:
+                return
+            woken = self._served()
+            if self._may_read(0):
+                self._reading += 1
+                woken.insert(0, self._waiting.popleft())
+                woken[0].reads = True
+        for call in woken:
+            call.woken.release()
+
+    def _served(self) -> list[_Call]:
+        """Those who have waited long enough, who wait no more."""
+        served: list[_Call] = []
+        while self._waiting and self._waiting[0].before < max(self._level, self._failed):
+            call = self._waiting.popleft()
+            if call.before >= self._level:
+                call.fault = self._fault
+            served.append(call)
+        self._inside -= len(served)
+        return served

@@ -6,7 +6,6 @@ Which series there are, their order and all that is said of them is of one momen
 from __future__ import annotations
 
 from functools import cache
-from itertools import islice
 from typing import NamedTuple
 
 from rolling.ranking import first_by
@@ -51,8 +50,10 @@ class Listing:
     def steps(self) -> Steps[Listed]:
         """The page; takes portions."""
         if self._visible is not None:
-            for _ in islice(filter(self._visible, self._names(None)), NAMES_AT_A_TIME - 1, None, NAMES_AT_A_TIME):
-                yield
+            for number, name in enumerate(self._seen.page(self._page.prefix, None, self._page.after), 1):
+                self._visible(name)
+                if number % NAMES_AT_A_TIME == 0:
+                    yield
         while True:
             names = yield from self._ordered()
             shown = names[: self._page.limit]

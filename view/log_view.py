@@ -16,6 +16,8 @@ TOGETHER = 32_768
 """How many events are taken in together, in many steps: to sort as many takes some milliseconds."""
 SERIES_A_STEP = 1024
 """How many series are looked at in a step."""
+MOST_ENDS = 10_000
+"""Of so many names it is remembered where they last ended."""
 
 
 class LogView:
@@ -33,6 +35,9 @@ class LogView:
         self.ids: dict[str, int] = {}
         self.level_horizon = 0
         """The horizon when this view was last level with the log."""
+        self.ended: dict[int, str] = {}
+        """The series that ended in what was taken in last, and their names."""
+        self._ends: dict[str, int] = {}  # of names: where a series of it ended last; the latest ends last
         self._series: dict[int, Series] = {}
         self._names: list[str] | None = []  # sorted but for the last ones; None: not known since a series has ended
         self._sorted = True
@@ -61,12 +66,11 @@ class LogView:
     def take(self, events: Events) -> Iterator[None]:
         """Take in what a read has brought, in steps. In between, and if one raises HistoryChanged, it is in no state
         to answer."""
+        self.ended = {}
         if events.rules is not None:
             self.rules = events.rules
             self.view.keep_last = events.rules.keep_last
-        # Where nothing has left the log, what it tells fills the positions without a gap.
-        whole = len(events) + len(events.changes) == events.place.position - self.place.position
-        if self._jumped_from is None and not whole:
+        if self._jumped_from is None and not events.fills(self.place.position):
             self._jumped_from = self.place.position
         self.view.raise_horizon(events.horizon)
         if events.kept and events.changes:
@@ -85,6 +89,10 @@ class LogView:
         if not events.more:
             self.level_horizon = events.horizon
 
+    def ended_at(self, name: str) -> int:
+        """Where a series of this name ended last; 0 if none is remembered."""
+        return self._ends.get(name, 0)
+
     def kept_since(self, series: int) -> tuple[int, int]:
         """As `EventLog.clean` asks. Of a series that others have made meanwhile any event may be live."""
         return self.view.kept_since(series) if series in self._series else (EARLIEST, 0)
@@ -102,7 +110,7 @@ class LogView:
             self.rules = change.rules
         elif isinstance(change, SeriesEnd):
             yield from self.view.end_series(change.series)
-            self._forget(change.series)
+            self._forget(change)
         else:
             yield from self.view.change_keep(change.series, change.horizon, change.keep)
 
@@ -118,11 +126,20 @@ class LogView:
             self._sorted = False
         return entry.keep
 
-    def _forget(self, number: int) -> None:
-        entry = self._series.pop(number, None)
-        if entry is not None and self.ids.get(entry.name) == number:
-            del self.ids[entry.name]
-            self._names = None
+    def _forget(self, end: SeriesEnd) -> None:
+        entry = self._series.pop(end.series, None)
+        if entry is not None:
+            self.ended[end.series] = entry.name
+            self._note_end(entry.name, end.position)
+            if self.ids.get(entry.name) == end.series:
+                del self.ids[entry.name]
+                self._names = None
+
+    def _note_end(self, name: str, position: int) -> None:
+        self._ends.pop(name, None)
+        self._ends[name] = position
+        if len(self._ends) > MOST_ENDS:
+            del self._ends[next(iter(self._ends))]
 
     def _look_for_what_is_gone(self, start: int, end: int) -> Iterator[None]:
         """Of what stood between two positions the log has told only what was left: note for each series what was not.

@@ -191,7 +191,8 @@ class Questions:
             )
             points = (yield from work) if attempt <= ATTEMPTS else finished(work)
             until = max(until, seen.view.newest(number)) if span.until is None else until
-            if number == _number(seen, series) and until < bounds[-1]:
+            fits = until < bounds[-1] and length == (step or preferred_step(span.after, until))
+            if number == _number(seen, series) and fits:
                 break
         shown = min(touched(span.after, until, length), len(points))
         end = (until // length + 1) * length
@@ -203,10 +204,10 @@ class Questions:
         found = NOTHING
         while (number := seen.ids.get(series)) is not None and window is not seen.view.windows[number]:
             window = seen.view.windows[number]
-            found = yield from window.behind(after, limit + 1)
+            found = yield from window.behind(after, limit + 1, lambda: seen.place.position)
         times, positions, values = found if number is not None else NOTHING
         position = seen.place.position
-        lost = after > position or any(after < end for _, end in self.log.jumps)
+        lost = after > position or after < seen.ended_at(series) or any(after < end for _, end in self.log.jumps)
         return Replayed(
             positions[:limit],
             times[:limit],
@@ -223,7 +224,7 @@ def _bounds(after: int, until: int, length: int, *, spare: bool) -> list[int]:
     steps = touched(after, until, length)
     if steps > MOST_POINTS:
         return [*edges(after, length, MOST_POINTS - 1), LATEST]
-    return edges(after, length, steps + SPARE_STEPS if spare else steps)
+    return edges(after, length, min(steps + SPARE_STEPS, MOST_POINTS) if spare else steps)
 
 
 def _number(seen: LogView, series: str | None) -> int | None:

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import NamedTuple
 
-from event_log.base import START, EventLog, Events, HistoryChanged, Rules
+from event_log.base import START, EventLog, Events, HistoryChanged, Place, Rules
 from rolling.view import PERCENTILE_BYTES
 from view.catching_up import CatchingUp
 from view.log_view import LogView
@@ -44,6 +45,7 @@ class Replica:
         """How often the history has changed."""
         self.ready = False
         """Whether it has been level with the log since it was made."""
+        self._still = False  # the last reading has brought nothing; else several at a time would bring the same
         self._whole = True  # under lock: not in the middle of what a read has brought, nor among the kept events
 
     def __enter__(self) -> LogView:
@@ -60,7 +62,7 @@ class Replica:
     def renew_locks(self) -> None:
         """Make them in the process that uses them: those made before a fork, under --preload, are of the kind that
         gevent has replaced since, which halts all greenlets for one. Only before the first use there."""
-        self._catch_up = CatchingUp(self._step)
+        self._catch_up = CatchingUp(self._read, self._use, lambda: self._still and self._log.far)
         self.lock = threading.RLock()
         """Guards `seen` and all that it holds."""
 
@@ -110,12 +112,23 @@ class Replica:
             return False
         return True
 
-    def _step(self) -> bool:
+    def _read(self) -> _Read:
         target = self._next or self.seen
+        place, start = target.place, time.thread_time()
         try:
-            start = time.thread_time()
-            events = self._log.read(target.place, self._pace.size)
-            if _brings(events, target):
+            return _Read(target, place, self._log.read(place, self._pace.size), start)
+        except HistoryChanged as reason:
+            return _Read(target, place, reason, start)
+
+    def _use(self, read: _Read) -> bool:
+        target, place, events, start = read
+        if target is not (self._next or self.seen) or target.place is not place:
+            return True  # another reading was first
+        try:
+            if isinstance(events, HistoryChanged):
+                raise events
+            self._still = not _brings(events, target)
+            if not self._still:
                 self._take(target, events)
                 self._pace.learn(len(events), time.thread_time() - start)
             elif target.place != events.place:
@@ -180,6 +193,17 @@ class Replica:
                 listener(events)
             except Exception:  # the view must go on, whatever became of those who listen
                 logger.exception("telling of new events failed")
+
+
+class _Read(NamedTuple):
+    """What a reading has brought."""
+
+    target: LogView
+    place: Place
+    """Where it began."""
+    events: Events | HistoryChanged
+    start: float
+    """The thread's time."""
 
 
 def _brings(events: Events, target: LogView) -> bool:

@@ -107,6 +107,7 @@ RESPONSES: dict[str, Json] = {
     "403-MayNot": error("The access key may not do this, or not with these series. Nothing was stored."),
     "404-NotFound": error("There is no such thing."),
     "404-NoSeries": error("There is no such series.", POSITION),
+    "408-Stalled": error("No more of the body came for 30 seconds. Nothing was stored."),
     "413-TooLarge": error("The body is larger than MAX_BODY, or the batch than MAX_BATCH."),
     "415-MediaType": error(
         "Not one of the media types listed, not in UTF-8, or with a Content-Encoding other than gzip.",
@@ -130,7 +131,7 @@ WRITTEN = (POSITION, REPLAYED)
 """The headers of answers to events."""
 READ_ERRORS = ("400-Invalid", "503-Unavailable")
 WRITE_ERRORS = (
-    *("400-Invalid", "413-TooLarge", "415-MediaType", "422-OtherRequest", "429-TooManySeries"),
+    *("400-Invalid", "408-Stalled", "413-TooLarge", "415-MediaType", "422-OtherRequest", "429-TooManySeries"),
     "503-Unavailable",
 )
 

@@ -26,6 +26,7 @@ _BROKEN_CHUNKS = (
     "The chunked body is malformed or broke off; send correct chunks, or the whole body with its Content-Length."
 )
 _BROKEN = "The body broke off while it was read; send it again."
+_STALLED = "No more of the body came for so long that it was given up, nothing was stored; send it again, all of it."
 
 
 def read_body() -> bytes:
@@ -45,10 +46,17 @@ def _read(environ: Mapping[str, Any]) -> bytes:
     except (Problem, RequestEntityTooLarge):
         raise
     except Exception as fault:  # each server has classes of its own for chunks that make no sense
-        raise invalid_body(_BROKEN_CHUNKS if "HTTP_TRANSFER_ENCODING" in environ else _BROKEN) from fault
+        raise unread(environ, fault) from fault
     if len(body) > settings().max_body:
         raise RequestEntityTooLarge
     return body
+
+
+def unread(environ: Mapping[str, Any], fault: Exception) -> Problem:
+    """What is told where reading a body has raised this."""
+    if isinstance(fault, TimeoutError) or isinstance(fault.__context__, TimeoutError):  # Werkzeug has its own for it
+        return Problem(408, _STALLED)
+    return invalid_body(_BROKEN_CHUNKS if "HTTP_TRANSFER_ENCODING" in environ else _BROKEN)
 
 
 def _read_announced(stream: IO[bytes], length: int) -> bytes:

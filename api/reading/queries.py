@@ -12,19 +12,16 @@ from marshmallow import ValidationError, pre_load, validates_schema
 from werkzeug.datastructures import MultiDict
 
 from api.problems import invalid
-from api.reading.schemas import (
+from api.reading.query_fields import (
     LARGEST_LAST,
-    LONGEST_NAME,
     Include,
     Interpolation,
     Prefix,
-    SeriesName,
     Sort,
-    Strict,
-    Timestamp,
     Whole,
     Window,
 )
+from api.reading.schemas import LONGEST_NAME, SeriesName, Strict, Timestamp
 from times import parse_duration
 
 _PLAIN_STATISTICS = re.compile(r"(?:window=(?P<window>[0-9.dhms]+)(?:&(?!\Z)|\Z))?(?:last=(?P<last>[0-9]{1,8}))?")

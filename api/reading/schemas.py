@@ -1,4 +1,4 @@
-"""What a valid request is: the one definition, for validation and for the documentation."""
+"""What a valid event is, and a series: the one definition, for validation and for the documentation."""
 
 from __future__ import annotations
 
@@ -9,25 +9,12 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from api.context import service
 from api.openapi.components import TIME
-from api.statistics import (
-    BASIC,
-    INCLUDABLE,
-    KNOWN,
-    MEDIAN,
-    MOST_PERCENTILES,
-    NAME_SCHEMA,
-    PERCENTILE,
-    is_includable,
-    is_percentile,
-)
-from times import UNITS, format_duration, parse_duration, parse_timestamp
+from times import parse_timestamp
 from view.portions import giving_way
 
 DEFAULT_SERIES = "default"
 LONGEST_NAME = 128
-LARGEST_LAST = 10**8
 _TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
 SERIES_NAME = re.compile(rf"{_TEXT.pattern}(?<!/)")
 """Neither control characters (Unicode category Cc) nor halves of surrogate pairs, which UTF-8 cannot write; and no
@@ -38,22 +25,18 @@ _NO_TIMESTAMP = (
     "Missing; it is required. To have events stamped on arrival, send them to /events as columns without timestamps: "
     '{{"values": [12.34]}}.'
 )
-_NUMBER = "[0-9]+([.][0-9]+)?"
-_WHOLE = re.compile(r"[0-9]{1,12}")
-_SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
-"""What series are sorted by, beside percentiles."""
 _JSON_TYPES = {str: "a string", bool: "a boolean", type(None): "null", list: "an array", dict: "an object"}
 
 
 def series_name(name: object) -> str:
     """The name if it is a valid one. Raises ValidationError saying what is wrong."""
-    found = _text(name)
+    found = text_of_name(name)
     if found.endswith("/"):
         raise ValidationError("Must not end with a slash; leave it out.")
     return found
 
 
-def _text(name: object) -> str:
+def text_of_name(name: object) -> str:
     """What may stand in a name, a slash at its end too."""
     if not isinstance(name, str):
         raise ValidationError(f"Must be a string, not {_JSON_TYPES.get(type(name), 'a number')}.")
@@ -64,7 +47,9 @@ def _text(name: object) -> str:
     return name
 
 
-class _Field(fields.Field[Any]):
+class RequestField(fields.Field[Any]):
+    """A field of a native request."""
+
     json_schema: ClassVar[dict[str, Any]] = {}
     """How the documentation describes what the field takes."""
     default_error_messages = {"required": _REQUIRED}
@@ -79,7 +64,7 @@ class _Field(fields.Field[Any]):
         return super().deserialize(value, attr, data, **kwargs)
 
 
-class SeriesName(_Field):
+class SeriesName(RequestField):
     """The name of a series."""
 
     json_schema: ClassVar[dict[str, Any]] = {
@@ -93,7 +78,7 @@ class SeriesName(_Field):
         return series_name(value)
 
 
-class Timestamp(_Field):
+class Timestamp(RequestField):
     """ISO-8601 -> microseconds since the epoch."""
 
     json_schema: ClassVar[dict[str, Any]] = {
@@ -112,7 +97,7 @@ class Timestamp(_Field):
             raise ValidationError(str(fault)) from fault
 
 
-class Value(_Field):
+class Value(RequestField):
     """A JSON number, finite as a double. Negative zero becomes zero."""
 
     json_schema: ClassVar[dict[str, Any]] = {
@@ -138,7 +123,7 @@ class Column(fields.List[Any]):
 
     is_batch = True
 
-    def __init__(self, inner: _Field, **options: Any) -> None:
+    def __init__(self, inner: RequestField, **options: Any) -> None:
         super().__init__(
             inner,
             error_messages={
@@ -153,130 +138,6 @@ class Column(fields.List[Any]):
         return super()._deserialize(giving_way(value) if type(value) is list else value, attr, data, **kwargs)
 
 
-class Duration(_Field):
-    """`90s`, `1h30m` or plain seconds -> microseconds."""
-
-    json_schema: ClassVar[dict[str, Any]] = {
-        "type": "string",
-        "description": "A duration: `90s`, `5m`, `1h30m`, `500ms`, or plain seconds.",
-        "pattern": f"^({_NUMBER}|{''.join(f'({_NUMBER}{unit})?' for unit in UNITS)})$",
-        "minLength": 1,
-        "maxLength": 40,
-        "examples": ["60s", "5m", "500ms", "2.5"],
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        try:
-            return parse_duration(value)
-        except ValueError as fault:
-            raise ValidationError(str(fault)) from fault
-
-
-class Window(Duration):
-    """A duration no longer than the retention."""
-
-    json_schema: ClassVar[dict[str, Any]] = {
-        **Duration.json_schema,
-        "description": "A window: `90s`, `5m`, `1h30m`, `500ms`, or plain seconds; no longer than the retention.",
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        limit = service().rules.retention
-        try:
-            window = parse_duration(value)
-        except ValueError as fault:
-            raise ValidationError(f"{fault} A window is above zero and at most {format_duration(limit)}.") from fault
-        if window > limit:
-            longest = f"the longest window is {format_duration(limit)}"
-            raise ValidationError(f"{format_duration(window)} is longer than the retention; {longest}.")
-        return window
-
-
-class Whole(_Field):
-    """A whole number of a query, in plain digits."""
-
-    json_schema: ClassVar[dict[str, Any]] = {"type": "integer"}
-
-    def __init__(self, least: int, most: int, **options: Any) -> None:
-        self.least = least
-        self.most = most
-        super().__init__(metadata={"minimum": least, "maximum": most}, **options)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if not _WHOLE.fullmatch(value) or not self.least <= int(value) <= self.most:
-            raise ValidationError(f"Must be a whole number from {self.least} to {self.most}, not {value[:40]!r}.")
-        return int(value)
-
-
-class Include(_Field):
-    """Names of further statistics, separated by commas, in the order of the answer."""
-
-    json_schema: ClassVar[dict[str, Any]] = {
-        "type": "array",
-        "items": NAME_SCHEMA,
-        "minItems": 1,
-        "description": "Further statistics to answer with, separated by commas.",
-        "examples": [["sum", "stddev"]],
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(value.split(",")))
-        if unknown := [name for name in names if not is_includable(name)]:
-            raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {KNOWN}.")
-        if (count := sum(map(is_percentile, names))) > MOST_PERCENTILES:
-            raise ValidationError(f"Names {count} percentiles; {MOST_PERCENTILES} are the most.")
-        return names
-
-
-class Interpolation(_Field):
-    """How percentiles are told -> whether linearly between two values."""
-
-    json_schema: ClassVar[dict[str, Any]] = {
-        "type": "string",
-        "enum": ["nearest", "linear"],
-        "description": "Percentiles by nearest rank, always the value of an event; or interpolated between two.",
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if value not in ("nearest", "linear"):
-            raise ValidationError(f"Must be nearest or linear, not {value[:40]!r}.")
-        return bool(value == "linear")
-
-
-class Sort(_Field):
-    """`name` or a statistic, `-` before it for descending -> (that, whether descending)."""
-
-    json_schema: ClassVar[dict[str, Any]] = {
-        "anyOf": [
-            {"type": "string", "enum": [sign + name for name in _SORTABLE for sign in ("", "-")]},
-            {"type": "string", "pattern": PERCENTILE.replace("^", "^-?")},
-        ],
-        "description": "`name`, or the statistic to sort by, `-` before it for descending; of `first` and `last` the "
-        "value. Ties by name; series without one come last.",
-        "examples": ["-count", "p99"],
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, bool]:
-        name = value.removeprefix("-")
-        if name != "name" and name not in BASIC and not is_includable(name):
-            raise ValidationError(f"There is no {name[:40]!r}; known are name, {', '.join(BASIC)}, {KNOWN}.")
-        return name, value != name
-
-
-class Prefix(_Field):
-    """The beginning of series names; may be empty, or end with a slash."""
-
-    json_schema: ClassVar[dict[str, Any]] = {
-        **SeriesName.json_schema,
-        "minLength": 0,
-        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
-        "description": "What the names of the series begin with.",
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return _text(value) if value else ""
-
-
 class Strict(Schema):
     """A schema that refuses what it does not know, and names what it does."""
 
@@ -289,6 +150,13 @@ class Strict(Schema):
         super().__init__(**options)
         self.error_messages["unknown"] = f"Unknown {self.noun}; known are {', '.join(self.fields) or 'none'}."
         self.error_messages["type"] = "Must be a JSON object."
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """List what is not known last and as it came; marshmallow has it in the order of a set."""
+        if isinstance(data, Mapping) and isinstance(error.messages, dict):
+            places = {name: place for place, name in enumerate(data) if name not in self.fields}
+            found = error.messages.items()
+            error.messages = dict(sorted(found, key=lambda item: places.get(item[0], -1)))
 
 
 class EventSchema(Strict):

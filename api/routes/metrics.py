@@ -15,8 +15,9 @@ from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
-from api.reading.schemas import Include, Prefix, Window
+from api.reading.query_fields import Include, Prefix, Window
 from api.statistics import extras, shown
+from event_log.base import LogUnavailable
 from metrics import exposition
 from metrics.meter import Totals
 from settings import VERSION
@@ -43,17 +44,23 @@ _QUERY = MetricsQuery()
 @bp.get("/metrics")
 @needs(METRICS)
 def get_metrics() -> Response:
-    """The numbers of all workers of this host, and how the log stands."""
+    """The numbers of all workers of this host, and how the log stands, if it can be read: these are wanted most when
+    it cannot."""
     query = load_query(_QUERY, request.args) if request.query_string else {}
     totals = Totals(meter().table)
-    families = [*exposition.counted(totals), *exposition.gauges(_standing(totals))]
-    families.append(exposition.build_info(VERSION))
-    if query:
-        families += _windows(query)
+    try:
+        told = [*exposition.gauges(_standing()), *(_windows(query) if query else ())]
+    except LogUnavailable:
+        told = []
+    own = (
+        ("open_streams", "Streams open now.", totals.open_streams),
+        ("log_up", "1 where the log could be read just now, 0 where what it tells is left out.", int(bool(told))),
+    )
+    families = [*exposition.counted(totals), *told, *exposition.gauges(own), exposition.build_info(VERSION)]
     return Response(exposition.write(families), content_type=exposition.CONTENT_TYPE)
 
 
-def _standing(totals: Totals) -> exposition.Gauges:
+def _standing() -> exposition.Gauges:
     everything = service().statistics(window=settings().retention)
     usage = service().usage()
     return (
@@ -63,7 +70,6 @@ def _standing(totals: Totals) -> exposition.Gauges:
         ("log_used_bytes", "What the log takes.", usage.bytes_used),
         ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
         ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", usage.settled),
-        ("open_streams", "Streams open now.", totals.open_streams),
     )
 
 
@@ -103,7 +109,8 @@ describe(
             tag="metrics",
             summary="How the service is doing, for Prometheus",
             description="Counters are sums over all workers of this host since the service started. With any parameter "
-            "the windows themselves are added, as the gauge `tidemark_window`: those of at most 1,000 series.",
+            "the windows themselves are added, as the gauge `tidemark_window`: those of at most 1,000 series. While "
+            "the log cannot be read, `tidemark_log_up` is 0, and what the log tells is left out.",
             query=MetricsQuery,
             replies={200: Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")},
             errors=READ_ERRORS,

@@ -20,7 +20,8 @@ from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, WindowQuery, load_query
-from api.reading.schemas import Duration, SeriesName
+from api.reading.query_fields import Duration
+from api.reading.schemas import SeriesName
 from api.stream_answers import (
     EVENT_STREAM,
     Subject,

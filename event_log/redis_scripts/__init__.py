@@ -1,7 +1,9 @@
-"""The Lua scripts of the log on Redis: each a file of its own that says what it does, read once."""
+"""The Lua scripts of the log on Redis: each a file of its own that says what it does, read once. What several need is
+a file too, which stands in the place of a line `--include` with its name."""
 
 from __future__ import annotations
 
+import re
 from hashlib import sha1
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +16,15 @@ class Script(NamedTuple):
     sha: bytes
 
 
+_INCLUDE = re.compile(rb"^--include (\w+)\n", re.MULTILINE)
+
+
+def _read(name: str) -> bytes:
+    return Path(__file__).with_name(f"{name}.lua").read_bytes()
+
+
 def _load(name: str) -> Script:
-    source = Path(__file__).with_name(f"{name}.lua").read_bytes()
+    source = _INCLUDE.sub(lambda line: _read(line[1].decode()), _read(name))
     return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
 
 

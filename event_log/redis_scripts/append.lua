@@ -2,12 +2,7 @@
 -- Store a record of series that are all registered: the short way of a write without terms.
 -- KEYS: head, stream, tokens. ARGV: stamp, connection, stand, nonce, events, record, limit of bytes.
 -- Returns the position of its last event, or what was refused, below zero (see redis_scripts/__init__.py).
--- The seal that a record's checksum bears: see event_log/records.py.
-local function sealed(record, position)
-    local checksum = struct.unpack('<I4', record)
-    local seal = bit.bxor(checksum, position % 4294967296, math.floor(position / 4294967296))
-    return struct.pack('<I4', seal) .. string.sub(record, 5)
-end
+--include sealed
 local head = redis.call('HMGET', KEYS[1], 'stamp', 'stand', 'position', 'bytes', 'fences')
 if head[1] ~= ARGV[1] then return head[1] and -2 or -5 end
 if head[5] and head[5] ~= '' and string.find(head[5], ARGV[2], 1, true) then return -4 end

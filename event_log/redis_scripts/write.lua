@@ -6,12 +6,7 @@
 -- 14: key of the memo or ""; 15: memo; 16: end of its table; 17: now; then entries of new series, ids of known ones.
 -- Returns {code, ...}: {position}, {refused}, {-6}: too many series, {-7}: too many keepers, {-8, events held}: over
 -- the budget, {-9, memo}: done before.
--- The seal that a record's checksum bears: see event_log/records.py.
-local function sealed(record, position)
-    local checksum = struct.unpack('<I4', record)
-    local seal = bit.bxor(checksum, position % 4294967296, math.floor(position / 4294967296))
-    return struct.pack('<I4', seal) .. string.sub(record, 5)
-end
+--include sealed
 local function text(number) return string.format('%.0f', number) end
 local head = redis.call('HMGET', KEYS[1], 'stamp', 'stand', 'position', 'bytes', 'fences', 'living', 'horizon')
 if head[1] ~= ARGV[1] then return {head[1] and -2 or -5} end

@@ -58,7 +58,7 @@ def test_every_route_is_asked(app: Flask) -> None:
 
 def test_the_hub_of_a_worker_that_is_held_is_noted(tmp_path: Path) -> None:
     """Or the bound above would hold whatever happens."""
-    (tmp_path / "notes").write_text("10.0 10.5 0.1\n11.0 13.0 0.5\n20.0 30.0 0.0\n21.0 ")
+    (tmp_path / "notes").write_text("10.0 10.5 0.1\n11.0 13.0 1.5\n20.0 30.0 9.0\n21.0 ")
     notes = Notes(tmp_path / "notes")
     assert notes.longest_ms(10.2, 12.0) == 1500.0
     assert notes.longest_ms(14.0, 15.0) == 0.0

@@ -155,11 +155,11 @@ def keys_of(another: Callable[[Redis], object]) -> Callable[[Host], AbstractCont
 
     @contextmanager
     def exchange(host: Host) -> Iterator[None]:
-        with host.admin() as client:
-            client.rename(HEAD, "aside")
-            another(client)
+        with host.admin() as client, client.pipeline() as at_once:  # else a host may find none, and begin another log
+            at_once.rename(HEAD, "aside")
+            another(at_once)
+            at_once.execute()
             yield
-            client.delete(HEAD)
             client.rename("aside", HEAD)
 
     return exchange
@@ -251,6 +251,9 @@ def test_it_is_told_and_passes(host: Host, name: str) -> None:
         assert refused.headers["Content-Type"] == "application/problem+json"
         asked = host.get("/statistics")
         assert asked.status_code == (200 if name in READABLE else 503)
+        scraped = host.get("/metrics")
+        assert scraped.status_code == 200
+        assert f"tidemark_log_up {float(name in READABLE)}" in scraped.text
         if name not in READABLE:
             assert int(asked.headers["Retry-After"]) > 0
             until(lambda: re.search(f'"level":"ERROR".*{line}', host.server.output()), "a line in the log")

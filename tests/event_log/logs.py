@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
+from event_log import redis_session
 from event_log.base import PLAIN, Batch, EventLog, KeptSince, Terms
 from event_log.lmdb_log import LmdbLog
 from event_log.memory import MemoryLog
@@ -83,6 +85,19 @@ class RedisKind(Kind):
             log.close()
 
 
+class FarRedisKind(RedisKind):
+    """The same where Redis is so far away that several trips at a time are worth while."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._patch = patch.object(redis_session, "FAR", 0.0)
+        self._patch.start()
+
+    def close(self) -> None:
+        super().close()
+        self._patch.stop()
+
+
 class SettlingLog(LmdbLog):
     """Carries out at once what others leave to the next `sync`: cleaning, and settling."""
 
@@ -145,6 +160,7 @@ LOGS: dict[str, Callable[[Path], Kind]] = {
     "lmdb": LmdbKind,
     "restless lmdb": partial(LmdbKind, log=RestlessLog),
     "redis": RedisKind,
+    "far redis": FarRedisKind,
 }
 """All kinds of log by name; each is given an empty folder. Every test of the contract runs on each of them."""
 

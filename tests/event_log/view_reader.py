@@ -76,15 +76,20 @@ class ViewReader:
         for number, one in truth.series.items():
             self._check_replay(number, one.events, one.live(truth.horizon, truth.rules))
 
+    def _newest(self) -> int:
+        return self.place.position
+
     def _check_replay(self, number: int, ever: list[Event], live: list[Event]) -> None:
         window = self._view.view.windows[number]
         for after in (0, self.place.position // 2, self.place.position):
-            found = list(_events(finished(window.behind(after, 3))))
+            found = list(_events(finished(window.behind(after, 3, self._newest))))
             assert found == sorted(found, key=lambda event: event[1])
             every = sorted((event for event in ever if event[1] > after), key=lambda event: event[1])
             if window.forgotten <= after:
                 assert found == every[:3]
-            assert {event for event in live if event[1] > after} <= set(_events(finished(window.behind(after, 10**6))))
+            assert {event for event in live if event[1] > after} <= set(
+                _events(finished(window.behind(after, 10**6, self._newest)))
+            )
 
 
 def _events(columns: Columns) -> Iterator[Event]:

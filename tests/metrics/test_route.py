@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from api.context import context
+from event_log.base import LogUnavailable, LogUncertain
 from event_service import EventService
 from metrics.meter import Meter
 from metrics.table import Table
@@ -29,8 +33,16 @@ NAMES = {
     "tidemark_log_position",
     "tidemark_log_allowed_bytes",
     "tidemark_log_used_bytes",
+    "tidemark_log_up",
     "tidemark_open_streams",
     "tidemark_build_info",
+}
+OF_THE_LOG = {
+    "tidemark_live_events",
+    "tidemark_series",
+    "tidemark_log_position",
+    "tidemark_log_allowed_bytes",
+    "tidemark_log_used_bytes",
 }
 WHEN_SAID = {"tidemark_log_settled_age_seconds"}
 """Not by a log in memory."""
@@ -131,6 +143,29 @@ def test_events_stored_expired_and_refused(client: FlaskClient) -> None:
     assert value(samples, "log_position") == 8
 
 
+def test_events_that_may_have_been_stored_are_counted_alike_on_both_ways(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_answer(*_: object) -> None:
+        raise LogUncertain("the connection broke")
+
+    monkeypatch.setattr(service.log, "append", lose_the_answer)
+    monkeypatch.setattr(service.log, "append_one", lose_the_answer)
+    old = "2025-06-26T13:00:00Z"
+    requests: list[tuple[str, Any, int]] = [
+        ("/event", {"timestamp": "2025-06-26T14:30:00Z", "value": 1}, 1),
+        ("/events", {"values": [1, 2, 3]}, 3),
+        ("/events", [{"timestamp": old, "value": 1}, {"timestamp": "2025-06-26T14:30:00Z", "value": 1}], 2),
+        ("/dialects/batches/add_batch/", {"symbol": "x", "values": [1, 2, 3, 4]}, 4),
+    ]
+    for path, body, events in requests:
+        for headers in ([], [("X-Unusual", "1")]):  # the short way, and past it
+            before = value(scrape(client), "events_refused_total", reason="unavailable")
+            environ = EnvironBuilder(path, method="POST", json=body, headers=headers).get_environ()
+            assert run_wsgi_app(client.application.wsgi_app, environ)[1] == "503 SERVICE UNAVAILABLE"
+            assert value(scrape(client), "events_refused_total", reason="unavailable") == before + events, path
+
+
 def test_windows_on_request(client: FlaskClient, service: EventService) -> None:
     for number in range(1, 5):
         service.add("web/a", None, float(number))
@@ -163,6 +198,27 @@ def test_windows_of_a_thousand_series_at_most(client: FlaskClient, service: Even
     names = {dict(labels)["series"] for name, labels in samples if name == "tidemark_window"}
     assert names == {f"{number:04}" for number in range(1000)}
     assert value(samples, "windows_left_out") == 1
+
+
+@pytest.mark.parametrize("query", ["", "?series=&window=1m"])
+@pytest.mark.parametrize("fails", ["statistics", "usage", "ranking"])
+def test_without_the_log_it_tells_what_it_has_counted_itself(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, query: str, fails: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise LogUnavailable("Redis cannot be reached")
+
+    client.post("/events", json={"values": [1, 2]})
+    assert value(scrape(client, query), "log_up") == 1
+    monkeypatch.setattr(service, fails, refuse)
+    samples = scrape(client, query)
+    asked = fails != "ranking" or bool(query)
+    assert value(samples, "log_up") == (0 if asked else 1)
+    assert value(samples, "events_stored_total") == 2
+    assert value(samples, "open_streams") == 0
+    named = {name for name, _ in samples}
+    assert named & (OF_THE_LOG | {"tidemark_window"}) == (set() if asked else OF_THE_LOG)
+    assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named} >= NAMES - OF_THE_LOG
 
 
 def test_a_bad_parameter_is_refused(client: FlaskClient) -> None:

@@ -13,13 +13,14 @@ from rolling import all_series, block
 from rolling.block import Columns
 from rolling.exact import summarise, summarise_parts
 from rolling.history import Point
-from rolling.percentiles import Percentiles
+from rolling.percentiles import Percentiles, percent
 from rolling.steps import Steps, finished
 from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.test_ranks import LINEAR, NEAREST
 from tests.rolling.test_view import KEEPS, Event, Pair, events_from
 
+LOW = Percentiles((percent("0"), percent("1")))
 SIZES = pytest.mark.usefixtures("small_blocks")
 
 
@@ -114,6 +115,50 @@ def test_the_points_are_those_of_the_last_portion(series: int | None, wanted: Pe
     assert points == expected(pair, series, 80, 1250, edges, wanted)
     whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
     assert sum(point.summary.count for point in points) == whole.count
+
+
+@SIZES
+@pytest.mark.parametrize(("come", "end"), [(0, 0), (0, 1), (1, 0)])
+def test_percentiles_are_not_those_of_other_events_of_the_same_sums(come: int, end: int) -> None:
+    """{1, 2, 6} come and {0, 4, 5} go, between any two looks."""
+    edges = [0, 60, 99]
+    for start in range(1, 30):
+        pair = Pair.keeping(0, 0, 0)
+        pair.add([(0, i, 9.0) for i in range(1, 99)] + [(1, 50, value) for value in (0.0, 4.0, 5.0)])
+        portions = 0
+
+        def between(pair: Pair = pair, start: int = start) -> None:
+            nonlocal portions
+            portions += 1
+            if portions == start + come:
+                pair.add([(2, 50, value) for value in (1.0, 2.0, 6.0)])
+            if portions == start + end:
+                pair.end_series(1)
+
+        points = in_portions(pair.view.history(None, 0, 99, edges, ends=True, wanted=LOW), between)
+        assert points == expected(pair, None, 0, 99, edges, LOW)
+    assert portions < start  # it was through before
+
+
+@SIZES
+def test_percentiles_are_not_those_of_an_event_that_has_come_and_gone() -> None:
+    for start in range(1, 30):
+        pair = Pair.keeping(0, 0)
+        pair.add([(0, i, 9.0) for i in range(1, 99)])
+        portions = 0
+
+        def between(pair: Pair = pair, start: int = start) -> None:
+            nonlocal portions
+            portions += 1
+            if portions == start:
+                pair.add([(1, 50, 0.0)])
+            if portions == start + 2:
+                pair.end_series(1)
+
+        points = in_portions(pair.view.history(None, 0, 99, [0, 60, 99], wanted=LOW), between)
+        assert [point.percentiles for point in points] == [
+            point.percentiles for point in expected(pair, None, 0, 99, [0, 60, 99], LOW)
+        ]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -132,7 +132,7 @@ def test_a_step_looks_into_a_few_blocks_and_passes_by_not_many(monkeypatch: pyte
     found: list[Columns] = []
 
     def behind(after: int) -> Iterator[None]:
-        found.append((yield from whole.window(0).behind(after, 100)))
+        found.append((yield from whole.window(0).behind(after, 100, lambda: count)))
 
     for after in (0, count // 2, count - 10):
         assert 0 < most(calls, behind(after))["Block.columns"] <= window.LOOKED_INTO_A_STEP

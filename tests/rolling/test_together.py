@@ -10,9 +10,11 @@ from rolling.steps import Steps
 from rolling.summary import Summary
 from rolling.together import Together
 from tests.rolling.model import summary_of
+from tests.rolling.sizes import SMALL
 from tests.rolling.test_view import Pair
 
 SINCE = 20
+CAPACITY = SMALL["CAPACITY"]
 
 
 def counting(pair: Pair, looks: list[int]) -> Together[Summary]:
@@ -74,3 +76,16 @@ def test_what_has_not_changed_is_not_looked_at_again() -> None:
     assert not found.stale(range(20))  # nothing later than SINCE has gone
     pair.prune(30)
     assert found.stale(range(20))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_has_died_and_is_gone_meanwhile_is_not_taken_for_live() -> None:
+    pair, looks = Pair.keeping(0), list[int]()
+    pair.add([(0, time, 1.0) for time in (*[30] * CAPACITY, *[80] * CAPACITY)])
+    found = counting(pair, looks)
+    for _ in find_all(found, [0]):
+        pass
+    assert found[0].count == 2 * CAPACITY
+    pair.prune(50)
+    assert pair.view.window(0).first.oldest == 80  # as if it had never had others
+    assert found.stale([0]) == [0]

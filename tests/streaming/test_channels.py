@@ -20,6 +20,7 @@ from streaming.endings import SHUTDOWN, TOO_SLOW
 from streaming.subscriber import MOST_WAITING_CHUNKS, Subscriber
 from streaming.wire import SSE, WEBSOCKET, Wire
 from tests.conftest import FakeClock
+from view import log_view
 
 SERIES = ("a", "b", "c")
 
@@ -73,6 +74,11 @@ class Following:
         last = self.log.append(batch)
         self.accepted += [(SERIES[i], last - len(series) + 1 + n) for n, i in enumerate(series)]
 
+    def end(self, series: str) -> int | None:
+        """End a series, or none if it is not there, as another worker does: this one's view has yet to read of it."""
+        living = [number for number, entry in self.log.series.items() if entry.name == series and not entry.ended]
+        return self.log.end_series(living[0]) if living else None
+
     def step(self) -> None:
         """Take in all there is, and hand all of it out."""
         while self.service.advance() or self.channels.step():
@@ -97,6 +103,15 @@ Moves = st.lists(
         st.tuples(st.just("step"), st.none()),
         st.tuples(st.just("join"), st.tuples(st.sampled_from(SERIES), st.floats(0, 1))),
         st.tuples(st.just("leave"), st.integers(0, 10)),
+    ),
+    max_size=40,
+)
+MovesWithEnds = st.lists(
+    st.one_of(
+        st.tuples(st.just("accept"), st.lists(st.integers(0, 2), min_size=1, max_size=5)),
+        st.tuples(st.just("end"), st.sampled_from(SERIES)),
+        st.tuples(st.just("step"), st.none()),
+        st.tuples(st.just("join"), st.tuples(st.sampled_from(SERIES), st.floats(0, 1))),
     ),
     max_size=40,
 )
@@ -133,6 +148,35 @@ def test_each_subscriber_gets_each_event_once_and_in_order(moves: list[tuple[str
         following.channels.leave(subscriber, (series, TEXT))
     assert not following.channels
     assert following.dropped == []
+
+
+@pytest.mark.usefixtures("piece_events")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(MovesWithEnds)
+def test_each_subscriber_gets_each_event_or_is_told_of_a_gap_however_series_end(moves: list[tuple[str, Any]]) -> None:
+    following = Following()
+    members: list[tuple[Subscriber, str, int]] = []
+    for move, what in moves:
+        if move == "accept":
+            following.accept(what)
+        elif move == "end":
+            following.end(what)
+        elif move == "step":
+            following.service.advance()
+            following.channels.step()
+        else:
+            series, share = what
+            after = round(share * following.service.position())
+            members.append((following.join(series, after), series, after))
+    following.step()
+    for subscriber, series, after in members:
+        heard = following.read(subscriber).decode().split()
+        events = [int(word[1:]) for word in heard if ">" not in word]
+        told = max((int(word[3:]) for word in heard if ">" in word), default=0)
+        expected = {n for name, n in following.accepted if name == series and n > after}
+        assert events == sorted(set(events))
+        assert set(events) <= expected
+        assert all(position < told for position in expected - set(events))
 
 
 def test_events_accepted_while_a_subscriber_catches_up_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +337,62 @@ class TestGaps:
         following.step()
         assert following.read(member) == b"a>=4 a4 "
         assert following.read(other) == b""
+
+    def test_what_began_and_ended_within_one_reading_is_handed_out_in_order(self) -> None:
+        following = Following()
+        member, other = following.join("a", 0), following.join("b", 0)
+        following.accept([0, 0, 1])
+        assert following.end("a") == 4
+        following.accept([0])
+        assert following.end("a") == 6
+        following.accept([1, 0])
+        following.step()
+        assert following.read(member) == b"a1 a2 a>=5 a5 a>=7 a8 "
+        assert following.read(other) == b"b3 b7 "
+
+    @pytest.mark.parametrize("anew", [False, True])
+    def test_a_resume_from_before_an_end_is_told(self, anew: bool) -> None:
+        following = Following()
+        following.accept([0, 0])
+        assert following.end("a") == 3
+        if anew:
+            following.accept([0])
+        assert following.read(following.join("a", 1)) == (b"a>=4 a4 " if anew else b"a>=4 ")
+        assert following.read(following.join("a", 3)) == (b"a4 " if anew else b"")
+
+    def test_ends_are_remembered_of_a_bounded_number_of_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(log_view, "MOST_ENDS", 2)
+        following = Following()
+        following.accept([0, 1, 2])
+        for series in SERIES:
+            following.end(series)
+        assert [following.read(following.join(series, 1)) for series in SERIES] == [b"", b"b>=7 ", b"c>=7 "]
+
+    def test_who_listens_while_what_this_worker_has_yet_to_read_leaves_the_log_is_told(self) -> None:
+        following = Following(keep_last=2)
+        member, other = following.join("a", 0), following.join("b", 0)
+        following.accept([0] * 10)
+        another = EventService(following.log, Settings(log_url="memory:", keep_last=2), following.clock)
+        following.clock.now += 2 * another.rules.retention
+        while another.tick():
+            pass
+        following.accept([0])
+        following.step()
+        assert following.read(member) == b"a>=9 a9 a10 a11 "
+        assert following.read(other).startswith(b"b>=")
+
+    def test_a_newcomer_is_not_taken_back_by_a_gap_that_still_waits(self) -> None:
+        following = Following()
+        following.accept([0])
+        member = following.join("a", 0)
+        following.end("a")
+        following.accept([0, 0])
+        while following.service.advance():
+            pass
+        newcomer = following.join("a", 1)
+        following.step()
+        assert following.read(newcomer) == b"a>=3 a3 a4 "
+        assert following.read(member) == b"a1 a>=3 a3 a4 "
 
     def test_all_are_told_when_the_history_is_another_one(self) -> None:
         following = Following()

@@ -136,6 +136,17 @@ def test_a_stream_goes_on_where_it_broke_off_on_whichever_worker(four: Server) -
     assert values(received) == list(range(100))
 
 
+def test_a_series_that_begins_and_ends_within_one_look_at_the_log_is_heard_of(four: Server) -> None:
+    for number in range(10):
+        series = f"brief-{number}"
+        with Stream(f"{four.url}/series/{series}/stream") as stream:
+            post(four, series, 7)
+            assert requests.delete(f"{four.url}/series/{series}", timeout=10).status_code == 204
+            post(four, series, 8)
+            before, told, after = stream.take(3)
+        assert [before.json["value"], told.event, after.json["value"]] == [7, "gap", 8]
+
+
 def test_it_catches_up_on_more_than_fits_in_any_queue(four: Server) -> None:
     before = post(four, "long", 0)
     for _ in range(5):

@@ -1,27 +1,31 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from threading import Event, Thread
 
 import pytest
 
-from view.catching_up import CatchingUp
+from tests.servers import CHECKOUT, until
+from view.catching_up import ABREAST, CatchingUp
 
 SOON = 20.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
 
 
 class Source:
-    """Is read by steps that wait for the test; counts them."""
+    """Is read when the test says so; counts the readings."""
 
-    def __init__(self, more: list[bool] | None = None) -> None:
+    def __init__(self, more: list[bool] | None = None, *, abreast: bool = False) -> None:
         self.begun = 0
         self.ended = 0
         self.reading = Event()
         self.go_on = Event()
         self.fault: Exception | None = None
+        self.raised: list[str] = []
         self._more = iter(more or [])
-        self.catch_up = CatchingUp(self.step)
+        self.catch_up = CatchingUp(self.step, lambda more: more, lambda: abreast)
 
     def step(self) -> bool:
         self.begun += 1
@@ -52,6 +56,20 @@ def waiting(source: Source, count: int) -> list[Thread]:
         threads.append(started(ask))
         assert asked.wait(SOON)
     return threads
+
+
+def gathered(source: Source, count: int) -> list[Thread]:
+    """So many more who wait."""
+    threads = [started(lambda: catch(source)) for _ in range(count)]
+    until(lambda: len(source.catch_up._waiting) == count, f"{count} to wait", SOON)
+    return threads
+
+
+def catch(source: Source) -> None:
+    try:
+        source.catch_up()
+    except RuntimeError as fault:
+        source.raised.append(str(fault))
 
 
 def test_alone_it_reads_until_there_is_no_more() -> None:
@@ -105,3 +123,115 @@ def test_a_fault_is_the_readers_and_the_next_one_tries_again() -> None:
     source.fault = None
     source.catch_up()
     assert source.begun == 3
+
+
+def test_a_fault_reaches_all_whom_the_reading_would_have_served() -> None:
+    source = Source()
+    source.fault = RuntimeError("no log")
+    threads = [started(lambda: catch(source))]
+    assert source.reading.wait(SOON)
+    threads += gathered(source, 4)
+    source.go_on.set()
+    for thread in threads:
+        thread.join(SOON)
+    assert source.raised == ["no log"] * 5
+    assert source.begun == 2  # the second one failed all four
+
+
+def test_one_by_one_unless_several_may_read() -> None:
+    source = Source()
+    threads = [started(source.catch_up)]
+    assert source.reading.wait(SOON)
+    threads += gathered(source, 3)
+    assert source.begun == 1
+    source.go_on.set()
+    for thread in threads:
+        thread.join(SOON)
+    assert source.begun == 2
+
+
+def test_few_read_at_once_and_no_more() -> None:
+    source = Source(abreast=True)
+    threads = [started(source.catch_up) for _ in range(ABREAST)]
+    until(lambda: source.begun == ABREAST, "so many readings to begin", SOON)
+    threads += gathered(source, 3)
+    assert source.begun == ABREAST
+    source.go_on.set()
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
+
+
+class Shared:
+    """A number that readings bring; each says where it began, and waits until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.known = 0
+        self.begun: list[Event] = []
+        self.catch_up = CatchingUp(self._read, self._take, lambda: True)
+
+    def _read(self) -> tuple[int, int]:
+        found = self.known, self.number
+        go_on = Event()
+        self.begun.append(go_on)
+        assert go_on.wait(SOON)
+        return found
+
+    def _take(self, read: tuple[int, int]) -> bool:
+        known, number = read
+        if known != self.known:
+            return True
+        self.known = number
+        return False
+
+
+def test_what_another_reading_has_overtaken_is_let_be_and_its_caller_is_level_all_the_same() -> None:
+    source = Shared()
+    source.number = 1
+    first = started(source.catch_up)
+    until(lambda: len(source.begun) == 1, "a reading", SOON)
+    source.number = 2  # acknowledged before the second call
+    second = started(source.catch_up)
+    until(lambda: len(source.begun) == 2, "a second reading", SOON)
+    source.begun[0].set()
+    first.join(SOON)
+    assert source.known == 1
+    source.begun[1].set()
+    until(lambda: len(source.begun) == 3, "a third reading, for the second was overtaken", SOON)
+    assert second.is_alive()
+    source.begun[2].set()
+    second.join(SOON)
+    assert source.known == 2
+
+
+KILLING = """
+from gevent import monkey
+monkey.patch_all()
+
+import faulthandler, gevent
+from view.catching_up import ABREAST, CatchingUp
+
+faulthandler.dump_traceback_later(30, exit=True)  # one who waits for ever has no other end
+begun = []
+
+def read():
+    begun.append(None)
+    gevent.sleep(0.01)
+
+catch_up = CatchingUp(read, lambda _: False)
+greenlets = [gevent.spawn(catch_up) for _ in range(6)]
+gevent.sleep(0)
+for victim in (greenlets[0], greenlets[1], greenlets[3]):  # who reads, who would read next, one who waits
+    victim.kill(block=False)
+gevent.joinall(greenlets, raise_error=True)
+catch_up()
+print(len(begun), catch_up._reading, catch_up._inside)
+"""
+
+
+def test_greenlets_that_are_killed_take_nobody_along() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLING], cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8"
+    )
+    assert (done.stdout.split(), done.returncode) == (["3", "0", "0"], 0), done.stderr

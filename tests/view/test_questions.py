@@ -20,7 +20,7 @@ from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import MINUTE, SECOND
 from view import asking, listings, questions
-from view.answers import Extras, Figures, Order, Scope
+from view.answers import MOST_POINTS, Extras, Figures, Order, Scope
 
 SETTINGS = Settings(keep_last=3, idle=0)
 MEDIAN = Percentiles((percent("50"), percent("99")))
@@ -148,6 +148,34 @@ class TestHistory:
             assert sum(figures.summary.count for _, figures in found.points[-1:]) == 1
             assert found.position == service.position()
 
+    @pytest.mark.parametrize(
+        ("window", "step", "ahead"), [(110 * SECOND, None, 20 * SECOND), (1990 * SECOND, SECOND, 40 * SECOND)]
+    )
+    def test_what_comes_meanwhile_ahead_of_the_clock_makes_no_other_points_than_had_it_come_before(
+        self,
+        service: EventService,
+        monkeypatch: pytest.MonkeyPatch,
+        window: int,
+        step: int | None,
+        ahead: int,
+    ) -> None:
+        happened = count()
+
+        def happen() -> None:
+            if not next(happened):
+                service.add("a", service.clock() + ahead, 7.0)
+                service.advance()
+
+        with small():
+            fill(service, "a", "b")
+            with monkeypatch.context() as patch:
+                between_portions(patch, happen)
+                found = service.history(window=window, step=step)
+            assert next(happened) > 0
+            assert found == service.history(window=window, step=step)
+            assert len(found.points) <= MOST_POINTS
+            assert found.points[-1][1].summary.maximum == 7.0
+
     def test_a_series_that_ends_meanwhile_leaves_empty_steps(
         self, service: EventService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -221,6 +249,46 @@ class TestListing:
         assert looked == 0
         assert most <= together.AT_A_TIME
         assert len(portions) >= 500 // together.AT_A_TIME
+
+    @pytest.mark.parametrize("seen", ["", "s"])
+    def test_no_portion_asks_of_many_names_whether_they_may_be_seen(
+        self, service: EventService, seen: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill(service, *(f"s{number:03}" for number in range(500)))
+        asked: list[str] = []
+        most: list[int] = []
+
+        def visible(name: str) -> bool:
+            asked.append(name)
+            return name.startswith(seen or "none")
+
+        def happen() -> None:
+            most.append(len(asked))
+            asked.clear()
+
+        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 20)
+        between_portions(monkeypatch, happen)
+        assert len(service.series(visible=visible)[0]) == (100 if seen else 0)
+        assert max(most) == 20
+        assert not asked
+
+    def test_names_that_begin_meanwhile_are_listed_where_they_may_be_seen(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fill(service, *(f"s{number:02}" for number in range(40)))
+        numbers = count()
+
+        def happen() -> None:
+            number = next(numbers)
+            if number < 4:
+                service.add(f"{'rs'[number % 2]}0{number}a", None, 1.0)
+                service.advance()
+
+        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 7)
+        between_portions(monkeypatch, happen)
+        found = service.series(visible=lambda name: name[0] == "s")
+        assert [info.name for info in found[0]] == sorted([*(f"s{number:02}" for number in range(40)), "s01a", "s03a"])
+        assert found[2] == service.position()
 
 
 class TestRanking:

@@ -277,3 +277,13 @@ def test_retention_is_counted_from_the_clock(client: FlaskClient, clock: FakeClo
     assert post(client, VALID).json == {"stored": 1, "expired": 0}
     clock.advance(1)
     assert post(client, VALID).json == {"stored": 0, "expired": 1}
+
+
+def test_unknown_fields_are_told_last_and_in_the_order_in_which_they_came(client: FlaskClient) -> None:
+    names = [f"{letter}x" for letter in "qwertyuiopasdfg"]
+    more = "".join(f', "{name}": 1' for name in names)
+    for _ in range(2):
+        answer = post(client, '{"zz": 1, "timestamp": 5, "series": 6' + more + "}")
+        assert list(answer.get_json()["errors"]) == ["timestamp", "value", "series", "zz", *names]
+    answer = client.get("/statistics?" + "&".join(f"{name}=1" for name in names))
+    assert list(answer.get_json()["errors"]) == names

@@ -1,0 +1,153 @@
+"""What a valid parameter of a query is: the one definition, for validation and for the documentation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError
+
+from api.context import service
+from api.reading.schemas import RequestField, SeriesName, text_of_name
+from api.statistics import (
+    BASIC,
+    INCLUDABLE,
+    KNOWN,
+    MEDIAN,
+    MOST_PERCENTILES,
+    NAME_SCHEMA,
+    PERCENTILE,
+    is_includable,
+    is_percentile,
+)
+from times import UNITS, format_duration, parse_duration
+
+LARGEST_LAST = 10**8
+_NUMBER = "[0-9]+([.][0-9]+)?"
+_WHOLE = re.compile(r"[0-9]{1,12}")
+_SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
+"""What series are sorted by, beside percentiles."""
+
+
+class Duration(RequestField):
+    """`90s`, `1h30m` or plain seconds -> microseconds."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "description": "A duration: `90s`, `5m`, `1h30m`, `500ms`, or plain seconds.",
+        "pattern": f"^({_NUMBER}|{''.join(f'({_NUMBER}{unit})?' for unit in UNITS)})$",
+        "minLength": 1,
+        "maxLength": 40,
+        "examples": ["60s", "5m", "500ms", "2.5"],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        try:
+            return parse_duration(value)
+        except ValueError as fault:
+            raise ValidationError(str(fault)) from fault
+
+
+class Window(Duration):
+    """A duration no longer than the retention."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **Duration.json_schema,
+        "description": "A window: `90s`, `5m`, `1h30m`, `500ms`, or plain seconds; no longer than the retention.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        limit = service().rules.retention
+        try:
+            window = parse_duration(value)
+        except ValueError as fault:
+            raise ValidationError(f"{fault} A window is above zero and at most {format_duration(limit)}.") from fault
+        if window > limit:
+            longest = f"the longest window is {format_duration(limit)}"
+            raise ValidationError(f"{format_duration(window)} is longer than the retention; {longest}.")
+        return window
+
+
+class Whole(RequestField):
+    """A whole number of a query, in plain digits."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "integer"}
+
+    def __init__(self, least: int, most: int, **options: Any) -> None:
+        self.least = least
+        self.most = most
+        super().__init__(metadata={"minimum": least, "maximum": most}, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not _WHOLE.fullmatch(value) or not self.least <= int(value) <= self.most:
+            raise ValidationError(f"Must be a whole number from {self.least} to {self.most}, not {value[:40]!r}.")
+        return int(value)
+
+
+class Include(RequestField):
+    """Names of further statistics, separated by commas, in the order of the answer."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "array",
+        "items": NAME_SCHEMA,
+        "minItems": 1,
+        "description": "Further statistics to answer with, separated by commas.",
+        "examples": [["sum", "stddev"]],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(value.split(",")))
+        if unknown := [name for name in names if not is_includable(name)]:
+            raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {KNOWN}.")
+        if (count := sum(map(is_percentile, names))) > MOST_PERCENTILES:
+            raise ValidationError(f"Names {count} percentiles; {MOST_PERCENTILES} are the most.")
+        return names
+
+
+class Interpolation(RequestField):
+    """How percentiles are told -> whether linearly between two values."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "enum": ["nearest", "linear"],
+        "description": "Percentiles by nearest rank, always the value of an event; or interpolated between two.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("nearest", "linear"):
+            raise ValidationError(f"Must be nearest or linear, not {value[:40]!r}.")
+        return bool(value == "linear")
+
+
+class Sort(RequestField):
+    """`name` or a statistic, `-` before it for descending -> (that, whether descending)."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"type": "string", "enum": [sign + name for name in _SORTABLE for sign in ("", "-")]},
+            {"type": "string", "pattern": PERCENTILE.replace("^", "^-?")},
+        ],
+        "description": "`name`, or the statistic to sort by, `-` before it for descending; of `first` and `last` the "
+        "value. Ties by name; series without one come last.",
+        "examples": ["-count", "p99"],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, bool]:
+        name = value.removeprefix("-")
+        if name != "name" and name not in BASIC and not is_includable(name):
+            raise ValidationError(f"There is no {name[:40]!r}; known are name, {', '.join(BASIC)}, {KNOWN}.")
+        return name, value != name
+
+
+class Prefix(RequestField):
+    """The beginning of series names; may be empty, or end with a slash."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **SeriesName.json_schema,
+        "minLength": 0,
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        "description": "What the names of the series begin with.",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return text_of_name(value) if value else ""
