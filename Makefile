@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
-# Tests of one file stay together: they share servers.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+# Tests of one file stay together: they share servers. The slow files begin (tests/conftest.py). Many of them only wait.
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 NEWEST_FIRST := python3.13 python3.12 python3.11 python3 python python3.14
 
 .DEFAULT_GOAL := help

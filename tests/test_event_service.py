@@ -414,6 +414,7 @@ class TestTwoWorkers:
                 assert view.statistics().summary == summary_of([100.0])
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(3))
 def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, seed: int) -> None:
     """Two views that live and one that is made anew for each question, under a clock that also steps back."""

@@ -28,6 +28,7 @@ from tests.conftest import START, FakeClock
 REQUESTS = 100_000
 
 
+@pytest.mark.no_cover
 def test_nobody_can_tell() -> None:
     assert not first_difference(REQUESTS)
 

@@ -20,6 +20,7 @@ from tests.api.generated import ODD_HEADERS
 from times import MINUTE
 
 ENOUGH = 15_000
+pytestmark = pytest.mark.no_cover
 
 Patch = Callable[[pytest.MonkeyPatch], object]
 

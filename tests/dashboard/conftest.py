@@ -9,7 +9,7 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests import browser as chromium
 from tests.servers import Server, until
@@ -19,6 +19,9 @@ DESKTOP = (1280, 800)
 PHONE = (390, 844)
 
 OpenPage = Callable[..., Page]
+
+# What is to come at once says so; for the rest, a machine may be slow.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ def own_server() -> Iterator[Server]:
         yield running
 
 
-def is_live(page: Page, timeout: float = 5000) -> None:
+def is_live(page: Page, timeout: float = RECOVERY) -> None:
     expect(page.locator("#status")).to_have_attribute("data-state", "live", timeout=timeout)
 
 
@@ -148,7 +148,7 @@ def test_survives_a_restart_and_catches_up(own_server: Server, open_page: OpenPa
     expect(page.locator("#status")).to_have_attribute("data-state", "reconnecting")
     own_server.start()
     post(own_server, "restart", 3.0, 4.0, 5.25)
-    is_live(page, RECOVERY)
+    is_live(page)
     expect(page.locator("[data-tile=count]")).to_have_text("5")
     expect(page.locator("#value")).to_have_text("5.25")
     expect(page.locator("#plot")).to_have_attribute("aria-label", re.compile("max 5.25"))

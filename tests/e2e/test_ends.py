@@ -15,6 +15,7 @@ import pytest
 
 from tests.servers import Server, until
 
+pytestmark = pytest.mark.no_cover
 BODY = b'{"series": "late", "values": [1, 2, 3]}'
 
 

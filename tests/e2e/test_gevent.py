@@ -15,6 +15,7 @@ from tests.event_log.logs import open_lmdb
 from tests.redis_server import shared
 from tests.servers import Server, until
 
+pytestmark = pytest.mark.no_cover
 CLIENTS = 30
 BATCHES = 10
 SECONDS = 3.0

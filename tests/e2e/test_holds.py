@@ -10,6 +10,7 @@ import re
 import time
 from pathlib import Path
 
+import pytest
 from flask import Flask
 
 from benchmarks.asking import SETTINGS, Client, Fill, fill, questions
@@ -27,6 +28,7 @@ NOT_ASKED = {
 }
 
 
+@pytest.mark.no_cover
 def test_nothing_that_can_be_asked_holds_a_worker(tmp_path: Path) -> None:
     fill(tmp_path / "log", EVENTS)
     own = {"HUB_NOTES": str(tmp_path / "hub"), "TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}"}

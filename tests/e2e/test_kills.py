@@ -15,6 +15,7 @@ from tests.e2e.load import SERIES, Load
 from tests.e2e.model import EVERYTHING, position
 from tests.servers import Server, until
 
+pytestmark = pytest.mark.no_cover
 KILLS = 10
 QUESTIONS = (  # none about a window: those move on while they are asked
     f"/statistics?last=100000&include={EVERYTHING}",

@@ -17,6 +17,7 @@ from tests.redis_server import RedisServer
 from tests.servers import Server, until
 from tests.streaming.sse import Stream
 
+pytestmark = pytest.mark.no_cover
 KILLS = 14
 KEY = {"Idempotency-Key": "once"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import numpy as np
+import pytest
 import requests
 
 from event_log.base import Batch
@@ -13,6 +14,7 @@ from event_log.lmdb_log import LmdbLog
 from tests.servers import Server, until
 from times import MINUTE, SECOND, wall_clock
 
+pytestmark = pytest.mark.no_cover
 RECORDS = 300
 EACH = 10_000
 

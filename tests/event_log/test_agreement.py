@@ -262,6 +262,7 @@ def horizon_of(service: EventService) -> int:
     return service._replica.seen.view.horizon
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", LOGS)
 def test_all_services_agree_with_the_rules(name: str) -> None:
     machine = type("AgreementOfOneKind", (Agreement,), {"make": staticmethod(LOGS[name])})

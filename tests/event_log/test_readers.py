@@ -341,6 +341,7 @@ class TestLagging:
             place, more = events.place, events.more
         assert sorted(flags) == [(position, True) for position in range(10, 16)] + [(p, False) for p in range(16, 19)]
 
+    @pytest.mark.no_cover
     @pytest.mark.parametrize("passed", [False, True])
     def test_what_died_at_a_change_stays_dead_however_much_follows(self, log: EventLog, passed: bool) -> None:
         """Also when the change itself is no longer told to anybody, and whether or not the dead were gone by then."""
@@ -361,6 +362,7 @@ class TestLagging:
         found = agree(cleaner, lagging)
         assert [event[0] for event in found["a"]] == [4, 5, 6]
 
+    @pytest.mark.no_cover
     def test_one_who_missed_what_is_no_longer_told_begins_anew(self, log: EventLog) -> None:
         cleaner, lagging = Reader(log), Reader(log)
         log.append(few("a", range(6)))
@@ -506,6 +508,7 @@ class Readers(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("reader", [Reader, ViewReader])
 @pytest.mark.parametrize("name", LOGS)
 def test_all_readers_agree_with_the_truth(name: str, reader: Callable[[EventLog], Any]) -> None:

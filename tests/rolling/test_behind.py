@@ -41,6 +41,7 @@ def test_blocks_that_end_before_the_position_are_not_looked_at(monkeypatch: pyte
     assert len(looked_at) <= 3
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @settings(max_examples=200)
 @given(

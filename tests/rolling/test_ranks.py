@@ -67,6 +67,7 @@ def check_all(pair: Pair, oldest: int, newest: int, wanted: Percentiles = NEARES
         pair.view._check()
 
 
+@pytest.mark.no_cover
 @SIZES
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("arranged", [sorted, lambda times: sorted(times, reverse=True), list])
@@ -97,6 +98,7 @@ history = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @SIZES
 @settings(max_examples=150)
 @given(history, st.sampled_from([0, 600, 4000, 2**28]))
@@ -118,6 +120,7 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
     check_all(pair, pair.model.horizon, 200)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(6))
 def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
     generator = random.Random(seed)
@@ -181,6 +184,7 @@ def arrivals(pair: Pair, generator: random.Random, *, prune: bool) -> Iterator[i
         yield number
 
 
+@pytest.mark.no_cover
 @SIZES
 @pytest.mark.parametrize("series", [None, 0])
 @pytest.mark.parametrize("most_bytes", [0, 2**28])

@@ -127,6 +127,7 @@ steps = st.one_of(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @settings(max_examples=200)
 @given(st.lists(steps, max_size=25))
@@ -228,6 +229,7 @@ def test_kept_events_are_taken_in_by_their_series_alone() -> None:
     pair.ask_all(50)
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @settings(max_examples=100)
 @given(events_from(1, 100, 150), st.lists(st.integers(0, 150), max_size=4), st.integers(0, 60))
@@ -248,6 +250,7 @@ def test_the_same_events_in_any_portions_give_the_same_answers(
         pair.ask_all(horizon)
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @settings(max_examples=100)
 @given(events_from(1, 100, 120), st.randoms(use_true_random=False), st.integers(0, 60))
@@ -267,6 +270,7 @@ def test_the_order_of_arrival_decides_only_between_events_of_one_time(
             )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(4))
 def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
     generator = random.Random(seed)
