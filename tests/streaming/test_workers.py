@@ -143,8 +143,11 @@ def test_a_series_that_begins_and_ends_within_one_look_at_the_log_is_heard_of(fo
             post(four, series, 7)
             assert requests.delete(f"{four.url}/series/{series}", timeout=10).status_code == 204
             post(four, series, 8)
-            before, told, after = stream.take(3)
-        assert [before.json["value"], told.event, after.json["value"]] == [7, "gap", 8]
+            messages = stream.take(2)
+            if messages[0].event != "gap":  # one that looks only after the end has lost the first, and is told so
+                assert messages.pop(0).json["value"] == 7
+                messages += stream.take(1)
+        assert [messages[0].event, messages[1].json["value"]] == ["gap", 8]
 
 
 def test_it_catches_up_on_more_than_fits_in_any_queue(four: Server) -> None:
