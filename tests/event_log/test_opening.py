@@ -394,8 +394,18 @@ def spoil_tree(log: LmdbLog) -> None:
             file.write(b"\xff" * 16)
 
 
+def spoil_page(log: LmdbLog) -> None:
+    """Garbage that a cursor just ends at: LMDB speaks of it, as of a transaction gone bad, only when asked again."""
+    data = log._process.get().fresh.path / "data.mdb"
+    pages = Pages(data)
+    _, roots = pages.tables(pages.heads()[0])
+    with data.open("r+b") as file:
+        file.seek(roots[b"records1"] * 4096)
+        file.write(b"\xa5" * 4096)
+
+
 @pytest.mark.parametrize("sync", ["everysec", "always"])
-@pytest.mark.parametrize("spoil", [spoil_record, lose_record, lose_head, spoil_tree])
+@pytest.mark.parametrize("spoil", [spoil_record, lose_record, lose_head, spoil_tree, spoil_page])
 def test_what_is_fresh_and_damaged_is_set_aside_and_what_is_settled_goes_on(
     tmp_path: Path, spoil: Callable[[LmdbLog], None], sync: str
 ) -> None:
@@ -416,6 +426,51 @@ def test_what_is_fresh_and_damaged_is_set_aside_and_what_is_settled_goes_on(
     assert len(list((tmp_path / "fresh").glob("*.aside-*"))) == 1
     assert not list(tmp_path.glob("settled.damaged-*"))
     assert not (tmp_path / "damaged").exists()
+
+
+READ_WHEN_TOLD = """
+import sys
+from pathlib import Path
+from event_log.base import START, LogDamaged
+from event_log.lmdb_log import LmdbLog
+log = LmdbLog(Path(sys.argv[1]), max_bytes=2**20)
+print(log.position(), flush=True)
+sys.stdin.readline()
+try:
+    log.read(START)
+except LogDamaged as fault:
+    print(fault)
+"""
+
+
+def test_what_was_noted_first_of_damage_stays(tmp_path: Path) -> None:
+    log = with_fresh_events(tmp_path)
+    command = [sys.executable, "-c", READ_WHEN_TOLD, str(tmp_path)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "20\n"
+        spoil_record(log)
+        with pytest.raises(LogDamaged, match="does not match its checksum"):
+            rows_behind(log)
+        heard, _ = other.communicate("now\n")
+    assert "was found damaged; restart Tidemark" in heard
+    assert "does not match its checksum" in (tmp_path / "damaged").read_text()
+    stop(log)
+
+
+@pytest.mark.parametrize("spoil", [spoil_tree, spoil_page])
+def test_damage_that_a_write_meets_is_noted(tmp_path: Path, spoil: Callable[[LmdbLog], None]) -> None:
+    log = with_fresh_events(tmp_path)
+    spoil(log)
+    with pytest.raises(LogDamaged, match="restart Tidemark"):
+        log.append_one("a", START + 20, 20.0)
+    noted = (tmp_path / "damaged").read_text()
+    assert "MDB_" in noted
+    for ask in (log.check, log._settle_all, lambda: log.append(batch(ROWS)), lambda: log.claim(Rules(1, 1), "start")):
+        with pytest.raises(LogDamaged, match="restart Tidemark"):
+            ask()
+    assert (tmp_path / "damaged").read_text() == noted
+    stop(log)
 
 
 def test_damage_of_what_is_settled_costs_nothing_that_is_fresh(tmp_path: Path) -> None:
