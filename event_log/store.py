@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from event_log.base import LogDamaged, LogFull, LogUnavailable, Usage
 from event_log.cleaning import Plan
 from event_log.environment import bytes_in
+from event_log.fresh import SOME_ROOM
 from event_log.group_commit import GroupCommit
 from event_log.opening import Opened
 from event_log.options import Options
@@ -20,9 +21,6 @@ from event_log.settling import Settling
 NOTICE_SECONDS = 86_400.0
 LATE = 5.0
 """Not settled for longer than so many seconds: people should know."""
-SOME_ROOM = 64 * 1024
-"""What a common batch takes. A log that has not so much left is not healthy, whatever smaller may still go in."""
-_PROBE = b"probe"
 _WAY_ON = "restart Tidemark"
 
 
@@ -86,10 +84,7 @@ class Store(Opened):
 
     def _probe(self) -> None:
         """Forget a fault if there is room for a batch again."""
-        with self.fresh.write() as txn:
-            txn.put(_PROBE, bytes(SOME_ROOM))
-        with self.fresh.write() as txn:
-            txn.delete(_PROBE)
+        self.fresh.probe()
         self.fresh.fault = None
         if self.settled.fault:
             raise LogUnavailable(self.settled.fault)

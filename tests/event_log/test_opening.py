@@ -19,6 +19,7 @@ from event_log.base import START as BEGIN
 from event_log.base import Batch, LogDamaged, LogUnavailable, Rules, Terms
 from event_log.entries import pack_position
 from event_log.lmdb_log import LmdbLog
+from event_log.opening import damage_in
 from event_log.pages import Pages
 from event_log.records import FORMAT
 from tests.event_log.logs import START, batch, ids, open_lmdb
@@ -26,6 +27,7 @@ from tests.event_log.reader import Reader, changes_behind, rows_behind
 from tests.servers import CHECKOUT
 
 ROWS = [("a", START, 1.0), ("b", START + 1, 2.0)]
+RECORDS = (b"records0", b"records1")
 Damage = Callable[[Path], None]
 
 
@@ -426,6 +428,49 @@ def test_what_is_fresh_and_damaged_is_set_aside_and_what_is_settled_goes_on(
     assert len(list((tmp_path / "fresh").glob("*.aside-*"))) == 1
     assert not list(tmp_path.glob("settled.damaged-*"))
     assert not (tmp_path / "damaged").exists()
+
+
+@pytest.mark.parametrize("garbage", [bytes(4096), b"\xa5" * 4096])
+def test_where_free_pages_are_not_known_a_start_goes_on_from_what_is_settled(tmp_path: Path, garbage: bytes) -> None:
+    """All can be read, and nothing written."""
+    log = with_fresh_events(tmp_path)
+    data = log._process.get().fresh.path / "data.mdb"
+    with data.open("r+b") as file:
+        file.seek(Pages(data).heads()[0].free * 4096)
+        file.write(garbage)
+    assert len(rows_behind(log)) == 20
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match="restart Tidemark"):
+            log.append_one("a", START + 20, 20.0)
+    with pytest.raises(LogDamaged, match="restart Tidemark"):
+        log.check()
+    stop(log)
+    log = open_lmdb(tmp_path, sync="everysec")
+    assert [position for position, *_ in rows_behind(log)] == list(range(1, 11))
+    assert log.append_one("a", START + 20, 20.0) > log.jumps[-1][1] >= 10**9
+    assert "what was not yet settled was damaged" in str(log.notice())
+    log.check()
+    log.close()
+    assert not list(tmp_path.glob("settled.damaged-*"))
+    assert not (tmp_path / "damaged").exists()
+
+
+@pytest.mark.parametrize("garbage", [bytes(4096), b"\xa5" * 4096])
+def test_no_garbage_page_ends_the_process_that_looks_for_damage(tmp_path: Path, garbage: bytes) -> None:
+    """As LMDB does for some that a cursor comes to."""
+    log = open_lmdb(tmp_path / "log")
+    for i in range(500):
+        log.append_one("a", START + i, float(i))
+    stop(log)
+    [data] = (tmp_path / "log").glob("fresh/*/data.mdb")
+    assert damage_in(data.parent, thoroughly=True) is None
+    content, pages = data.read_bytes(), Pages(data)
+    [root] = [root for root in (pages.tables(pages.heads()[0])[1][name] for name in RECORDS) if root < 2**63]
+    leaves = list(pages._children(root))
+    assert len(leaves) > 2
+    for leaf in leaves:
+        data.write_bytes(content[: leaf * 4096] + garbage + content[(leaf + 1) * 4096 :])
+        assert damage_in(data.parent, thoroughly=True) == "some of its pages are garbage"
 
 
 READ_WHEN_TOLD = """
