@@ -64,26 +64,15 @@ def tickers() -> Response:
 def history(ticker: str) -> Response:
     """The last events of a series, oldest first."""
     limit = load_query(_HISTORY)["limit"]
-    initial, known = _initial(ticker)
-    found = service().events(ticker, limit)
-    if initial is None or found is None or not len(found[0]):
-        raise Refused(404, f"Ticker {ticker} not found", position=known)
-    times, values, position = found
-    last = (int(times[-1]), float(values[-1]))
+    found = service().course(ticker, limit)
+    if found.initial is None or not len(found.times):
+        raise Refused(404, f"Ticker {ticker} not found", position=found.position)
+    last = (int(found.times[-1]), float(found.values[-1]))
     prices = [
         {"value": round(value, DECIMALS), "timestamp": format_timestamp(time)}
-        for time, value in in_portions(zip(times.tolist(), values.tolist(), strict=True))
+        for time, value in in_portions(zip(found.times.tolist(), found.values.tolist(), strict=True))
     ]
-    return answer({"ticker": _ticker(ticker, initial, last), "history": prices}, position=position)
-
-
-def _initial(name: str) -> tuple[Price | None, int]:
-    """The event with which a series began, and how far the view had read.
-
-    Among the names that begin with its name, its own comes first.
-    """
-    infos, _, position = service().series(prefix=name, limit=1)
-    return infos[0].initial if infos and infos[0].name == name else None, position
+    return answer({"ticker": _ticker(ticker, found.initial, last), "history": prices}, position=found.position)
 
 
 def _ticker(name: str, initial: Price, last: Price) -> dict[str, Any]:

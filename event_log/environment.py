@@ -16,7 +16,13 @@ may take is ours to watch."""
 SMALL_MAP_BYTES = 4 * 1024**3
 """Where this process may not have so many addresses."""
 PAGE = 4096
-DAMAGE = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.VersionMismatchError)
+DAMAGE = (
+    lmdb.BadTxnError,  # a cursor that meets a bad page may just end; what is asked next is told of this instead
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+)
 
 
 class Transaction:

@@ -36,6 +36,9 @@ from times import SECOND
 Item = tuple[Data, Data]
 """Key and record."""
 
+SOME_ROOM = 64 * 1024
+"""What a common batch takes. A log that has not so much left is not healthy, whatever smaller may still go in."""
+_PROBE = b"probe"
 _CLAIMS = b"claims"
 _START_SIZE = 16
 MOST_STARTS = 64
@@ -87,6 +90,13 @@ class Fresh(Environment):
             list(self.series_from(txn, head, 0))
             if position != max(head.base, *(self.last(txn, head._replace(active=half)) for half in (0, 1))):
                 raise LogDamaged("records are missing")
+
+    def probe(self) -> None:
+        """Try whether a common batch can be written. Raises LogUnavailable."""
+        with self.write() as txn:
+            txn.put(_PROBE, bytes(SOME_ROOM))
+        with self.write() as txn:
+            txn.delete(_PROBE)
 
     def put_head(self, txn: lmdb.Transaction, head: FreshHead) -> None:
         txn.put(HEAD, pack_fresh(head))

@@ -105,6 +105,8 @@ class LmdbLog(EventLog):
                     return self._acknowledged(position) if self._always else position
             except NoRoom:
                 pass  # `append` makes some
+            except LogDamaged as fault:
+                raise self._process.get().note_damage(fault) from fault
         return self.append(Batch([series], None, time, np.array([value])))
 
     def _append_with_terms(self, batch: Batch, terms: Terms) -> int:
@@ -124,11 +126,13 @@ class LmdbLog(EventLog):
         if size > store.limits.fresh:
             raise LogFull(f"this request is larger than the log at {store.path} takes; {WAYS_OUT}")
         try:
-            return work()
+            with store.noting_damage():
+                return work()
         except NoRoom:
             aside(self._settle_all)
         try:
-            return work()
+            with store.noting_damage():
+                return work()
         except NoRoom:
             raise LogFull(store.why_full()) from None
 
@@ -143,11 +147,11 @@ class LmdbLog(EventLog):
 
     def claim(self, rules: Rules, start: str) -> None:
         store = self._process.get()
-        with store.fresh.read() as txn:
+        with store.noting_damage(), store.fresh.read() as txn:
             in_force = store.fresh.claims(txn)[1]
         if in_force is None:
             aside(lambda: store.settling.begin_with(rules))
-        with store.lock, store.fresh.write() as txn:
+        with store.noting_damage(), store.lock, store.fresh.write() as txn:
             head = store.fresh.head(txn)
             starts, in_force = store.fresh.claims(txn)
             if digest_of(start) in starts:
@@ -162,7 +166,7 @@ class LmdbLog(EventLog):
 
     def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
         store = self._process.get()
-        with store.lock:
+        with store.noting_damage(), store.lock:
             with store.fresh.write() as txn:
                 head = store.fresh.head(txn)
                 self._registry.refresh(store.fresh, store.settled, txn, head)
@@ -249,7 +253,7 @@ class LmdbLog(EventLog):
 
     def _raise_horizon(self, store: Store, horizon: int, position: int) -> bool:
         """Before anything is dropped for it, so that a change made meanwhile notes the new one."""
-        with store.fresh.write() as txn:
+        with store.noting_damage(), store.fresh.write() as txn:
             head = store.fresh.head(txn)
             if head.changed > position:
                 return False

@@ -16,7 +16,7 @@ from event_log.fresh import Fresh
 from event_log.heads import FreshHead, SettledHead
 from event_log.opening_settled import SettledOpening
 from event_log.options import Options
-from event_log.pages import make_whole
+from event_log.pages import is_readable, make_whole
 from event_log.rights import Rights
 from event_log.settled import NOTICE_KEY
 from event_log.settling import Limits
@@ -209,9 +209,11 @@ def _belong(fresh: FreshHead, settled: SettledHead) -> bool:
 
 
 def damage_in(folder: Path, *, thoroughly: bool) -> str | None:
-    """Why what is fresh, and open nowhere, cannot be opened or, where that is asked, not be trusted."""
+    """Why what is fresh, and open nowhere, cannot be opened or, where that is asked, not be trusted or written to."""
     if thoroughly and not make_whole(folder / "data.mdb"):
         return "it is cut off"
+    if thoroughly and not is_readable(folder / "data.mdb"):
+        return "some of its pages are garbage"
     try:
         fresh = Fresh(folder)
     except LogDamaged as fault:
@@ -219,6 +221,7 @@ def damage_in(folder: Path, *, thoroughly: bool) -> str | None:
     try:
         if thoroughly:
             fresh.verify()
+            fresh.probe()
     except LogDamaged as fault:
         return str(fault)
     finally:

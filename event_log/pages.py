@@ -36,6 +36,8 @@ class Head:
     transaction: int
     last_page: int
     root: int
+    free: int
+    """The root of the tree of free pages."""
 
 
 class Pages:
@@ -62,7 +64,7 @@ class Pages:
             last, transaction = _LAST.unpack_from(self.data, at + _META.size + 2 * _TREE.size)
         except error:
             return None
-        return Head(transaction, last, main[-1]) if magic == _MAGIC and free[0] == self.size else None
+        return Head(transaction, last, main[-1], free[-1]) if magic == _MAGIC and free[0] == self.size else None
 
     def tables(self, head: Head) -> tuple[dict[bytes, bytes], dict[bytes, int]]:
         """What stands in the main tree itself, and the roots of the tables."""
@@ -88,7 +90,7 @@ class Pages:
     def reach_beyond(self, head: Head) -> bool:
         """Whether a page that is in use lies beyond the end of the file, or cannot be read."""
         self.lost = 0
-        for root in self.tables(head)[1].values():
+        for root in (head.free, *self.tables(head)[1].values()):
             for _ in self.items(root):
                 pass
         return self.lost > 0
@@ -168,6 +170,14 @@ def is_unfinished(file: Path) -> bool:
         for at in places
         if at + pages.size <= len(pages.data)
     ) and (len(pages.data) % pages.size == 0 or not any(pages.data))
+
+
+def is_readable(file: Path) -> bool:
+    """Whether all pages that are in use are what they should be, also those that say which are free. LMDB, given some
+    that are not, ends the process."""
+    pages = Pages(file)
+    heads = pages.heads()
+    return not heads or not pages.reach_beyond(heads[0])
 
 
 def make_whole(file: Path) -> bool:

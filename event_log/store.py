@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from event_log.base import LogDamaged, LogFull, LogUnavailable, Usage
 from event_log.cleaning import Plan
 from event_log.environment import bytes_in
+from event_log.fresh import SOME_ROOM
 from event_log.group_commit import GroupCommit
 from event_log.opening import Opened
 from event_log.options import Options
@@ -19,9 +21,7 @@ from event_log.settling import Settling
 NOTICE_SECONDS = 86_400.0
 LATE = 5.0
 """Not settled for longer than so many seconds: people should know."""
-SOME_ROOM = 64 * 1024
-"""What a common batch takes. A log that has not so much left is not healthy, whatever smaller may still go in."""
-_PROBE = b"probe"
+_WAY_ON = "restart Tidemark"
 
 
 class Store(Opened):
@@ -35,6 +35,8 @@ class Store(Opened):
         """Guards the registry. Like all locks that a greenlet may wait for, it is made in the process that uses it, by
         a name looked up there: under --preload gevent replaces these only after the fork, and one of the kind before
         would halt all greenlets for one."""
+        self.damage: str | None = None
+        """What this process has found that cannot be trusted."""
         self.planners = threading.Lock()
         """One plans at a time; it may have to wait for its view."""
 
@@ -54,7 +56,8 @@ class Store(Opened):
         """Raises LogUnavailable."""
         self.fresh.clear_dead_readers()
         self.settled.clear_dead_readers()
-        self.settling.run(plan, wait=wait)
+        with self.noting_damage():
+            self.settling.run(plan, wait=wait)
         self.fresh.fault = self.settled.fault = None
 
     def usage(self) -> Usage:
@@ -66,6 +69,8 @@ class Store(Opened):
 
     def check(self) -> None:
         """Raises LogUnavailable, with the reason, when it cannot be read or written."""
+        if self.damage is not None:
+            raise LogDamaged(self.damage)
         with self.fresh.read() as txn:
             head = self.fresh.head(txn)
             used = bytes_in(txn, self.fresh.records[head.active])
@@ -79,10 +84,7 @@ class Store(Opened):
 
     def _probe(self) -> None:
         """Forget a fault if there is room for a batch again."""
-        with self.fresh.write() as txn:
-            txn.put(_PROBE, bytes(SOME_ROOM))
-        with self.fresh.write() as txn:
-            txn.delete(_PROBE)
+        self.fresh.probe()
         self.fresh.fault = None
         if self.settled.fault:
             raise LogUnavailable(self.settled.fault)
@@ -108,13 +110,23 @@ class Store(Opened):
     def note_damage(self, fault: LogDamaged) -> LogDamaged:
         """Damage was found: nobody reads or writes any more until the next start puts it right."""
         reason = str(fault)
-        if not self.settled.damage:
-            self.settled.damage = self.fresh.damage = reason if str(self.path) in reason else self._in_words(reason)
-            with suppress(OSError):
-                (self.path / "damaged").write_text(reason)
+        if self.damage is None:
+            self.damage = self.settled.damage = self.fresh.damage = self._in_words(reason)
+            # What was noted first stays: whoever comes later may only have heard of it.
+            with suppress(OSError), (self.path / "damaged").open("x") as note:
+                note.write(reason)
             with suppress(LogUnavailable), self.fresh.write() as txn:
                 self.fresh.put_head(txn, self.fresh.head(txn)._replace(damaged=1))
-        return LogDamaged(self.settled.damage)
+        return LogDamaged(self.damage)
+
+    @contextmanager
+    def noting_damage(self) -> Iterator[None]:
+        """Note what damage is found inside. No transaction may be open around it: it writes."""
+        try:
+            yield
+        except LogDamaged as fault:
+            raise self.note_damage(fault) from fault
 
     def _in_words(self, reason: str) -> str:
-        return f"the log at {self.path} is damaged: {reason}; restart Tidemark, and it saves what is intact"
+        what = reason if str(self.path) in reason else f"the log at {self.path} is damaged: {reason}"
+        return what if _WAY_ON in what else f"{what}; {_WAY_ON}, and it saves what is intact"

@@ -40,10 +40,11 @@ Key = tuple[int, int]
 @dataclass(slots=True)
 class Share:
     """What one series has of the events: its last `count`, of the last `most`, which are live; and how many it had
-    taken then and kept, and where the horizon stood."""
+    taken then and kept, how often that had changed, and where the horizon stood."""
 
     taken: int
     keep: int
+    keeps: int
     horizon: int
     most: int
     count: int
@@ -139,7 +140,7 @@ class LastOfAll:
             for window in self._windows.values()
             if (share := share_of(window)) is None
             or share.taken != window.taken
-            or share.keep != window.keep
+            or share.keeps != window.keeps
             or (by_age and share.most > share.keep and share.horizon != horizon)
         ]
 
@@ -163,6 +164,7 @@ class LastOfAll:
         self._shares[window] = Share(
             window.taken,
             window.keep,
+            window.keeps,
             self._horizon(),
             most,
             count,

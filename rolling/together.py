@@ -69,5 +69,5 @@ class Together(Generic[V]):
         since = max(self._since, horizon)
         if window.first.oldest > since:
             # All of it is live, which does not say that there was no more before: what has died may be gone.
-            return window.taken, window.keep, len(window), "all"
-        return window.taken, window.keep, since
+            return window.taken, window.keeps, len(window), "all"
+        return window.taken, window.keeps, since

@@ -25,11 +25,13 @@ PASSED_A_STEP = 2048
 class RollingWindow(Timeline[Block]):
     """The events of one series in order of (time, arrival); the last `keep` of them outlive any cutoff."""
 
-    __slots__ = ("_gone_until", "forgotten", "keep", "own_keep", "taken")
+    __slots__ = ("_gone_until", "forgotten", "keep", "keeps", "own_keep", "taken")
 
     def __init__(self, keep: int, *, own_keep: bool = False) -> None:
         super().__init__(Block(EARLIEST, 0))
         self.keep = keep
+        self.keeps = 0
+        """How often that has changed, each time at the cost of events that were kept, perhaps."""
         self.own_keep = own_keep
         """Whether it keeps so many whatever others keep."""
         self.taken = 0
@@ -97,6 +99,7 @@ class RollingWindow(Timeline[Block]):
             self.first.drop(dead)
             self.refresh_first()
         self.keep = keep
+        self.keeps += 1
 
     def prune(self, horizon: int) -> None:
         """Let go of whole blocks that are dead under `horizon`."""

@@ -103,6 +103,18 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """The last live events of a series, oldest first."""
+
+    initial: End
+    """The event with which it began, live or not; None for a series never seen."""
+    times: Times
+    values: Values
+    position: int
+    """How far the view had read."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesInfo:
     """One series in a listing: how many live events it has, the first and the last of them as (time, value), the event
     with which the series began, live or not, and its figures, if wanted."""

@@ -23,6 +23,7 @@ from view.answers import (
     MOST_POINTS,
     NO_EXTRAS,
     Answer,
+    Course,
     Extras,
     Figures,
     History,
@@ -128,15 +129,20 @@ class Questions:
     def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
         """Times and values of the last live events of a series, oldest first, and how far the view had read;
         None for a series never seen."""
+        found = self.course(series, limit)
+        return None if found.initial is None else (found.times, found.values, found.position)
+
+    def course(self, series: str, limit: int) -> Course:
+        """The last live events of a series, and how it began."""
         self.start()
         with self._replica as seen:
             cutoff = self.clock() - seen.rules.retention
-            number = seen.ids.get(series)
+            number, position = seen.ids.get(series), seen.place.position
             if number is None:
-                return None
-            window = seen.view.windows[number]
+                return Course(None, NOTHING[0], NOTHING[2], position)
+            window, known = seen.view.windows[number], seen.series[number]
             times, _, values = window.rows(min(limit, window.live(max(cutoff, seen.view.horizon))))
-            return times, values, seen.place.position
+            return Course((known.created, known.initial), times, values, position)
 
     def replay(self, series: str, after: int, limit: int) -> Replayed:
         """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has

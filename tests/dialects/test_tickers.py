@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from event_service import EventService
 from tests.conftest import FakeClock
 from tests.streaming.frames import websocket_messages
 from times import HOUR, SECOND
+from view.replica import Replica
 
 TICKERS = "/dialects/tickers/api/v1/tickers"
 
@@ -152,6 +154,25 @@ def test_the_initial_price_outlives_its_event(client: FlaskClient, clock: FakeCl
     history = client.get(f"{TICKERS}/X/history?limit=1000").get_json()
     assert history["ticker"] == found
     assert history["history"][0]["value"] == 2.0
+
+
+def test_a_history_is_of_one_series_also_where_that_ends_and_begins_anew_meanwhile(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(client, "X", 1)
+    leave, prices = Replica.__exit__, count(2)
+
+    def leave_and_begin_anew(self: Replica, *error: Any) -> None:
+        leave(self, *error)
+        with monkeypatch.context() as as_before:
+            as_before.setattr(Replica, "__exit__", leave)
+            service.end_series("X")
+            service.add("X", None, next(prices))
+
+    monkeypatch.setattr(Replica, "__exit__", leave_and_begin_anew)
+    found = client.get(f"{TICKERS}/X/history").get_json()
+    assert next(prices) > 2
+    assert [price["value"] for price in found["history"]] == [found["ticker"]["initial_price"]]
 
 
 def test_a_price_update() -> None:

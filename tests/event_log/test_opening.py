@@ -19,6 +19,7 @@ from event_log.base import START as BEGIN
 from event_log.base import Batch, LogDamaged, LogUnavailable, Rules, Terms
 from event_log.entries import pack_position
 from event_log.lmdb_log import LmdbLog
+from event_log.opening import damage_in
 from event_log.pages import Pages
 from event_log.records import FORMAT
 from tests.event_log.logs import START, batch, ids, open_lmdb
@@ -26,6 +27,7 @@ from tests.event_log.reader import Reader, changes_behind, rows_behind
 from tests.servers import CHECKOUT
 
 ROWS = [("a", START, 1.0), ("b", START + 1, 2.0)]
+RECORDS = (b"records0", b"records1")
 Damage = Callable[[Path], None]
 
 
@@ -394,8 +396,18 @@ def spoil_tree(log: LmdbLog) -> None:
             file.write(b"\xff" * 16)
 
 
+def spoil_page(log: LmdbLog) -> None:
+    """Garbage that a cursor just ends at: LMDB speaks of it, as of a transaction gone bad, only when asked again."""
+    data = log._process.get().fresh.path / "data.mdb"
+    pages = Pages(data)
+    _, roots = pages.tables(pages.heads()[0])
+    with data.open("r+b") as file:
+        file.seek(roots[b"records1"] * 4096)
+        file.write(b"\xa5" * 4096)
+
+
 @pytest.mark.parametrize("sync", ["everysec", "always"])
-@pytest.mark.parametrize("spoil", [spoil_record, lose_record, lose_head, spoil_tree])
+@pytest.mark.parametrize("spoil", [spoil_record, lose_record, lose_head, spoil_tree, spoil_page])
 def test_what_is_fresh_and_damaged_is_set_aside_and_what_is_settled_goes_on(
     tmp_path: Path, spoil: Callable[[LmdbLog], None], sync: str
 ) -> None:
@@ -416,6 +428,94 @@ def test_what_is_fresh_and_damaged_is_set_aside_and_what_is_settled_goes_on(
     assert len(list((tmp_path / "fresh").glob("*.aside-*"))) == 1
     assert not list(tmp_path.glob("settled.damaged-*"))
     assert not (tmp_path / "damaged").exists()
+
+
+@pytest.mark.parametrize("garbage", [bytes(4096), b"\xa5" * 4096])
+def test_where_free_pages_are_not_known_a_start_goes_on_from_what_is_settled(tmp_path: Path, garbage: bytes) -> None:
+    """All can be read, and nothing written."""
+    log = with_fresh_events(tmp_path)
+    data = log._process.get().fresh.path / "data.mdb"
+    with data.open("r+b") as file:
+        file.seek(Pages(data).heads()[0].free * 4096)
+        file.write(garbage)
+    assert len(rows_behind(log)) == 20
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match="restart Tidemark"):
+            log.append_one("a", START + 20, 20.0)
+    with pytest.raises(LogDamaged, match="restart Tidemark"):
+        log.check()
+    stop(log)
+    log = open_lmdb(tmp_path, sync="everysec")
+    assert [position for position, *_ in rows_behind(log)] == list(range(1, 11))
+    assert log.append_one("a", START + 20, 20.0) > log.jumps[-1][1] >= 10**9
+    assert "what was not yet settled was damaged" in str(log.notice())
+    log.check()
+    log.close()
+    assert not list(tmp_path.glob("settled.damaged-*"))
+    assert not (tmp_path / "damaged").exists()
+
+
+@pytest.mark.parametrize("garbage", [bytes(4096), b"\xa5" * 4096])
+def test_no_garbage_page_ends_the_process_that_looks_for_damage(tmp_path: Path, garbage: bytes) -> None:
+    """As LMDB does for some that a cursor comes to."""
+    log = open_lmdb(tmp_path / "log")
+    for i in range(500):
+        log.append_one("a", START + i, float(i))
+    stop(log)
+    [data] = (tmp_path / "log").glob("fresh/*/data.mdb")
+    assert damage_in(data.parent, thoroughly=True) is None
+    content, pages = data.read_bytes(), Pages(data)
+    [root] = [root for root in (pages.tables(pages.heads()[0])[1][name] for name in RECORDS) if root < 2**63]
+    leaves = list(pages._children(root))
+    assert len(leaves) > 2
+    for leaf in leaves:
+        data.write_bytes(content[: leaf * 4096] + garbage + content[(leaf + 1) * 4096 :])
+        assert damage_in(data.parent, thoroughly=True) == "some of its pages are garbage"
+
+
+READ_WHEN_TOLD = """
+import sys
+from pathlib import Path
+from event_log.base import START, LogDamaged
+from event_log.lmdb_log import LmdbLog
+log = LmdbLog(Path(sys.argv[1]), max_bytes=2**20)
+print(log.position(), flush=True)
+sys.stdin.readline()
+try:
+    log.read(START)
+except LogDamaged as fault:
+    print(fault)
+"""
+
+
+def test_what_was_noted_first_of_damage_stays(tmp_path: Path) -> None:
+    log = with_fresh_events(tmp_path)
+    command = [sys.executable, "-c", READ_WHEN_TOLD, str(tmp_path)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "20\n"
+        spoil_record(log)
+        with pytest.raises(LogDamaged, match="does not match its checksum"):
+            rows_behind(log)
+        heard, _ = other.communicate("now\n")
+    assert "was found damaged; restart Tidemark" in heard
+    assert "does not match its checksum" in (tmp_path / "damaged").read_text()
+    stop(log)
+
+
+@pytest.mark.parametrize("spoil", [spoil_tree, spoil_page])
+def test_damage_that_a_write_meets_is_noted(tmp_path: Path, spoil: Callable[[LmdbLog], None]) -> None:
+    log = with_fresh_events(tmp_path)
+    spoil(log)
+    with pytest.raises(LogDamaged, match="restart Tidemark"):
+        log.append_one("a", START + 20, 20.0)
+    noted = (tmp_path / "damaged").read_text()
+    assert "MDB_" in noted
+    for ask in (log.check, log._settle_all, lambda: log.append(batch(ROWS)), lambda: log.claim(Rules(1, 1), "start")):
+        with pytest.raises(LogDamaged, match="restart Tidemark"):
+            ask()
+    assert (tmp_path / "damaged").read_text() == noted
+    stop(log)
 
 
 def test_damage_of_what_is_settled_costs_nothing_that_is_fresh(tmp_path: Path) -> None:

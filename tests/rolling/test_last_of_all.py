@@ -10,6 +10,7 @@ import pytest
 from rolling import last_of_all
 from rolling.percentiles import Percentiles
 from rolling.span import Span
+from rolling.steps import finished
 from rolling.window import RollingWindow
 from tests.rolling.model import assert_tail, percentiles_of
 from tests.rolling.test_view import Pair
@@ -51,6 +52,20 @@ def test_what_happens_between_two_portions_counts(moments: int, rounds: int, mon
             rows = pair.model.rows(None, None, cutoff, last)
             assert_tail(tail, rows)
             assert percentiles == percentiles_of([value for _, _, value in rows], MEDIAN)
+
+
+@pytest.mark.parametrize("last", [2, 100, 10**6])
+def test_what_is_kept_no_more_is_gone_also_where_as_many_are_kept_again(last: int) -> None:
+    pair = Pair.keeping(*[5] * 200)
+    pair.add([(series, 1 + i, float(series)) for i in range(5) for series in range(200)])
+    pair.prune(50)
+    steps = pair.view.figures(None, Span(50, None, None, last), ends=True)
+    next(steps)
+    for keep in (1, 5):
+        for series in range(200):
+            pair.change_keep(series, 50, keep, [])
+    tail, _ = finished(steps)
+    assert_tail(tail, pair.model.rows(None, None, 50, last))
 
 
 @pytest.mark.parametrize("last", [1, 300, 2500, 10**6])

@@ -89,3 +89,23 @@ def test_what_has_died_and_is_gone_meanwhile_is_not_taken_for_live() -> None:
     pair.prune(50)
     assert pair.view.window(0).first.oldest == 80  # as if it had never had others
     assert found.stale([0]) == [0]
+
+
+def test_what_is_kept_no_more_is_gone_also_where_as_many_are_kept_again() -> None:
+    pair, looks = Pair.keeping(5), list[int]()
+    pair.add([(0, 10 + i, 1.0) for i in range(5)])
+    pair.prune(50)
+
+    def find(series: int) -> Steps[Summary]:
+        looks.append(series)
+        yield
+        return pair.view.tail(series, None, 50, 5, False).summary
+
+    found = pair.view.together(SINCE, find)
+    for count in (5, 1):
+        for _ in find_all(found, [0]):
+            pass
+        assert found[0].count == count
+        for keep in (1, 5):
+            pair.change_keep(0, 50, keep, [])
+    assert looks == [0, 0]
