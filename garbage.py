@@ -3,36 +3,41 @@
 A worker that knows ten thousand series holds two hundred thousand objects that stay. Python looks at every one of them
 whenever it collects its oldest generation, within whatever request that falls: 70 ms, measured, in which nothing else
 runs. What has survived such a collection, and so is no garbage, is therefore set aside, and the next one looks only at
-what has come since. Should much of what is set aside become garbage after all, in cycles, then all is looked at again:
-not before there is twice as much of it as there was the last time.
+what has come since; it comes the sooner, so that this is little. Should much of what is set aside become garbage after
+all, in cycles, then all is looked at again: not before the process holds twice as much as it did the last time.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
+from collections.abc import Callable
 from typing import Any
 
 OLDEST = 2
 """Python's oldest generation."""
-SPARE = 100_000
-"""So many objects more than twice those at the last look at all may be set aside: some 40 MB."""
+MIDDLE_TO_A_FULL = 3
+"""So many collections of the middle generation come before one of the oldest, which then takes some 5 ms; Python's
+own 10 made it 20 ms and more."""
+SPARE = 1_000_000
+"""So many blocks of memory more than twice those at the last look at all may be held: less than 100 MB."""
 
 
 class Survivors:
     """Sets aside what survives; called by Python before and after each collection, once it stands in `gc.callbacks`."""
 
-    def __init__(self, collector: Any = gc) -> None:
+    def __init__(self, collector: Any = gc, blocks: Callable[[], int] = sys.getallocatedblocks) -> None:
         self._gc = collector
+        self._blocks = blocks  # counts them in a millisecond; to count objects, Python looks at each
         self._looks_at_all = True
-        self._aside = 0
-        """How many objects are set aside, at most: some have gone since, and Python can count the others only one by
-        one, 12 ms for two hundred thousand."""
         self._most = 0
 
     def begin(self) -> None:
         """Look at all there is, and from now on at what is new."""
         self._gc.callbacks.append(self)
         self._gc.collect()
+        young, middle, _ = self._gc.get_threshold()
+        self._gc.set_threshold(young, middle, MIDDLE_TO_A_FULL)
 
     @classmethod
     def end(cls) -> None:
@@ -44,13 +49,11 @@ class Survivors:
     def __call__(self, phase: str, info: dict[str, int]) -> None:
         if phase != "stop" or info["generation"] != OLDEST:
             return
-        self._aside += len(self._gc.get_objects())
-        self._gc.freeze()
+        held = self._blocks()
         if self._looks_at_all:
-            self._most = 2 * self._aside + SPARE
-        elif self._aside > self._most:
-            self._aside = self._gc.get_freeze_count()
-        self._looks_at_all = self._aside > self._most
+            self._most = 2 * held + SPARE
+        self._looks_at_all = held > self._most
         if self._looks_at_all:
             self._gc.unfreeze()
-            self._aside = 0
+        else:
+            self._gc.freeze()
