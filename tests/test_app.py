@@ -133,6 +133,7 @@ def development_server(environment: dict[str, str]) -> Iterator[tuple[subprocess
             env=environment | {"PORT": str(port)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
         )
         try:
             yield process, f"http://127.0.0.1:{port}"

@@ -74,8 +74,7 @@ export class Chart {
   }
 
   zoomBy(factor) {
-    const { min, max } = this.#u.scales.x;
-    if (min == null) return;
+    const { min, max } = this.#range(this.times);
     const centre = this.times[this.#underCursor()] ?? (min + max) / 2;
     this.zoom({ min: centre - (centre - min) * factor, max: centre + (max - centre) * factor });
   }

@@ -115,7 +115,7 @@ export class History {
 
   /** What is refused once would be refused again. */
   #isFinal(error) {
-    if (!(error instanceof Problem) || error.status >= 500 || error.status === 429) return false;
+    if (passes(error)) return false;
     // The last events of a series are kept beyond the retention, further back than a history goes.
     if (error.status === 400 && this.window.last && !this.#isBeyond) return !(this.#isBeyond = true);
     this.on.refused(error);
@@ -149,14 +149,19 @@ export class History {
     const query = this.query(range);
     this.#looking?.abort();
     this.#looking = new AbortController();
+    const { signal } = this.#looking;
     if (query.step >= this.#step) return;
     try {
-      this.#closer = { range, points: read((await getJson(this.path, query, this.#looking.signal)).body) };
+      this.#closer = { range, points: read((await getJson(this.path, query, signal)).body) };
       this.on.changed();
-    } catch {
-      // the coarser steps stay
+    } catch (error) {
+      // The coarser steps stay, for now if the server has too much to do.
+      if (!signal.aborted && range === this.#range && passes(error)) this.#settling = setTimeout(() => this.#look(), EVERY);
     }
   }
 }
+
+/** Whether the same request may succeed later. */
+const passes = (error) => !(error instanceof Problem) || error.status >= 500 || error.status === 429;
 
 const covers = (outer, inner) => outer != null && outer.min <= inner.min && outer.max >= inner.max;

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from access.keys import hash_of
 from tests.dashboard.conftest import DESKTOP, OpenPage, hover, stamp
@@ -122,6 +122,26 @@ def test_zoom_shows_finer_steps_and_stays_in_the_address(busy: Server, open_page
     copy.get_by_role("button", name="Reset zoom").click()
     drawn(copy, "in steps of 5 seconds")
     assert copy.url.endswith("#window=30m&series=north")
+
+
+def test_finer_steps_come_later_where_the_server_has_too_much_to_do(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#series=north&window=30m", expect_faults=True)
+    drawn(page, "in steps of 5 seconds")
+    refused: list[str] = []
+
+    def refuse_the_first(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=503, headers={"Retry-After": "1"})
+
+    page.route(re.compile(r"/history/north\?.*\bat="), refuse_the_first)
+    page.locator("#plot").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    drawn(page, "in steps of 2 seconds")
+    assert refused
 
 
 def test_zoom_and_hover_with_two_thousand_points(busy: Server, open_page: OpenPage) -> None:
