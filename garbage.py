@@ -19,8 +19,9 @@ OLDEST = 2
 MIDDLE_TO_A_FULL = 3
 """So many collections of the middle generation come before one of the oldest, which then takes some 5 ms; Python's
 own 10 made it 20 ms and more."""
-SPARE = 1_000_000
-"""So many blocks of memory more than twice those at the last look at all may be held: less than 100 MB."""
+SPARE = 3_000_000
+"""So many blocks of memory more than twice those at the last look at all may be held, some 250 MB: ten thousand series
+take a third of that, and to look at all of them holds every request for 200 ms."""
 
 
 class Survivors:

@@ -70,12 +70,12 @@ def test_all_is_looked_at_again_when_there_is_twice_as_much() -> None:
     collector.seen = 200_000
     Survivors(collector, collector.blocks).begin()
     looked_at = []
-    for _ in range(100):
+    for _ in range(250):
         collector.seen += 50_000
         looked_at.append(collector.collect())
-    # Once there are more than 1,400,000, the next time.
-    assert [amount for amount in looked_at if amount > 50_000] == [1_500_000, 4_100_000]
-    assert 2 * 200_000 + SPARE == 1_400_000
+    # Once there are more than 3,400,000, the next time.
+    assert [amount for amount in looked_at if amount > 50_000] == [3_500_000, 10_100_000]
+    assert 2 * 200_000 + SPARE == 3_400_000
 
 
 def test_garbage_that_was_set_aside_goes_in_the_end() -> None:
