@@ -324,7 +324,8 @@ class Ranks:
         low, high = self._ladder.rungs[rung : rung + 2]
         edge = place.edge[slice(*place.edge.searchsorted((low, high)).tolist())]
         step = 1 + (self._total(place, rung + 1) - self._total(place, rung)) // SAMPLE
-        sample = np.sort(np.concatenate([edge[::step], *(piece[::step] for piece in self._pieces(place, rung))]))
+        samples = (row.sample(start, end, step) for row, start, end in self._between(place, rung))
+        sample = np.sort(np.concatenate([edge[::step], *samples]))
         chosen = sample[np.linspace(0, len(sample) - 1, NEW_RUNGS).astype(np.intp)]
         repeated = chosen[1:][chosen[1:] == chosen[:-1]]
         with np.errstate(over="ignore"):  # the value behind the largest double is inf, which is a rung already
@@ -334,12 +335,12 @@ class Ranks:
             new = np.array([nextafter(low, inf) + 0.0])
         self._ladder.add_rungs(new, self._rows)
 
-    def _pieces(self, place: Place, rung: int) -> Iterator[Values]:
-        """From each row what is not below this rung, but below the next."""
+    def _between(self, place: Place, rung: int) -> Iterator[tuple[Row, int, int]]:
+        """The rows with values that are not below this rung, but below the next, and where those begin and end."""
         starts, ends = self._ladder.bounds(rung, place.start, place.end)
         some = np.flatnonzero(starts != ends)
         for column, start, end in zip(some.tolist(), starts[some].tolist(), ends[some].tolist(), strict=True):
-            yield self._rows[place.start + column].piece(start, end)
+            yield self._rows[place.start + column], start, end
 
     def _slice(self, place: Place, rung: int) -> Values:
         """The values of rows and edge that are not below this rung, but below the next."""
@@ -347,7 +348,8 @@ class Ranks:
         found = place.slices.get(ends)
         if found is None:
             edge = place.edge[slice(*place.edge.searchsorted((low, high)).tolist())]
-            found = np.sort(np.concatenate([edge, *self._pieces(place, rung)]))
+            pieces = (row.piece(start, end) for row, start, end in self._between(place, rung))
+            found = np.sort(np.concatenate([edge, *pieces]))
             if len(place.slices) >= SLICES:
                 place.slices.clear()
             place.slices[ends] = found

@@ -130,3 +130,11 @@ class Row:
             return self._values[start:end]
         i, j = self._ends.searchsorted((start, end)).tolist()
         return self._values[i:j].repeat(np.diff(self._ends[i : j + 1]))
+
+    def sample(self, start: int, end: int, step: int) -> Values:
+        """Each `step`-th value from one rank to another."""
+        assert self._values is not None
+        if self._ends is None:
+            return self._values[start:end:step]
+        # The first end stands before the first value.
+        return self._values[self._ends.searchsorted(np.arange(start, end, step), side="right") - 1]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolling.percentiles import Percentiles
+from rolling.rows import Row, Shelf
 from rolling.span import Span
 from rolling.steps import Steps, finished
 from tests.rolling.model import percentiles_of
@@ -265,3 +266,14 @@ def test_a_series_that_ends_between_two_portions_has_no_events(series: int | Non
         else:
             assert finished(steps) == [None] * len(SHARES)
         pair.view._check()
+
+
+@pytest.mark.parametrize("different", [5, 10**6])
+def test_a_sample_of_a_row_is_every_so_many_of_its_values(different: int) -> None:
+    """Whether the row holds each value once, with how many there are, or all of them."""
+    generator = np.random.default_rng(different)
+    ascending = np.sort(generator.integers(0, different, 1000).astype(float))
+    row = Row(Shelf(), 0)
+    row.store(ascending)
+    for start, end, step in ((0, 1000, 1), (0, 1000, 7), (3, 998, 64), (500, 501, 9), (10, 10, 2), (0, 1000, 5000)):
+        assert row.sample(start, end, step).tolist() == ascending[start:end:step].tolist()
