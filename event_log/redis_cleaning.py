@@ -157,7 +157,8 @@ class Cleaning:
 
     def _live_since(self, series: int) -> tuple[int, int]:
         if series not in self._since:
-            alive = self._registry.lives(series)
+            # One that others have made since, and this process has not heard of yet, lives.
+            alive = self._registry.lives(series) or series > self._registry.newest
             self._since[series] = self._kept_since(series) if alive else (2**63 - 1, 2**63 - 1)
         return self._since[series]
 

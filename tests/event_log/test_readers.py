@@ -528,3 +528,14 @@ def test_what_no_reader_knows_is_kept(log: EventLog) -> None:
         pass
     assert agree(reader)["new"] == [(2, 2, 2.0)]
     log.clean(60, lambda series: (LATEST, 0), log.position())
+
+
+def test_one_who_has_not_heard_of_a_series_cleans_none_of_it(kind: Kind, log: EventLog) -> None:
+    late = ViewReader(kind.sibling(log))
+    reader = Reader(log)
+    log.append_one("a", 1, 1.0)
+    reader.follow()
+    reader.clean(50)
+    while late.clean(50):
+        pass
+    assert agree(reader)["a"] == [(1, 1, 1.0)]
