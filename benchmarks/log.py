@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -153,6 +155,23 @@ def together(clients: int, each: int) -> Sequence[str]:
     return [str(clients), f"{clients * each / seconds:,.0f}/s", f"{seconds / each * 1e3:.1f} ms"]
 
 
+UNDER_GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import sys
+from benchmarks.log import together
+print("|".join(together(int(sys.argv[1]), int(sys.argv[2]))))
+"""
+
+
+def with_greenlets(clients: int, each: int) -> Sequence[str]:
+    """The same with greenlets, as the workers have them."""
+    command = [sys.executable, "-c", UNDER_GEVENT, str(clients), str(each)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    count, *figures = done.stdout.strip().split("|")
+    return [f"{count} under gevent", *figures]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the work")
@@ -164,7 +183,8 @@ def main() -> None:
     print("\nReplay by a worker that starts, over 100 series:\n")
     show(["records", "events", "bytes each", "read and verified", "and made a view", "must reach"], replays(part))
     print("\nEvents appended one by one with SYNC=always, on this disk:\n")
-    show(["clients", "all together", "one append"], [together(clients, int(200 * part)) for clients in (1, 50)])
+    always = [together(clients, int(200 * part)) for clients in (1, 50)]
+    show(["clients", "all together", "one append"], [*always, with_greenlets(50, int(200 * part))])
     print(f"\n{machine()}")
 
 
