@@ -1,0 +1,19 @@
+"""The settings that shape answers. Those in force are the log's own: all who read it at one position agree."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+RULES = Struct("<6q")
+
+
+class Rules(NamedTuple):
+    """Durations in microseconds."""
+
+    retention: int
+    keep_last: int
+    window: int
+    max_future: int
+    max_series: int
+    max_symbols: int

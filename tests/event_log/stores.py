@@ -1,0 +1,67 @@
+"""The table of all stores, for the tests of what each of them promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from event_log.log_time import Moment
+from event_log.memory_store import MemoryStore
+from event_log.port import RecordStore
+from times import SECOND
+
+WALL = 1_750_948_200 * SECOND
+
+
+@dataclass
+class Clocks:
+    """A wall clock and a boot clock that only a test moves. Call it for a reading of both."""
+
+    wall: int = WALL
+    boot: int = 1000 * SECOND
+
+    def __call__(self) -> Moment:
+        return Moment(self.wall, self.boot)
+
+    def advance(self, microseconds: int) -> None:
+        self.wall += microseconds
+        self.boot += microseconds
+
+
+class StoreKind(ABC):
+    """A kind of store, for one test."""
+
+    def __init__(self, folder: Path, clocks: Clocks) -> None:
+        self.folder = folder
+        self.clocks = clocks
+
+    @abstractmethod
+    def open(self) -> RecordStore:
+        """An empty one."""
+
+    @abstractmethod
+    def sibling(self, store: RecordStore) -> RecordStore:
+        """The same one, as another process has it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all that were opened."""
+
+
+class MemoryStoreKind(StoreKind):
+    """MemoryStore, which a process shares with nobody."""
+
+    def open(self) -> RecordStore:
+        return MemoryStore(self.clocks)
+
+    def sibling(self, store: RecordStore) -> RecordStore:
+        return store
+
+    def close(self) -> None:
+        return
+
+
+STORES: dict[str, Callable[[Path, Clocks], StoreKind]] = {"memory": MemoryStoreKind}
+"""Every kind by name; each is given an empty folder. The tests of the port run on each of them."""
