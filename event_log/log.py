@@ -12,7 +12,8 @@ from event_log.applied import Applied
 from event_log.base import Batch, HistoryChanged, LogError, LogUnavailable, LogUncertain
 from event_log.codec import NONCE, Claim, End
 from event_log.idempotency import Done
-from event_log.machine import Machine, Outcome, Repeated, Stored, TryAgain, Void
+from event_log.machine import Machine
+from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Appended, Guard, Record, Stale
 from event_log.rules import UNCLAIMED, Rules
 from event_log.writes import PLAIN, Conditions, Write, pack_write, unexpired
@@ -163,7 +164,8 @@ class Log(Applied):
         """End a series; returns the position of its end. None, having done nothing, where it has ended before, or has
         had an event behind the position `quiet_since`."""
         self.catch_up()
-        if not self.machine.series.lives(series):
+        table = self.machine.series
+        if not table.lives(series) or (quiet_since is not None and table.latest[series] > quiet_since):
             return None
         payload = codec.pack_end(End(series, quiet_since))
         try:

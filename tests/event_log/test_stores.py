@@ -293,6 +293,17 @@ class TestBlobs:
         assert bytes(store.blob(new)) == b"new"
         assert values(everything(store)) == [6.0, 7.0, 8.0, 9.0]
 
+    def test_it_goes_in_time_where_swap_follows_swap(self, store: RecordStore, clocks: Clocks) -> None:
+        start = begin(store)
+        for number in range(12):
+            store.append(single(float(number)), guard(store))
+            self.swapped(store, store.read(begin(store), 100).cursor, [b"blob"])
+            clocks.advance(MINUTE)
+            store.sync()
+        with pytest.raises(Behind):
+            store.read(start, 100)
+        assert store.manifest().generation == 12
+
     def test_numbers_and_positions_go_on_where_all_records_are_compacted(
         self, store: RecordStore, clocks: Clocks
     ) -> None:
