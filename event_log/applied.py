@@ -72,6 +72,11 @@ class Applied:
         with self.lock:
             self._begun = Begun(same_history=same_history)
 
+    def retell(self) -> None:
+        """Have the projection begin anew: it has failed in the middle of what it was told."""
+        with self._reading:
+            self._begin_anew(same_history=True)
+
     def read(self) -> Told:
         """What the projection is told next, which has one call of this under way at a time. Never behind a write that
         was acknowledged before the call where it says that there is no more. Raises Begun."""

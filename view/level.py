@@ -1,0 +1,174 @@
+"""A projection kept level with the log by whoever needs that first.
+
+Reading the log, which may be a disk or a network away, holds no lock that a question needs. What a read brings is taken
+in in portions, with the lock held for some milliseconds at a time. Between these the projection is not whole: nobody
+asks it. A question is answered only once all is taken in that the log had when it was asked.
+
+A projection that begins anew is built aside, while nobody is answered from the one before; it takes its place once it
+is level.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from event_log.applied import Begun, Told
+from event_log.log import Log
+from rolling.view import PERCENTILE_BYTES
+from view.catching_up import CatchingUp
+from view.portions import give_way, run_for
+from view.projection import Projection
+
+Listener = Callable[[Told | Begun], None]
+"""Is told of each portion that the projection has taken in, in log order; of Begun once another projection is level and
+has taken the place of the one before. Where that says `same_history`, positions told before mean what they meant."""
+
+logger = logging.getLogger("tidemark.projection")
+
+
+class Level:
+    """`with level as projection:` gives a projection that is level with the log, and locked."""
+
+    def __init__(self, log: Log, percentile_bytes: int = PERCENTILE_BYTES) -> None:
+        self._log = log
+        self._percentile_bytes = percentile_bytes
+        self._listeners: list[Listener] = []
+        self.lock = threading.RLock()
+        """Guards `projection` and all that it holds."""
+        self.projection = self._new()
+        self.generation = 0
+        """Number of times the history was replaced."""
+        self.is_ready = False
+        """Whether a projection has been level with the log since this was made."""
+        self._is_whole = True  # under lock: not in the middle of what a read has brought
+        # Built aside, by whose turn it is; and why.
+        self._next: Projection | None = self._new()
+        self._begun: Begun | None = None
+        self._catch_up = CatchingUp(self._read, self._take)
+
+    def __enter__(self) -> Projection:
+        while True:
+            self._catch_up()
+            if self._lock_whole():
+                return self.projection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lock.release()
+
+    @contextmanager
+    def held(self) -> Iterator[Projection]:
+        """Give the projection locked and whole, as level as it is: for the next portion of a question, which was level
+        when it began."""
+        while not self._lock_whole():
+            self._catch_up()
+        try:
+            yield self.projection
+        finally:
+            self.lock.release()
+
+    def advance(self) -> bool:
+        """Take in what comes next; says whether there is more."""
+        return self._catch_up.advance()
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called for every portion from now on, by whoever takes it in; it must not take long."""
+        self._listeners.append(listener)
+
+    def prune(self) -> None:
+        """Let go of what is dead, a portion at a time."""
+        self.run(lambda projection: projection.view.prune(projection.view.horizon))
+
+    def maintain(self, moment: int, idle: int) -> None:
+        """Keep what percentiles need in order, a portion at a time; see `rolling.memory.Memory.maintain`."""
+        self.run(lambda projection: projection.view.maintain(moment, idle))
+
+    def run(self, begin: Callable[[Projection], Iterator[None]]) -> bool:
+        """Do work on the projection that changes no answer, a portion at a time, and none while something is being
+        taken in. False where another projection has taken its place before it was done."""
+        with self.held() as projection:
+            work = begin(projection)
+        while True:
+            with self.held() as now:
+                if now is not projection:
+                    return False
+                if run_for(work):
+                    return True
+            give_way()
+
+    def _new(self) -> Projection:
+        return Projection(self._percentile_bytes)
+
+    def _lock_whole(self) -> bool:
+        """Lock the projection if it is whole."""
+        self.lock.acquire()
+        if not self._is_whole:
+            self.lock.release()
+            return False
+        return True
+
+    def _read(self) -> Told | Begun:
+        try:
+            return self._log.read()
+        except Begun as begun:
+            return begun
+
+    def _take(self, told: Told | Begun) -> bool:
+        if isinstance(told, Begun):
+            logger.warning("reading the log anew: %s", told)
+            self._begin_anew(told)
+            return True
+        if told.steps or told.cursor != (self._next or self.projection).cursor:
+            try:
+                self._take_in(told)
+            except BaseException:
+                self._log.retell()  # some of it is in: to take it in once more would be to count that twice
+                raise
+        if not told.more:
+            self._be_level()
+        return told.more
+
+    def _begin_anew(self, begun: Begun) -> None:
+        self._next = self._new()
+        if self._begun is None or not begun.same_history:
+            self._begun = begun
+
+    def _take_in(self, told: Told) -> None:
+        if self._next is not None:  # nobody else sees it yet
+            work = self._next.take(told)
+            while not run_for(work):
+                give_way()
+            return
+        work = self.projection.take(told)
+        done = False
+        while not done:
+            with self.lock:
+                self._is_whole = False
+                done = run_for(work)
+                self._is_whole = done
+            if not done:
+                give_way()
+        self._tell(told)
+
+    def _be_level(self) -> None:
+        if self._next is not None:
+            begun, self._begun = self._begun, None
+            with self.lock:
+                self.projection, self._next = self._next, None
+                self._is_whole = True
+                self.generation += begun is not None and not begun.same_history
+            if begun is not None:
+                self._tell(begun)
+        self.is_ready = True
+
+    def _tell(self, told: Told | Begun) -> None:
+        for listener in self._listeners:
+            try:
+                listener(told)
+            except Exception:  # the projection must go on, whatever became of those who listen
+                logger.exception("telling of new events failed")
