@@ -45,7 +45,8 @@ class RedisStore(RecordStore):
         self._persistence = Persistence(self._reads)
         self._entry_bytes = 1000.0  # what one takes, of late
         self._generation = 0
-        self._history = 0  # as of the last read
+        self._history = 0  # as of the last read, like the next
+        self._lost: bytes | None = None  # where the last jump began of which it is known that something was lost
         self._holder = secrets.token_hex(8)
 
     def append(self, record: Record, guard: Guard) -> Appended:
@@ -60,18 +61,19 @@ class RedisStore(RecordStore):
         count = max(1, min(limit, MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))
         start = f"({cursor.position}-{cursor.number}" if cursor.number else "-"
         head, entries, manifest = self._reads.look(
-            ("HMGET", self.keys.head, "history", "number"),
+            ("HMGET", self.keys.head, "history", "number", "lost"),
             ("XRANGE", self.keys.stream, start, "+", "COUNT", count),
             ("HMGET", self.keys.manifest, "generation", "number"),
         )
         history, newest = self._known(head)
-        self._generation, self._history = int(manifest[0]), history
+        self._generation, self._history = int(manifest[0] or 0), history
+        self._lost = head[2] if len(head) > 2 else None
         if history != cursor.history:
             self._recognise(cursor)
         found = [_entry(key, fields) for key, fields in entries]
         first = int(entries[0][0].partition(b"-")[2]) if entries else newest + 1
         if first != cursor.number + 1:
-            raise self._missing(cursor, int(manifest[1]))
+            raise self._missing(cursor, int(manifest[1] or 0))
         found = _limited(found, limit)
         if found:
             size = sum(len(entry.payload) for entry in found) / len(found)
@@ -94,12 +96,18 @@ class RedisStore(RecordStore):
         """Go on in another history where all that this reader has read is part of it. Raises HistoryChanged."""
         own = f"{cursor.position}-{cursor.number}"
         if cursor.number and not self._reads.look(("XRANGE", self.keys.stream, own, own))[0]:
-            raise HistoryChanged(f"{self.url} was started or promoted, and lacks what was read before")
+            raise self._loss("was started or promoted, and lacks what was read before")
+
+    def _loss(self, what: str) -> HistoryChanged:
+        """Note that something was lost, for all hosts to tell."""
+        jumped = self._reads.look(("HGET", self.keys.head, "jumped"))[0]
+        self._writes.ask(lambda _: [("HSET", self.keys.head, "lost", jumped or 0)])
+        return HistoryChanged(f"{self.url} {what}")
 
     def _missing(self, cursor: Cursor, compacted: int) -> Exception:
         if cursor.number < compacted:
             return Behind("these records have been compacted")
-        return HistoryChanged(f"{self.url} lacks records that follow what was read before")
+        return self._loss("lacks records that follow what was read before")
 
     def is_level(self, cursor: Cursor) -> bool:
         return False
@@ -189,6 +197,11 @@ class RedisStore(RecordStore):
         self.end()
 
     def notice(self) -> str | None:
+        if self._lost:
+            return (
+                f"Redis has lost what stood behind position {self._lost.decode()}, on all hosts alike: one that had "
+                "less took over, or older data was restored"
+            )
         return self._persistence.notice()
 
     def usage(self) -> Usage:

@@ -17,20 +17,22 @@ local head = redis.call('HMGET', KEYS[1], 'stamp', 'position', 'number', 'time')
 if not head[1] then
     if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return -8 end
     redis.call('HSET', KEYS[1], 'stamp', stamp, 'history', ARGV[1], 'position', 0, 'number', 0, 'fence', 0, 'horizon', '',
-        'fences', '', 'bytes', 0, 'blobs', 0, 'time', time, 'trial', '', 'skew', 0, 'trimmed', 0, 'swaps', '')
+        'fences', '', 'bytes', 0, 'blobs', 0, 'time', time, 'trial', '', 'skew', 0, 'swaps', '', 'jumped', 0, 'lost', '')
     redis.call('HSET', KEYS[3], 'generation', 0, 'number', 0, 'position', 0, 'data', '', 'blobs', '')
-    return 1
+    if tonumber(ARGV[2]) == 0 then return 1 end
+    head = {'', 0, 0, time}  -- emptied since: go on beyond what was given
 end
 if head[1] == stamp then return 0 end
 -- The clock in microseconds is ahead of any position that a log can have come to by counting, and below 2^53.
 local known = math.max(tonumber(head[2]), tonumber(ARGV[2]))
 local to = math.max(known + 1000000000, now < 9007199254740992 and now or 0)
 local position, number = string.format('%.0f', to), string.format('%.0f', head[3] + 1)
-local jump = string.format('%.0f', to - head[2])
 redis.call('XADD', KEYS[2], position .. '-' .. number, 'h', ARGV[3] .. struct.pack('<d', to - head[2]) .. 'arriving0',
     'p', '')
 redis.call('HSET', KEYS[1], 'stamp', stamp, 'history', ARGV[1], 'position', position, 'number', number, 'fences', '',
-    'fence', number)
+    'fence', number, 'jumped', head[2])
+-- A position that was given, to this process or to one it has read of, and is not there: something was lost.
+if tonumber(ARGV[2]) > tonumber(head[2]) then redis.call('HSET', KEYS[1], 'lost', head[2]) end
 local skew = now - head[4]
 if math.abs(skew) > 60000000 then
     redis.call('HSET', KEYS[1], 'trial', time, 'skew', string.format('%.0f', skew))

@@ -1,7 +1,7 @@
 -- Drop some of the records that a swap has left behind ten minutes ago: about 1,000 positions of them. The record of the
 -- cursor stays, by which a reader recognises the history.
 -- KEYS: head, stream. ARGV: now or ''. Returns 1 where there may be more to drop.
-local head = redis.call('HMGET', KEYS[1], 'swaps', 'trimmed')
+local head = redis.call('HMGET', KEYS[1], 'swaps')
 if not head[1] then return 0 end
 local now = tonumber(ARGV[1])
 if not now then
