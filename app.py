@@ -17,16 +17,16 @@ from flask import Flask
 import api
 import dashboard
 import dialects
-import dialects.short_way
+import dialects.fast_path
 import logs
 from access.exposure import exposed
 from access.keys import BadKeys
 from access.watch import Watch
 from api.context import Context, attach, context
+from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
 from api.guard import Guard
 from api.guard import register as register_guard
-from api.short_way import ShortWay, native_takes
 from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log, printable_url
 from metrics.meter import Meter, shared
@@ -63,7 +63,7 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
-    _lay_short_way(app)
+    _offer_fast_path(app)
     app.logger.info("created", extra={"fields": {"version": VERSION, "log": printable_url(settings.log_url)}})
     return app
 
@@ -78,11 +78,17 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
         raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
 
 
-def _lay_short_way(app: Flask) -> None:
-    """Let plain requests go past Flask; last of all, as it looks at the routes and hooks that there are."""
-    service, count = context(app).service, context(app).meter.request
-    takes = native_takes(service) | dialects.short_way.takes(service)
-    app.wsgi_app = ShortWay(app, takes, count)  # type: ignore[method-assign]  # how Flask has it done
+def _offer_fast_path(app: Flask) -> None:
+    """Let a server answer plain requests past Flask; last of all, as it knows no WSGI layer but those that are here."""
+    chain = app.wsgi_app
+
+    def fast_path(application: object) -> FastPath | None:
+        if application is not app or app.wsgi_app != chain:
+            return None  # somebody stands around it, who has to see every request
+        service, count = context(app).service, context(app).meter.request
+        return FastPath(app, native_takes(service) | dialects.fast_path.takes(service), count)
+
+    context(app).fast_path = fast_path
 
 
 @cache

@@ -30,9 +30,9 @@ from garbage import Survivors
 from logs import JsonFormatter
 from metrics.meter import shared
 from overload import Patience, Shedding
+from serving.worker import Worker as OwnWorker
 from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
 from times import SECOND
-from worker import Worker as OwnWorker
 
 
 def _say(line: object) -> None:
@@ -87,7 +87,7 @@ class JsonLogger(Logger):
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 # A second worker on a log of one process would answer from another log.
 workers = int(os.environ.get("WEB_CONCURRENCY") or (_cores() if serves_many_processes(_settings.log_url) else 1))
-worker_class = "worker.Worker"
+worker_class = "serving.worker.Worker"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
 limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded
 keepalive = 5
@@ -162,12 +162,7 @@ def post_worker_init(worker: Worker) -> None:
     and as all do for a log elsewhere, which may be on its way.
     """
     context = _extensions(worker)["tidemark"]
-    if context.settings.max_wait:
-        app: Any = worker.wsgi
-        patience = Patience(context.settings.max_wait / SECOND)
-        app.wsgi_app = shedding = Shedding(app.wsgi_app, patience, context.meter.shed)
-        if isinstance(worker, OwnWorker):
-            worker.shedding = shedding
+    _begin_serving(worker, context)
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
@@ -181,9 +176,22 @@ def post_worker_init(worker: Worker) -> None:
     Survivors().begin()
 
 
+def _begin_serving(worker: Worker, context: Any) -> None:
+    """Give the loop of our own what it serves by; where it is not in use, refuse late requests before Flask."""
+    app: Any = worker.wsgi
+    settings = context.settings
+    shedding = None
+    if settings.max_wait:
+        shedding = Shedding(app.wsgi_app, Patience(settings.max_wait / SECOND), context.meter.shed)
+    fast = context.fast_path(app)
+    is_ours = isinstance(worker, OwnWorker) and worker.begin(settings.max_bodies, fast, shedding, post_request)
+    if shedding is not None and not (is_ours and fast):
+        app.wsgi_app = shedding
+
+
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:
-    """Give way once, or one busy keep-alive connection would starve the others of its worker."""
-    if isinstance(worker, AsyncWorker):
+    """Yield once, or one busy keep-alive connection would starve the others of its worker; our own loop does so."""
+    if isinstance(worker, AsyncWorker) and not isinstance(worker, OwnWorker):
         gevent.sleep(0)
 
 

@@ -44,7 +44,7 @@ Rule._compile_builder = compiled_once  # type: ignore[assignment]
 
 TESTS = Path(__file__).parent
 SLOW = (
-    "api/test_short_way.py",
+    "api/test_fast_path.py",
     "e2e/test_ends.py",
     "rolling/test_ranks.py",
     "event_log/test_readers.py",
@@ -56,7 +56,7 @@ SLOW = (
     "api/routes/test_docs.py",
     "e2e/test_ready.py",
     "test_app.py",
-    "api/test_short_way_mutants.py",
+    "api/test_fast_path_mutants.py",
     "e2e/test_holds.py",
     "test_deployment.py",
     "event_log/test_agreement.py",

@@ -1,4 +1,4 @@
-"""The plain posts of the dialects, for the short way past Flask."""
+"""The plain posts of the dialects, for the fast path."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from api.answers import Outcome
+from api.fast_path import Take
 from api.reading.schemas import SERIES_NAME
-from api.short_way import Take
 from dialects import PREFIX, batches, ticks, transactions
 from dialects.plain_batches import plain_batch_in
 from event_log.base import Terms
