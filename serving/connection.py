@@ -49,16 +49,23 @@ class OwnRequest(Request):
         """Return whether its answer is the last on its connection. gunicorn asks before the answer leaves."""
         if super().should_close():
             return True
-        if self.left() == inf:
+        if self.left() == inf and not self._is_broken():
             self._read_what_has_come()
         return self.left() > MOST_LEFT
 
     def left(self) -> float:
         """Return how many bytes of the body nobody has read, infinity where nobody knows."""
-        reader: Any = self.body.reader if self.body is not None else None
+        if self.body is None or self._is_broken():
+            return inf
+        reader: Any = self.body.reader
         if isinstance(reader, LengthReader):
             return reader.length
-        return 0 if reader is None or reader.parser is None else inf
+        return 0 if reader.parser is None else inf
+
+    def _is_broken(self) -> bool:
+        """Return whether reading the body has failed, so that nobody knows where it ends."""
+        broken: bool = self.body is not None and self.body.failed  # type: ignore[attr-defined]  # its stub is older
+        return broken
 
     def _read_what_has_come(self) -> None:
         """Read a body in chunks to its end, if that is here."""
