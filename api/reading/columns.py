@@ -84,19 +84,24 @@ def _numbered(series: list[Any]) -> tuple[list[str], Ids | None]:
     return names, None if len(names) == 1 else np.fromiter(map(table.__getitem__, series), np.uint32, len(series))
 
 
-def read_each(items: Sequence[Any], read: Callable[[Any], NewEvent]) -> EventColumns:
-    """The columns of all items; 400 lists the first that `read` refuses under their indexes, and counts the others."""
+def read_each(
+    items: Sequence[Any], plain: Callable[[Any], NewEvent | None], read: Callable[[Any], NewEvent]
+) -> EventColumns:
+    """Return the columns of all items; 400 lists the first that `read` refuses under their indexes, counts the rest.
+
+    The rest are found by `plain`, which answers None for what `read` refuses, in a hundredth of the time.
+    """
     events: list[NewEvent] = []
     faults: dict[str, Any] = {}
     more = 0
     for index, item in enumerate(giving_way(items)):
+        if len(faults) == MOST_ERRORS:
+            more += plain(item) is None
+            continue
         try:
             events.append(read(item))
         except Problem as problem:
-            if len(faults) == MOST_ERRORS:
-                more += 1
-            else:
-                faults[str(index)] = problem.errors or {ITEM: [problem.detail]}
+            faults[str(index)] = problem.errors or {ITEM: [problem.detail]}
     if faults:
         raise invalid(faults, more)
     series, times, values = map(list, zip(*events, strict=True))
@@ -109,7 +114,7 @@ def read_event(data: object) -> NewEvent:
     event = plain_event(data)
     if event is None:
         try:
-            loaded = _EVENT.load(data)  # type: ignore[arg-type]  # whatever the client sent
+            loaded = _EVENT.load(data)
         except ValidationError as fault:
             errors = fault.messages_dict
             if "_schema" in errors:
