@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 
 from server_logs import report_hub_errors
 from tests.servers import Server, until
+from tests.tls import TlsServer, certificate
 
 SECRET = b"tm_SECRET"
 BROKEN_HEADS = [
@@ -81,23 +81,10 @@ def test_broken_requests_give_a_line_a_second_however_many_they_are() -> None:
         assert 1 <= len(warnings(server)) <= seconds + 1
 
 
-class TlsServer(Server):
-    """A server whose certificate, of another name, the environment says to trust."""
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"https://127.0.0.1:{self.port}"
-
-
 @pytest.fixture
-def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """gunicorn's arguments for TLS with a certificate that requests trusts."""
-    options = "-newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    command = ["openssl", "req", "-x509", *options.split(), "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
-    return ["--certfile", str(tmp_path / "cert.pem"), "--keyfile", str(tmp_path / "key.pem")]
+    return certificate(tmp_path, monkeypatch)
 
 
 def reset(client: socket.socket) -> None:
@@ -107,8 +94,8 @@ def reset(client: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("worker", ["worker.Worker", "gevent", "gthread", "sync"])
-def test_a_failed_tls_handshake_is_one_line(worker: str, certificate: list[str]) -> None:
-    with TlsServer(["-w", "1", "-k", worker, *certificate]) as server:
+def test_a_failed_tls_handshake_is_one_line(worker: str, tls: list[str]) -> None:
+    with TlsServer(["-w", "1", "-k", worker, *tls]) as server:
         before = len(warnings(server))
         answer(server.port, b"GET /tm_SECRET HTTP/1.1\r\nHost: x\r\n\r\n")
         with socket.create_connection(("127.0.0.1", server.port), 10) as client, pytest.raises(ssl.SSLError):
