@@ -286,7 +286,7 @@ def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "target", ["install", "run", "demo", "test", "check", "format", "bench", "screenshots", "clean"]
+    "target", ["install", "run", "demo", "test", "check", "format", "bench", "wheels", "screenshots", "clean"]
 )
 def test_every_target_is_explained(target: str) -> None:
     shown = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
