@@ -22,6 +22,7 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
 from access.exposure import exposed
+from access.foreign import JSON_HEADERS
 from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError, LogUnavailable
@@ -69,6 +70,7 @@ def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str)
     """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
     body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": mesg or reason})
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in JSON_HEADERS)
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from inspect import unwrap
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 
@@ -28,7 +27,6 @@ _KEY = "tidemark.key"
 EVENTS = "tidemark.events"
 """How many events a request has that stores more than one."""
 _CHALLENGE = 'Bearer realm="Tidemark", Basic realm="Tidemark", charset="UTF-8"'
-_SAFE = ("GET", "HEAD")
 _MOST_NAMED = 3
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -121,10 +119,9 @@ def current_key() -> Key | None:
 class Guard:
     """Stops requests, by the keys in force."""
 
-    def __init__(self, watch: Watch, clock: Callable[[], int], origins: Iterable[str] = ()) -> None:
+    def __init__(self, watch: Watch, clock: Callable[[], int]) -> None:
         self.watch = watch
         self._clock = clock
-        self._origins = frozenset(origins) - {"*"}
 
     def check(self) -> None:
         """401 or 403, unless this request may go on; its key is known from here on."""
@@ -140,7 +137,6 @@ class Guard:
         _refuse_scope(key, need)
         if need.all_series or need.series is not None:
             permit((request.view_args or {}).get(need.series) if need.series else None)
-        self._refuse_foreign_page(environ)
 
     def lease(self, series: str | None) -> Callable[[], bool]:
         """Whether the key of this request, in the file as it is then, still opens a stream of this series."""
@@ -165,18 +161,6 @@ class Guard:
         if key is None:
             raise _unknown("The access key sent is none: unknown, withdrawn or expired.")
         return key
-
-    def _refuse_foreign_page(self, environ: Mapping[str, Any]) -> None:
-        """A browser sends a password with whatever any page of the web makes it ask. What may change something, or is
-        read past the rules for pages of other origins (a WebSocket), has to come from a page of ours."""
-        if request.method in _SAFE and not (request.url_rule and request.url_rule.websocket):
-            return
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is None or environ["HTTP_AUTHORIZATION"][:5].lower() != "basic":
-            return
-        ours = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin" or urlsplit(origin).netloc == request.host
-        if not (ours or origin in self._origins):
-            raise Problem(403, "A page of another origin may do this only if CORS_ORIGINS names it.")
 
 
 def register(app: Flask, guard: Guard) -> None:
