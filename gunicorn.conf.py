@@ -99,6 +99,8 @@ logger_class = JsonLogger
 loglevel = "info" if _settings.log_level == "DEBUG" else _settings.log_level.lower()
 # The heartbeat file of a worker must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# By default gunicorn obeys a SCRIPT_NAME header of whoever connects from this machine, as a proxy does for its clients.
+forwarder_headers = ""
 # No management socket under $HOME: signals do all that a service needs, and none can be left behind.
 control_socket_disable = True
 
