@@ -18,7 +18,7 @@ from flask import Flask, current_app, request
 
 from access.keys import READ, WRITE, Key
 from access.watch import Watch
-from api.context import service
+from api.context import context, service
 from api.problems import Problem
 from event_log.base import PLAIN, Budget, Terms
 
@@ -104,6 +104,15 @@ def terms(events: int = 1, base: Terms = PLAIN) -> Terms:
     return replace(base, budget=Budget(key.name, rate.per_second, rate.burst, service().clock()))
 
 
+def look_again() -> None:
+    """Look at the key of this request once more, now that its body is here, which may have taken its time. Raises 401
+    where the key has expired or is gone, 403 where it may no longer do this."""
+    key: Key | None = request.environ.get(_KEY)
+    guard = context().guard
+    if key is not None and guard is not None:
+        request.environ[_KEY] = guard.renewed(key)
+
+
 def visible() -> Callable[[str], bool] | None:
     """Which series a listing may show; None: all."""
     key: Key | None = request.environ.get(_KEY)
@@ -137,6 +146,16 @@ class Guard:
         _refuse_scope(key, need)
         if need.all_series or need.series is not None:
             permit((request.view_args or {}).get(need.series) if need.series else None)
+
+    def renewed(self, key: Key) -> Key:
+        """Return the key of this request as the file has it now. Raises 401 or 403."""
+        found = self.watch.keys().renewed(key, self._clock())
+        if found is None:
+            raise _unknown("The access key has expired, or was withdrawn, while the body was sent; nothing was stored.")
+        need = self._need()
+        if need is not None:
+            _refuse_scope(found, need)
+        return found
 
     def lease(self, series: str | None) -> Callable[[], bool]:
         """Whether the key of this request, in the file as it is then, still opens a stream of this series."""

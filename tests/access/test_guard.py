@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 import app as composition
 from access.keys import SCOPES
@@ -348,6 +351,68 @@ def test_a_key_expires(client: FlaskClient, key_file: Path, clock: FakeClock, lo
     assert client.get("/statistics", headers=bearer("expired")).status_code == 200
     clock.advance(1)
     assert client.get("/statistics", headers=bearer("expired")).status_code == 401
+
+
+class Dribble(BytesIO):
+    """A body during which something happens."""
+
+    def __init__(self, body: bytes, happens: Callable[[], object]) -> None:
+        super().__init__(body)
+        self._happens = happens
+
+    def read(self, size: int | None = -1) -> bytes:
+        """All of it; by then it has happened."""
+        self._happens()
+        return super().read(size)
+
+
+WRITES = [call for call in GUARDED if call.scope == "write"]
+
+
+def dribble(call: Call, name: str, client: FlaskClient, happens: Callable[[], object]) -> TestResponse:
+    """The answer to a request during whose body something happens."""
+    assert call.body is not None
+    more = {"Content-Length": str(len(call.body))}
+    body = Dribble(call.body, happens)
+    return client.post(call.url, input_stream=body, headers={**call.headers, **bearer(name), **more})
+
+
+@pytest.mark.parametrize("call", WRITES, ids=str)
+def test_a_key_that_expires_while_the_body_comes_stores_nothing(
+    call: Call, client: FlaskClient, service: EventService, clock: FakeClock
+) -> None:
+    clock.advance(-1)
+    assert_refused(call, dribble(call, "expired", client, lambda: clock.advance(1)), 401)
+    assert stored(service) == 0
+    assert dribble(call, "writing", client, lambda: clock.advance(1)).status_code in (200, 201, 204)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ('"sha256:', '"sha256:0', 401),
+        ('can = ["write"]', 'can = ["read"]', 403),
+        ('can = ["write"]', 'can = ["write"]\nseries = ["ours"]', 403),
+    ],
+)
+@pytest.mark.parametrize("call", WRITES, ids=str)
+def test_nor_does_one_that_is_changed_meanwhile(
+    call: Call,
+    old: str,
+    new: str,
+    status: int,
+    client: FlaskClient,
+    service: EventService,
+    key_file: Path,
+    look: Callable[[], None],
+) -> None:
+    def change() -> None:
+        text = key_file.read_text()
+        key_file.write_text(re.sub(r'(?<=:0)([0-9a-f]*)[0-9a-f](?=")', r"\1", text.replace(old, new)))
+        look()
+
+    assert_refused(call, dribble(call, "writing", client, change), status)
+    assert stored(service) == 0
 
 
 def test_health_tells_of_a_broken_file(client: FlaskClient, key_file: Path, look: Callable[[], None]) -> None:
