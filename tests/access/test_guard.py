@@ -417,12 +417,13 @@ def test_nor_does_one_that_is_changed_meanwhile(
 
 def test_health_tells_of_a_broken_file(client: FlaskClient, key_file: Path, look: Callable[[], None]) -> None:
     assert client.get("/health").get_json() == {"status": "healthy"}
-    key_file.write_text("[[key")
+    key_file.write_text(f"[[key]]\n{TOKENS['everything']} = 1")
     look()
     answer = client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "healthy")
-    assert answer.get_json()["notice"].startswith(
-        "The key file is not used as it is now, the last good one is: it is not TOML"
+    assert answer.get_json()["notice"] == (
+        "The key file is not used as it is now, the last good one is; the log of the service says why, as does "
+        "`python -m access check`."
     )
     assert client.get("/statistics", headers=bearer("reading")).status_code == 200
     write_keys(key_file)

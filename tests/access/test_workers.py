@@ -54,7 +54,8 @@ def test_a_new_worker_has_the_last_good_file_while_a_broken_one_is_there(two: Se
     assert two.ask_each_worker(lambda: status(two, "reading")) == [200, 200]
     assert two.ask_each_worker(lambda: status(two, "everything")) == [401, 401]
     notice = two.get("/health").json()["notice"]
-    assert "it is not TOML" in notice
+    assert "The key file is not used as it is now" in notice
+    assert "it is not TOML (at end of document)" in two.output()
 
 
 @pytest.mark.parametrize("path", ["/stream", "/series/a/stream"])
