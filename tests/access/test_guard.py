@@ -61,7 +61,8 @@ def look(guard: Guard) -> Callable[[], None]:
     """Let the time pass after which the file is looked at again."""
 
     def look() -> None:
-        guard.watch._next_look -= 10 * LOOK_SECONDS
+        guard.watch._pause = lambda seconds: None
+        guard.watch._looked_at -= 10 * LOOK_SECONDS
 
     return look
 
