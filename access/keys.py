@@ -22,6 +22,7 @@ TOKEN_PREFIX = "tm_"
 MOST_KEYS = 10_000
 MOST_PATTERNS = 100
 LONGEST_TEXT = 128
+MOST_STREAMS = 100_000
 _LONGEST_QUOTED = 20
 """Characters of the longest name that a message quotes; a token has 46."""
 _PLACE = re.compile(r"\(at [^()]*\)$")
@@ -30,7 +31,7 @@ _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_FIELDS = ("name", "hash", "can", "series", "rate", "burst", "expires")
+_FIELDS = ("name", "hash", "can", "series", "rate", "burst", "expires", "max_streams")
 _MICROSECONDS = 1_000_000
 _NEVER: bytes = bytes(32)
 
@@ -79,6 +80,8 @@ class Key:
     rate: Rate | None = None
     expires: int | None = None
     """Microseconds since the epoch; from then on the key is none."""
+    max_streams: int | None = None
+    """How many streams it may have open in a worker; None: as many as there are places."""
 
     def sees(self, series: str | None) -> bool:
         """Whether the key is for this series; None: for all of them together."""
@@ -164,6 +167,7 @@ def parse_key(entry: Mapping[str, Any], number: int = 1) -> Key:
             _patterns(entry["series"]) if "series" in entry else None,
             _rate(entry, can),
             _moment(entry["expires"]) if "expires" in entry else None,
+            _streams(entry["max_streams"]) if "max_streams" in entry else None,
         )
     except BadKeys as fault:
         raise BadKeys(f"{where}: {fault}") from fault
@@ -228,6 +232,12 @@ def _rate(entry: Mapping[str, Any], can: frozenset[str]) -> Rate | None:
     if burst is not None and (type(burst) is not int or not 0 < burst <= 10**9):
         raise BadKeys("burst must be a whole number of events from 1 to 1000000000")
     return Rate(per_second, burst or max(1, round(per_second)))
+
+
+def _streams(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_STREAMS:
+        raise BadKeys(f"max_streams must be a whole number of streams from 0 to {MOST_STREAMS}")
+    return value
 
 
 def _moment(value: Any) -> int:

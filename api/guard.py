@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, request
 
 from access.keys import READ, WRITE, Key
+from access.places import Places
 from access.watch import Watch
 from api.context import context, service
 from api.problems import Problem
@@ -130,6 +131,7 @@ class Guard:
 
     def __init__(self, watch: Watch, clock: Callable[[], int]) -> None:
         self.watch = watch
+        self.places = Places()
         self._clock = clock
 
     def check(self) -> None:

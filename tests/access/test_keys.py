@@ -30,12 +30,18 @@ def parse(text: str) -> Key:
 def test_a_key_with_everything() -> None:
     key = parse(
         entry(
-            can='["write", "read"]', series='["web/*", "default"]', rate='"1000/s"', burst="5000", expires="2027-01-01"
+            can='["write", "read"]',
+            series='["web/*", "default"]',
+            rate='"1000/s"',
+            burst="5000",
+            expires="2027-01-01",
+            max_streams="10",
         )
     )
     assert (key.name, key.can, key.rate) == ("ingest", frozenset({"write", "read"}), Rate(1000.0, 5000))
     assert key.digest == hashlib.sha256(TOKEN.encode()).digest()
     assert key.expires == parse_timestamp("2027-01-01T00:00:00Z")
+    assert key.max_streams == 10
     assert [key.sees(name) for name in ("web/a", "web/a/b", "default", "web", "xweb/a", "DEFAULT")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
@@ -43,7 +49,7 @@ def test_a_key_with_everything() -> None:
 
 def test_a_key_with_the_least() -> None:
     key = parse(entry())
-    assert (key.series, key.rate, key.expires) == (None, None, None)
+    assert (key.series, key.rate, key.expires, key.max_streams) == (None, None, None, None)
     assert key.sees("anything at all")
 
 
@@ -129,6 +135,10 @@ def test_a_token_finds_its_key_until_that_expires() -> None:
         (entry(rate='"10/s"', burst="0"), "key 1 (ingest): burst must be"),
         (entry(rate='"10/s"', burst="true"), "key 1 (ingest): burst must be"),
         (entry(rate='"10/s"', burst="1.5"), "key 1 (ingest): burst must be"),
+        *(
+            (entry(max_streams=text), "key 1 (ingest): max_streams must be")
+            for text in ("-1", "true", '"1"', "1.0", "100001")
+        ),
         (entry(expires='"2027-01-01"'), "key 1 (ingest): expires must be"),
         (entry(expires="12:00:00"), "key 1 (ingest): expires must be"),
         (entry() + "\n" + entry(hash=f'"{hash_of("x")}"'), "key 2 (ingest): key 1 has the same name"),

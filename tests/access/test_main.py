@@ -61,7 +61,7 @@ def test_list_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     file = tmp_path / "keys.toml"
     for arguments in (
         "--name a --can write --rate 90/m --series x* y",
-        "--name b --can read --expires 2020-01-01",
+        "--name b --can read --max-streams 7 --expires 2020-01-01",
         "--name c --can metrics --expires 2999-01-01",
     ):
         main(["new", *arguments.split()])
@@ -72,7 +72,7 @@ def test_list_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["list", str(file)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "a: may write; series x*, y; rate 1.5/s, burst 2",
-        "b: may read; series *; expired 2020-01-01T00:00:00Z",
+        "b: may read; series *; at most 7 streams in a worker; expired 2020-01-01T00:00:00Z",
         "c: may metrics; series *; expires 2999-01-01T00:00:00Z",
     ]
 
