@@ -67,7 +67,7 @@ class Boundary:
         `host`, `origin`, `fetch_site` and `fetch_mode` are the headers as sent, `own_address` is the address of this
         side of the connection ('' where it has none), `password` says that `Authorization: Basic` was sent.
         """
-        if not self._keyed and host is not None and is_loopback(own_address) and not self._is_ours(host):
+        if host is not None and self.depends_on_address(host) and is_loopback(own_address):
             return _misdirected(host)
         if (origin is None and not fetch_site) or fetch_site in _NOT_FOREIGN:
             return None
@@ -76,6 +76,11 @@ class Boundary:
         else:  # a preflight (OPTIONS) is answered by the rules of CORS
             foreign = fetch_site == "cross-site" and fetch_mode != "navigate" and method != "OPTIONS" and not is_health
         return _FOREIGN if foreign and not self._is_named(origin, password) else None
+
+    def depends_on_address(self, host: str | None) -> bool:
+        """Return whether a request for this host is judged by the connection's own address, which costs a call to the
+        kernel; where it is not, '' will do."""
+        return not self._keyed and host is not None and not self._is_ours(host)
 
     def _is_named(self, origin: str | None, password: bool) -> bool:
         return origin in self._origins or (self._any_origin and not (self._keyed and password))

@@ -21,13 +21,14 @@ _HEALTH = ("/health", "/v1/health", "/dialects/tickers/health")
 def refusal_of(environ: Mapping[str, Any], boundary: Boundary) -> Refusal | None:
     """Return why the boundary refuses a request, or None."""
     read = environ.get
+    host = read("HTTP_HOST")
     return boundary.refusal(
         environ["REQUEST_METHOD"],
-        read("HTTP_HOST"),
+        host,
         read("HTTP_ORIGIN"),
         read("HTTP_SEC_FETCH_SITE"),
         read("HTTP_SEC_FETCH_MODE"),
-        own_address(environ),
+        own_address(environ) if boundary.depends_on_address(host) else "",
         websocket="HTTP_UPGRADE" in environ,
         is_health=environ["PATH_INFO"].startswith(_HEALTH),
         password=read("HTTP_AUTHORIZATION", "")[:5].lower() == "basic",
