@@ -20,6 +20,7 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
 from access.exposure import exposed
+from access.foreign import JSON_HEADERS
 from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError, LogUnavailable
@@ -70,6 +71,7 @@ def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str)
     detail = mesg[:_LONGEST_DETAIL] or reason
     body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail})
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in JSON_HEADERS)
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
@@ -89,6 +91,8 @@ logger_class = JsonLogger
 loglevel = "info" if _settings.log_level == "DEBUG" else _settings.log_level.lower()
 # The heartbeat file of a worker must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# By default gunicorn obeys a SCRIPT_NAME header of whoever connects from this machine, as a proxy does for its clients.
+forwarder_headers = ""
 # No management socket under $HOME: signals do all that a service needs, and none can be left behind.
 control_socket_disable = True
 

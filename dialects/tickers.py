@@ -18,7 +18,7 @@ from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.schemas import NAME
 from api.routes.health import get_health
-from api.stream_answers import feed, require_place, require_streaming
+from api.stream_answers import feed, give_places_back, require_place, require_streaming
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
@@ -92,6 +92,9 @@ def require_a_server_that_streams() -> None:
     require_streaming()
     require_place()
     g.beginning = service().position()
+
+
+give_places_back(stream)
 
 
 @websocket_route(stream, "/ws/<series:ticker>")

@@ -369,6 +369,19 @@ def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: i
     assert json.loads(body)["status"] == status
 
 
+@pytest.mark.parametrize("worker_class", ["worker.Worker", "gevent"])
+def test_no_client_says_where_the_service_is_mounted(worker_class: str) -> None:
+    with Server(["-w", "1", "-k", worker_class]) as server:
+        for name in ("SCRIPT_NAME", "Script_Name", "Script-Name", "PATH_INFO"):
+            for path, status in (("/statistics", 200), ("/x/statistics", 404)):
+                with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+                    client.sendall(
+                        f"GET {path} HTTP/1.1\r\nHost: x\r\n{name}: /x\r\nConnection: close\r\n\r\n".encode()
+                    )
+                    answer = b"".join(iter(lambda: client.recv(4096), b""))
+                assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (name, path)
+
+
 def test_workers_that_serve_nobody_are_refused(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

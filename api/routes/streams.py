@@ -27,6 +27,7 @@ from api.stream_answers import (
     Subject,
     client_socket,
     feed,
+    give_places_back,
     open_events,
     open_statistics,
     require_place,
@@ -99,6 +100,9 @@ def require_a_server_that_streams() -> None:
         require_place()
         series_in_path((request.view_args or {})["series"])
         g.beginning = _beginning()
+
+
+give_places_back(bp)
 
 
 @bp.get("/stream")
