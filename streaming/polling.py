@@ -1,7 +1,7 @@
-"""Disconnects: which clients have closed their connection, or vanished without a word.
+"""Sockets that are watched without a thread each: whose client has left, and whose has said something.
 
-A stream on which nothing is sent would notice neither. So one `poll` looks at all their sockets, once a second, and the
-kernel is told how long to wait for an acknowledgement.
+A stream on which nothing is sent would notice neither. So one `poll` looks at all their sockets, again and again, and
+the kernel is told how long to wait for an acknowledgement.
 """
 
 from __future__ import annotations
@@ -14,25 +14,31 @@ from typing import Generic, TypeVar
 from gevent.monkey import get_original
 
 UNANSWERED_MS = 30_000
-"""After how long without an acknowledgement the kernel gives up on a client that vanished without a word."""
-_CLOSED = getattr(select, "POLLRDHUP", 0)
+"""Milliseconds without an acknowledgement after which the kernel gives up on a client that vanished without a word."""
+DISCONNECTED = getattr(select, "POLLRDHUP", 0)
 """Set when the client has closed its side, whatever it sent before; Linux has it, elsewhere a hang-up must do."""
+READABLE = select.POLLIN
+"""Set when there are bytes to read, or the client has closed its side."""
 
 Owner = TypeVar("Owner")
 
 
-class Departures(Generic[Owner]):
-    """The sockets that are watched, and whose they are. Not thread-safe."""
+class SocketPoll(Generic[Owner]):
+    """The sockets that are watched for one kind of event, and whose they are. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, event: int) -> None:
         # gevent's own poll would wait in its loop; the real one, told not to wait, costs 0.2 us a socket.
         self._poll = get_original("select", "poll")()
+        self._event = event
         self._owners: dict[int, Owner] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._owners)
+
     def watch(self, fileno: int, owner: Owner) -> None:
-        """Notice when the client at this descriptor leaves; -1 is nobody."""
+        """Watch this descriptor; -1 is nobody's."""
         if fileno >= 0:
-            self._poll.register(fileno, _CLOSED)
+            self._poll.register(fileno, self._event)
             self._owners[fileno] = owner
 
     def forget(self, fileno: int, owner: Owner) -> None:
@@ -42,7 +48,7 @@ class Departures(Generic[Owner]):
             del self._owners[fileno]
 
     def found(self) -> list[Owner]:
-        """Whose clients have left; costs one system call."""
+        """Return the owners of all sockets with the event; costs one system call."""
         return [self._owners[fileno] for fileno, _ in self._poll.poll(0)]
 
 
@@ -51,3 +57,13 @@ def notice_silence(sock: socket.socket) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):  # a client that left at once may have had its socket closed already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
+
+
+def disconnect(sock: socket.socket) -> None:
+    """End the connection, which wakes whoever waits for it.
+
+    The plain socket is shut down: `SSLSocket.shutdown` would first take the TLS layer from under a write that waits,
+    which then fails with an AttributeError.
+    """
+    with suppress(OSError):  # closed already, which is what we want
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
