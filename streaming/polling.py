@@ -60,10 +60,10 @@ def notice_silence(sock: socket.socket) -> None:
 
 
 def disconnect(sock: socket.socket) -> None:
-    """End the connection, which wakes whoever waits for it.
+    """End the connection, so that whoever waits to write there gets an error of the kernel's.
 
-    The plain socket is shut down: `SSLSocket.shutdown` would first take the TLS layer from under a write that waits,
-    which then fails with an AttributeError.
+    Through another object for the same connection: the `shutdown` of gevent's socket throws EBADF into who waits, which
+    gunicorn logs at length, and that of a TLS socket first takes the layer from under a write, an AttributeError.
     """
-    with suppress(OSError):  # closed already, which is what we want
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    with suppress(OSError), socket.fromfd(sock.fileno(), sock.family, sock.type) as same:  # or it is closed already
+        same.shutdown(socket.SHUT_RDWR)
