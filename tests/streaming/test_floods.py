@@ -137,6 +137,23 @@ def test_pings_are_answered_and_long_messages_are_not_taken(server: Server) -> N
         assert (opcode, data[:2]) == (websocket.ABNF.OPCODE_CLOSE, (1009).to_bytes(2, "big"))
 
 
+def test_one_is_counted_once_and_fails_nothing_however_it_ends(server: Server) -> None:
+    def counted() -> dict[str, float]:
+        lines = server.get("/metrics").text.splitlines()
+        rows = (
+            line for line in lines if line.startswith("tidemark_requests_total{") and 'route="/ws/<series>"' in line
+        )
+        return {row.partition('status="')[2][:3]: float(row.split()[-1]) for row in rows}
+
+    before = counted().get("101", 0)
+    for politely in (True, False):
+        with websocket_at(server) as ws:
+            if politely:
+                ws.close()
+    until(lambda: counted().get("101") == before + 2, "both to be counted", 20)
+    assert "500" not in counted()
+
+
 def test_a_client_that_takes_nothing_is_cut_off_over_tls_too(server: Server) -> None:
     wait_until_free(server)
     paths = {"/ws/flooded": True, "/series/flooded/stream": False}
