@@ -33,7 +33,7 @@ View = TypeVar("View", bound=Callable[..., None])
 
 
 class Upgraded(Response):
-    """What a view returns whose connection is no longer one of HTTP, and has ended."""
+    """The answer of a view whose connection was a WebSocket's, and has ended."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Raise what tells every server that nothing can be sent any more, which is true."""

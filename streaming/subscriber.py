@@ -23,7 +23,7 @@ class Subscriber:
     """
 
     two_way = False
-    """Whether the client may say something, of which `hear` is told."""
+    """True where the client may say something, of which `hear` is told."""
 
     def __init__(
         self,

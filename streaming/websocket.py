@@ -25,17 +25,17 @@ from streaming.wire import PING
 from view.portions import give_way
 
 MOST_MESSAGE_BYTES = 4096
-"""Most bytes of one message from a client, which has nothing to tell us; a longer one closes its WebSocket."""
+"""Maximum bytes of one message from a client, which has nothing to tell us; a longer one closes its WebSocket."""
 MOST_FRAMES = 200
-"""Most frames from a client within one second; one more closes its WebSocket."""
+"""Maximum frames from a client within one second; one more closes its WebSocket."""
 STUCK_SECONDS = 30.0
-"""How long a client may take nothing at all of what is sent, before the connection is given up."""
+"""Seconds in which a client takes nothing at all of what is sent, after which the connection is given up."""
 CLOSING_SECONDS = 2.0
-"""How long the client may take to close after we have."""
+"""Seconds that the client may take to close after the server has."""
 _LOOK_SECONDS = 0.01
-"""Between two looks for what comes after our close; together with the next it bounds what a flood costs."""
+"""Between two reads of what comes after the server's close; with `_READ_BYTES` it bounds what a flood costs."""
 _READ_BYTES = 1 << 16
-"""Of one look. More than a record of TLS has (16 KiB): what is left of one in its layer no poll would tell of."""
+"""Maximum of one read. More than a TLS record has (16 KiB): no poll would tell of what is left in the TLS layer."""
 _WOULD_WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 

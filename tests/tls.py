@@ -25,5 +25,5 @@ class TlsServer(Server):
 
     @property
     def url(self) -> str:
-        """Where it answers, without a slash at the end."""
+        """The base URL, without a slash at the end."""
         return f"https://localhost:{self.port}"

@@ -6,12 +6,16 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection
 
-from api.handshake import accept
+from api.handshake import accept, websocket_route
 from api.problems import Problem
+from streaming.websocket import WebSocket
 from tests.servers import Server
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -23,7 +27,7 @@ WHOLE = {
     "Sec-WebSocket-Key": KEY,
 }
 THREADED = {"SERVER_SOFTWARE": "Werkzeug/3"}
-"""What tells the development server, which has a thread for each request."""
+"""The environ of the development server, which has a thread for each request."""
 PATHS = pytest.mark.parametrize("path", ["/ws/a", "/dialects/tickers/ws/a"])
 
 
@@ -36,7 +40,7 @@ def server() -> Iterator[Server]:
 
 
 def answer(server: Server, headers: dict[str, str], line: str = "GET /ws/a HTTP/1.1") -> tuple[int, bytes]:
-    """The status and the head of what the server says to this request, as it stands."""
+    """Return the status and the head of the server's answer to this request, sent as it stands."""
     lines = [line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall("\r\n".join(lines).encode("latin-1"))
@@ -63,6 +67,27 @@ def test_a_key_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(Problem, match="Sec-WebSocket-Key") as refused:
         accept(environ | {"HTTP_SEC_WEBSOCKET_KEY": key})
     assert refused.value.code == 400
+
+
+def test_a_view_that_fails_closes_and_sends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    bp = Blueprint("failing", __name__)
+
+    @websocket_route(bp, "/ws")
+    def fail(ws: WebSocket) -> None:
+        raise RuntimeError("a bug")
+
+    app = Flask(__name__)
+    app.register_blueprint(bp)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = Connection(ConnectionType.CLIENT)
+        theirs.sendall(client.send(CloseConnection(1000)))
+        with pytest.raises(BrokenPipeError):
+            app.test_client().get("/ws", headers=WHOLE, environ_overrides={"werkzeug.socket": ours})
+        head, _, rest = theirs.recv(4096, socket.MSG_WAITALL).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert rest[2:4] == (1011).to_bytes(2, "big")
+    assert "a bug" in caplog.text
 
 
 @PATHS
@@ -127,5 +152,5 @@ def test_no_header_fails_the_server_or_opens_one_that_is_not_whole(
 
 
 def may_stand_in_a_header(value: str | None) -> bool:
-    """Whether gunicorn's parser takes it."""
+    """Return True where gunicorn's parser takes this value."""
     return value is None or not any(ord(character) < 32 or ord(character) == 127 for character in value)

@@ -1,4 +1,4 @@
-"""What clients of WebSockets can do to a real worker: flood it, take nothing, leave; in the clear and over TLS."""
+"""Clients of WebSockets against a real worker: they flood, take nothing, leave; in the clear and over TLS."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TURN_SECONDS = 0.02
 """Together 1 MB/s."""
 BATCH = 10_000
 BATCHES = 8
-"""Whose events, written out, are more than the buffers of any socket hold."""
+"""Batches whose events, written out, are more than the buffers of any socket hold."""
 
 
 @pytest.fixture(scope="module", params=["clear", "TLS"])
@@ -52,7 +52,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def connect(server: Server, path: str, *, upgrade: bool = True, receive_buffer: int = 0) -> socket.socket:
-    """A connection on which the stream at this path is open."""
+    """Open the stream at this path and return its connection."""
     sock = socket.socket()
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -92,7 +92,7 @@ def wait_until_free(server: Server) -> None:
 
 
 def flood(sock: socket.socket, frame: bytes, seconds: float) -> int | None:
-    """Send these at 1 MB/s until the server closes; the code with which it does."""
+    """Send these at 1 MB/s until the server closes, and return the code with which it does."""
     connection = Connection(ConnectionType.CLIENT)
     frames = frame * (BYTES_A_TURN // len(frame))
     deadline = time.monotonic() + seconds

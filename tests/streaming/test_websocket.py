@@ -45,7 +45,7 @@ class Client:
         return []
 
     def receive_pongs(self, count: int) -> list[Event]:
-        """Exactly so many, and nothing else."""
+        """Return the next `count` events, all of them pongs."""
         pongs: list[Event] = []
         while len(pongs) < count:
             pongs += self.receive()
@@ -53,7 +53,7 @@ class Client:
         return pongs
 
     def receive_close(self) -> CloseConnection:
-        """The server's close, whatever comes before it."""
+        """Return the server's close, whatever comes before it."""
         while events := self.receive():
             for event in events:
                 if isinstance(event, CloseConnection):
