@@ -21,7 +21,7 @@ from event_service import EventService
 from metrics.meter import OPEN_STREAMS
 from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.channels import Channel
-from streaming.departures import notice_silence
+from streaming.polling import notice_silence
 from streaming.pulses import Answered, Question
 from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics

@@ -26,7 +26,7 @@ from event_log.redis_faults import OLDEST
 from event_log.redis_url import parse_redis_url
 from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
-from tests.tls import TlsServer, certificate
+from tests.tls import TlsServer, trusted_certificate
 
 Config = dict[str, Any]
 
@@ -43,7 +43,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """gunicorn's arguments for TLS with a certificate that requests trusts."""
-    return certificate(tmp_path, monkeypatch)
+    return trusted_certificate(tmp_path, monkeypatch)
 
 
 def load_config() -> Config:

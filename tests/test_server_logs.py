@@ -18,7 +18,7 @@ import pytest
 
 from server_logs import report_hub_errors
 from tests.servers import Server, until
-from tests.tls import TlsServer, certificate
+from tests.tls import TlsServer, trusted_certificate
 
 SECRET = b"tm_SECRET"
 BROKEN_HEADS = [
@@ -84,7 +84,7 @@ def test_broken_requests_give_a_line_a_second_however_many_they_are() -> None:
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """gunicorn's arguments for TLS with a certificate that requests trusts."""
-    return certificate(tmp_path, monkeypatch)
+    return trusted_certificate(tmp_path, monkeypatch)
 
 
 def reset(client: socket.socket) -> None:
