@@ -21,6 +21,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import orjson
 
+from access.foreign import JSON_HEADERS
+
 
 class Refusal(NamedTuple):
     """An answer that refuses."""
@@ -44,7 +46,7 @@ _DETAIL = "This worker has more to do than it can; nothing was stored. Try again
 
 def _refusal(media_type: str, answer: object) -> Refusal:
     body = orjson.dumps(answer)
-    headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body)))]
+    headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body))), *JSON_HEADERS]
     head = "".join([f"{name}: {value}\r\n" for name, value in headers])
     return Refusal(headers, body, b"%b\r\n%b" % (head.encode(), body))
 

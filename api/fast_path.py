@@ -4,8 +4,9 @@ It knows a closed world: exact paths, header names that change no answer, a body
 Whatever is anything else goes to Flask untouched, which alone words errors. It calls the functions that the routes
 call, so that no client can tell; `tests/api/test_fast_path.py` sends both the same requests.
 
-A path takes part only where nothing is hooked around its route: a hook (a guard, CORS, the log's line a request)
-sees every request without knowing of this module. Whatever counts requests is told of those that went this way.
+The boundary against foreign pages is asked here as it is there. A path takes part only where nothing else is hooked
+around its route: a hook (a guard, CORS, the log's line a request) sees every request without knowing of this module.
+Whatever counts requests is told of those that went this way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from api.answers import Outcome, body_and_headers
+from api.boundary import HOOKS
 from api.context import context
 from api.flask_app import FAILED
 from api.guard import EVENTS
@@ -81,14 +83,19 @@ class FastPath:
         self._app = app
         self._count = count
         self._service = context(app).service
+        self._boundary = context(app).boundary
         self._max_body = context(app).settings.max_body
         self._takes = {path: take for path, take in takes.items() if is_bare(app, "POST", path)}
         self._statistics = _statistics_paths(app)
         self._query = lru_cache(_QUERIES_KEPT)(plain_query)
 
-    def of(self, method: str, path: str, query: str, fields: Mapping[str, str]) -> Way | None:
-        """Return the way of requests with this head, names of fields in capitals and none twice; None: they have
-        none."""
+    def of(
+        self, method: str, path: str, query: str, fields: Mapping[str, str], own_address: str | None = None
+    ) -> Way | None:
+        """Return the way of requests with this head, names of fields in capitals and none twice, over a connection
+        with this address on our side, if it has one; None: they have none."""
+        if self._is_foreign(method, fields, own_address or ""):
+            return None  # to Flask, which refuses it in words
         closes = fields.get("CONNECTION", "").lower() == "close"
         if method == "POST":
             take, length = self._takes.get(path), self._length(fields)
@@ -122,6 +129,14 @@ class FastPath:
             return None
         self._count(way.route, way.method, outcome.status, perf_counter_ns() - started)
         return self._sent(outcome, lines)
+
+    def _is_foreign(self, method: str, fields: Mapping[str, str], own_address: str) -> bool:
+        """Whether the boundary against foreign pages refuses it."""
+        read = fields.get
+        refusal = self._boundary.refusal(
+            method, read("HOST"), read("ORIGIN"), read("SEC-FETCH-SITE"), read("SEC-FETCH-MODE"), own_address
+        )
+        return refusal is not None
 
     def _length(self, fields: Mapping[str, str]) -> int | None:
         """The length of a plain body, by its headers."""
@@ -169,7 +184,7 @@ def _series_below(prefix: str, path: str) -> str | None:
 
 
 def is_bare(app: Flask, method: str, path: str) -> bool:
-    """Whether this is a route of `app` with nothing hooked around it."""
+    """Return whether this is a route of `app` with nothing hooked around it but the boundary."""
     endpoint, _ = app.url_map.bind("localhost").match(path, method)
     scopes = {None, endpoint.rpartition(".")[0]}
     hooks: tuple[Mapping[str | None, Any], ...] = (
@@ -179,7 +194,8 @@ def is_bare(app: Flask, method: str, path: str) -> bool:
         app.url_value_preprocessors,
     )
     return not (
-        app.teardown_appcontext_funcs or any(found[scope] for found in hooks for scope in scopes & found.keys())
+        app.teardown_appcontext_funcs
+        or any(set(found[scope]) - HOOKS for found in hooks for scope in scopes & found.keys())
     )
 
 

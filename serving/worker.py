@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import monotonic, time
@@ -85,7 +86,7 @@ class Worker(GeventWorker):
         self.waits.start()
         if fast is not None:
             self._fast, self._shedding = fast, shedding
-            self._heads = Heads(lambda head, peer: fast.of(*head))
+            self._heads = Heads(lambda head, peer: fast.of(*head, own_address=peer[1]))
         self.declined = list(self._declined(post_request))
         self._is_prepared = True
         return not self.declined
@@ -128,22 +129,28 @@ class Worker(GeventWorker):
             connection = Connection(self, listener, client, addr)
             _bound_sending(client)
             if is_tls(client):
-                connection.handshake()
+                connection.handshake()  # what fails here ends the greenlet, which `report_hub_errors` tells
+            self._serve(connection, listener, client, addr)
+        except Overdue:
+            self.log.debug("Closing a connection on which nothing came.")
+        finally:
+            util.close(client)
+
+    def _serve(self, connection: Connection, listener: Any, client: Any, addr: Any) -> None:
+        try:
             if self.declined:
                 super().handle(listener, client, addr)
             else:
                 connection.serve()
-        except Overdue:
-            self.log.debug("Closing a connection on which nothing came.")
         except OSError as fault:
-            if fault.errno in _GONE or isinstance(fault, TimeoutError) or is_tls(client):
+            if fault.errno in _GONE or isinstance(fault, (TimeoutError, ssl.SSLError)):
                 self.log.debug("Closing connection. %s", fault)
             else:
                 self.log.exception("Socket error processing request.")
+        except Overdue:
+            raise
         except Exception:
             self.log.exception("Error on a connection")
-        finally:
-            util.close(client)
 
     def way(self, head: bytes, peer: Peer) -> Way | None:
         """Return the fast path's way for requests with this head, None if there is none."""

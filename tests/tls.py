@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.servers import Server
 
 
 def certificate(folder: Path) -> None:
-    """Write `cert.pem` and `key.pem` for localhost."""
-    options = "-newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    """Write `cert.pem` and `key.pem` for localhost and 127.0.0.1."""
+    options = "-newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
     command = ["openssl", "req", "-x509", *options.split(), "-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-class TlsServer(Server):
-    """A server over TLS; for `requests` its certificate has to stand in REQUESTS_CA_BUNDLE."""
+def trusted_certificate(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    """Make a certificate that requests trusts for as long as the patch lasts; return gunicorn's arguments for it."""
+    certificate(folder)
+    patch.setenv("REQUESTS_CA_BUNDLE", str(folder / "cert.pem"))
+    return ["--certfile", str(folder / "cert.pem"), "--keyfile", str(folder / "key.pem")]
 
-    def __init__(self, folder: Path, args: Sequence[str] = (), env: dict[str, str] | None = None) -> None:
-        files = ["--certfile", str(folder / "cert.pem"), "--keyfile", str(folder / "key.pem")]
-        super().__init__([*args, *files], env)
+
+class TlsServer(Server):
+    """A server that is asked over TLS."""
 
     @property
     def url(self) -> str:

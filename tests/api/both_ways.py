@@ -20,6 +20,8 @@ from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import FakeClock
 
 SEED = 14
+OWN = "127.0.0.1"
+"""The address of our side of each connection, and of the other."""
 
 Told = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers, body."""
@@ -62,7 +64,7 @@ class Side:
     def _fast(self, request: Generated) -> Told | None:
         environ = request.environ
         head = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-        way = None if self.path is None else self.path.of(*head, dict(_fields(environ)))
+        way = None if self.path is None else self.path.of(*head, dict(_fields(environ)), OWN)
         if self.path is None or way is None or len(request.body) < way.length:
             return None
         answer = self.path.answer(way, request.body[: way.length], b"")

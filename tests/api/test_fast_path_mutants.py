@@ -104,6 +104,7 @@ MUTANTS: dict[str, Patch] = {
         lambda method, path, query, fields: (method, path, "" if method == "POST" else query, fields)
     ),
     "any length": _wrong("__init__", _unbounded),
+    "pages of others": _always("api.fast_path.FastPath._is_foreign", lambda *args: False),
     "both ways at once": _wrong("answer", _stores_before_it_leaves),
     "any name in a path": _always("api.fast_path._series_below", _latin_name),
     "slash at the end": _always("api.fast_path._series_below", _with_slash),

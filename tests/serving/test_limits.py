@@ -24,7 +24,7 @@ from gunicorn.glogging import Logger
 from serving.connection import MOST_LEFT
 from serving.worker import Worker
 from tests.servers import CHECKOUT, Server, until
-from tests.tls import TlsServer, certificate
+from tests.tls import TlsServer, trusted_certificate
 
 KIB = 1024
 SETTINGS = {
@@ -174,12 +174,10 @@ def test_a_body_in_chunks_that_is_all_here_is_skipped(server: Server) -> None:
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, ssl.SSLContext]]:
     """A server that speaks TLS, and what trusts it."""
     folder = tmp_path_factory.mktemp("tls")
-    certificate(folder)
-    trusted = str(folder / "cert.pem")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REQUESTS_CA_BUNDLE", trusted)
-        with TlsServer(folder, ["-w", "1", "--keep-alive", "1"], SETTINGS) as server:
-            yield server, ssl.create_default_context(cafile=trusted)
+        args = trusted_certificate(folder, patch)
+        with TlsServer(["-w", "1", "--keep-alive", "1", *args], SETTINGS) as server:
+            yield server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
 
 
 def test_a_silent_handshake_is_ended_and_holds_up_no_end(tls: tuple[Server, ssl.SSLContext]) -> None:

@@ -1,4 +1,4 @@
-"""Nobody can tell our worker and the short way from gunicorn's own worker and Flask: raw bytes to both."""
+"""Nobody can tell our worker and the fast path from gunicorn's own worker and Flask: raw bytes to both."""
 
 from __future__ import annotations
 
