@@ -87,6 +87,9 @@ class Connection:
         self._address = address
         self._peer: Peer = (_host(address), _host(client.getsockname()))
         self._greenlet = gevent.getcurrent()
+        self._hub = gevent.get_hub()
+        # What TLS has decrypted already, no watcher tells of.
+        self._readable = None if is_tls(client) else self._hub.loop.io(client.fileno(), 1)
         self._begun = 0.0  # when the wait for a request, or that for its body, began
         self._data: bytes | bytearray = b""  # received, from the beginning of a request on
         self._at = 0  # where gunicorn's parser goes on in them
@@ -103,17 +106,39 @@ class Connection:
         """Do that of TLS, in the time that a head has."""
         self._wait(self._worker.waits.idle, self._worker.clock() + self._worker.head_seconds, self._client.do_handshake)
 
+    def close(self) -> None:
+        """Let go of what watches the connection."""
+        if self._readable is not None:
+            self._readable.close()
+
     def serve(self) -> None:
         """Answer requests until one of the two sides has enough."""
         while self._serve_one():
-            gevent.sleep(0)  # or one busy client would starve the others
+            if self._data:
+                gevent.sleep(0)  # or one busy client would starve the others
+            else:
+                self._await_request()
+
+    def _await_request(self) -> None:
+        """Wait until something comes; others have their turn meanwhile. That spares a read which finds nothing, and
+        its exception."""
+        if self._readable is None:
+            gevent.sleep(0)
+            return
+        until = self._worker.clock() + self._worker.head_seconds
+        self._wait(self._worker.waits.idle, until, self._hub.wait, self._readable)
 
     def _serve_one(self) -> bool:
         """Answer a request; return whether another may follow."""
         worker = self._worker
         self._begun = worker.clock()
         if not self._data:
-            self._data = self._receive(worker.waits.idle, self._begun + worker.head_seconds, _READ)
+            waiting = worker.waits.idle
+            waiting[self._greenlet] = self._begun + worker.head_seconds
+            try:
+                self._data = self._client.recv(_READ)
+            finally:
+                del waiting[self._greenlet]
         self._head_end = end = self._data.find(END) + len(END)
         way = worker.way(bytes(self._data[:end]), self._peer) if end >= len(END) else None
         try:

@@ -125,6 +125,7 @@ class Worker(GeventWorker):
         if not self._is_prepared:  # another configuration than ours
             super().handle(listener, client, addr)
             return
+        connection = None
         try:
             connection = Connection(self, listener, client, addr)
             _bound_sending(client)
@@ -134,6 +135,8 @@ class Worker(GeventWorker):
         except Overdue:
             self.log.debug("Closing a connection on which nothing came.")
         finally:
+            if connection is not None:
+                connection.close()
             util.close(client)
 
     def _serve(self, connection: Connection, listener: Any, client: Any, addr: Any) -> None:

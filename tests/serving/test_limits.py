@@ -83,6 +83,8 @@ def test_bodies_that_come_are_bounded_together(server: Server, path: bytes) -> N
         connections = [stack.enter_context(connect(server)) for _ in range(3)]
         for connection in connections:
             connection.sendall(post(path, length) + body[:-1])
+            for _ in range(length // 65_536 + 1):  # in each round of its loop the worker reads a piece
+                assert server.get("/health/live").status_code == 200
         refused = until(lambda: [each for each in connections if has_come(each)], "one to be refused")
         assert len(refused) == 1
         answer = all_of(refused[0])
