@@ -21,8 +21,8 @@ from tests.streaming.sse import Stream
 
 from .guarded import TOKENS, bearer, write_keys
 
-TWO_SECONDS = 2.5
-"""And what a busy machine adds."""
+PATIENCE = 30
+"""Seconds that a busy machine may take for what takes two: that it does, test_watch.py says by a clock of its own."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_every_worker_follows_the_file_and_none_prints_a_token(two: Server, key_
     assert two.ask_each_worker(lambda: status(two, "reading")) == [200, 200]
     assert two.ask_each_worker(lambda: two.get("/statistics").status_code) == [401, 401]
     write_keys(key_file, "writing")
-    until(lambda: two.ask_each_worker(lambda: status(two, "reading")) == [401, 401], "the file to be read", TWO_SECONDS)
+    until(lambda: two.ask_each_worker(lambda: status(two, "reading")) == [401, 401], "the file to be read", PATIENCE)
     assert not any(token in two.output() for token in TOKENS.values())
 
 
@@ -78,7 +78,7 @@ def test_a_stream_ends_with_its_key(path: str, two: Server, key_file: Path) -> N
         write_keys(key_file, "everything")
         began = time.monotonic()
         *_, last = stream
-        assert time.monotonic() - began < TWO_SECONDS
+        assert time.monotonic() - began < PATIENCE
         assert last.event == "error"
         assert "access key" in last.json["reason"]
         two.post("/events", {"series": "a", "values": [1]}, headers=bearer("everything"))
@@ -93,7 +93,7 @@ def test_a_websocket_ends_with_its_key(two: Server, key_file: Path) -> None:
         write_keys(key_file, "everything")
         began = time.monotonic()
         frame = ws.recv_frame()  # type: ignore[no-untyped-call]
-        assert time.monotonic() - began < TWO_SECONDS
+        assert time.monotonic() - began < PATIENCE
         assert frame.opcode == websocket.ABNF.OPCODE_CLOSE
         assert int.from_bytes(frame.data[:2]) == 1008
     finally:
