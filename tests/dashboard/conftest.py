@@ -9,28 +9,14 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests import browser as chromium
 from tests.servers import Server, until
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DESKTOP = (1280, 800)
 PHONE = (390, 844)
 
 OpenPage = Callable[..., Page]
-
-# What is to come at once says so; for the rest, a machine may be slow.
-expect.set_options(timeout=15_000)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The Chromium of this machine, headless."""
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium.executable(), args=ARGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
