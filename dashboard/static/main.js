@@ -31,6 +31,7 @@ let view = null;
 let feed = null;
 let history = null;
 let statistics = null;
+let seesAll = true; // until the access key turns out to be for some series alone
 let bedtime = null;
 let asleep = false;
 
@@ -148,7 +149,6 @@ function describeQuiet(quiet) {
   if ($("#quiet-text").textContent !== text) $("#quiet-text").textContent = text;
   $("#quiet-last").hidden = unknown || view.window.last !== null;
   $("#quiet-send").hidden = !unknown;
-  $("#quiet-series").hidden = true;
 }
 
 /** What the chart shows, and by what: single events, or steps of so long. */
@@ -169,15 +169,15 @@ function sentence(text) {
 }
 
 function connection(state, detail) {
+  if (state === "refused") return refused(detail.problem, () => status.show(state, detail));
   status.show(state, detail);
   if (state === "live") feed?.retry(); // where the one connection succeeds, the other will
-  if (state !== "refused") return;
-  refused(detail.problem);
 }
 
-function refused(problem) {
-  if (view.series === null && problem.status === FORBIDDEN) chooseOne();
-  else tell(explain(problem).join(" "));
+function refused(problem, show = () => {}) {
+  if (view.series === null && problem.status === FORBIDDEN) return keepToSome();
+  show();
+  tell(explain(problem).join(" "));
 }
 
 function tell(text) {
@@ -185,13 +185,17 @@ function tell(text) {
   $("#notice").hidden = false;
 }
 
-/** An access key may be for some series alone. */
-function chooseOne() {
-  tell("This access key may not read all series together. The list has those that it may read.");
-  describeQuiet(true);
-  $("#quiet-text").textContent = "Choose a series.";
-  $("#quiet-last").hidden = true;
-  $("#quiet-series").hidden = false;
+/** The access key is for some series alone: the page has those, and begins with the first of them. */
+function keepToSome() {
+  seesAll = false;
+  list.leaveOutAll();
+  land();
+}
+
+function land() {
+  if (seesAll || view.series !== null || list.first === null) return;
+  window.history.replaceState(null, "", hashOf({ ...view, series: list.first }));
+  enter();
 }
 
 function listed() {
@@ -199,6 +203,7 @@ function listed() {
   $("#empty").hidden = !empty;
   $("#full").hidden = empty;
   list.update();
+  land();
 }
 
 function sent(series) {

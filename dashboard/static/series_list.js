@@ -20,7 +20,8 @@ const COMPUTED = new Set(["mean", "stddev"]);
 const DESCENDING = /^-/;
 
 export class SeriesList {
-  #items = []; // the first is null: all series
+  #items = []; // the first is null: all series, where they may be seen together
+  #hasAll = true;
   #rows = new Map(); // index -> row element
   #spare = [];
   #chosen = null;
@@ -58,7 +59,7 @@ export class SeriesList {
     const matches = ({ series }) => wanted.every((word) => series.toLowerCase().includes(word));
     const found = [...this.store.infos.values()].filter(matches).sort(this.#compare());
     const active = this.#items[this.#active]?.series;
-    this.#items = wanted.length ? found : [null, ...found];
+    this.#items = wanted.length || !this.#hasAll ? found : [null, ...found];
     this.#active = fromTop ? 0 : Math.max(0, this.#items.findIndex((item) => item?.series === active));
     if (fromTop) this.box.scrollTop = 0;
     this.sizer.style.height = `${this.#items.length * ROW}px`;
@@ -76,6 +77,17 @@ export class SeriesList {
     this.direction.setAttribute("aria-pressed", isDescending);
     this.wake();
     this.update(isNew);
+  }
+
+  /** Has no row of all series from now on. */
+  leaveOutAll() {
+    this.#hasAll = false;
+    this.update(true);
+  }
+
+  /** The series of the first row; null when there is none. */
+  get first() {
+    return this.#items.find(Boolean)?.series ?? null;
   }
 
   /** Lets go of the ranking, and takes it up again. */
