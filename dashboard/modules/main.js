@@ -284,3 +284,5 @@ bindKeys($("#plot"), chart, { search: () => (sheet.open(), list.search.focus()) 
 setInterval(() => chart.refresh(), 1000);
 enter();
 store.start();
+// All of the page is here, unless its first script has not come, or has told of something that has not.
+$("#incomplete").hidden = "theme" in document.documentElement.dataset && $("#incomplete").matches(".late");

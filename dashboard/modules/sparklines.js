@@ -1,6 +1,6 @@
 // Small courses beside the series in sight: fetched few at a time, kept, drawn as SVG.
 
-import { getJson } from "./api.js";
+import { getJson, pauseAfter } from "./api.js";
 import { places } from "./format.js";
 
 const EVENTS = 60;
@@ -42,17 +42,18 @@ export class Sparklines {
   async #fetch(series) {
     this.#busy.add(series);
     let events = null;
+    let pause = 0;
     try {
       events = (await getJson(`series/${encodeURIComponent(series)}/events`, { limit: EVENTS })).body.events;
-    } catch {
-      // the row keeps what it has; asked again when it is next in sight
+    } catch (error) {
+      pause = pauseAfter(error, 0); // the row keeps what it has; asked again when it is next in sight after that
     }
     this.#busy.delete(series);
     const values = events?.map((event) => event.value) ?? [];
     const drawn = events ? { path: draw(values), places: places(values), timestamp: events.at(-1)?.timestamp } : {};
     const before = this.#known.get(series);
     this.#known.delete(series); // to the end: the one asked for longest ago is forgotten first
-    this.#known.set(series, { ...before, ...drawn, at: performance.now() });
+    this.#known.set(series, { ...before, ...drawn, at: performance.now() + pause });
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value);
     this.ready(series);
   }

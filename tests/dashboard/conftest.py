@@ -28,11 +28,15 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address in a browser profile of its own; `page.faults` holds console errors and foreign requests."""
+    """Opens an address in a browser profile of its own, after `prepare(page)`; faults of the page fail the test."""
     with ExitStack() as stack:
 
         def open_address(
-            url: str, size: tuple[int, int] = DESKTOP, theme: Any = "light", expect_faults: bool = False
+            url: str,
+            size: tuple[int, int] = DESKTOP,
+            theme: Any = "light",
+            expect_faults: bool = False,
+            prepare: Callable[[Page], None] | None = None,
         ) -> Page:
             width, height = size
             context = browser.new_context(
@@ -43,6 +47,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             faults = watch(page, url)
             if not expect_faults:
                 stack.callback(check, faults)
+            if prepare:
+                prepare(page)
             page.goto(url)
             return page
 

@@ -220,8 +220,18 @@ def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, browse
         page.get_by_role("button", name="Try it out").click()
         page.get_by_role("button", name="Execute").click()
         page.locator(".live-responses-table").get_by_text('"expired": 1').wait_for()
+        assert page.get_by_text("still loading").count() == 0
     assert faults == []
     assert [url for url in asked if not url.startswith(server.url)] == []
+
+
+@pytest.mark.parametrize("name", ["swagger-ui-bundle.js", "start.js"])
+def test_the_page_says_so_where_a_script_does_not_load(server: Server, browser: Browser, name: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route(f"**/docs/{name}", lambda route: route.abort())
+        page.goto(f"{server.url}/docs")
+        page.get_by_text("still loading").wait_for()
 
 
 @pytest.mark.parametrize(
