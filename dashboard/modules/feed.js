@@ -17,10 +17,11 @@ export class EventFeed {
   #position = 0;
   #early = null; // events streamed while the fetch is under way
 
-  /** `changed()` after each change; `latest({timestamp, value})` for each event as it arrives. */
-  constructor(series, { changed, latest }) {
+  /** `changed()` after each change; `fetched(values)` and `latest({timestamp, value})` for events as they arrive. */
+  constructor(series, { changed, fetched, latest }) {
     this.path = `series/${encodeURIComponent(series)}`;
     this.changed = changed;
+    this.fetched = fetched;
     this.latest = latest;
     this.#stream = new Stream(url(`${this.path}/stream`), {
       opened: () => this.#catchUp(),
@@ -71,8 +72,9 @@ export class EventFeed {
       const { body, position } = await getJson(`${this.path}/events`, { limit: FETCHED }, signal);
       if (position < this.#position) this.points.clear(); // another log: what is held is not in it
       this.#position = position;
-      const { events } = body;
-      this.points.replaceTail(events.map((event) => seconds(event.timestamp)), events.map((event) => event.value));
+      const values = body.events.map((event) => event.value);
+      this.points.replaceTail(body.events.map((event) => seconds(event.timestamp)), values);
+      this.fetched(values);
     } catch (error) {
       if (signal.aborted) return null;
       // A series nobody has written to is unknown: nothing to draw. Other trouble shows in the connection state.

@@ -4,7 +4,7 @@ import { explain, serverNow } from "./api.js";
 import { Chart } from "./chart.js";
 import { saveCsv } from "./export.js";
 import { EventFeed } from "./feed.js";
-import { count, number } from "./format.js";
+import { count, number, Precision } from "./format.js";
 import { History } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
@@ -35,6 +35,7 @@ let seesAll = true; // until the access key turns out to be for some series alon
 let bedtime = null;
 let asleep = false;
 
+const precision = new Precision();
 const status = new Status($("#status"));
 const tiles = new Tiles($("#tiles"), { value: $("#value"), age: $("#age") });
 const readout = new Readout($("#readout"), $("#spoken"));
@@ -42,7 +43,7 @@ const sheet = new Sheet($("#sheet"), $("#main"), document.querySelectorAll("[dat
 const dialog = $("#send");
 const live = new Live({ answer, state: connection });
 const store = new SeriesStore(listed);
-const list = new SeriesList($("#sheet"), store, {
+const list = new SeriesList($("#sheet"), store, precision, {
   choose: (series) => {
     sheet.close();
     go({ ...view, series });
@@ -84,7 +85,7 @@ function ask() {
   percentiles.show(view.show);
   list.choose(view.series);
   tiles.choose(view.show);
-  tiles.clear(view.series === null);
+  tiles.clear();
   readout.hide();
   connect();
 }
@@ -94,10 +95,16 @@ function connect() {
   live.watch(view);
   disconnect();
   history = new History(view, { changed: laidOut, refused, width: () => $("#plot").clientWidth || innerWidth });
-  feed = series === null ? null : new EventFeed(series, { changed: () => chart.refresh(), latest: (event) => arrived(series, event) });
-  chart.show({ window, show, points: feed?.points, history: feed ? null : history }, zoom);
+  feed = series === null ? null : follow(series);
+  const places = () => precision.of(series);
+  chart.show({ window, show, places, points: feed?.points, history: feed ? null : history }, zoom);
   if (statistics) chart.statistics = statistics;
   describeChart();
+}
+
+function follow(series) {
+  const fetched = (values) => precision.learn(series, values);
+  return new EventFeed(series, { changed: () => chart.refresh(), fetched, latest: (event) => arrived(series, event) });
 }
 
 function disconnect() {
@@ -117,15 +124,18 @@ function holdsAll(inWindow) {
 }
 
 function arrived(series, event) {
-  tiles.newest(event);
+  precision.learn(series, [event.value]);
+  tiles.newest(event, precision.of(series));
   store.touch(series, event);
 }
 
 function answer(statisticsNow) {
   statistics = statisticsNow;
   $("#notice").hidden = true;
-  tiles.show(statistics);
-  tiles.newest(statistics.last);
+  const { min, max, last } = statistics;
+  precision.learn(view.series, [min, max, last?.value]);
+  tiles.show(statistics, precision.of(view.series));
+  tiles.newest(last, precision.of(view.series));
   history.begin(statistics.first);
   chart.statistics = statistics;
   chart.refresh();

@@ -29,16 +29,19 @@ export class SeriesList {
   #sort = "name";
   #window = null;
   #ranking = null;
-  #sparklines = new Sparklines((name) => this.#fill(name));
+  #sparklines;
 
   /** `on`: choose(series or null), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
-  constructor(root, store, on) {
+  constructor(root, store, precision, on) {
     const part = (name) => root.querySelector(`[data-part=${name}]`);
     [this.search, this.order, this.direction, this.box, this.total] = ["search", "order", "direction", "box", "total"].map(part);
     this.sizer = part("sizer");
     this.template = part("row").content.firstElementChild;
     this.store = store;
+    this.precision = precision;
     this.on = on;
+    const learn = (name, values) => precision.learn(name, values);
+    this.#sparklines = new Sparklines({ learn, ready: (name) => this.#fill(name) });
     const period = () => Math.max(FASTEST_RANKING, store.period);
     this.#ranking = new Ranking({ changed: () => this.update(), period });
     this.search.addEventListener("input", () => this.update(true));
@@ -180,7 +183,7 @@ export class SeriesList {
 
   /** The newest value; or the statistic that the list is sorted by. */
   #value({ series, last }) {
-    const places = this.#sparklines.places(series);
+    const places = this.precision.of(series);
     if (!this.#isRanked) return number(last?.value, places);
     if (!this.#ranking.values.has(series)) return "";
     const value = this.#ranking.values.get(series);

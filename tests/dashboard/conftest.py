@@ -94,4 +94,4 @@ def hover(page: Page, x: float, y: float) -> None:
         page.mouse.move(x + next(nudges), y)
         return page.locator("#readout").is_visible()
 
-    until(reads_out, "the chart to read out what is under the mouse")
+    until(reads_out, "the chart to read out what is under the mouse", 30)
