@@ -23,8 +23,9 @@ from tests.event_log.logs import LOGS, Kind
 from times import parse_timestamp
 
 # How long an example takes says more about the machine than about the code; speed has its benchmarks.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
+UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("suite", UNTIMED, max_examples=40)
+hypothesis.settings.register_profile("soak", UNTIMED, max_examples=500)
 
 Builder = Callable[..., tuple[str, str]]
 compile_builder, builders = Rule._compile_builder, dict[object, Builder]()
@@ -53,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("soak" if config.option.soak else "suite")
     file_order.pytest_configure(config)
     soak.pytest_configure(config)
 

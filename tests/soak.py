@@ -34,8 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def main() -> int:
-    """Run them all, or those that the arguments name, one line each."""
-    return pytest.main(["--soak", "-m", MARK, "-v", "--durations=0", *sys.argv[1:]])
+    """Run them all, or those that the arguments name, one line each; those that hypothesis feeds are among them."""
+    return pytest.main(["--soak", "-m", f"{MARK} or hypothesis", "-v", "--durations=0", *sys.argv[1:]])
 
 
 if __name__ == "__main__":
