@@ -21,8 +21,8 @@ import requests
 from tests.one_worker import session_to
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30.0
-STOP_SECONDS = 40.0
+START_SECONDS = 120.0
+STOP_SECONDS = 120.0
 POLL_SECONDS = 0.02
 OURS = ("TIDEMARK_", "GUNICORN_")
 """Settings of the person running the tests stay out of the servers under test; so do these three."""
@@ -35,7 +35,7 @@ class ServerFailed(AssertionError):
     """The server did not do what was asked; the message ends with what it printed."""
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """The first true value of `condition`, asked again and again; AssertionError names `what` never came."""
     deadline = time.monotonic() + seconds
     while True:
@@ -174,11 +174,11 @@ class Server:
 
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET over a connection of its own, so any worker may answer, save within `ask_each_worker`."""
-        return (self._session or requests).get(self.url + path, **{"timeout": 10, **options})
+        return (self._session or requests).get(self.url + path, **{"timeout": 60, **options})
 
     def post(self, path: str, json: Any = None, **options: Any) -> requests.Response:
         """POST over a connection of its own, so any worker may answer, save within `ask_each_worker`."""
-        return (self._session or requests).post(self.url + path, json=json, **{"timeout": 10, **options})
+        return (self._session or requests).post(self.url + path, json=json, **{"timeout": 60, **options})
 
     def output(self) -> str:
         """What it has printed so far, over all starts."""

@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def main() -> int:
     """Run them all, or those that the arguments name, one line each; those that hypothesis feeds are among them."""
-    return pytest.main(["--soak", "-m", f"{MARK} or hypothesis", "-v", "--durations=0", *sys.argv[1:]])
+    return pytest.main(["--soak", "-m", f"{MARK} or hypothesis", "-v", "-rP", "--durations=0", *sys.argv[1:]])
 
 
 if __name__ == "__main__":
