@@ -21,6 +21,8 @@ from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import FakeClock
 
 SEED = 14
+ENOUGH = 6_000
+"""Number of requests by which each wrong short way has been found; the last of them is found at the 4,808th."""
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Told = tuple[str, list[tuple[str, str]], bytes]

@@ -20,17 +20,16 @@ from api.reading.bodies import JSON
 from api.short_way import ShortWay, is_bare, native_takes
 from event_log.base import LogUncertain
 from settings import Settings
-from tests.api.both_ways import SEED, Side, first_difference
+from tests.api.both_ways import ENOUGH, SEED, Side, first_difference
 from tests.api.generated import Generator
 from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
 
-REQUESTS = 100_000
-
 
 @pytest.mark.no_cover
-def test_nobody_can_tell() -> None:
-    assert not first_difference(REQUESTS)
+@pytest.mark.soak(requests=(ENOUGH, 100_000))
+def test_nobody_can_tell(requests: int) -> None:
+    assert not first_difference(requests)
 
 
 def test_plain_requests_take_the_short_way_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,10 +49,8 @@ def healthy(server: Server) -> bool:
 
 
 def assert_resumes(server: Server) -> None:
-    until(lambda: server.post("/events", BATCH).status_code == 201, "a write to be taken", 20)
-    assert server.ask_each_worker(lambda: until(lambda: healthy(server), "health", 30)) == [True] * len(
-        server.workers()
-    )
+    until(lambda: server.post("/events", BATCH).status_code == 201, "a write to be taken")
+    assert server.ask_each_worker(lambda: until(lambda: healthy(server), "health")) == [True] * len(server.workers())
     assert server.ask_each_worker(lambda: server.post("/events", BATCH).status_code) == [201] * len(server.workers())
 
 
@@ -81,7 +79,7 @@ def test_files_that_may_not_be_written_or_not_grow(allowed: int) -> None:
         refusals = server.ask_each_worker(lambda: fill(server))
         taken += sum(more for more, _ in refusals)
         assert_reads_go_on(server, 2000 + 1000 * taken)
-        until(lambda: server.ask_each_worker(unhealthy(server)) == [True, True], "both workers to be unhealthy", 30)
+        until(lambda: server.ask_each_worker(unhealthy(server)) == [True, True], "both workers to be unhealthy")
         assert "cannot be written" in server.get("/health").json()["detail"]
         limit(workers, resource.RLIM_INFINITY)
         assert_resumes(server)
