@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 NEWEST_FIRST := python3.13 python3.12 python3.11 python3 python python3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check lint format bench screenshots clean
+.PHONY: help install run demo test check lint format bench wheels screenshots clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(DEVELOPMENT) ## put the code into its usual form
 
 bench: $(DEVELOPMENT) ## every benchmark of the README, as tables
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+wheels: $(DEVELOPMENT) ## ask PyPI for a wheel of each requirement, for every Python and platform promised
+	@$(BIN)/python -m tests.wheels
 
 screenshots: $(DEVELOPMENT) browser ## take the pictures of the dashboard for the README
 	@$(BIN)/python -m tests.dashboard.screenshots

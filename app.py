@@ -15,11 +15,13 @@ from typing import NoReturn
 from flask import Flask
 
 import api
+import api.boundary
 import dashboard
 import dialects
 import dialects.short_way
 import logs
 from access.exposure import exposed
+from access.foreign import Boundary
 from access.keys import BadKeys
 from access.watch import Watch
 from api.context import Context, attach, context
@@ -55,7 +57,9 @@ def create_app(
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
     service = MeteredService(meter, log, settings, clock, follow=follow, start=os.environ.get(START_ID))
-    attach(app, Context(service, settings, meter, guard))
+    boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
+    attach(app, Context(service, settings, meter, boundary, guard))
+    api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)
     if settings.cors_origins:
@@ -73,7 +77,7 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
     if not settings.keys:
         return None
     try:
-        return Guard(Watch(Path(settings.keys)), clock, settings.cors_origins)
+        return Guard(Watch(Path(settings.keys)), clock)
     except BadKeys as fault:
         raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
 

@@ -1,10 +1,16 @@
-"""Log lines as JSON objects, one a line on stderr; those of a request carry its id."""
+"""Log lines as JSON objects, one a line on stderr; those of a request carry its id.
+
+A client cannot fill the log: each text of a line has a limit, and lines of one kind come once a second, with a count
+of those left out.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import time
+import traceback
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +20,14 @@ from flask import Flask, Response, g, has_request_context, request
 from times import format_timestamp
 
 LOGGER = "tidemark"
+LONGEST_TEXT = 1000
+"""Characters of one text in a line."""
+LONGEST_TRACEBACK = 8000
+"""Characters of a traceback; its end, which names the exception, is kept."""
+SECONDS_APART = 1.0
+"""Between two lines of one kind."""
+MOST_KINDS = 200
+"""Kinds of lines that are remembered; each comes from a place in the code, so there are far fewer."""
 _SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
@@ -27,14 +41,58 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "process": record.process,
-            "message": record.getMessage(),
+            "message": cut(record.getMessage()),
             **getattr(record, "fields", {}),
         }
         if has_request_context():
-            line |= {"request_id": request_id(), "method": request.method, "path": request.path}
+            line |= {"request_id": request_id(), "method": cut(request.method), "path": cut(request.path)}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            lines = self.formatException(record.exc_info).splitlines()
+            line["traceback"] = "\n".join(map(cut, lines))[-LONGEST_TRACEBACK:]
         return orjson.dumps(line, default=str).decode()
+
+
+def cut(text: str) -> str:
+    """Return the text, or its beginning where it is too long for a line, as UTF-8 can write it."""
+    short = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return short.encode(errors="backslashreplace").decode()
+
+
+class OnceASecond(logging.Filter):
+    """Lets one warning or error of a kind pass a second; the next one says how many were `left_out`.
+
+    A kind is a message before its arguments, and the type and place of an exception. Takes no lock: it is shared by
+    processes that fork, and a race costs one line at most.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._kinds: dict[object, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether this line is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        kind = record.name, record.msg, _place(record)
+        now = self._clock()
+        last, left_out = self._kinds.get(kind, (now - SECONDS_APART, 0))
+        if now - last < SECONDS_APART:
+            self._kinds[kind] = last, left_out + 1
+            return False
+        if len(self._kinds) >= MOST_KINDS:
+            self._kinds.clear()
+        self._kinds[kind] = now, 0
+        if left_out:
+            record.fields = {**getattr(record, "fields", {}), "left_out": left_out}
+        return True
+
+
+def _place(record: logging.LogRecord) -> tuple[object, ...]:
+    """Return the type of the exception of a line, if it has one, and the file and line that raised it."""
+    kind, _, trace = record.exc_info or (None, None, None)
+    frames = list(traceback.walk_tb(trace))
+    return (kind, frames[-1][0].f_code.co_filename, frames[-1][1]) if frames else (kind,)
 
 
 def request_id() -> str:
@@ -53,6 +111,7 @@ def configure(app: Flask, level: str) -> None:
     if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(JsonFormatter())
+        handler.addFilter(OnceASecond())
         logger.addHandler(handler)
     app.logger = logger
     if level == "DEBUG":

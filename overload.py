@@ -20,6 +20,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import orjson
 
+from access.foreign import JSON_HEADERS
+
 Refusal = tuple[list[tuple[str, str]], bytes]
 """Headers and body of an answer that refuses."""
 
@@ -44,7 +46,8 @@ _DETAIL = "This worker has more to do than it can; nothing was stored. Try again
 
 def _refusal(media_type: str, answer: object) -> Refusal:
     body = orjson.dumps(answer)
-    return [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body)))], body
+    first = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body)))]
+    return [*first, *JSON_HEADERS], body
 
 
 _PROBLEM = _refusal(

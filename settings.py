@@ -17,6 +17,7 @@ GIB = 1024**3
 PREFIX = "TIDEMARK_"
 START_ID = "SERVICE_START_ID"
 """The variable by which all workers of one start of the service know that they are; not for people to set."""
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@*]+")
 
 
@@ -46,6 +47,14 @@ def _origins(text: str) -> tuple[str, ...]:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ValueError(f"{origin!r} is no origin; write scheme and host, such as https://example.com, or *")
     return origins
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower().removesuffix(".") for name in text.split(",") if name.strip())
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no host name; write names such as tidemark.example, without scheme and port")
+    return names
 
 
 def _one_of(*words: str, spelt: Callable[[str], str] = str) -> Callable[[str], str]:
@@ -98,6 +107,9 @@ class Settings:
     keys: str = _setting("", str, "File of access keys; without it everyone who reaches the port may do everything")
     cors_origins: tuple[str, ...] = _setting(
         "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "", _host_names, "Names other than localhost by which browsers on this machine reach it, separated by commas"
     )
     log_level: str = _setting(
         "INFO",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
+from access.foreign import Boundary
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
@@ -25,6 +26,8 @@ class Context:
     service: EventService
     settings: Settings
     meter: Meter
+    boundary: Boundary
+    """Refuses the requests of foreign pages."""
     guard: Guard | None = None
     """None where no access keys are in use."""
     worker_is_stopping: Callable[[], bool] = lambda: False

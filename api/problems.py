@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -47,7 +48,7 @@ class Problem(HTTPException):
 
 def invalid(errors: Errors, more: int = 0) -> Problem:
     """400 for fields or items that are wrong; `more` is how many wrong items are not listed."""
-    listed = {_printable(name): found for name, found in list(errors.items())[:MOST_ERRORS]}
+    listed = {_printable(name): found for name, found in islice(errors.items(), MOST_ERRORS)}
     more += len(errors) - len(listed)
     detail = " ".join(_sentences(listed, limit=3)) or "The request is not valid."
     if more:

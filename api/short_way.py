@@ -4,8 +4,9 @@ It knows a closed world: exact paths, header names that change no answer, a body
 Whatever is anything else goes to Flask untouched, which alone words errors. It calls the functions that the routes
 call, so that no client can tell; `tests/api/test_short_way.py` sends both the same requests.
 
-A path takes part only where nothing is hooked around its route: a hook (a guard, CORS, the log's line a request)
-sees every request without knowing of this module. Whatever counts requests is told of those that went this way.
+The boundary against foreign pages is asked here as it is there. A path takes part only where nothing else is hooked
+around its route: a hook (a guard, CORS, the log's line a request) sees every request without knowing of this module.
+Whatever counts requests is told of those that went this way.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import Outcome, body_and_headers
+from api.boundary import HOOKS, refusal_of
 from api.context import context
 from api.flask_app import FAILED
 from api.guard import EVENTS
@@ -69,6 +71,7 @@ class ShortWay:
         self._flask = app.wsgi_app
         self._count = count
         self._service = context(app).service
+        self._boundary = context(app).boundary
         self._max_body = context(app).settings.max_body
         self._takes = {path: take for path, take in takes.items() if is_bare(app, "POST", path)}
         self._statistics = _statistics_paths(app)
@@ -97,6 +100,8 @@ class ShortWay:
         return f"{prefix}/<series>"
 
     def _outcome(self, environ: WSGIEnvironment) -> Outcome | None:
+        if refusal_of(environ, self._boundary) is not None:
+            return None  # to Flask, which refuses it in words
         try:
             if environ["REQUEST_METHOD"] == "POST":
                 return self._post(environ)
@@ -153,7 +158,7 @@ class ShortWay:
 
 
 def is_bare(app: Flask, method: str, path: str) -> bool:
-    """Whether this is a route of `app` with nothing hooked around it."""
+    """Return whether this is a route of `app` with nothing hooked around it but the boundary."""
     endpoint, _ = app.url_map.bind("localhost").match(path, method)
     scopes = {None, endpoint.rpartition(".")[0]}
     hooks: tuple[Mapping[str | None, Any], ...] = (
@@ -163,7 +168,8 @@ def is_bare(app: Flask, method: str, path: str) -> bool:
         app.url_value_preprocessors,
     )
     return not (
-        app.teardown_appcontext_funcs or any(found[scope] for found in hooks for scope in scopes & found.keys())
+        app.teardown_appcontext_funcs
+        or any(set(found[scope]) - HOOKS for found in hooks for scope in scopes & found.keys())
     )
 
 

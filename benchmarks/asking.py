@@ -17,6 +17,7 @@ import numpy as np
 import requests
 import websocket
 
+from benchmarks.flooding import FLOODS, POLICY, flood
 from event_log.base import Batch
 from event_log.lmdb_log import LmdbLog
 from times import MINUTE, wall_clock
@@ -151,6 +152,15 @@ class Client:
 
         return ask
 
+    def flood(self, path: str, kind: str) -> Callable[[], None]:
+        """Flood a WebSocket until it is closed for it."""
+
+        def ask() -> None:
+            if (code := flood(self._url.replace("http", "ws", 1) + path, kind, TIMEOUT)) != POLICY:
+                raise NotGood(f"a flood of {kind} was closed with {code}")
+
+        return ask
+
 
 def _check(answer: requests.Response) -> None:
     if not answer.ok:
@@ -214,6 +224,8 @@ def _streams(client: Client) -> Iterator[Question]:
     yield Question(events, "an unknown one after 0", client.stream("/series/none/stream?after=0", 0))
     yield Question(events, "a quiet one after 0", client.stream("/series/quiet%207/stream?after=0", 1))
     yield Question(("GET /ws/<series>",), "the large one after 0", client.socket(f"/ws/{LARGE}?after=0", 1000))
+    for kind in FLOODS:
+        yield Question(("GET /ws/<series>",), f"a flood of {kind}", client.flood("/ws/flooded", kind))
     yield Question(("GET /stream",), "last=250000, interval=0.1", client.stream("/stream?last=250000&interval=0.1", 5))
 
 
@@ -230,6 +242,7 @@ def _of_dialects(client: Client) -> Iterator[Question]:
     price = client.post("/event", lambda: {"series": LARGE, "timestamp": _now(), "value": 1.5})
     ws = "/dialects/tickers/ws"
     yield Question((f"GET {ws}/<ticker>",), "", client.socket(f"{ws}/{LARGE}", 1, price))
+    yield Question((f"GET {ws}/<ticker>",), "a flood of pings", client.flood(f"{ws}/{LARGE}", "pings"))
     pages = [f"/dialects/{name}/openapi.json" for name in ("batches", "tickers", "ticks", "transactions")]
     pages.append("/dialects/tickers/health")
     yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))

@@ -18,7 +18,8 @@ from api.context import context
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings
-from tests.browser import browser as browser  # a fixture
+from tests.browser import browser as browser  # fixtures
+from tests.browser import driver as driver
 from tests.event_log.logs import LOGS, Kind
 from times import parse_timestamp
 

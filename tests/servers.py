@@ -200,6 +200,7 @@ class Server:
             # Tests share a machine that may be slow; being refused for want of time is what none but its own are about.
             "TIDEMARK_MAX_WAIT": "0",
             "HOST": "127.0.0.1",
+            "TIDEMARK_ALLOWED_HOSTS": "x",  # the Host of requests that tests write by hand
             "PORT": str(self.port),
             "TIDEMARK_LOG_URL": f"lmdb:{self.directory / 'log'}",
         }

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from logs import LOGGER, JsonFormatter
+from logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_KINDS, JsonFormatter, OnceASecond
 from settings import VERSION, Settings
 from tests.conftest import START
 
@@ -85,3 +85,65 @@ class TestDebug:
     def test_a_sensible_request_id_is_kept(self, client: FlaskClient, given: str, taken: bool) -> None:
         response = client.get("/health", headers={"X-Request-ID": given})
         assert (response.headers["X-Request-ID"] == given) == taken
+
+
+class TestBounds:
+    """No text of a line is long, and lines of one kind come once a second."""
+
+    @pytest.fixture
+    def clock(self) -> list[float]:
+        return [0.0]
+
+    @pytest.fixture
+    def logger(self, printed: io.StringIO, clock: list[float]) -> logging.Logger:
+        [*_, handler] = logging.getLogger(LOGGER).handlers
+        handler.addFilter(OnceASecond(lambda: clock[0]))
+        return logging.getLogger(LOGGER)
+
+    def test_a_long_message_is_cut(self, printed: io.StringIO, logger: logging.Logger) -> None:
+        logger.warning("%s", "\x00" * 10**6)
+        [line] = lines(printed)
+        assert line["message"] == "\x00" * LONGEST_TEXT + "..."
+
+    def test_what_utf8_cannot_write_is_escaped(self, printed: io.StringIO, logger: logging.Logger) -> None:
+        logger.warning("\ud800")
+        assert lines(printed)[0]["message"] == "\\ud800"
+
+    def test_a_long_traceback_keeps_its_end(self, printed: io.StringIO, logger: logging.Logger) -> None:
+        try:
+            raise ValueError("\n".join(["x" * 10**5] * 50) + "\nend")
+        except ValueError:
+            logger.exception("failed")
+        [line] = lines(printed)
+        assert len(line["traceback"]) <= LONGEST_TRACEBACK
+        assert line["traceback"].endswith("...\nend")
+
+    def test_a_warning_repeated_within_a_second_is_counted(
+        self, printed: io.StringIO, logger: logging.Logger, clock: list[float]
+    ) -> None:
+        for moment in (0.0, 0.1, 0.9, 1.0, 1.5, 3.0, 9.0):
+            clock[0] = moment
+            logger.warning("at %s", moment)
+        found = [(line["message"], line.get("left_out")) for line in lines(printed)]
+        assert found == [("at 0.0", None), ("at 1.0", 2), ("at 3.0", 1), ("at 9.0", None)]
+
+    def test_another_kind_is_not_held_back(self, printed: io.StringIO, logger: logging.Logger) -> None:
+        logger.warning("one")
+        logger.warning("another")
+        for divisor in (0, "x"):
+            try:
+                1 / divisor  # type: ignore[operator]
+            except (ZeroDivisionError, TypeError):
+                logger.exception("failed")
+        assert [line["message"] for line in lines(printed)] == ["one", "another", "failed", "failed"]
+
+    def test_what_is_no_warning_is_never_left_out(self, printed: io.StringIO, logger: logging.Logger) -> None:
+        for _ in range(3):
+            logger.info("stored")
+        assert len(lines(printed)) == 3
+
+    def test_kinds_are_remembered_within_bounds(self) -> None:
+        limit = OnceASecond(lambda: 0.0)
+        records = [logging.LogRecord("x", logging.ERROR, "", 0, str(i), (), None) for i in range(3 * MOST_KINDS)]
+        assert all(map(limit.filter, records))
+        assert sum(not limit.filter(record) for record in records) <= MOST_KINDS

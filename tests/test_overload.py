@@ -62,6 +62,8 @@ def test_a_queue_that_stands_is_refused(worker: Worker) -> None:
         "Content-Type": "application/problem+json",
         "Retry-After": "1",
         "Content-Length": str(len(worker.body)),
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
     }
     assert json.loads(worker.body)["status"] == 503
     assert worker.refused == ["GET"]

@@ -12,6 +12,7 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
+from api.guard import look_again
 from api.problems import Problem, invalid_body
 from gzip_coding import GZIP, TooLarge, unpack
 
@@ -30,11 +31,13 @@ _STALLED = "No more of the body came for so long that it was given up, nothing w
 
 
 def read_body() -> bytes:
-    """The body of this request, unpacked; 413 when it has more than MAX_BODY bytes, announced or not, packed or not."""
+    """Return the body of this request, unpacked; 413 when it has more than MAX_BODY bytes, announced or not, packed or
+    not; 401 when the access key has expired meanwhile."""
     environ = request.environ
-    if "HTTP_CONTENT_ENCODING" in environ and _is_packed(environ["HTTP_CONTENT_ENCODING"]):
-        return _unpacked(_read(environ))
-    return _read(environ)
+    packed = "HTTP_CONTENT_ENCODING" in environ and _is_packed(environ["HTTP_CONTENT_ENCODING"])
+    body = _read(environ)
+    look_again()
+    return _unpacked(body) if packed else body
 
 
 def _read(environ: Mapping[str, Any]) -> bytes:

@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import requests
 import websocket
 
+from access.keys import hash_of
 from tests.servers import CHECKOUT, Server, until
 from tests.streaming.sse import Stream
 
@@ -27,6 +28,18 @@ TWO_SECONDS = 2.5
 @pytest.fixture
 def two(key_file: Path) -> Iterator[Server]:
     with Server(["-w", "2"], {"TIDEMARK_KEYS": str(key_file)}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A worker with a key that may have two streams, and one that may have as many as there are."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    entry = '[[key]]\nname = "{0}"\nhash = "{1}"\ncan = ["read", "write", "metrics"]\n{2}\n'
+    limits = {"few": "max_streams = 2", "many": ""}
+    keys.write_text("".join(entry.format(name, hash_of(f"tm_{name:_<43}"), limit) for name, limit in limits.items()))
+    with Server(["-w", "1"], {"TIDEMARK_KEYS": str(keys)}) as server:
+        server.post("/events", {"series": "a", "values": [1]}, headers=bearer("many"))
         yield server
 
 
@@ -54,7 +67,8 @@ def test_a_new_worker_has_the_last_good_file_while_a_broken_one_is_there(two: Se
     assert two.ask_each_worker(lambda: status(two, "reading")) == [200, 200]
     assert two.ask_each_worker(lambda: status(two, "everything")) == [401, 401]
     notice = two.get("/health").json()["notice"]
-    assert "it is not TOML" in notice
+    assert "The key file is not used as it is now" in notice
+    assert "it is not TOML (at end of document)" in two.output()
 
 
 @pytest.mark.parametrize("path", ["/stream", "/series/a/stream"])
@@ -86,6 +100,49 @@ def test_a_websocket_ends_with_its_key(two: Server, key_file: Path) -> None:
         ws.shutdown()  # type: ignore[no-untyped-call]
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
         websocket.create_connection(url, timeout=10, header=bearer("reading"))
+
+
+PATHS = ("/stream", "/series/a/stream", "/ws/a", "/dialects/tickers/ws/a")
+
+
+def opened(server: Server, path: str, name: str) -> Iterator[Callable[[], object]]:
+    """Open a stream; what closes it, or nothing where it is refused for the limit of its key."""
+    if "/ws/" not in path:
+        answer = requests.get(server.url + path, headers=bearer(name), stream=True, timeout=10)
+        if answer.status_code == 200:
+            yield answer.close
+            return
+        status, headers, body = answer.status_code, dict(answer.headers), answer.text
+    else:
+        try:
+            yield websocket.create_connection(
+                server.url.replace("http", "ws") + path, timeout=10, header=bearer(name)
+            ).close
+            return
+        except websocket.WebSocketBadStatusException as fault:
+            status, headers, body = fault.status_code, dict(fault.resp_headers or {}), (fault.resp_body or b"").decode()
+    assert (status, {name.lower(): value for name, value in headers.items()}["retry-after"]) == (503, "5")
+    assert "The key few has 2 open streams in this worker, which is its limit (max_streams)" in body
+
+
+@pytest.mark.parametrize("first", PATHS)
+@pytest.mark.parametrize("second", PATHS)
+def test_a_key_has_no_more_streams_than_it_may(first: str, second: str, one: Server) -> None:
+    with ExitStack() as stack:
+        closers = [close for path in (first, second) for close in opened(one, path, "few")]
+        for close in closers:
+            stack.callback(close)
+        assert len(closers) == 2
+        for path in PATHS:
+            assert not list(opened(one, path, "few"))
+            for close in opened(one, path, "many"):
+                close()
+        closers[0]()
+        for close in until(lambda: list(opened(one, first, "few")), "the place to come back"):
+            close()
+    until(
+        lambda: one.get("/metrics", headers=bearer("many")).text.count("tidemark_open_streams 0.0"), "all to be closed"
+    )
 
 
 def test_a_browser_opens_the_dashboard_its_streams_and_websockets_with_a_password(two: Server) -> None:

@@ -99,6 +99,7 @@ def _only_query(query: str, retention: int) -> Any:
 
 MUTANTS: dict[str, Patch] = {
     "any header": _always("api.short_way._WITH_BODY", short_way._WITH_BODY | {name for name, _ in ODD_HEADERS}),
+    "pages of others": _always("api.short_way.refusal_of", lambda environ, boundary: None),
     "any media type": _wrong("_post", lambda right, way, environ: right(way, _in(environ, CONTENT_TYPE=JSON))),
     "a query in a post": _wrong("_post", lambda right, way, environ: right(way, _in(environ, QUERY_STRING=""))),
     "any length": _wrong("__init__", lambda right, way, *args: _unbounded(right, way, *args)),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streaming.departures import UNANSWERED_MS, Departures, notice_silence
+from streaming.polling import DISCONNECTED, UNANSWERED_MS, SocketPoll, notice_silence
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -23,57 +23,57 @@ def connection() -> Iterator[Pair]:
 
 
 def test_a_client_that_stays_is_not_found(connection: Pair) -> None:
-    departures: Departures[str] = Departures()
-    departures.watch(connection[0].fileno(), "me")
-    assert departures.found() == []
+    disconnects = SocketPoll[str](DISCONNECTED)
+    disconnects.watch(connection[0].fileno(), "me")
+    assert disconnects.found() == []
 
 
 def test_a_client_that_leaves_is_found_until_it_is_forgotten(connection: Pair) -> None:
     server, client = connection
-    departures: Departures[str] = Departures()
-    departures.watch(server.fileno(), "me")
+    disconnects = SocketPoll[str](DISCONNECTED)
+    disconnects.watch(server.fileno(), "me")
     client.close()
-    assert departures.found() == ["me"]
-    assert departures.found() == ["me"]
-    departures.forget(server.fileno(), "me")
-    assert departures.found() == []
+    assert disconnects.found() == ["me"]
+    assert disconnects.found() == ["me"]
+    disconnects.forget(server.fileno(), "me")
+    assert disconnects.found() == []
 
 
 def test_a_client_that_sent_something_before_it_left_is_found(connection: Pair) -> None:
     server, client = connection
-    departures: Departures[str] = Departures()
-    departures.watch(server.fileno(), "me")
+    disconnects = SocketPoll[str](DISCONNECTED)
+    disconnects.watch(server.fileno(), "me")
     client.sendall(b"GET / HTTP/1.1\r\n")
-    assert departures.found() == []
+    assert disconnects.found() == []
     client.close()
-    assert departures.found() == ["me"]
+    assert disconnects.found() == ["me"]
 
 
 def test_a_client_behind_a_unix_socket_is_found() -> None:
     ours, theirs = socket.socketpair()
     with ours:
-        departures: Departures[str] = Departures()
-        departures.watch(ours.fileno(), "me")
+        disconnects = SocketPoll[str](DISCONNECTED)
+        disconnects.watch(ours.fileno(), "me")
         notice_silence(ours)
         theirs.close()
-        assert departures.found() == ["me"]
+        assert disconnects.found() == ["me"]
 
 
 def test_forgetting_does_not_hit_the_next_owner_of_a_descriptor(connection: Pair) -> None:
     server, client = connection
-    departures: Departures[str] = Departures()
-    departures.watch(server.fileno(), "first")
-    departures.watch(server.fileno(), "second")
-    departures.forget(server.fileno(), "first")
+    disconnects = SocketPoll[str](DISCONNECTED)
+    disconnects.watch(server.fileno(), "first")
+    disconnects.watch(server.fileno(), "second")
+    disconnects.forget(server.fileno(), "first")
     client.close()
-    assert departures.found() == ["second"]
+    assert disconnects.found() == ["second"]
 
 
 def test_no_descriptor_is_no_client() -> None:
-    departures: Departures[str] = Departures()
-    departures.watch(-1, "me")
-    departures.forget(-1, "me")
-    assert departures.found() == []
+    disconnects = SocketPoll[str](DISCONNECTED)
+    disconnects.watch(-1, "me")
+    disconnects.forget(-1, "me")
+    assert disconnects.found() == []
 
 
 def test_a_client_that_vanished_is_given_up_by_the_kernel(connection: Pair) -> None:
