@@ -17,7 +17,7 @@ import pytest
 from tests.debian import can_install, install
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEBIAN = ("chromium", "fonts-liberation")
@@ -27,15 +27,26 @@ PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The Chromium of this machine, headless; tests/conftest.py hands it to every test."""
+def driver() -> Iterator[Playwright]:
+    """The one driver of this process; tests/conftest.py hands it and the browser to every test."""
     from playwright.sync_api import expect, sync_playwright  # most test processes need no browser
 
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable(), args=ARGS)
-        yield running
-        running.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """The Chromium of this machine, headless."""
+    running = launch(driver)
+    yield running
+    running.close()
+
+
+def launch(driver: Playwright, *args: str) -> Browser:
+    """A browser with these arguments too."""
+    return driver.chromium.launch(executable_path=executable(), args=[*ARGS, *args])
 
 
 def executable() -> str | None:

@@ -19,7 +19,8 @@ from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings
 from tests import file_order, soak
-from tests.browser import browser as browser  # a fixture
+from tests.browser import browser as browser  # fixtures
+from tests.browser import driver as driver
 from tests.event_log.logs import LOGS, Kind
 from times import parse_timestamp
 

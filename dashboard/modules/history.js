@@ -148,6 +148,7 @@ export class History {
 
   async #look() {
     const range = this.#range;
+    if (this.#step === null) return this.look(range); // later: what is finer is not known before the whole is there
     const query = this.query(range);
     this.#looking?.abort();
     this.#looking = new AbortController();

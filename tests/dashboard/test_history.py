@@ -140,6 +140,29 @@ def test_finer_steps_come_later_where_the_server_has_too_much_to_do(busy: Server
     assert refused
 
 
+def test_finer_steps_come_where_the_whole_window_comes_late(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#series=north&window=30m")
+    drawn(page, "in steps of 5 seconds")
+    page.locator("#plot").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    drawn(page, "in steps of 2 seconds")
+    refused: list[str] = []
+
+    def refuse_the_first(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=503, headers={"Retry-After": "1"})
+
+    copy = open_page(
+        page.url, expect_faults=True, prepare=lambda page: page.route("**/history/north?*", refuse_the_first)
+    )
+    drawn(copy, "in steps of 2 seconds")
+    assert refused
+
+
 def test_zoom_and_hover_with_two_thousand_points(busy: Server, open_page: OpenPage) -> None:
     page = open_page(f"{busy.url}/#window=999s&step=500ms")
     drawn(page, "in steps of 500 milliseconds")
