@@ -55,7 +55,7 @@ def assert_resumes(server: Server) -> None:
 
 
 def test_a_full_log_resumes_once_events_have_expired() -> None:
-    env = {"TIDEMARK_LOG_MAX_BYTES": str(MIB), "TIDEMARK_RETENTION": "3s", "TIDEMARK_KEEP_LAST": "10"}
+    env = {"TIDEMARK_LOG_MAX_BYTES": str(MIB), "TIDEMARK_RETENTION": "15s", "TIDEMARK_KEEP_LAST": "10"}
     with Server(["-w", "2"], env) as server:
         server.wait_for_workers(2)
         _, refusal = fill(server)
