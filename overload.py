@@ -12,6 +12,7 @@ than an `n`th of serving. Under other workers `Shedding` is a WSGI layer before 
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable
 from math import inf
@@ -39,8 +40,16 @@ _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _LAST_DATA_RECEIVED = slice(52, 56)
 """Where Linux says, in milliseconds, how long ago the last data came."""
 _BETWEEN_LOOKS = 0.001
-_OPEN = ("/health", "/v1/health", "/metrics", "/v1/metrics", "/dialects/tickers/health")
-"""What is always answered: whoever looks after a busy server asks these."""
+_NEVER_SHED = re.compile(
+    r"""
+      (/v1)? /(health|metrics) .*                            # whoever looks after a busy server asks these
+    | /dialects/tickers/health
+    | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
+    | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
+    """,
+    re.VERBOSE,
+)
+"""Paths that are always answered."""
 _DETAIL = "This worker has more to do than it can; nothing was stored. Try again later."
 
 
@@ -130,7 +139,7 @@ class Shedding:
     def refusal(self, method: str, path: str, sock: socket.socket | None) -> Refusal | None:
         """Return the answer to a request like this that has come over this connection, and count it as refused; None
         where it is to be served."""
-        if not self._patience.ends(lambda: self._wait_of(sock)) or path.startswith(_OPEN):
+        if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
             return None
         self._refused(method)
         return _IN_DIALECTS if path.startswith("/dialects/") else _PROBLEM

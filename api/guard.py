@@ -27,7 +27,8 @@ _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
 EVENTS = "tidemark.events"
 """How many events a request has that stores more than one."""
-_CHALLENGE = 'Bearer realm="Tidemark", Basic realm="Tidemark", charset="UTF-8"'
+_CHALLENGES = ['Basic realm="Tidemark", charset="UTF-8"', 'Bearer realm="Tidemark"']
+"""A line each, Basic first: Chromium reads one scheme of a line, and asks for a password only at one it knows."""
 _MOST_NAMED = 3
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -204,7 +205,7 @@ def _token(header: str) -> bytes | None:
 
 
 def _unknown(detail: str) -> Problem:
-    return Problem(401, detail, headers={"WWW-Authenticate": _CHALLENGE})
+    return Problem(401, detail, headers={"WWW-Authenticate": _CHALLENGES})
 
 
 def _refuse_scope(key: Key, need: Need) -> None:

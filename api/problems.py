@@ -29,13 +29,15 @@ _RETRY_SECONDS_WHEN_FULL = 10
 
 Errors = Mapping[str, Any]
 """Field -> messages; of a batch: item index -> field -> messages."""
+ExtraHeaders = Mapping[str, str | list[str]]
+"""Headers of the answer; a list is of several lines with the same name."""
 
 
 class Problem(HTTPException):
     """A request that cannot be served, and what the client is told."""
 
     def __init__(
-        self, status: int, detail: str, *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
+        self, status: int, detail: str, *, errors: Errors | None = None, headers: ExtraHeaders | None = None
     ) -> None:
         super().__init__(detail)
         self.code = status

@@ -34,7 +34,7 @@ SETTINGS = {
 }
 """What the service must allow for all that is asked here."""
 MAX_LOG_BYTES = 10 * 1024**3
-TIMEOUT = 120.0
+TIMEOUT = 600.0
 Json = Callable[[], Any]
 
 

@@ -9,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright
 
-from tests import browser as chromium
-from tests.dashboard.conftest import ARGS
+from tests.browser import launch
 from tests.servers import Server
 
 HOSTILE = "evil.example"
@@ -55,12 +54,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def page(driver: Playwright) -> Iterator[Page]:
     """A page of evil.example, which leads to this machine, as do all of its names."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as elsewhere, sync_playwright() as playwright:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as elsewhere:
         threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
         rules = f"--host-resolver-rules=MAP {HOSTILE} 127.0.0.1, MAP tide_mark 127.0.0.1"
-        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=[*ARGS, rules])
+        browser = launch(driver, rules)
         page = browser.new_context().new_page()
         page.goto(f"http://{HOSTILE}:{elsewhere.server_port}/")
         yield page

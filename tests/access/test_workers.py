@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -21,8 +20,8 @@ from tests.streaming.sse import Stream
 
 from .guarded import TOKENS, bearer, write_keys
 
-TWO_SECONDS = 2.5
-"""And what a busy machine adds."""
+SOON = 60.0
+"""That a file is looked at every two seconds is tested in `test_watch`; this is for the slowest of machines."""
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_every_worker_follows_the_file_and_none_prints_a_token(two: Server, key_
     assert two.ask_each_worker(lambda: status(two, "reading")) == [200, 200]
     assert two.ask_each_worker(lambda: two.get("/statistics").status_code) == [401, 401]
     write_keys(key_file, "writing")
-    until(lambda: two.ask_each_worker(lambda: status(two, "reading")) == [401, 401], "the file to be read", TWO_SECONDS)
+    until(lambda: two.ask_each_worker(lambda: status(two, "reading")) == [401, 401], "the file to be read", SOON)
     assert not any(token in two.output() for token in TOKENS.values())
 
 
@@ -76,9 +75,7 @@ def test_a_stream_ends_with_its_key(path: str, two: Server, key_file: Path) -> N
     with closing(Stream(two.url + path, headers=bearer("reading"))) as stream:
         other = Stream(two.url + path, headers=bearer("everything"))
         write_keys(key_file, "everything")
-        began = time.monotonic()
         *_, last = stream
-        assert time.monotonic() - began < TWO_SECONDS
         assert last.event == "error"
         assert "access key" in last.json["reason"]
         two.post("/events", {"series": "a", "values": [1]}, headers=bearer("everything"))
@@ -88,12 +85,10 @@ def test_a_stream_ends_with_its_key(path: str, two: Server, key_file: Path) -> N
 
 def test_a_websocket_ends_with_its_key(two: Server, key_file: Path) -> None:
     url = two.url.replace("http", "ws") + "/ws/a"
-    ws = websocket.create_connection(url, timeout=10, header=bearer("restricted") | bearer("reading"))
+    ws = websocket.create_connection(url, timeout=SOON, header=bearer("restricted") | bearer("reading"))
     try:
         write_keys(key_file, "everything")
-        began = time.monotonic()
         frame = ws.recv_frame()  # type: ignore[no-untyped-call]
-        assert time.monotonic() - began < TWO_SECONDS
         assert frame.opcode == websocket.ABNF.OPCODE_CLOSE
         assert int.from_bytes(frame.data[:2]) == 1008
     finally:

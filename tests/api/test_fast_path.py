@@ -16,16 +16,15 @@ from api.flask_app import route_of
 from api.reading.bodies import JSON
 from event_log.base import LogUncertain
 from settings import Settings
-from tests.api.both_ways import SEED, Side, first_difference
+from tests.api.both_ways import ENOUGH, SEED, Side, first_difference
 from tests.api.generated import Generator
 from tests.conftest import START, FakeClock
 
-REQUESTS = 100_000
-
 
 @pytest.mark.no_cover
-def test_nobody_can_tell() -> None:
-    assert not first_difference(REQUESTS)
+@pytest.mark.soak(requests=(ENOUGH, 100_000))
+def test_nobody_can_tell(requests: int) -> None:
+    assert not first_difference(requests)
 
 
 def test_plain_requests_take_the_fast_path_and_others_do_not() -> None:

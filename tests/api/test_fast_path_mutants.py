@@ -15,11 +15,10 @@ from api.reading.bodies import JSON
 from api.reading.columns import plain_event
 from api.reading.queries import plain_query
 from dialects.plain_batches import plain_batch_in
-from tests.api.both_ways import first_difference
+from tests.api.both_ways import ENOUGH, first_difference
 from tests.api.generated import ODD_HEADERS
 from times import MINUTE
 
-ENOUGH = 15_000
 pytestmark = pytest.mark.no_cover
 
 Patch = Callable[[pytest.MonkeyPatch], object]

@@ -99,25 +99,26 @@ def replace_by_signal(server: Server) -> None:
     """Two replacements: the master starts new workers for its old ones."""
     old = set(server.workers())
     server.process.send_signal(signal.SIGHUP)
-    until(lambda: len(server.workers()) == 2 and not old & set(server.workers()), "new workers", 30)
+    until(lambda: len(server.workers()) == 2 and not old & set(server.workers()), "new workers")
 
 
 RECYCLING = [
-    (replace_by_requests, 20, ["--max-requests", "1", "--preload", "-k", "sync"]),
-    (replace_by_signal, 3, []),
-    (replace_by_signal, 3, ["--preload"]),
+    (replace_by_requests, ["--max-requests", "1", "--preload", "-k", "sync"]),
+    (replace_by_signal, []),
+    (replace_by_signal, ["--preload"]),
 ]
 
 
-@pytest.mark.parametrize(("replace", "times", "way"), RECYCLING)
-def test_replaced_workers_leak_nothing(replace: Callable[[Server], None], times: int, way: list[str]) -> None:
+@pytest.mark.parametrize(("replace", "way"), RECYCLING)
+@pytest.mark.soak(times=(3, 30))
+def test_replaced_workers_leak_nothing(replace: Callable[[Server], None], way: list[str], times: int) -> None:
     with Server(["-w", "2", *way]) as server:
         server.wait_for_workers(2)
         assert server.post("/events", {"series": "counter", "values": [1.0, 2.0]}).status_code == 201
-        first = until(lambda: held(server), "two workers that follow the log", 30)
+        first = until(lambda: held(server), "two workers that follow the log")
         for _ in range(times):
             replace(server)
-        until(lambda: held(server) == first, f"nothing more to be held than {first}", 30)
+        until(lambda: held(server) == first, f"nothing more to be held than {first}")
         counts = {server.get("/statistics/counter").json()["count"] for _ in range(2)}
         assert len(counts) == 1
         server.wait_for_workers(2)

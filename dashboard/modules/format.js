@@ -56,6 +56,20 @@ export function number(x, least = 0) {
   return Math.abs(x) >= 1e7 ? short(x) : fixed(x, least, Math.max(least, decimals(x)));
 }
 
+/** The decimals that each series' values are written with, wherever on the page: the most that any of them has needed. */
+export class Precision {
+  #places = new Map();
+
+  /** Learns from values of a series; those of all series (null) have no decimals in common. */
+  learn(series, values) {
+    if (series !== null) this.#places.set(series, Math.max(this.of(series), places(values)));
+  }
+
+  of(series) {
+    return this.#places.get(series) ?? 0;
+  }
+}
+
 /** A computed number: always the same decimals, so that it does not jump about as it changes. */
 export function steady(x) {
   if (x == null || extreme(x) || Math.abs(x) >= 1e7) return number(x);

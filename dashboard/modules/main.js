@@ -4,7 +4,7 @@ import { explain, serverNow } from "./api.js";
 import { Chart } from "./chart.js";
 import { saveCsv } from "./export.js";
 import { EventFeed } from "./feed.js";
-import { count, number } from "./format.js";
+import { count, number, Precision } from "./format.js";
 import { History } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
@@ -31,9 +31,11 @@ let view = null;
 let feed = null;
 let history = null;
 let statistics = null;
+let seesAll = true; // until the access key turns out to be for some series alone
 let bedtime = null;
 let asleep = false;
 
+const precision = new Precision();
 const status = new Status($("#status"));
 const tiles = new Tiles($("#tiles"), { value: $("#value"), age: $("#age") });
 const readout = new Readout($("#readout"), $("#spoken"));
@@ -41,7 +43,7 @@ const sheet = new Sheet($("#sheet"), $("#main"), document.querySelectorAll("[dat
 const dialog = $("#send");
 const live = new Live({ answer, state: connection });
 const store = new SeriesStore(listed);
-const list = new SeriesList($("#sheet"), store, {
+const list = new SeriesList($("#sheet"), store, precision, {
   choose: (series) => {
     sheet.close();
     go({ ...view, series });
@@ -83,7 +85,7 @@ function ask() {
   percentiles.show(view.show);
   list.choose(view.series);
   tiles.choose(view.show);
-  tiles.clear(view.series === null);
+  tiles.clear();
   readout.hide();
   connect();
 }
@@ -93,10 +95,16 @@ function connect() {
   live.watch(view);
   disconnect();
   history = new History(view, { changed: laidOut, refused, width: () => $("#plot").clientWidth || innerWidth });
-  feed = series === null ? null : new EventFeed(series, { changed: () => chart.refresh(), latest: (event) => arrived(series, event) });
-  chart.show({ window, show, points: feed?.points, history: feed ? null : history }, zoom);
+  feed = series === null ? null : follow(series);
+  const places = () => precision.of(series);
+  chart.show({ window, show, places, points: feed?.points, history: feed ? null : history }, zoom);
   if (statistics) chart.statistics = statistics;
   describeChart();
+}
+
+function follow(series) {
+  const fetched = (values) => precision.learn(series, values);
+  return new EventFeed(series, { changed: () => chart.refresh(), fetched, latest: (event) => arrived(series, event) });
 }
 
 function disconnect() {
@@ -116,15 +124,18 @@ function holdsAll(inWindow) {
 }
 
 function arrived(series, event) {
-  tiles.newest(event);
+  precision.learn(series, [event.value]);
+  tiles.newest(event, precision.of(series));
   store.touch(series, event);
 }
 
 function answer(statisticsNow) {
   statistics = statisticsNow;
   $("#notice").hidden = true;
-  tiles.show(statistics);
-  tiles.newest(statistics.last);
+  const { min, max, last } = statistics;
+  precision.learn(view.series, [min, max, last?.value]);
+  tiles.show(statistics, precision.of(view.series));
+  tiles.newest(last, precision.of(view.series));
   history.begin(statistics.first);
   chart.statistics = statistics;
   chart.refresh();
@@ -148,7 +159,6 @@ function describeQuiet(quiet) {
   if ($("#quiet-text").textContent !== text) $("#quiet-text").textContent = text;
   $("#quiet-last").hidden = unknown || view.window.last !== null;
   $("#quiet-send").hidden = !unknown;
-  $("#quiet-series").hidden = true;
 }
 
 /** What the chart shows, and by what: single events, or steps of so long. */
@@ -169,15 +179,15 @@ function sentence(text) {
 }
 
 function connection(state, detail) {
+  if (state === "refused") return refused(detail.problem, () => status.show(state, detail));
   status.show(state, detail);
   if (state === "live") feed?.retry(); // where the one connection succeeds, the other will
-  if (state !== "refused") return;
-  refused(detail.problem);
 }
 
-function refused(problem) {
-  if (view.series === null && problem.status === FORBIDDEN) chooseOne();
-  else tell(explain(problem).join(" "));
+function refused(problem, show = () => {}) {
+  if (view.series === null && problem.status === FORBIDDEN) return keepToSome();
+  show();
+  tell(explain(problem).join(" "));
 }
 
 function tell(text) {
@@ -185,13 +195,17 @@ function tell(text) {
   $("#notice").hidden = false;
 }
 
-/** An access key may be for some series alone. */
-function chooseOne() {
-  tell("This access key may not read all series together. The list has those that it may read.");
-  describeQuiet(true);
-  $("#quiet-text").textContent = "Choose a series.";
-  $("#quiet-last").hidden = true;
-  $("#quiet-series").hidden = false;
+/** The access key is for some series alone: the page has those, and begins with the first of them. */
+function keepToSome() {
+  seesAll = false;
+  list.leaveOutAll();
+  land();
+}
+
+function land() {
+  if (seesAll || view.series !== null || list.first === null) return;
+  window.history.replaceState(null, "", hashOf({ ...view, series: list.first }));
+  enter();
 }
 
 function listed() {
@@ -199,6 +213,7 @@ function listed() {
   $("#empty").hidden = !empty;
   $("#full").hidden = empty;
   list.update();
+  land();
 }
 
 function sent(series) {
@@ -279,3 +294,5 @@ bindKeys($("#plot"), chart, { search: () => (sheet.open(), list.search.focus()) 
 setInterval(() => chart.refresh(), 1000);
 enter();
 store.start();
+// All of the page is here, unless its first script has not come, or has told of something that has not.
+$("#incomplete").hidden = "theme" in document.documentElement.dataset && $("#incomplete").matches(".late");

@@ -33,7 +33,8 @@ export class Chart {
     addEventListener("themechange", () => this.#u && this.#build());
   }
 
-  /** Shows `source` from now on: {window, show, points}, and {history} to draw that in place of single events. */
+  /** Shows `source` from now on: {window, show, points, places()}, and {history} to draw that in place of single events;
+      places: the decimals that values are written with. */
   show(source, zoom = null) {
     this.source = source;
     this.statistics = {};
@@ -107,15 +108,10 @@ export class Chart {
 
   /** What there is to say about a point: {time, lines: [[name, text]]}; null where there is no event. */
   read(index) {
-    const { history } = this.source;
-    if (history) return this.#rows[index]?.count ? told(this.#rows[index], this.source.show) : null;
+    const { history, show, places } = this.source;
+    if (history) return this.#rows[index]?.count ? told(this.#rows[index], show, places()) : null;
     const value = this.#u.data[1][index];
-    return value == null ? null : { time: moment(this.times[index]), lines: [["", this.#written(value)]] };
-  }
-
-  /** A value of the series shown, with the decimals that its newest ones have. */
-  #written(value) {
-    return number(value, places(this.#u.data[1].slice(-100)));
+    return value == null ? null : { time: moment(this.times[index]), lines: [["", number(value, places())]] };
   }
 
   position(index) {
@@ -262,11 +258,11 @@ function widened(min, max) {
   return max > min ? { min, max } : { min: min - AROUND_ONE, max: max + AROUND_ONE };
 }
 
-function told(point, show) {
+function told(point, show, least) {
   const { start, end, mean } = point;
   const names = ["max", ...[...show].reverse(), "min"];
-  const least = places(names.map((name) => point[name]));
-  const lines = names.map((name) => [name, number(point[name], least)]);
+  const common = Math.max(least, places(names.map((name) => point[name])));
+  const lines = names.map((name) => [name, number(point[name], common)]);
   lines.splice(-1, 0, ["mean", steady(mean)]);
   return { time: span(start, end), lines: [["count", count(point.count)], ...lines] };
 }

@@ -1,13 +1,13 @@
 // The statistics of the view, twice a second over a stream, or by polling; and how well that goes.
 
-import { getJson, Problem, serverNow, url } from "./api.js";
+import { getJson, pauseAfter, Problem, serverNow, url } from "./api.js";
 import { Stream } from "./stream.js";
 import { query } from "./windows.js";
 
 const INTERVAL = "0.5s"; // so that an event is seen well within a second
 const STALE_AFTER = 4000;
 const POLL_EVERY = 1000;
-const STREAM_AGAIN_AFTER = 30_000;
+const STREAM_AGAIN_AFTER = 30_000; // where the server does not say when
 const INCLUDED = ["sum", "stddev", "last"];
 const RATE_OVER = 5; // seconds; over one interval alone the rate of a slow series would flicker
 
@@ -67,7 +67,7 @@ export class Live {
       opened: () => {},
       message: ({ event, data, id }) => event === "statistics" && this.#take(JSON.parse(data), Number(id)),
       closed: ({ error, retryAt }) => {
-        if (error instanceof Problem && error.status === 503) this.#pollInstead(error, STREAM_AGAIN_AFTER);
+        if (error instanceof Problem && error.status === 503) this.#pollInstead(error, pauseAfter(error, 0) || STREAM_AGAIN_AFTER);
         else this.#set("reconnecting", { retryAt });
       },
       refused: (problem) => {
@@ -110,6 +110,7 @@ export class Live {
     const { signal } = this.#abort;
     const { series } = this.#view;
     const path = series === null ? "statistics" : `statistics/${encodeURIComponent(series)}`;
+    let pause = POLL_EVERY;
     try {
       // Without the stream, the events of the last second are the rate.
       const second = await getJson(path, { window: "1s" }, signal);
@@ -118,9 +119,10 @@ export class Live {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.status < 500) return this.#set("refused", { problem: error });
-      this.#set("reconnecting", { retryAt: performance.now() + POLL_EVERY });
+      pause = pauseAfter(error, POLL_EVERY);
+      this.#set("reconnecting", { retryAt: performance.now() + pause });
     }
-    if (!signal.aborted) this.#timer = setTimeout(() => this.#follow(), POLL_EVERY);
+    if (!signal.aborted) this.#timer = setTimeout(() => this.#follow(), pause);
   }
 
   #lookForSilence() {

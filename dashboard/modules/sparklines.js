@@ -1,7 +1,6 @@
 // Small courses beside the series in sight: fetched few at a time, kept, drawn as SVG.
 
-import { getJson } from "./api.js";
-import { places } from "./format.js";
+import { getJson, pauseAfter } from "./api.js";
 
 const EVENTS = 60;
 const FRESH = 4000; // milliseconds before a row in sight asks again
@@ -11,21 +10,17 @@ const WIDTH = 72;
 const HEIGHT = 24;
 
 export class Sparklines {
-  #known = new Map(); // name -> {path, places, at, timestamp}
+  #known = new Map(); // name -> {path, at, timestamp}
   #busy = new Set();
 
-  /** `ready(name)` when there is a new course to draw. */
-  constructor(ready) {
+  /** `learn(name, values)` and `ready(name)` when there is a new course to draw. */
+  constructor({ learn, ready }) {
+    this.learn = learn;
     this.ready = ready;
   }
 
   path(name) {
     return this.#known.get(name)?.path ?? "";
-  }
-
-  /** Decimals it takes to write the latest values of this series. */
-  places(name) {
-    return this.#known.get(name)?.places ?? 0;
   }
 
   /** Fetches what is missing or old among the rows in sight: [{series, last}]. */
@@ -42,18 +37,20 @@ export class Sparklines {
   async #fetch(series) {
     this.#busy.add(series);
     let events = null;
+    let pause = 0;
     try {
       events = (await getJson(`series/${encodeURIComponent(series)}/events`, { limit: EVENTS })).body.events;
-    } catch {
-      // the row keeps what it has; asked again when it is next in sight
+    } catch (error) {
+      pause = pauseAfter(error, 0); // the row keeps what it has; asked again when it is next in sight after that
     }
     this.#busy.delete(series);
     const values = events?.map((event) => event.value) ?? [];
-    const drawn = events ? { path: draw(values), places: places(values), timestamp: events.at(-1)?.timestamp } : {};
+    const drawn = events ? { path: draw(values), timestamp: events.at(-1)?.timestamp } : {};
     const before = this.#known.get(series);
     this.#known.delete(series); // to the end: the one asked for longest ago is forgotten first
-    this.#known.set(series, { ...before, ...drawn, at: performance.now() });
+    this.#known.set(series, { ...before, ...drawn, at: performance.now() + pause });
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value);
+    this.learn(series, values);
     this.ready(series);
   }
 }

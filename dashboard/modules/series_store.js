@@ -1,6 +1,6 @@
 // All series the service knows, kept fresh at a pace that suits their number.
 
-import { getJson } from "./api.js";
+import { getJson, pauseAfter } from "./api.js";
 
 const PAGE = 1000;
 const FASTEST = 0.7; // seconds between two readings of the whole list
@@ -42,6 +42,7 @@ export class SeriesStore {
   }
 
   async #run(signal) {
+    let fault = null;
     try {
       const infos = await readAll(signal);
       // A page asked for before an event came must not put the newer value back.
@@ -51,8 +52,9 @@ export class SeriesStore {
       this.changed();
     } catch (error) {
       if (signal.aborted) return; // else the connection state tells, and the next round tries again
+      fault = error;
     }
-    this.#timer = setTimeout(() => this.#run(signal), this.period * 1000);
+    this.#timer = setTimeout(() => this.#run(signal), pauseAfter(fault, this.period * 1000));
   }
 }
 

@@ -20,7 +20,8 @@ const COMPUTED = new Set(["mean", "stddev"]);
 const DESCENDING = /^-/;
 
 export class SeriesList {
-  #items = []; // the first is null: all series
+  #items = []; // the first is null: all series, where they may be seen together
+  #hasAll = true;
   #rows = new Map(); // index -> row element
   #spare = [];
   #chosen = null;
@@ -28,16 +29,19 @@ export class SeriesList {
   #sort = "name";
   #window = null;
   #ranking = null;
-  #sparklines = new Sparklines((name) => this.#fill(name));
+  #sparklines;
 
   /** `on`: choose(series or null), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
-  constructor(root, store, on) {
+  constructor(root, store, precision, on) {
     const part = (name) => root.querySelector(`[data-part=${name}]`);
     [this.search, this.order, this.direction, this.box, this.total] = ["search", "order", "direction", "box", "total"].map(part);
     this.sizer = part("sizer");
     this.template = part("row").content.firstElementChild;
     this.store = store;
+    this.precision = precision;
     this.on = on;
+    const learn = (name, values) => precision.learn(name, values);
+    this.#sparklines = new Sparklines({ learn, ready: (name) => this.#fill(name) });
     const period = () => Math.max(FASTEST_RANKING, store.period);
     this.#ranking = new Ranking({ changed: () => this.update(), period });
     this.search.addEventListener("input", () => this.update(true));
@@ -58,7 +62,7 @@ export class SeriesList {
     const matches = ({ series }) => wanted.every((word) => series.toLowerCase().includes(word));
     const found = [...this.store.infos.values()].filter(matches).sort(this.#compare());
     const active = this.#items[this.#active]?.series;
-    this.#items = wanted.length ? found : [null, ...found];
+    this.#items = wanted.length || !this.#hasAll ? found : [null, ...found];
     this.#active = fromTop ? 0 : Math.max(0, this.#items.findIndex((item) => item?.series === active));
     if (fromTop) this.box.scrollTop = 0;
     this.sizer.style.height = `${this.#items.length * ROW}px`;
@@ -76,6 +80,17 @@ export class SeriesList {
     this.direction.setAttribute("aria-pressed", isDescending);
     this.wake();
     this.update(isNew);
+  }
+
+  /** Has no row of all series from now on. */
+  leaveOutAll() {
+    this.#hasAll = false;
+    this.update(true);
+  }
+
+  /** The series of the first row; null when there is none. */
+  get first() {
+    return this.#items.find(Boolean)?.series ?? null;
   }
 
   /** Lets go of the ranking, and takes it up again. */
@@ -168,7 +183,7 @@ export class SeriesList {
 
   /** The newest value; or the statistic that the list is sorted by. */
   #value({ series, last }) {
-    const places = this.#sparklines.places(series);
+    const places = this.precision.of(series);
     if (!this.#isRanked) return number(last?.value, places);
     if (!this.#ranking.values.has(series)) return "";
     const value = this.#ranking.values.get(series);

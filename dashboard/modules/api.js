@@ -1,11 +1,39 @@
 // Calls to the service, its errors, and its clock.
 
+const UNAVAILABLE = 503;
+const LONGEST_RETRY_AFTER = 60; // seconds
+const TRIES = 5;
+
 /** An answer that is not a success, with what the service says about it. */
 export class Problem extends Error {
-  constructor(status, body) {
+  /** `retryAfter`: seconds after which the service wants to be asked again; 0 where it does not say. */
+  constructor(status, body, retryAfter = 0) {
     super(body?.detail || body?.title || `The server answered ${status}.`);
     this.status = status;
     this.errors = body?.errors ?? {};
+    this.retryAfter = Math.min(LONGEST_RETRY_AFTER, retryAfter || 0);
+  }
+}
+
+/** Whether the same request may succeed later. */
+export function passes(error) {
+  return !(error instanceof Problem) || error.status >= 500 || error.status === 429;
+}
+
+/** Milliseconds to wait before the next try: `usual`, or as long as the service says; pages then do not all come at once. */
+export function pauseAfter(error, usual) {
+  const told = (error?.retryAfter ?? 0) * 1000;
+  return Math.max(usual, told * (1 + Math.random() / 4));
+}
+
+/** Returns what `ask` brings, asked a few times where the service is too busy just now. */
+export async function patiently(ask, tries = TRIES) {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error.status !== UNAVAILABLE || tries === 1) throw error;
+    await new Promise((resolve) => setTimeout(resolve, pauseAfter(error, 1000)));
+    return patiently(ask, tries - 1);
   }
 }
 
@@ -49,7 +77,7 @@ function readClock(response) {
 async function checked(response) {
   readClock(response);
   if (response.ok) return response;
-  throw new Problem(response.status, await response.json().catch(() => null));
+  throw new Problem(response.status, await response.json().catch(() => null), Number(response.headers.get("Retry-After")));
 }
 
 export async function open(address, options) {

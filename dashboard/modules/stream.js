@@ -2,7 +2,7 @@
 //
 // Read with fetch, not EventSource: only so are the status of a refusal (501, 503) and the heartbeats visible.
 
-import { open, Problem } from "./api.js";
+import { open, pauseAfter, Problem } from "./api.js";
 
 const SHORTEST_WAIT = 400;
 const LONGEST_WAIT = 5000;
@@ -37,6 +37,7 @@ function isFinal(error) {
 export class Stream {
   #abort = new AbortController();
   #waiting = null;
+  #mayHurry = true; // unless the server has said how long to wait
   #failures = 0;
 
   /** `on`: opened(), message({event, data, id}), closed({error, retryAt}), refused(problem). */
@@ -51,9 +52,9 @@ export class Stream {
     clearTimeout(this.#waiting);
   }
 
-  /** Tries again at once instead of waiting out the pause. */
+  /** Tries again at once instead of waiting out the pause, unless the server asked for it. */
   retry() {
-    if (this.#waiting === null || this.#abort.signal.aborted) return;
+    if (this.#waiting === null || !this.#mayHurry || this.#abort.signal.aborted) return;
     clearTimeout(this.#waiting);
     this.#run();
   }
@@ -72,7 +73,9 @@ export class Stream {
   }
 
   #wait(error) {
-    const pause = Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** this.#failures++) * (0.8 + 0.4 * Math.random());
+    const usual = Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** this.#failures++) * (0.8 + 0.4 * Math.random());
+    const pause = pauseAfter(error, usual);
+    this.#mayHurry = !error?.retryAfter;
     this.#waiting = setTimeout(() => this.#run(), pause);
     this.on.closed({ error, retryAt: performance.now() + pause });
   }

@@ -1,6 +1,6 @@
 // The series in the order of a statistic over the window, as the service ranks them.
 
-import { getJson } from "./api.js";
+import { getJson, pauseAfter } from "./api.js";
 import { query } from "./windows.js";
 
 const MOST = 1000;
@@ -33,14 +33,16 @@ export class Ranking {
   async #run(sort, window, signal) {
     const name = sort.replace("-", "");
     const include = PLAIN.has(name) ? null : name;
+    let fault = null;
     try {
       const { body } = await getJson("series", { ...query(window), sort, include, limit: MOST }, signal);
       this.values = new Map(body.series.map(({ series, statistics }) => [series, statistics[name]]));
       this.changed();
-    } catch {
+    } catch (error) {
       if (signal.aborted) return; // else the connection state tells, and the next round tries again
+      fault = error;
     }
-    this.#timer = setTimeout(() => this.#run(sort, window, signal), this.period() * 1000);
+    this.#timer = setTimeout(() => this.#run(sort, window, signal), pauseAfter(fault, this.period() * 1000));
   }
 }
 

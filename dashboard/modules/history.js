@@ -1,6 +1,6 @@
 // The window laid out in steps, as `GET /history` has it: fetched whole, then kept up where events come in.
 
-import { getJson, Problem, serverNow } from "./api.js";
+import { getJson, passes, pauseAfter, serverNow } from "./api.js";
 import { stepFor, wholeSteps } from "./steps.js";
 
 const EVERY = 1000; // milliseconds
@@ -103,14 +103,16 @@ export class History {
 
   async #run() {
     const { signal } = this.#abort;
+    let pause = EVERY;
     try {
       await this.#update(signal);
       this.on.changed();
       if (this.#range?.max > serverNow() - EVERY / 500) this.#look();
     } catch (error) {
       if (signal.aborted || this.#isFinal(error)) return;
+      pause = pauseAfter(error, EVERY);
     }
-    if (!signal.aborted) this.#timer = setTimeout(() => this.#run(), EVERY);
+    if (!signal.aborted) this.#timer = setTimeout(() => this.#run(), pause);
   }
 
   /** What is refused once would be refused again. */
@@ -146,6 +148,7 @@ export class History {
 
   async #look() {
     const range = this.#range;
+    if (this.#step === null) return this.look(range); // later: what is finer is not known before the whole is there
     const query = this.query(range);
     this.#looking?.abort();
     this.#looking = new AbortController();
@@ -156,12 +159,10 @@ export class History {
       this.on.changed();
     } catch (error) {
       // The coarser steps stay, for now if the server has too much to do.
-      if (!signal.aborted && range === this.#range && passes(error)) this.#settling = setTimeout(() => this.#look(), EVERY);
+      if (signal.aborted || range !== this.#range || !passes(error)) return;
+      this.#settling = setTimeout(() => this.#look(), pauseAfter(error, EVERY));
     }
   }
 }
-
-/** Whether the same request may succeed later. */
-const passes = (error) => !(error instanceof Problem) || error.status >= 500 || error.status === 429;
 
 const covers = (outer, inner) => outer != null && outer.min <= inner.min && outer.max >= inner.max;

@@ -1,4 +1,28 @@
-// Light or dark. A classic script in the head, so that the page never flashes in the wrong one.
+// What has to run before all else, hence a classic script, and the first: a word where a part of the page does not come,
+// as nothing else may run that could say so; and light or dark, so that the page never flashes in the wrong one.
+
+(() => {
+  const notice = () => document.querySelector("#incomplete"); // hidden by main.js once that runs
+  let fault = null;
+
+  function tell() {
+    if (fault === null || !notice()) return;
+    notice().textContent = `This page is incomplete: ${fault}. Reload it.`;
+    notice().classList.remove("late");
+    notice().hidden = false;
+  }
+
+  function note({ target, message }) {
+    const counts = target === window ? !notice()?.hidden : target.matches("script, link");
+    if (!counts) return;
+    fault ??= target === window ? message : `${new URL(target.src || target.href).pathname} did not load`;
+    tell();
+  }
+
+  addEventListener("error", note, true); // a file that does not load is told to its own element, on the way down only
+  addEventListener("DOMContentLoaded", tell);
+})();
+
 (() => {
   const KEY = "tidemark-theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
