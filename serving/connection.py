@@ -37,8 +37,8 @@ DRAIN_SECONDS = 5.0
 _READ = 65_536
 _DEFAULT_READ = 8192
 """Bytes that gunicorn's parser asks for where it does not know how many it needs."""
-_SMALL_READ = 1024
-"""Bytes it is given then of a chunked body: with one byte in each chunk they take it a millisecond and a half."""
+_SMALL_READ = 512
+"""Bytes it is given then of a chunked body: with one byte in each chunk they take it a millisecond."""
 
 
 class OwnRequest(Request):

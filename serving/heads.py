@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from api.fast_path import Way
 
 END = b"\r\n\r\n"
-LONGEST = 4096
+LONGEST = 4094
 """Bytes of a head that is read here: below every limit of gunicorn's parser."""
 MOST_KNOWN = 1024
 """Heads that are known again, and as many that have been seen once."""
 _REQUEST_LINE = re.compile(rb'(GET|POST) (/[!"$-~]*) HTTP/1\.1\r\n')
-_FIELDS = re.compile(rb"(?:[A-Za-z-]+:[\t -~\x80-\xff]*\r\n)+\r\n")
+_FIELDS = re.compile(rb"(?:[A-Za-z-]+:[\t -~\x80-\xff]*\r\n){1,100}\r\n")
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -43,6 +43,10 @@ class Waits:
         self._timer = gevent.get_hub().loop.timer(LOOK_SECONDS, LOOK_SECONDS)
         self._timer.start(self.look)
 
+    def stop(self) -> None:
+        """Look no longer."""
+        self._timer.close()
+
     def look(self) -> None:
         """End the waits that are overdue. To be called by the hub: all that wait are at rest then."""
         now = self._clock()

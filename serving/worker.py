@@ -56,6 +56,7 @@ class Worker(GeventWorker):
 
     body_seconds = BODY_SECONDS
     least_rate = LEAST_RATE
+    send_seconds = SEND_SECONDS
     clock = staticmethod(monotonic)
     waits: Waits
     max_bodies: int
@@ -128,7 +129,7 @@ class Worker(GeventWorker):
         connection = None
         try:
             connection = Connection(self, listener, client, addr)
-            _bound_sending(client)
+            self._bound_sending(client)
             if is_tls(client):
                 connection.handshake()  # what fails here ends the greenlet, which `report_hub_errors` tells
             self._serve(connection, listener, client, addr)
@@ -187,7 +188,6 @@ class Worker(GeventWorker):
             self._second = second
         return self._lines[closes]
 
-
-def _bound_sending(client: Any) -> None:
-    if hasattr(socket, "TCP_USER_TIMEOUT") and client.family in (socket.AF_INET, socket.AF_INET6):
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SEND_SECONDS)
+    def _bound_sending(self, client: Any) -> None:
+        if hasattr(socket, "TCP_USER_TIMEOUT") and client.family in (socket.AF_INET, socket.AF_INET6):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * self.send_seconds)

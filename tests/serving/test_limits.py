@@ -353,3 +353,27 @@ def test_a_worker_takes_as_many_requests_as_it_may() -> None:
         assert server.get("/statistics").status_code == 200
         os.kill(server.process.pid, signal.SIGTERM)
         assert server.process.wait(30) == 0
+
+
+class Impatient(Worker):
+    """A worker whose kernel gives up after a second without progress in sending."""
+
+    send_seconds = 1
+
+
+def test_who_takes_nothing_of_an_answer_is_given_up() -> None:
+    env = {"TIDEMARK_LOG_URL": "memory:"}
+    with Server(["-w", "1", "-k", "tests.serving.test_limits.Impatient"], env) as server:
+        [pid] = server.workers()
+        idle = len(psutil.Process(pid).net_connections())
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(20)
+            connection.connect(("127.0.0.1", server.port))
+            with pytest.raises(OSError):  # noqa: PT012  # whichever of them finds it
+                for _ in range(100_000):
+                    connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                while connection.recv(65_536):
+                    pass
+                raise ConnectionResetError
+        until(lambda: len(psutil.Process(pid).net_connections()) <= idle, "the connection to be given up", 30)

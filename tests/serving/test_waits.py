@@ -85,3 +85,4 @@ def test_the_timer_looks(worker: Worker) -> None:
     worker.wait("idle", worker.waits.idle, 0.0)
     worker.greenlets[0].join(timeout=10)
     assert worker.ended == ["idle"]
+    worker.waits.stop()
