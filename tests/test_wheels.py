@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -51,5 +52,13 @@ def test_a_pip_that_cannot_look_is_no_answer() -> None:
 
 
 def test_every_pin_is_asked_about() -> None:
-    asked = dict(pin.split("==") for pin in wheels.pins())
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    platform = "macOS arm64" if sys.platform == "darwin" else "Linux x86-64"
+    asked = dict(pin.split("==") for pin in wheels.pins(here, platform))
     assert {canonicalize_name(name): version for name, version in asked.items()} == pins("requirements.txt")
+
+
+def test_a_pin_is_asked_about_where_its_marker_holds() -> None:
+    old, new = ([pin for pin in wheels.pins(python, "macOS arm64") if "gevent" in pin] for python in ("3.11", "3.12"))
+    assert len(old) == len(new) == 1
+    assert old != new == [pin for pin in wheels.pins("3.11", "Linux arm64") if "gevent" in pin]

@@ -267,11 +267,14 @@ def test_a_slow_subscriber_is_dropped_and_told_and_the_quick_ones_go_on(narrow: 
         closing(Deaf(narrow, "/series/flood/stream")) as deaf,
         closing(Deaf(narrow, "/ws/flood", UPGRADE)) as deaf_ws,
         Stream(f"{narrow.url}/series/flood/stream", timeout=30) as quick,
+        ThreadPoolExecutor(3) as pool,
     ):
+        skipped = pool.submit(quick.skip, FLOOD * BATCH)
         for _ in range(FLOOD):
             post(narrow, "flood", *[0.123456789] * BATCH)
-            quick.skip(BATCH)
-        heard, heard_ws = deaf.hear(), deaf_ws.hear()
+        # Both at once, and soon: who has been dropped has some seconds to hear of it.
+        heard, heard_ws = pool.map(Deaf.hear, (deaf, deaf_ws))
+        skipped.result()
     assert b"event: error\ndata: " in heard[-300:]
     assert b"faster than you read" in heard[-300:]
     assert (1013).to_bytes(2, "big") + b"Events came faster" in heard_ws[-300:]
