@@ -23,6 +23,7 @@ ROOMS = (
     "event_log",
     "metrics",
     "rolling",
+    "serving",
     "simulator",
     "streaming",
     "view",
