@@ -14,22 +14,19 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import NoMoreData
-from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.http.wsgi import Response
 
 from overload import STATUS
 from serving.heads import END, Peer
+from serving.request import OwnRequest
 from serving.waits import Overdue, Waiting
 
 if TYPE_CHECKING:
     from api.fast_path import Way
     from serving.worker import Worker
 
-MOST_LEFT = 65_536
-"""Bytes that may be left of a body nobody wanted, of known length, for the connection to go on behind them."""
 MOST_DRAINED = 64 * 1024**2
 """Bytes that are read from a client after its last answer: closing on them would take the answer from it."""
 DRAIN_SECONDS = 5.0
@@ -39,42 +36,6 @@ _DEFAULT_READ = 8192
 """Bytes that gunicorn's parser asks for where it does not know how many it needs."""
 _SMALL_READ = 512
 """Bytes it is given then of a chunked body: with one byte in each chunk they take it a millisecond."""
-
-
-class OwnRequest(Request):
-    """gunicorn's request; nothing follows it where what is left of its body, when it is answered, is not certain to be
-    read to its end."""
-
-    def should_close(self) -> bool:
-        """Return whether its answer is the last on its connection. gunicorn asks before the answer leaves."""
-        if super().should_close():
-            return True
-        if self.left() == inf and not self._is_broken():
-            self._read_what_has_come()
-        return self.left() > MOST_LEFT
-
-    def left(self) -> float:
-        """Return how many bytes of the body nobody has read, infinity where nobody knows."""
-        if self.body is None or self._is_broken():
-            return inf
-        reader: Any = self.body.reader
-        if isinstance(reader, LengthReader):
-            return reader.length
-        return 0 if reader.parser is None else inf
-
-    def _is_broken(self) -> bool:
-        """Return whether reading the body has failed, so that nobody knows where it ends."""
-        broken: bool = self.body is not None and self.body.failed  # type: ignore[attr-defined]  # its stub is older
-        return broken
-
-    def _read_what_has_come(self) -> None:
-        """Read a body in chunks to its end, if that is here."""
-        connection: Any = self.unreader.sock  # type: ignore[attr-defined]  # that of a SocketUnreader
-        connection.is_dry = True
-        with suppress(Exception):  # not there, or broken: either way nothing can follow it
-            while self.body.read(_READ):  # type: ignore[union-attr]  # set with the head
-                pass
-        connection.is_dry = False
 
 
 class Connection:
