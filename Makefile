@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
-# Tests of one file stay together: they share servers. The slow files begin (tests/conftest.py). Many of them only wait.
+# Tests of one file stay together: they share servers. The slow files begin (tests/file_order.py). Many of them only wait.
 SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 NEWEST_FIRST := python3.13 python3.12 python3.11 python3 python python3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check lint format bench screenshots clean
+.PHONY: help install run demo test soak check lint format bench wheels screenshots clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goe
 test: $(DEVELOPMENT) browser redis_binary nginx prometheus ## the whole test suite, with real servers and a real browser
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
+soak: $(DEVELOPMENT) redis_binary nginx ## what the tests repeat for certainty, at full length: before a change of what it is about is done
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 check: lint browser redis_binary nginx prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --cov --cov-report=term $(ARGS)
 
@@ -40,6 +43,9 @@ format: $(DEVELOPMENT) ## put the code into its usual form
 
 bench: $(DEVELOPMENT) ## every benchmark of the README, as tables
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+wheels: $(DEVELOPMENT) ## ask PyPI for a wheel of each requirement, for every Python and platform promised
+	@$(BIN)/python -m tests.wheels
 
 screenshots: $(DEVELOPMENT) browser ## take the pictures of the dashboard for the README
 	@$(BIN)/python -m tests.dashboard.screenshots

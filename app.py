@@ -15,18 +15,20 @@ from typing import NoReturn
 from flask import Flask
 
 import api
+import api.boundary
 import dashboard
 import dialects
-import dialects.short_way
+import dialects.fast_path
 import logs
 from access.exposure import exposed
+from access.foreign import Boundary
 from access.keys import BadKeys
 from access.watch import Watch
 from api.context import Context, attach, context
+from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
 from api.guard import Guard
 from api.guard import register as register_guard
-from api.short_way import ShortWay, native_takes
 from event_log.base import EventLog, LogUnavailable
 from event_log.urls import open_log, printable_url
 from metrics.meter import Meter, shared
@@ -55,7 +57,9 @@ def create_app(
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
     service = MeteredService(meter, log, settings, clock, follow=follow, start=os.environ.get(START_ID))
-    attach(app, Context(service, settings, meter, guard))
+    boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
+    attach(app, Context(service, settings, meter, boundary, guard))
+    api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)
     if settings.cors_origins:
@@ -63,7 +67,7 @@ def create_app(
     api.register(app)
     dialects.register(app)
     app.register_blueprint(dashboard.bp)
-    _lay_short_way(app)
+    _offer_fast_path(app)
     app.logger.info("created", extra={"fields": {"version": VERSION, "log": printable_url(settings.log_url)}})
     return app
 
@@ -73,16 +77,22 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
     if not settings.keys:
         return None
     try:
-        return Guard(Watch(Path(settings.keys)), clock, settings.cors_origins)
+        return Guard(Watch(Path(settings.keys)), clock)
     except BadKeys as fault:
         raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
 
 
-def _lay_short_way(app: Flask) -> None:
-    """Let plain requests go past Flask; last of all, as it looks at the routes and hooks that there are."""
-    service, count = context(app).service, context(app).meter.request
-    takes = native_takes(service) | dialects.short_way.takes(service)
-    app.wsgi_app = ShortWay(app, takes, count)  # type: ignore[method-assign]  # how Flask has it done
+def _offer_fast_path(app: Flask) -> None:
+    """Let a server answer plain requests past Flask; last of all, as it knows no WSGI layer but those that are here."""
+    chain = app.wsgi_app
+
+    def fast_path(application: object) -> FastPath | None:
+        if application is not app or app.wsgi_app != chain:
+            return None  # somebody stands around it, who has to see every request
+        service, count = context(app).service, context(app).meter.request
+        return FastPath(app, native_takes(service) | dialects.fast_path.takes(service), count)
+
+    context(app).fast_path = fast_path
 
 
 @cache

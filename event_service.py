@@ -241,10 +241,10 @@ class EventService(Questions):
         return max(now - seen.rules.retention, seen.view.horizon)
 
     def _refuse(self, count: int, terms: Terms) -> Accepted:
-        """Store nothing of a request whose events have all expired, but remember that it was done."""
-        if terms.once is None:
+        """Store nothing of a request whose events have all expired, but remember that it was done, and have it paid."""
+        if terms.once is None and terms.budget is None:
             return Accepted(0, count, self.log.position())
-        return self._store(Batch((), None, 0, np.empty(0)), count, Terms(once=terms.once))
+        return self._store(Batch((), None, 0, np.empty(0)), count, Terms(once=terms.once, budget=terms.budget))
 
     def _store(self, batch: Batch, expired: int, terms: Terms) -> Accepted:
         """Store what has not expired of a request; where it is done once, with what became of it."""

@@ -16,23 +16,22 @@ from typing import Any
 import gevent
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
 from access.exposure import exposed
+from access.foreign import JSON_HEADERS
 from access.keys import BadKeys
 from access.watch import Watch
 from event_log.base import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
 from garbage import Survivors
-from logs import JsonFormatter
 from metrics.meter import shared
 from overload import Patience, Shedding
+from server_logs import JsonLogger, report_hub_errors
+from serving.worker import Worker as OwnWorker
 from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
 from times import SECOND
-from worker import Worker as OwnWorker
 
 
 def _say(line: object) -> None:
@@ -56,6 +55,8 @@ _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _SWITCH_SECONDS = 0.0005
 """How long the real thread that settles may keep the one of the requests from running, each time; Python's own 5 ms,
 several times a request, would be felt."""
+_LONGEST_DETAIL = 300
+"""Characters of what gunicorn says about a request, which it quotes as a whole."""
 _FOR_FILES = 200
 """Descriptors of one worker beyond its connections: the log, listeners, pipes."""
 
@@ -67,27 +68,20 @@ def _cores() -> int:
 
 def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
     """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
-    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": mesg or reason})
+    detail = mesg[:_LONGEST_DETAIL] or reason
+    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail})
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in JSON_HEADERS)
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
 util.write_error = _write_problem  # gunicorn has no setting for it, and would answer HTML
 
 
-class JsonLogger(Logger):
-    """gunicorn's own lines, written like the application's."""
-
-    def setup(self, cfg: Config) -> None:
-        super().setup(cfg)
-        for handler in self.error_log.handlers:
-            handler.setFormatter(JsonFormatter())
-
-
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 # A second worker on a log of one process would answer from another log.
 workers = int(os.environ.get("WEB_CONCURRENCY") or (_cores() if serves_many_processes(_settings.log_url) else 1))
-worker_class = "worker.Worker"
+worker_class = "serving.worker.Worker"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
 limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded
 keepalive = 5
@@ -97,6 +91,8 @@ logger_class = JsonLogger
 loglevel = "info" if _settings.log_level == "DEBUG" else _settings.log_level.lower()
 # The heartbeat file of a worker must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# By default gunicorn obeys a SCRIPT_NAME header of whoever connects from this machine, as a proxy does for its clients.
+forwarder_headers = ""
 # No management socket under $HOME: signals do all that a service needs, and none can be left behind.
 control_socket_disable = True
 
@@ -161,13 +157,10 @@ def post_worker_init(worker: Worker) -> None:
     over two that do, and a later one, which takes the place of another, waits for the log to come back, as the rest do
     and as all do for a log elsewhere, which may be on its way.
     """
+    if isinstance(worker, AsyncWorker):
+        report_hub_errors()
     context = _extensions(worker)["tidemark"]
-    if context.settings.max_wait:
-        app: Any = worker.wsgi
-        patience = Patience(context.settings.max_wait / SECOND)
-        app.wsgi_app = shedding = Shedding(app.wsgi_app, patience, context.meter.shed)
-        if isinstance(worker, OwnWorker):
-            worker.shedding = shedding
+    _begin_serving(worker, context)
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
@@ -181,9 +174,22 @@ def post_worker_init(worker: Worker) -> None:
     Survivors().begin()
 
 
+def _begin_serving(worker: Worker, context: Any) -> None:
+    """Give the loop of our own what it serves by; where it is not in use, refuse late requests before Flask."""
+    app: Any = worker.wsgi
+    settings = context.settings
+    shedding = None
+    if settings.max_wait:
+        shedding = Shedding(app.wsgi_app, Patience(settings.max_wait / SECOND), context.meter.shed)
+    fast = context.fast_path(app)
+    is_ours = isinstance(worker, OwnWorker) and worker.begin(settings.max_bodies, fast, shedding, post_request)
+    if shedding is not None and not (is_ours and fast):
+        app.wsgi_app = shedding
+
+
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:
-    """Give way once, or one busy keep-alive connection would starve the others of its worker."""
-    if isinstance(worker, AsyncWorker):
+    """Yield once, or one busy keep-alive connection would starve the others of its worker; our own loop does so."""
+    if isinstance(worker, AsyncWorker) and not isinstance(worker, OwnWorker):
         gevent.sleep(0)
 
 

@@ -5,22 +5,34 @@ queue of connections nobody has accepted yet, or behind other requests of this w
 refused, for a fraction of what its answer would cost, if for some time now all have: then there is a queue that does
 not go away by itself, and what is accepted waits only as long as is allowed. After a pause nobody is refused.
 
-`worker.Worker` asks before it makes anything of a request, as refusing must be cheap: at `n` times the capacity there
-is no time left to serve anybody once it costs more than an `n`th of serving. Behind other workers the application asks.
+It is asked once for each request, when its head is known. `serving.worker.Worker` asks before it makes anything of the
+request, as refusing must be cheap: at `n` times the capacity there is no time left to serve anybody once it costs more
+than an `n`th of serving. Under other workers `Shedding` is a WSGI layer before the application, and asks there.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
+from typing import NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import orjson
 
-Refusal = tuple[list[tuple[str, str]], bytes]
-"""Headers and body of an answer that refuses."""
+from access.foreign import JSON_HEADERS
+
+
+class Refusal(NamedTuple):
+    """An answer that refuses."""
+
+    headers: list[tuple[str, str]]
+    body: bytes
+    encoded: bytes
+    """Both, as they leave."""
+
 
 _TITLE = "Service Unavailable"
 STATUS = f"503 {_TITLE}"
@@ -28,14 +40,24 @@ _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _LAST_DATA_RECEIVED = slice(52, 56)
 """Where Linux says, in milliseconds, how long ago the last data came."""
 _BETWEEN_LOOKS = 0.001
-_OPEN = ("/health", "/v1/health", "/metrics", "/v1/metrics", "/dialects/tickers/health")
-"""What is always answered: whoever looks after a busy server asks these."""
+_NEVER_SHED = re.compile(
+    r"""
+      (/v1)? /(health|metrics) .*                            # whoever looks after a busy server asks these
+    | /dialects/tickers/health
+    | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
+    | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
+    """,
+    re.VERBOSE,
+)
+"""Paths that are always answered."""
 _DETAIL = "This worker has more to do than it can; nothing was stored. Try again later."
 
 
 def _refusal(media_type: str, answer: object) -> Refusal:
     body = orjson.dumps(answer)
-    return [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body)))], body
+    headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body))), *JSON_HEADERS]
+    head = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return Refusal(headers, body, b"%b\r\n%b" % (head.encode(), body))
 
 
 _PROBLEM = _refusal(
@@ -108,18 +130,16 @@ class Shedding:
         self._wait_of = wait_of
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        refusal = self.refusal(environ, environ.get("gunicorn.socket"))
+        refusal = self.refusal(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("gunicorn.socket"))
         if refusal is None:
             return self._application(environ, start_response)
-        headers, body = refusal
-        start_response(STATUS, headers)
-        return (body,)
+        start_response(STATUS, refusal.headers)
+        return (refusal.body,)
 
-    def refusal(self, environ: WSGIEnvironment, sock: socket.socket | None) -> Refusal | None:
-        """The answer to a request like this that has come over this connection, and is counted as refused; None where
-        it is to be served."""
-        path = environ["PATH_INFO"]
-        if not self._patience.ends(lambda: self._wait_of(sock)) or path.startswith(_OPEN):
+    def refusal(self, method: str, path: str, sock: socket.socket | None) -> Refusal | None:
+        """Return the answer to a request like this that has come over this connection, and count it as refused; None
+        where it is to be served."""
+        if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
             return None
-        self._refused(environ["REQUEST_METHOD"])
+        self._refused(method)
         return _IN_DIALECTS if path.startswith("/dialects/") else _PROBLEM

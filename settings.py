@@ -14,9 +14,12 @@ from times import format_duration, parse_duration
 VERSION = "1.0.0"
 """Of the service, wherever it says which it is; the changelog names it first."""
 GIB = 1024**3
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": GIB}
+_BYTES = re.compile(r"([0-9]{1,20})([KMG]?)")
 PREFIX = "TIDEMARK_"
 START_ID = "SERVICE_START_ID"
 """The variable by which all workers of one start of the service know that they are; not for people to set."""
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\\\s?#@*]+")
 
 
@@ -35,6 +38,19 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def _size(least: int, most: int) -> Callable[[str], int]:
+    """A parser of numbers of bytes between these bounds, such as `64M`."""
+
+    def parse(text: str) -> int:
+        match = _BYTES.fullmatch(text)
+        bytes_ = int(match[1]) * _UNITS[match[2]] if match else 0
+        if not least <= bytes_ <= most:
+            raise ValueError(f"write a number of bytes from {least} to {most}, such as 2097152, 512K, 64M or 1G")
+        return bytes_
+
+    return parse
+
+
 def _duration_or_none(text: str) -> int:
     return 0 if text.rstrip("s") == "0" else parse_duration(text)
 
@@ -46,6 +62,14 @@ def _origins(text: str) -> tuple[str, ...]:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ValueError(f"{origin!r} is no origin; write scheme and host, such as https://example.com, or *")
     return origins
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower().removesuffix(".") for name in text.split(",") if name.strip())
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no host name; write names such as tidemark.example, without scheme and port")
+    return names
 
 
 def _one_of(*words: str, spelt: Callable[[str], str] = str) -> Callable[[str], str]:
@@ -74,7 +98,8 @@ class Settings:
     idle: int = _setting("7d", _duration_or_none, "A series without an event for so long ends by itself; `0`: never")
     max_future: int = _setting("60s", _duration_or_none, "How far ahead of the clock an event may be dated")
     max_batch: int = _setting("10000", _whole(1, 1_000_000), "Most events in one request")
-    max_body: int = _setting("2097152", _whole(1, GIB), "Most bytes in the body of one request")
+    max_body: int = _setting("2097152", _size(1, GIB), "Most bytes in the body of one request")
+    max_bodies: int = _setting("64M", _size(1, 1024**5), "Most bytes of request bodies that a worker holds at a time")
     max_series: int = _setting("10000", _whole(1, 1_000_000), "Most series")
     max_symbols: int = _setting("10", _whole(0, 10_000), "Most symbols of the batches dialect")
     max_streams: int = _setting("2000", _whole(0, 100_000), "Most open streams of one worker")
@@ -99,6 +124,9 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting(
         "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"
     )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "", _host_names, "Names other than localhost by which browsers on this machine reach it, separated by commas"
+    )
     log_level: str = _setting(
         "INFO",
         _one_of("DEBUG", "INFO", "WARNING", "ERROR", spelt=str.upper),
@@ -106,6 +134,11 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        if self.max_bodies < self.max_body:
+            raise BadSetting(
+                f"{PREFIX}MAX_BODIES ({self.max_bodies} bytes) is below {PREFIX}MAX_BODY ({self.max_body} bytes); "
+                "no worker could hold such a body: raise the one or lower the other"
+            )
         if self.window > self.retention:
             raise BadSetting(
                 f"{PREFIX}WINDOW ({format_duration(self.window)}) is longer than {PREFIX}RETENTION "
@@ -125,6 +158,8 @@ def read_settings() -> Settings:
         values["window"] = min(values["window"], values["retention"])
     elif _given("WINDOW") and not _given("RETENTION"):
         values["retention"] = max(values["window"], values["retention"])
+    if not _given("MAX_BODIES"):
+        values["max_bodies"] = max(values["max_bodies"], values["max_body"])
     return Settings(**values)
 
 

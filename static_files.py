@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask import Response, request, send_from_directory
 
-from gzip_coding import GZIP, is_wanted, pack
+from gzip_coding import GZIP, is_wanted, offer, pack
 
 DAY_SECONDS = 86_400
 _POLICY = "; ".join(
@@ -46,6 +46,19 @@ def send_file(folder: Path, name: str, max_age: int | None = None) -> Response:
         response.vary.add("Accept-Encoding")
     if packed:
         _pack(response, folder / name)
+    return _secured(response)
+
+
+def send_script(body: bytes) -> Response:
+    """A script of a page that is no file. A browser asks for it each time, and mostly hears 304."""
+    response = Response(body, mimetype="text/javascript")
+    response.cache_control.no_cache = True
+    offer(response).add_etag()  # each form has an ETag of its own
+    response.make_conditional(request)
+    return _secured(response)
+
+
+def _secured(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--series", nargs="+", action="extend", help="shell patterns such as 'web/*'; without: all series")
     new.add_argument("--rate", help="most events it may write: 1000/s, 50/m, 10/h")
     new.add_argument("--burst", type=int, help="how many of them at once; without: one second's worth")
+    new.add_argument("--max-streams", type=int, help="most streams it may have open in a worker")
     new.add_argument("--expires", help="a date or time (UTC), such as 2027-01-01")
     for name, answer, text in (("list", _list, "show the keys"), ("check", _check, "say whether the file is good")):
         command = commands.add_parser(name, help=text)
@@ -49,27 +49,43 @@ def _parser() -> argparse.ArgumentParser:
 def _new(options: argparse.Namespace) -> str:
     token = new_token()
     entry = _entry(options, hash_of(token))
-    parse_keys(entry.encode())  # what is printed here is good there
+    parse_keys(entry.encode(errors="surrogatepass"))  # what is printed here is good there
     return f"{token}\n\nThat is the token; nobody can show it again. For the key file:\n\n{entry}"
 
 
 def _entry(options: argparse.Namespace, hashed: str) -> str:
     can = [scope for text in options.can for scope in text.split(",")]
-    lines = ["[[key]]", f"name = {_toml(options.name)}", f"hash = {_toml(hashed)}", f"can = {_toml(can)}"]
+    lines = ["[[key]]", f"name = {_toml(options.name)}", f"hash = {_toml(hashed)}", f"can = {_toml_list(can)}"]
     if options.series:
-        lines.append(f"series = {_toml(options.series)}")
+        lines.append(f"series = {_toml_list(options.series)}")
     if options.rate is not None:
         lines.append(f"rate = {_toml(options.rate)}")
     if options.burst is not None:
         lines.append(f"burst = {options.burst}")
+    if options.max_streams is not None:
+        lines.append(f"max_streams = {options.max_streams}")
     if options.expires is not None:
         lines.append(f"expires = {options.expires}")
     return "\n".join(lines)
 
 
-def _toml(value: object) -> str:
-    """JSON's texts and lists of texts are TOML's."""
-    return json.dumps(value)
+def _toml(text: str) -> str:
+    """Return the text as TOML has it, in ASCII, which every terminal can print. JSON will not do: it writes what is
+    beyond 16 bits as two surrogates, which TOML refuses."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _toml_list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(map(_toml, texts))}]"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in '"\\':
+        return f"\\{character}"
+    if " " <= character <= "~":
+        return character
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _list(options: argparse.Namespace) -> str:
@@ -82,6 +98,8 @@ def _line(key: Key, now: int) -> str:
     parts.append(f"series {key.series or '*'}")
     if key.rate is not None:
         parts.append(f"rate {key.rate.per_second:g}/s, burst {key.rate.burst}")
+    if key.max_streams is not None:
+        parts.append(f"at most {key.max_streams} streams in a worker")
     if key.expires is not None:
         parts.append(f"{'expired' if key.expires <= now else 'expires'} {format_timestamp(key.expires)}")
     return "; ".join(parts)

@@ -1,7 +1,7 @@
 """Access keys: what the key file may say, and what each key opens.
 
-A token is known here by its SHA-256 alone. No message of this module repeats a token or a hash: where one is wrong it
-is most likely a token that was pasted into the wrong place.
+A token is known here by its SHA-256 alone. No message of this module repeats a token or a hash, nor any text that may
+be one: what is wrong is most likely a token that was pasted into the wrong place.
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ TOKEN_PREFIX = "tm_"
 MOST_KEYS = 10_000
 MOST_PATTERNS = 100
 LONGEST_TEXT = 128
+MOST_STREAMS = 100_000
+_LONGEST_QUOTED = 20
+"""Characters of the longest name that a message quotes; a token has 46."""
+_PLACE = re.compile(r"\(at [^()]*\)$")
+"""Where the parser of TOML says that something is wrong; what it says before that may quote the file."""
 _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_FIELDS = ("name", "hash", "can", "series", "rate", "burst", "expires")
+_FIELDS = ("name", "hash", "can", "series", "rate", "burst", "expires", "max_streams")
 _MICROSECONDS = 1_000_000
 _NEVER: bytes = bytes(32)
 
@@ -75,6 +80,8 @@ class Key:
     rate: Rate | None = None
     expires: int | None = None
     """Microseconds since the epoch; from then on the key is none."""
+    max_streams: int | None = None
+    """How many streams it may have open in a worker; None: as many as there are places."""
 
     def sees(self, series: str | None) -> bool:
         """Whether the key is for this series; None: for all of them together."""
@@ -130,9 +137,10 @@ def parse_keys(text: bytes) -> Keys:
     except UnicodeDecodeError as fault:
         raise BadKeys(f"it is not UTF-8 at byte {fault.start}") from fault
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise BadKeys(f"it is not TOML: {' '.join(str(fault).split())}") from fault
+        place = _PLACE.search(str(fault))
+        raise BadKeys(f"it is not TOML {place[0]}" if place else "it is not TOML") from None  # not to be logged either
     if unknown := sorted(set(document) - {"key"}):
-        raise BadKeys(f"{unknown[0][:LONGEST_TEXT]!r} means nothing here; write [[key]] before each key")
+        raise BadKeys(f"{_quoted(unknown[0])} means nothing here; write [[key]] before each key")
     entries = document.get("key", [])
     if not (isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)):
         raise BadKeys("it has no key; write [[key]] before each, or `python -m access new` for the first")
@@ -150,7 +158,7 @@ def parse_key(entry: Mapping[str, Any], number: int = 1) -> Key:
         name = _name(entry.get("name"))
         where += f" ({name})"
         if unknown := sorted(set(entry) - set(_FIELDS)):
-            raise BadKeys(f"{unknown[0][:LONGEST_TEXT]!r} is no field; there are {', '.join(_FIELDS)}")
+            raise BadKeys(f"{_quoted(unknown[0])} is no field; there are {', '.join(_FIELDS)}")
         can = _scopes(entry.get("can"))
         return Key(
             name,
@@ -159,9 +167,14 @@ def parse_key(entry: Mapping[str, Any], number: int = 1) -> Key:
             _patterns(entry["series"]) if "series" in entry else None,
             _rate(entry, can),
             _moment(entry["expires"]) if "expires" in entry else None,
+            _streams(entry["max_streams"]) if "max_streams" in entry else None,
         )
     except BadKeys as fault:
         raise BadKeys(f"{where}: {fault}") from fault
+
+
+def _quoted(name: str) -> str:
+    return "a long name" if len(name) > _LONGEST_QUOTED or TOKEN_PREFIX in name else repr(name)
 
 
 def _refuse_doubles(keys: list[Key]) -> None:
@@ -174,7 +187,7 @@ def _refuse_doubles(keys: list[Key]) -> None:
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, str) and value.startswith(TOKEN_PREFIX) and len(value) > 40:
+    if isinstance(value, str) and TOKEN_PREFIX in value and len(value) > 40:
         raise BadKeys("its name looks like a token; tokens stand nowhere, so make a new one")
     if not (isinstance(value, str) and _NAME.fullmatch(value)):
         raise BadKeys("name must be 1 to 64 letters, digits or any of _ . @ : / + -")
@@ -219,6 +232,12 @@ def _rate(entry: Mapping[str, Any], can: frozenset[str]) -> Rate | None:
     if burst is not None and (type(burst) is not int or not 0 < burst <= 10**9):
         raise BadKeys("burst must be a whole number of events from 1 to 1000000000")
     return Rate(per_second, burst or max(1, round(per_second)))
+
+
+def _streams(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_STREAMS:
+        raise BadKeys(f"max_streams must be a whole number of streams from 0 to {MOST_STREAMS}")
+    return value
 
 
 def _moment(value: Any) -> int:

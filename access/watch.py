@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,10 @@ from access.memory import MOST_BYTES, Memory
 LOOK_SECONDS = 0.5
 """How old what we know of the file may be. It is read, not asked for its age: a few microseconds twice a second, and
 no copy, mount or clock can hide a change."""
+STALE_SECONDS = 1.5
+"""Age of the last look from which on a change may not wait for the next one, to be in force within two seconds."""
+PAUSE_SECONDS = 0.25
+"""How long the two looks lie apart that are taken by one request."""
 logger = logging.getLogger("tidemark.access")
 
 
@@ -39,27 +44,37 @@ def read(path: Path) -> bytes:
 class Watch:
     """The keys of one file, read again when it has changed.
 
-    Any thread may ask; one at a time looks at the file, and the others go on with what was known.
+    A text is taken once two looks have found it the same: half of a file can be good TOML, of which the last limits are
+    missing. Any thread may ask; one at a time looks at the file, and the others go on with what was known.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        memory: Memory | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         """Raises BadKeys where the file is no good and none was before."""
         self._path = path
         self._clock = clock
         self._memory = inherited(path) if memory is None else memory
+        self._pause = pause
         self._lock = threading.Lock()
-        self._seen: bytes | None = None
+        self._looked_at = clock()
+        self._seen: bytes | None = None  # the text taken last, or found no good
+        self._found: bytes | None = None  # another one, that one look has found
         self._fault: str | None = None
         self._keys = self._first()
-        self._next_look = clock() + LOOK_SECONDS
 
     def keys(self) -> Keys:
-        """Those in force; costs a look at the clock."""
-        if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
+        """Those in force; costs a look at the clock. After a silence the file may have changed long ago: then both
+        looks are taken now, and all who ask wait for them."""
+        age = self._clock() - self._looked_at
+        if age >= LOOK_SECONDS and self._lock.acquire(blocking=age >= STALE_SECONDS):
             try:
-                self._look()
+                self._look_again()
             finally:
-                self._next_look = self._clock() + LOOK_SECONDS
                 self._lock.release()
         return self._keys
 
@@ -68,25 +83,42 @@ class Watch:
         self.keys()
         return self._fault
 
+    def _look_again(self) -> None:
+        began = self._clock()
+        age = began - self._looked_at
+        if age < LOOK_SECONDS:
+            return  # somebody else has looked meanwhile
+        self._look()
+        if age >= STALE_SECONDS and self._found is not None:
+            self._pause(PAUSE_SECONDS)
+            self._look()
+        self._looked_at = began  # not before: until then all who ask after a silence wait
+
     def _first(self) -> Keys:
+        """The keys to begin with. Where others of this service have another text, this one may be half written."""
+        kept = self._memory.get()
         try:
-            return self._load(read(self._path))
+            text = read(self._path)
+            if kept is None or kept == text:
+                return self._load(text)
         except BadKeys as fault:
-            text = self._memory.get()
-            if text is None:
+            if kept is None:
                 raise BadKeys(f"{self._path}: {fault}") from fault
             self._note(str(fault))
-            return parse_keys(text)
+        self._looked_at = -math.inf
+        return parse_keys(kept)
 
     def _look(self) -> None:
-        """Take the file over if it has changed and is good; else say why not, once."""
+        """Take the file over if it has changed, stands still and is good; else say why not, once."""
         try:
             text = read(self._path)
         except BadKeys as fault:
-            self._seen = None  # once it can be read again, even unchanged, it is news
+            self._seen = self._found = None  # once it can be read again, even unchanged, it is news
             self._note(str(fault))
             return
-        if text != self._seen:
+        found, self._found = self._found, None if text == self._seen else text
+        if self._found is not None and text == found:
+            self._found = None
             self._change(text)
 
     def _change(self, text: bytes) -> None:

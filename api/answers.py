@@ -9,6 +9,7 @@ import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
 
+from access.foreign import JSON_HEADERS
 from gzip_coding import WORTH_IT, offer
 from view.asking import SECONDS
 from view.portions import giving_way
@@ -66,4 +67,5 @@ def body_and_headers(outcome: Outcome) -> tuple[bytes, list[tuple[str, str]]]:
         length = [] if outcome.status == NO_CONTENT else [("Content-Length", "0")]
         return b"", [(POSITION, str(outcome.position)), *length]
     body = encode(outcome.body)
-    return body, [("Content-Type", JSON), ("Content-Length", str(len(body))), (POSITION, str(outcome.position))]
+    first = [("Content-Type", JSON), ("Content-Length", str(len(body))), (POSITION, str(outcome.position))]
+    return body, [*first, *JSON_HEADERS]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
+from access.foreign import Boundary
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
 
 if TYPE_CHECKING:
+    from api.fast_path import FastPath
     from api.guard import Guard
 
 EXTENSION = "tidemark"
@@ -25,8 +27,12 @@ class Context:
     service: EventService
     settings: Settings
     meter: Meter
+    boundary: Boundary
+    """Refuses the requests of foreign pages."""
     guard: Guard | None = None
     """None where no access keys are in use."""
+    fast_path: Callable[[object], FastPath | None] = lambda application: None
+    """Make the fast path past this WSGI application; None where it is not the one that was composed."""
     worker_is_stopping: Callable[[], bool] = lambda: False
     """Whether the server's worker has been told to end, or has served its last request; `gunicorn.conf.py` knows."""
 

@@ -22,7 +22,7 @@ _QUOTE = "werkzeug.url_quote"
 """What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
 _DAY_SECONDS = 86_400
 FAILED = "tidemark.failed"
-"""In the environ of a request: the error with which it has failed on the short way, and must not be tried again."""
+"""In the environ of a request: the error with which it has failed on the fast path, and must not be tried again."""
 NOWHERE = "none"
 """What metrics call the route of a request that has none."""
 _USUAL_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID"

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from inspect import unwrap
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 
 from access.keys import READ, WRITE, Key
+from access.places import Places
 from access.watch import Watch
-from api.context import service
+from api.context import context, service
 from api.problems import Problem
 from event_log.base import PLAIN, Budget, Terms
 
@@ -27,8 +27,8 @@ _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
 EVENTS = "tidemark.events"
 """How many events a request has that stores more than one."""
-_CHALLENGE = 'Bearer realm="Tidemark", Basic realm="Tidemark", charset="UTF-8"'
-_SAFE = ("GET", "HEAD")
+_CHALLENGES = ['Basic realm="Tidemark", charset="UTF-8"', 'Bearer realm="Tidemark"']
+"""A line each, Basic first: Chromium reads one scheme of a line, and asks for a password only at one it knows."""
 _MOST_NAMED = 3
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -106,6 +106,15 @@ def terms(events: int = 1, base: Terms = PLAIN) -> Terms:
     return replace(base, budget=Budget(key.name, rate.per_second, rate.burst, service().clock()))
 
 
+def look_again() -> None:
+    """Look at the key of this request once more, now that its body is here, which may have taken its time. Raises 401
+    where the key has expired or is gone, 403 where it may no longer do this."""
+    key: Key | None = request.environ.get(_KEY)
+    guard = context().guard
+    if key is not None and guard is not None:
+        request.environ[_KEY] = guard.renewed(key)
+
+
 def visible() -> Callable[[str], bool] | None:
     """Which series a listing may show; None: all."""
     key: Key | None = request.environ.get(_KEY)
@@ -121,10 +130,10 @@ def current_key() -> Key | None:
 class Guard:
     """Stops requests, by the keys in force."""
 
-    def __init__(self, watch: Watch, clock: Callable[[], int], origins: Iterable[str] = ()) -> None:
+    def __init__(self, watch: Watch, clock: Callable[[], int]) -> None:
         self.watch = watch
+        self.places = Places()
         self._clock = clock
-        self._origins = frozenset(origins) - {"*"}
 
     def check(self) -> None:
         """401 or 403, unless this request may go on; its key is known from here on."""
@@ -140,7 +149,16 @@ class Guard:
         _refuse_scope(key, need)
         if need.all_series or need.series is not None:
             permit((request.view_args or {}).get(need.series) if need.series else None)
-        self._refuse_foreign_page(environ)
+
+    def renewed(self, key: Key) -> Key:
+        """Return the key of this request as the file has it now. Raises 401 or 403."""
+        found = self.watch.keys().renewed(key, self._clock())
+        if found is None:
+            raise _unknown("The access key has expired, or was withdrawn, while the body was sent; nothing was stored.")
+        need = self._need()
+        if need is not None:
+            _refuse_scope(found, need)
+        return found
 
     def lease(self, series: str | None) -> Callable[[], bool]:
         """Whether the key of this request, in the file as it is then, still opens a stream of this series."""
@@ -166,18 +184,6 @@ class Guard:
             raise _unknown("The access key sent is none: unknown, withdrawn or expired.")
         return key
 
-    def _refuse_foreign_page(self, environ: Mapping[str, Any]) -> None:
-        """A browser sends a password with whatever any page of the web makes it ask. What may change something, or is
-        read past the rules for pages of other origins (a WebSocket), has to come from a page of ours."""
-        if request.method in _SAFE and not (request.url_rule and request.url_rule.websocket):
-            return
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is None or environ["HTTP_AUTHORIZATION"][:5].lower() != "basic":
-            return
-        ours = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin" or urlsplit(origin).netloc == request.host
-        if not (ours or origin in self._origins):
-            raise Problem(403, "A page of another origin may do this only if CORS_ORIGINS names it.")
-
 
 def register(app: Flask, guard: Guard) -> None:
     """Put the guard before every route of `app`."""
@@ -199,7 +205,7 @@ def _token(header: str) -> bytes | None:
 
 
 def _unknown(detail: str) -> Problem:
-    return Problem(401, detail, headers={"WWW-Authenticate": _CHALLENGE})
+    return Problem(401, detail, headers={"WWW-Authenticate": _CHALLENGES})
 
 
 def _refuse_scope(key: Key, need: Need) -> None:

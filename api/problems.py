@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -28,13 +29,15 @@ _RETRY_SECONDS_WHEN_FULL = 10
 
 Errors = Mapping[str, Any]
 """Field -> messages; of a batch: item index -> field -> messages."""
+ExtraHeaders = Mapping[str, str | list[str]]
+"""Headers of the answer; a list is of several lines with the same name."""
 
 
 class Problem(HTTPException):
     """A request that cannot be served, and what the client is told."""
 
     def __init__(
-        self, status: int, detail: str, *, errors: Errors | None = None, headers: Mapping[str, str] | None = None
+        self, status: int, detail: str, *, errors: Errors | None = None, headers: ExtraHeaders | None = None
     ) -> None:
         super().__init__(detail)
         self.code = status
@@ -45,7 +48,7 @@ class Problem(HTTPException):
 
 def invalid(errors: Errors, more: int = 0) -> Problem:
     """400 for fields or items that are wrong; `more` is how many wrong items are not listed."""
-    listed = {_printable(name): found for name, found in list(errors.items())[:MOST_ERRORS]}
+    listed = {_printable(name): found for name, found in islice(errors.items(), MOST_ERRORS)}
     more += len(errors) - len(listed)
     detail = " ".join(_sentences(listed, limit=3)) or "The request is not valid."
     if more:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import NamedTuple
 
-from flask import Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 from gevent.monkey import is_module_patched
 
+from access.places import AllTaken
 from api.answers import POSITION
 from api.context import Context, context, service, settings
+from api.guard import current_key
 from api.problems import Problem
 from api.statistics import extras, shown
 from event_service import EventService
 from metrics.meter import OPEN_STREAMS
 from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
 from streaming.channels import Channel
-from streaming.departures import notice_silence
+from streaming.polling import notice_silence
 from streaming.pulses import Answered, Question
 from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
@@ -61,13 +63,43 @@ def require_streaming() -> None:
 
 
 def require_place() -> None:
-    """503 when no stream can be opened now; for a WebSocket, where it must be said before the handshake."""
+    """503 when no stream can be opened now; for a WebSocket, where it must be said before the handshake. The place of
+    its key is taken, and given back by the hook of `give_places_back`."""
+    g.give_place_back = take_place_of_key()
     try:
         feed().check()
     except TooManyStreams as fault:
         raise too_many_streams() from fault
     except ShuttingDown as fault:
         raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
+
+
+def give_places_back(bp: Blueprint) -> None:
+    """Have the WebSockets of `bp` give the place of their key back when they end, however they do."""
+
+    @bp.teardown_request
+    def give_back(_: BaseException | None) -> None:
+        g.pop("give_place_back", _nothing)()
+
+
+def take_place_of_key() -> Callable[[], None]:
+    """Take one of the streams that the key of this request may have open in this worker; return what gives it back.
+    503 where it has them all."""
+    guard, key = context().guard, current_key()
+    if guard is None or key is None:
+        return _nothing
+    try:
+        return guard.places.take(key)
+    except AllTaken as fault:
+        detail = (
+            f"The key {key.name} has {key.max_streams} open streams in this worker, which is its limit (max_streams); "
+            "try again later."
+        )
+        raise Problem(503, detail, headers={"Retry-After": str(_RETRY_SECONDS_WHEN_FULL)}) from fault
+
+
+def _nothing() -> None:
+    """Give back nothing."""
 
 
 def too_many_streams() -> Problem:
@@ -87,35 +119,46 @@ def client_socket() -> socket.socket | None:
 def open_events(subscriber: Subscriber, channel: Channel, after: int) -> Response:
     """Server-Sent Events of a channel; 503 when all places are taken."""
     position = min(after, service().position())
-    _enter(subscriber)
-    return _response(subscriber, feed().events(subscriber, channel, after), position)
+    leave = _enter(subscriber)
+    return _response(subscriber, leave, feed().events(subscriber, channel, after), position)
 
 
 def open_statistics(subscriber: Subscriber, question: Question) -> Response:
     """Server-Sent Events of the answers to a question; 503 when all places are taken."""
-    _enter(subscriber)
+    leave = _enter(subscriber)
     try:
         position = feed().statistics(subscriber, question)
     except BaseException:
-        feed().leave(subscriber)
+        leave()
         raise
-    return _response(subscriber, iter(subscriber), position)
+    return _response(subscriber, leave, iter(subscriber), position)
 
 
-def _enter(subscriber: Subscriber) -> None:
+def _enter(subscriber: Subscriber) -> Callable[[], None]:
+    """Take a place in the worker and one of the key; return what gives both back, which may be called twice."""
+    entered, give_back = feed(), take_place_of_key()
+
+    def leave() -> None:
+        entered.leave(subscriber)
+        give_back()
+
     if sock := client_socket():
         notice_silence(sock)
     try:
-        feed().enter(subscriber)
+        entered.enter(subscriber)
     except TooManyStreams as fault:
+        leave()
         raise too_many_streams() from fault
     except ShuttingDown:
         # Not 503: a browser's EventSource would never try again.
         subscriber.end(SHUTDOWN, 0.0)
+    return leave
 
 
-def _response(subscriber: Subscriber, chunks: Generator[bytes], position: int | None) -> Response:
-    response = Response(_Body(feed(), subscriber, chunks), content_type=EVENT_STREAM)
+def _response(
+    subscriber: Subscriber, leave: Callable[[], None], chunks: Generator[bytes], position: int | None
+) -> Response:
+    response = Response(_Body(subscriber, leave, chunks), content_type=EVENT_STREAM)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
     if position is not None:
@@ -127,9 +170,9 @@ class _Body:
     """The body of a stream. An object rather than a generator, because one that is never begun (HEAD, a client that
     has left at once) runs no `finally`, and the place must come back all the same."""
 
-    def __init__(self, feed: Feed, subscriber: Subscriber, chunks: Generator[bytes]) -> None:
-        self._feed = feed
+    def __init__(self, subscriber: Subscriber, leave: Callable[[], None], chunks: Generator[bytes]) -> None:
         self._subscriber = subscriber
+        self._leave = leave
         self._chunks = chunks
         self._pieces = self._write()
 
@@ -140,7 +183,7 @@ class _Body:
         """Give the place back, and let no other request come over this connection: its worker may be ending."""
         self._pieces.close()
         self._chunks.close()
-        self._feed.leave(self._subscriber)
+        self._leave()
         self._subscriber.cut()
 
     def _write(self) -> Generator[bytes]:

@@ -17,6 +17,8 @@ import numpy as np
 import requests
 import websocket
 
+from benchmarks import bodies
+from benchmarks.flooding import FLOODS, POLICY, flood
 from event_log.base import Batch
 from event_log.lmdb_log import LmdbLog
 from times import MINUTE, wall_clock
@@ -33,7 +35,7 @@ SETTINGS = {
 }
 """What the service must allow for all that is asked here."""
 MAX_LOG_BYTES = 10 * 1024**3
-TIMEOUT = 120.0
+TIMEOUT = 600.0
 Json = Callable[[], Any]
 
 
@@ -85,7 +87,7 @@ class Client:
     """Asks one server."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._session = requests.Session()
 
     def __enter__(self) -> Self:
@@ -100,7 +102,7 @@ class Client:
         def ask() -> None:
             for path in paths:
                 made = path if isinstance(path, str) else path()
-                _check(self._session.get(self._url + made, headers=headers, timeout=TIMEOUT))
+                _check(self._session.get(self.url + made, headers=headers, timeout=TIMEOUT))
 
         return ask
 
@@ -117,18 +119,18 @@ class Client:
                 body = gzip.compress(body, 1)
             if once:
                 headers["Idempotency-Key"] = secrets.token_hex(16)
-            _check(self._session.post(self._url + path, body, headers=headers, timeout=TIMEOUT))
+            _check(self._session.post(self.url + path, body, headers=headers, timeout=TIMEOUT))
 
         return ask
 
     def delete(self, path: str) -> Callable[[], None]:
-        return lambda: _check(self._session.delete(self._url + path, timeout=TIMEOUT))
+        return lambda: _check(self._session.delete(self.url + path, timeout=TIMEOUT))
 
     def stream(self, path: str, count: int) -> Callable[[], None]:
         """Open a stream, read so many of its events as fast as they come, and leave."""
 
         def ask() -> None:
-            with requests.get(self._url + path, stream=True, timeout=TIMEOUT) as answer:
+            with requests.get(self.url + path, stream=True, timeout=TIMEOUT) as answer:
                 _check(answer)
                 seen = 0
                 with suppress(StopIteration):
@@ -143,11 +145,20 @@ class Client:
         """The same of a WebSocket."""
 
         def ask() -> None:
-            own = websocket.create_connection(self._url.replace("http", "ws", 1) + path, timeout=TIMEOUT)
+            own = websocket.create_connection(self.url.replace("http", "ws", 1) + path, timeout=TIMEOUT)
             meanwhile()
             for _ in range(count):
                 own.recv()
             own.close()
+
+        return ask
+
+    def flood(self, path: str, kind: str) -> Callable[[], None]:
+        """Flood a WebSocket until it is closed for it."""
+
+        def ask() -> None:
+            if (code := flood(self.url.replace("http", "ws", 1) + path, kind, TIMEOUT)) != POLICY:
+                raise NotGood(f"a flood of {kind} was closed with {code}")
 
         return ask
 
@@ -160,6 +171,7 @@ def _check(answer: requests.Response) -> None:
 def questions(client: Client) -> Iterator[Question]:
     """All of them, in an order that leaves each something to be asked about."""
     yield from _writes(client)
+    yield from _unfriendly_bodies(client)
     yield from _reads(client)
     yield from _streams(client)
     yield from _of_dialects(client)
@@ -178,6 +190,17 @@ def _writes(client: Client) -> Iterator[Question]:
     yield Question(many, "10,000 lines of JSON", client.post("/events", lambda: ("application/x-ndjson", _lines())))
     yield Question(many, "10,000 out of order", client.post("/events", _unordered))
     yield Question(many, "10,000 of 10,000 series", client.post("/events", _of_all_series))
+
+
+def _unfriendly_bodies(client: Client) -> Iterator[Question]:
+    live, many, url = ("GET /health/live",), ("POST /events",), client.url
+    yield Question(live, "POST, a terabyte", bodies.unwanted(url, "POST /health/live"))
+    closing = bodies.unwanted(url, "POST /health/live", "Connection: close")
+    yield Question(live, "POST, a terabyte, closing", closing)
+    yield Question(live, "POST, chunks of one byte", bodies.in_tiny_chunks(url, "POST /health/live"))
+    yield Question(many, "413, a terabyte", bodies.unwanted(url, "POST /events", "Content-Type: text/csv"))
+    yield Question(many, "chunks of one byte", bodies.in_tiny_chunks(url, "POST /events"))
+    yield Question(many, "150 bodies of 2 MiB at a time", bodies.many(url, "POST /events", 2 * 1024**2))
 
 
 def _reads(client: Client) -> Iterator[Question]:
@@ -214,6 +237,8 @@ def _streams(client: Client) -> Iterator[Question]:
     yield Question(events, "an unknown one after 0", client.stream("/series/none/stream?after=0", 0))
     yield Question(events, "a quiet one after 0", client.stream("/series/quiet%207/stream?after=0", 1))
     yield Question(("GET /ws/<series>",), "the large one after 0", client.socket(f"/ws/{LARGE}?after=0", 1000))
+    for kind in FLOODS:
+        yield Question(("GET /ws/<series>",), f"a flood of {kind}", client.flood("/ws/flooded", kind))
     yield Question(("GET /stream",), "last=250000, interval=0.1", client.stream("/stream?last=250000&interval=0.1", 5))
 
 
@@ -230,6 +255,7 @@ def _of_dialects(client: Client) -> Iterator[Question]:
     price = client.post("/event", lambda: {"series": LARGE, "timestamp": _now(), "value": 1.5})
     ws = "/dialects/tickers/ws"
     yield Question((f"GET {ws}/<ticker>",), "", client.socket(f"{ws}/{LARGE}", 1, price))
+    yield Question((f"GET {ws}/<ticker>",), "a flood of pings", client.flood(f"{ws}/{LARGE}", "pings"))
     pages = [f"/dialects/{name}/openapi.json" for name in ("batches", "tickers", "ticks", "transactions")]
     pages.append("/dialects/tickers/health")
     yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))

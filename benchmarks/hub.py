@@ -2,7 +2,8 @@
 
 A note is a line of the file HUB_NOTES: when the turn was due and when it came, on the clock that all processes of the
 machine share, and for how many seconds between the worker itself held its hub, however busy the machine was: what it
-computed, or what is left without the time in which its threads were ready to run while the machine ran something else.
+computed, or what is left without the time in which its threads were ready to run while the machine ran something else;
+and how many seconds of a processor the hub's own thread used between, which is the least that any machine can tell.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ def _watch(path: Path) -> None:
 
 
 def _take(notes: TextIO) -> None:
-    computed, waited = time.process_time(), _waited()
+    computed, waited, used = time.process_time(), _waited(), time.thread_time()
     while True:
         due = time.monotonic() + BEAT_SECONDS
         gevent.sleep(BEAT_SECONDS)
-        came, before = time.monotonic(), (computed, waited)
-        computed, waited = time.process_time(), _waited()
+        came, before = time.monotonic(), (computed, waited, used)
+        computed, waited, used = time.process_time(), _waited(), time.thread_time()
         if came - due >= WORTH_A_NOTE:
             own = min(came - due, max(computed - before[0], came - due - (waited - before[1])))
-            notes.write(f"{due} {came} {own}\n")
+            notes.write(f"{due} {came} {own} {used - before[2]}\n")
 
 
 def _waited() -> float:

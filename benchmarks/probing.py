@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 PAUSE_SECONDS = 0.001
-MOST_SECONDS = 120.0
+MOST_SECONDS = 600.0
 
 
 class Hold(NamedTuple):
@@ -33,6 +33,8 @@ class Hold(NamedTuple):
     """Of what the probe waited for its answers."""
     hub: float
     """The longest that the worker itself held its hub: what the machine did meanwhile does not count."""
+    used: float
+    """The most that the hub's thread computed at a time."""
 
 
 class Notes:
@@ -51,7 +53,11 @@ class Notes:
 
     def longest_ms(self, begin: float, end: float) -> float:
         """Of the hub's notes: the longest that the worker itself held it between these two moments."""
-        return max((1000 * own for _, _, own in self.during(begin, end)), default=0.0)
+        return max((1000 * row[2] for row in self.during(begin, end)), default=0.0)
+
+    def most_used_ms(self, begin: float, end: float) -> float:
+        """Of the hub's notes: the most that its thread computed at a time between these two moments."""
+        return max((1000 * row[3] for row in self.during(begin, end)), default=0.0)
 
     def wait_for(self, moment: float) -> None:
         """Until there is a line of what has begun at a moment or later."""
@@ -90,7 +96,14 @@ class Probe:
         self._answers.wait_for(time.monotonic())
         end = time.monotonic()
         took = sorted(1000 * (row[1] - row[0]) for row in self._answers.during(begin, end))
-        return Hold(asked, median(took), took[int(len(took) * 0.99)], took[-1], self._hub.longest_ms(begin, end))
+        return Hold(
+            asked,
+            median(took),
+            took[int(len(took) * 0.99)],
+            took[-1],
+            self._hub.longest_ms(begin, end),
+            self._hub.most_used_ms(begin, end),
+        )
 
 
 @contextmanager

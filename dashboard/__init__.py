@@ -1,4 +1,4 @@
-"""The dashboard: one page of static files at `/`, with nothing to build and nothing fetched from elsewhere."""
+"""The dashboard: one page at `/`, with nothing to build and nothing fetched from elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from flask import Blueprint, Response, abort
 from access.keys import READ
 from api.guard import needs
 from api.openapi import operation
-from static_files import DAY_SECONDS, folder_in_package, send_file
+from dashboard.bundle import script
+from static_files import DAY_SECONDS, folder_in_package, send_file, send_script
 
 bp = Blueprint("dashboard", __name__)
 
@@ -27,8 +28,8 @@ def page() -> Response:
 @bp.get("/dashboard/<path:name>")
 @needs(READ)
 def static_file(name: str) -> Response:
-    """A style sheet, module or picture of the page."""
-    return send_file(_STATIC, name)
+    """A style sheet, script or picture of the page. `main.js` is all of its modules."""
+    return send_script(script()) if name == "main.js" else send_file(_STATIC, name)
 
 
 @bp.get("/dashboard/vendor/<name>")

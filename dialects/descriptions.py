@@ -8,7 +8,7 @@ from api.openapi.operation import JSON, Json, Reply
 
 READ_ERRORS = ("404-Detail", "422-Detail", "503-Detail")
 WRITE_ERRORS = ("400-Detail", "408-Detail", "413-Detail", "422-Detail", "429-Detail", "503-Detail")
-KEY_ERRORS = ("401-Detail", "403-Detail")
+KEY_ERRORS = ("401-Detail", "403-Detail", "421-Detail")
 OLD = Reply(description="Older than 60 seconds; not stored.", headers=WRITTEN)
 
 
@@ -39,10 +39,14 @@ share_errors(
     {
         "400-Detail": _detail("The request makes no sense."),
         "401-Detail": _detail("No access key, or one that is none (any more).", "WWW-Authenticate"),
-        "403-Detail": _detail("The access key may not do this, or not with these series. Nothing was stored."),
+        "403-Detail": _detail(
+            "The access key may not do this, or not with these series; or a page of another origin asks. "
+            "Nothing was stored."
+        ),
         "404-Detail": _detail("There is no such thing.", POSITION),
         "408-Detail": _detail("No more of the body came for 30 seconds. Nothing was stored."),
         "413-Detail": _detail("The body is larger than MAX_BODY."),
+        "421-Detail": _detail("The host asked for is neither localhost, nor an address, nor in ALLOWED_HOSTS."),
         "422-Detail": _detail(
             "A field or parameter is not valid, or the `Idempotency-Key` came before with another request.",
             schema="ValidationFaults",

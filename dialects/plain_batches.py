@@ -1,48 +1,38 @@
-"""Batches that are plainly valid, read by a SIMD parser straight into a column: no Python object for each number.
-
-Measured for 10,000 values: 120 to 170 us, where orjson and a look at the types take 370 to 400.
-"""
+"""Batches that are plainly valid, read straight into a column: no look at the type of each number."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
-import numpy as np
-from simdjson import Array, Object, Parser
+import orjson
 
 from api.context import settings
+from api.reading.columns import pack
 from api.reading.schemas import SERIES_NAME
-
-_idle: deque[Parser] = deque()
-"""Parsers to use again, as they keep their memory; as many as ever parsed at once. Its operations are atomic."""
 
 
 def read_plain_batch(body: bytes) -> dict[str, Any] | None:
-    """The symbol and values of a batch; None leaves the body to the schema, which also says what is wrong."""
+    """Return the symbol and values of a batch; None leaves the body to the schema, which also says what is wrong."""
     return plain_batch_in(body, settings().max_batch)
 
 
 def plain_batch_in(body: bytes, most: int) -> dict[str, Any] | None:
-    """The same for at most so many values, in no need of an application."""
-    if body.find(b"[") != body.rfind(b"["):
-        return None  # the parser would flatten a list within the list
-    parser = _idle.pop() if _idle else Parser()
+    """Return the same for at most `most` values, without an application."""
     try:
-        return _read(parser.parse(body), most)
-    except (ValueError, TypeError, KeyError, RuntimeError):  # the last: too deep, or an integer beyond 64 bits
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return None
-    finally:
-        _idle.append(parser)
+    if type(data) is not dict:
+        return None
+    symbol, values = data.get("symbol"), data.get("values")
+    if not (type(symbol) is str and SERIES_NAME.fullmatch(symbol) and type(values) is list):
+        return None
+    if not 1 <= len(values) <= most or (_may_hold_booleans(body) and bool in set(map(type, values))):
+        return None
+    column = pack(values)
+    return None if column is None else {"symbol": symbol, "values": column}
 
 
-def _read(document: Any, most: int) -> dict[str, Any] | None:
-    # A parser cannot be used again while anything it gave out is alive; nothing of it leaves this function.
-    if not isinstance(document, Object) or len(set(document)) != len(document):
-        return None  # of a field given twice, the last counts
-    symbol, values = document["symbol"], document["values"]
-    if not (isinstance(symbol, str) and SERIES_NAME.fullmatch(symbol) and isinstance(values, Array)):
-        return None
-    if not 1 <= len(values) <= most:
-        return None
-    return {"symbol": symbol, "values": np.frombuffer(values.as_buffer(of_type="d")) + 0.0}
+def _may_hold_booleans(body: bytes) -> bool:
+    """Return False where no letter begins `true` or `false`: 1 us, where looking at 1,000 types takes 25."""
+    return b"t" in body or b"f" in body

@@ -7,23 +7,23 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, g
-from simple_websocket import Server
+from flask import Blueprint, Response, g, request
 
 from access.keys import READ
 from api.answers import answer, in_portions
 from api.context import lease, service
 from api.guard import needs, visible
+from api.handshake import websocket_route
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.schemas import NAME
 from api.routes.health import get_health
-from api.stream_answers import feed, require_place, require_streaming
+from api.stream_answers import feed, give_places_back, require_place, require_streaming
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
 from event_log.base import Times, Values
-from streaming.websocket import close, serve, websocket_route
+from streaming.websocket import WebSocket, serve
 from streaming.wire import Wire, json_timestamps, text_frame
 from times import format_timestamp
 
@@ -88,21 +88,26 @@ def _ticker(name: str, initial: Price, last: Price) -> dict[str, Any]:
 
 @stream.before_request
 def require_a_server_that_streams() -> None:
-    """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done."""
+    """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done.
+    And the log is asked before it, since only until then an answer can say that it is not there."""
     require_streaming()
     require_place()
+    found = service().events((request.view_args or {})["ticker"], 1)
+    g.is_known = found is not None and len(found[0]) > 0
     g.beginning = service().position()
+
+
+give_places_back(stream)
 
 
 @websocket_route(stream, "/ws/<series:ticker>")
 @needs(READ, series="ticker")
-def price_updates(ws: Server, ticker: str) -> None:
+def price_updates(ws: WebSocket, ticker: str) -> None:
     """One `price_update` for each new price, from now on."""
-    found = service().events(ticker, 1)
-    if found is None or not len(found[0]):
-        close(ws, UNKNOWN_TICKER, "Ticker not found")
-    else:
+    if g.is_known:
         serve(ws, feed(), (ticker, _PRICES), g.beginning, lease(ticker))
+    else:
+        ws.close(UNKNOWN_TICKER, "Ticker not found")
 
 
 def price_frames(series: str, positions: Times, times: Times, values: Values) -> bytes:

@@ -54,7 +54,7 @@ def append_with_terms(
     ids = [own[name] if name in own else registry.ids[name] for name in batch.names] if len(batch) else []
     raised = registry.raised(batch, terms.keep) if ids else []
     if terms.budget is not None:
-        fresh.spend(txn, terms.budget, len(batch))
+        fresh.spend(txn, terms.budget, terms.budget.price(len(batch)))
     pieces = pack_pieces(batch, ids) if ids else []
     size = sum(len(data) for _, data in pieces) + ENTRY * (len(new) + len(raised))
     if terms.once is not None:

@@ -16,6 +16,8 @@ may take is ours to watch."""
 SMALL_MAP_BYTES = 4 * 1024**3
 """Where this process may not have so many addresses."""
 PAGE = 4096
+FORMAT = 0
+"""LMDB's major version that writes the files. Named, because `LMDB_DEFAULT_LIB_VERSION` decides it otherwise."""
 DAMAGE = (
     lmdb.BadTxnError,  # a cursor that meets a bad page may just end; what is asked next is told of this instead
     lmdb.CorruptedError,
@@ -117,7 +119,14 @@ def _open(path: Path, tables: int, sync: bool) -> lmdb.Environment:
     def mapped(size: int) -> lmdb.Environment:
         readers = MAX_READERS
         return lmdb.open(
-            str(path), map_size=size, max_dbs=tables, max_readers=readers, sync=sync, metasync=sync, mode=0o640
+            str(path),
+            map_size=size,
+            max_dbs=tables,
+            max_readers=readers,
+            sync=sync,
+            metasync=sync,
+            mode=0o640,
+            lib_version=FORMAT,
         )
 
     try:

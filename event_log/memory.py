@@ -75,7 +75,7 @@ class MemoryLog(EventLog):
                 self._memos.admit(terms.once)
             self._admit(batch.names, terms)
             if terms.budget is not None:
-                self._buckets.spend(terms.budget, len(batch))
+                self._buckets.spend(terms.budget, terms.budget.price(len(batch)))
             if len(batch):
                 self._store(batch, terms.keep)
             if terms.once is not None:

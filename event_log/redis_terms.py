@@ -39,7 +39,7 @@ def arguments(
         NEITHER if terms.keep is None else f"{terms.keep} {most}",
         len(fresh),
         len(olds),
-        NEITHER if budget is None else f"{budget.rate!r} {budget.burst} {budget.now}",
+        NEITHER if budget is None else f"{budget.rate!r} {budget.burst} {budget.now} {budget.price(len(batch))}",
         NEITHER if budget is None else budget.name,
         *_once(terms),
         *[pack_series(number, entry) for number, entry in fresh.items()],

@@ -223,8 +223,9 @@ class Writing:
             raise TooManyKeepers(f"the limit of {terms.most_keepers} series with a keep of their own is reached")
         elif code == BUDGET and terms is not None and terms.budget is not None:
             budget, held = terms.budget, float(rest[0])
-            possible = budget.rate > 0 and count <= budget.burst
-            raise OverBudget((count - held) / budget.rate if possible else inf)
+            price = budget.price(count)
+            possible = budget.rate > 0 and price <= budget.burst
+            raise OverBudget((price - held) / budget.rate if possible else inf)
         elif code == FENCED:
             raise LogUnavailable(f"{self._link.url}: the connection had been given up")
 

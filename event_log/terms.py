@@ -41,6 +41,10 @@ class Budget:
     now: int
     """Microseconds; one that lies before the last one seen counts as that."""
 
+    def price(self, events: int) -> int:
+        """Return what a write of so many events costs: at least one event, as a write of none may store a memo."""
+        return max(1, events)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -51,9 +55,9 @@ class Terms:
     most_keepers: int | None = None
     """With `keep`: how many series at most may have a keep of their own."""
     once: Once | None = None
-    """With it the batch may be empty: then only the memo is stored, and no position is taken."""
+    """With it, or with a budget, the batch may be empty: then no position is taken."""
     budget: Budget | None = None
-    """What the events of the batch are paid from."""
+    """What the write is paid from."""
 
 
 PLAIN = Terms()

@@ -10,13 +10,14 @@ from collections.abc import Callable, Generator, Hashable
 
 from event_log.base import Events, LogUnavailable
 from streaming.channels import Channel, Channels, Source
-from streaming.departures import Departures
 from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
+from streaming.polling import DISCONNECTED, READABLE, SocketPoll
 from streaming.pulses import Answered, Pulses, Question
 from streaming.subscriber import Subscriber
 
 FOLLOW_SECONDS = 0.02
-"""How often the log is asked for news while somebody wants events; half of it is the typical delay."""
+"""Seconds between two looks for news in the log while somebody wants events, and for what clients of WebSockets have
+said; half of it is the typical delay."""
 TURN_SECONDS = 0.001
 """How long readers and requests have their turn between two pieces of work; after a sleep of 0 gevent looks at no
 socket."""
@@ -70,7 +71,8 @@ class Feed:
         self._channels = Channels(source, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
         self._pulses = Pulses(answer, source.position, self._lock, clock)
         # All below: under _lock.
-        self._departures: Departures[Subscriber] = Departures()
+        self._disconnects = SocketPoll[Subscriber](DISCONNECTED)
+        self._speakers = SocketPoll[Subscriber](READABLE)
         self._places: dict[Subscriber, int] = {}  # and the descriptor that is watched for each
         self._next_sweep = -math.inf
         self._closed = False
@@ -96,7 +98,9 @@ class Feed:
             fileno = subscriber.fileno()
             self._places[subscriber] = fileno
             self._on_change(len(self._places))
-            self._departures.watch(fileno, subscriber)
+            self._disconnects.watch(fileno, subscriber)
+            if subscriber.two_way:
+                self._speakers.watch(fileno, subscriber)
             if not self._running:
                 self._running = True
                 self._spawn(self._run)
@@ -105,7 +109,9 @@ class Feed:
         """Give the place back, and what it listened to; may be called twice."""
         self._pulses.leave(subscriber)
         with self._lock:
-            self._departures.forget(self._places.pop(subscriber, -1), subscriber)
+            fileno = self._places.pop(subscriber, -1)
+            self._disconnects.forget(fileno, subscriber)
+            self._speakers.forget(fileno, subscriber)
             self._on_change(len(self._places))
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
@@ -151,6 +157,8 @@ class Feed:
         rest = self._pulses.step()
         if self._channels:
             rest = min(rest, 0.0 if self._follow() else FOLLOW_SECONDS)
+        if self._speakers:
+            rest = min(rest, self._listen())
         return min(rest, self._sweep_if_due())
 
     def _run(self) -> None:
@@ -184,6 +192,13 @@ class Feed:
             more = False  # it may come back; nothing is skipped, since the view stays where it is
         return self._channels.step() or more
 
+    def _listen(self) -> float:
+        """Wake the readers of those WebSockets whose clients have said something; seconds until the next look."""
+        with self._lock:
+            for subscriber in self._speakers.found():
+                subscriber.hear()
+        return FOLLOW_SECONDS
+
     def _sweep_if_due(self) -> float:
         with self._lock:
             now = self._clock()
@@ -195,7 +210,7 @@ class Feed:
     def _sweep(self, now: float) -> None:
         if self._worker_is_stopping() and not self._closed:
             self.close()
-        for subscriber in self._departures.found():
+        for subscriber in self._disconnects.found():
             self._end(subscriber, GONE)
         for subscriber in self._places:
             self._check(subscriber, now)
@@ -204,8 +219,6 @@ class Feed:
         if subscriber.ending is not None:
             if now >= subscriber.cut_at:
                 subscriber.cut()
-        elif subscriber.gone():
-            self._end(subscriber, GONE)
         elif subscriber.barred():
             self._end(subscriber, NO_KEY)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from streaming.endings import Ending
+from streaming.polling import disconnect
 
 MOST_WAITING_BYTES = 1 << 20
 MOST_WAITING_CHUNKS = 1_000
@@ -20,6 +21,9 @@ class Subscriber:
     Chunks are shared between subscribers, never copied. The lock is looked up in `threading` when one is made,
     so it is gevent's wherever gevent has taken over.
     """
+
+    two_way = False
+    """True where the client may say something, of which `hear` is told."""
 
     def __init__(
         self,
@@ -77,18 +81,16 @@ class Subscriber:
             self._wake()
 
     def cut(self) -> None:
-        """Shut the socket down, which ends a reader that is stuck in a write."""
+        """End the connection, and with it a write that is stuck."""
         if self._socket is not None:
-            with suppress(OSError):  # closed already, which is what we want
-                self._socket.shutdown(socket.SHUT_RDWR)
+            disconnect(self._socket)
 
     def fileno(self) -> int:
         """The descriptor to watch for the client's leaving; -1 when there is none."""
         return -1 if self._socket is None else self._socket.fileno()
 
-    def gone(self) -> bool:
-        """Whether the client is known to have left, besides what the descriptor says."""
-        return False
+    def hear(self) -> None:
+        """Be told that the client has said something."""
 
     def barred(self) -> bool:
         """Whether this stream may go on no longer."""

@@ -1,15 +1,52 @@
-"""The Chromium that browser tests drive: one that is there, Debian's, or Playwright's own."""
+"""The Chromium that browser tests drive: one that is there, Debian's, or Playwright's own.
+
+All tests of a process share one browser and one driver: Playwright's driver runs an event loop in the main thread, in
+which a second one refuses to start.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.debian import can_install, install
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEBIAN = ("chromium", "fonts-liberation")
+ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+PATIENCE_MS = 30_000
+"""How long an expectation may take to come true. It is no demand on speed: a machine may be slow."""
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Playwright]:
+    """The one driver of this process; tests/conftest.py hands it and the browser to every test."""
+    from playwright.sync_api import expect, sync_playwright  # most test processes need no browser
+
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """The Chromium of this machine, headless."""
+    running = launch(driver)
+    yield running
+    running.close()
+
+
+def launch(driver: Playwright, *args: str) -> Browser:
+    """A browser with these arguments too."""
+    return driver.chromium.launch(executable_path=executable(), args=[*ARGS, *args])
 
 
 def executable() -> str | None:

@@ -18,12 +18,16 @@ from api.context import context
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings
+from tests import file_order, soak
+from tests.browser import browser as browser  # fixtures
+from tests.browser import driver as driver
 from tests.event_log.logs import LOGS, Kind
 from times import parse_timestamp
 
 # How long an example takes says more about the machine than about the code; speed has its benchmarks.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
+UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("suite", UNTIMED, max_examples=40)
+hypothesis.settings.register_profile("soak", UNTIMED, max_examples=500)
 
 Builder = Callable[..., tuple[str, str]]
 compile_builder, builders = Rule._compile_builder, dict[object, Builder]()
@@ -42,33 +46,22 @@ def compiled_once(rule: Rule, append_unknown: bool = True) -> Builder:
 
 Rule._compile_builder = compiled_once  # type: ignore[assignment]
 
-TESTS = Path(__file__).parent
-SLOW = (
-    "api/test_short_way.py",
-    "e2e/test_ends.py",
-    "rolling/test_ranks.py",
-    "event_log/test_readers.py",
-    "e2e/test_machines.py",
-    "streaming/test_workers.py",
-    "dashboard/test_live.py",
-    "test_event_service.py",
-    "e2e/test_gevent.py",
-    "api/routes/test_docs.py",
-    "e2e/test_ready.py",
-    "test_app.py",
-    "api/test_short_way_mutants.py",
-    "e2e/test_holds.py",
-    "test_deployment.py",
-    "event_log/test_agreement.py",
-    "access/test_workers.py",
-    "event_log/test_room.py",
-    "dashboard/test_look.py",
-    "rolling/test_view.py",
-)
-"""Files that take longest, the longest first: begun first, none of them is what the others wait for at the end."""
-
 TRACING = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells the processes that tests start to trace, and how."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    file_order.pytest_addoption(parser)
+    soak.pytest_addoption(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("soak" if config.option.soak else "suite")
+    file_order.pytest_configure(config)
+    soak.pytest_configure(config)
+
+
+pytest_generate_tests = soak.pytest_generate_tests
 
 
 def pytest_collection_finish() -> None:
@@ -87,12 +80,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if item.get_closest_marker("no_cover"):
             patch.delenv(TRACING, raising=False)
         return (yield)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow files; within a file nothing changes."""
-    places = {TESTS / name: place for place, name in enumerate(SLOW)}
-    items.sort(key=lambda item: places.get(item.path, len(SLOW)))
 
 
 START = parse_timestamp("2025-06-26T14:30:00Z")

@@ -1,5 +1,5 @@
 """Two applications for gunicorn whose clock stands still, so that both answer a request alike whenever it comes:
-`app`, as it is served, and `flask_alone`, which has no short way."""
+`app`, as it is served, and `flask_alone`, which has no fast path."""
 
 from __future__ import annotations
 

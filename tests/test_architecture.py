@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SLOW, TESTS
 from tests.servers import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "architecture.md").read_text()
@@ -58,11 +57,6 @@ def test_every_room_is_on_the_page() -> None:
     rooms = {f"{path.parent.name}/" for path in CHECKOUT.glob("*/*.py")} - {"tests/", "benchmarks/"}
     modules = {path.name for path in CHECKOUT.glob("*.py")}
     assert rooms - {"api/"} | modules <= set(NAMES)
-
-
-@pytest.mark.parametrize("name", SLOW)
-def test_every_file_that_begins_the_tests_is_there(name: str) -> None:
-    assert (TESTS / name).exists()
 
 
 def imported(path: Path) -> Iterator[str]:

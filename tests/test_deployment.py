@@ -11,6 +11,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from event_log.redis_faults import OLDEST
 from event_log.redis_url import parse_redis_url
 from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
+from tests.tls import TlsServer, trusted_certificate
 
 Config = dict[str, Any]
 
@@ -36,6 +38,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         if name.startswith("TIDEMARK_") or name in ("HOST", "PORT", "WEB_CONCURRENCY"):
             monkeypatch.delenv(name)
     return monkeypatch
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """gunicorn's arguments for TLS with a certificate that requests trusts."""
+    return trusted_certificate(tmp_path, monkeypatch)
 
 
 def load_config() -> Config:
@@ -154,31 +162,54 @@ def instruction(name: str) -> str:
 
 def test_the_container_runs_gunicorn_alone_and_unprivileged() -> None:
     assert json.loads(instruction("CMD")) == ["gunicorn", "app:app"]
-    assert instruction("USER") == "tidemark"
+    assert instruction("USER") == "10001"
+    assert f"--uid {instruction('USER')} " in instruction("RUN useradd")
     assert instruction("VOLUME") == "/data"
     assert instruction("EXPOSE") == "5000"
 
 
-def health_check() -> list[str]:
-    """The command that Docker runs, with this Python."""
+def test_the_base_image_has_a_full_version() -> None:
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", instruction("FROM"))
+
+
+def health_check(port: int, **environment: str) -> int:
+    """The exit status of the command that Docker runs, with this Python."""
     command: list[str] = json.loads(instruction("HEALTHCHECK").partition("CMD")[2])
     assert command[0] == "python"
-    return [sys.executable, *command[1:]]
+    environment = os.environ | {"PORT": str(port), "http_proxy": "http://127.0.0.1:9"} | environment
+    return subprocess.run([sys.executable, *command[1:]], cwd=CHECKOUT, env=environment, check=False).returncode
 
 
 def test_the_health_check_passes_for_a_server_and_fails_without_one() -> None:
     with Server(["-w", "1"]) as server:
-        environment = os.environ | {"PORT": str(server.port), "http_proxy": "http://127.0.0.1:9"}
-        assert subprocess.run(health_check(), env=environment, check=False).returncode == 0
+        assert health_check(server.port) == 0
         server.kill()
-        assert subprocess.run(health_check(), env=environment, capture_output=True, check=False).returncode == 1
+        assert health_check(server.port) == 1
 
 
-def test_the_image_holds_what_the_service_needs_and_not_the_tests() -> None:
-    ignored = [line.strip("/") for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
-    assert {"tests", "benchmarks", "instance", ".*"} <= set(ignored)
-    needed = {"app.py", "event_service.py", "gunicorn.conf.py", "requirements.txt", "api", "rolling", "event_log"}
-    assert not needed & set(ignored)
+def test_the_health_check_passes_under_tls_whatever_the_name(tls: list[str]) -> None:
+    with TlsServer(["-w", "1", *tls]) as server:
+        assert health_check(server.port) == 0
+        before = server.output()
+        assert health_check(server.port, GUNICORN_CMD_ARGS="--certfile=cert.pem") == 0
+        assert server.output() == before
+
+
+def test_the_health_check_fails_where_something_else_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answer = threading.Thread(target=answer_nonsense, args=(listener,))
+        answer.start()
+        assert health_check(listener.getsockname()[1]) == 1
+        answer.join()
+
+
+def answer_nonsense(listener: socket.socket) -> None:
+    """Answer two connections with what is no HTTP."""
+    for _ in range(2):
+        client, _ = listener.accept()
+        with client:
+            client.recv(1000)
+            client.sendall(b"220 smtp.example.com\r\n")
 
 
 def test_compose_keeps_the_events_in_a_volume() -> None:
@@ -188,6 +219,20 @@ def test_compose_keeps_the_events_in_a_volume() -> None:
     assert volume in compose["volumes"]
     assert place == instruction("VOLUME")
     assert "TIDEMARK_LOG_URL=lmdb:/data/log" in shlex.split(instruction("ENV"))
+
+
+@pytest.mark.parametrize(("name", "keys"), [("docker-compose.yml", "./keys"), ("deploy/compose.yml", "../keys")])
+def test_compose_bounds_logs_mounts_keys_and_says_who_may_do_what(name: str, keys: str) -> None:
+    text = (CHECKOUT / name).read_text()
+    services = yaml.safe_load(text)["services"]
+    for service in services.values():
+        assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+    tidemarks = [service for service in services.values() if service["image"] == "tidemark"]
+    assert tidemarks
+    assert all(f"{keys}:/keys:ro" in service["volumes"] for service in tidemarks)
+    warning = text.partition("    ports:")[0].rpartition("\n    image:")[2]
+    assert "without keys everyone who reaches the port may do everything" in warning
+    assert "TIDEMARK_KEYS=/keys/keys.toml" in warning
 
 
 def test_compose_passes_every_setting_on() -> None:
@@ -241,7 +286,7 @@ def test_compose_waits_longer_than_gunicorn_does(environment: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "target", ["install", "run", "demo", "test", "check", "format", "bench", "screenshots", "clean"]
+    "target", ["install", "run", "demo", "test", "check", "format", "bench", "wheels", "screenshots", "clean"]
 )
 def test_every_target_is_explained(target: str) -> None:
     shown = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
@@ -322,6 +367,19 @@ def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: i
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"Content-Type: application/problem+json" in head
     assert json.loads(body)["status"] == status
+
+
+@pytest.mark.parametrize("worker_class", ["serving.worker.Worker", "gevent"])
+def test_no_client_says_where_the_service_is_mounted(worker_class: str) -> None:
+    with Server(["-w", "1", "-k", worker_class]) as server:
+        for name in ("SCRIPT_NAME", "Script_Name", "Script-Name", "PATH_INFO"):
+            for path, status in (("/statistics", 200), ("/x/statistics", 404)):
+                with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+                    client.sendall(
+                        f"GET {path} HTTP/1.1\r\nHost: x\r\n{name}: /x\r\nConnection: close\r\n\r\n".encode()
+                    )
+                    answer = b"".join(iter(lambda: client.recv(4096), b""))
+                assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (name, path)
 
 
 def test_workers_that_serve_nobody_are_refused(

@@ -415,7 +415,7 @@ class TestTwoWorkers:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.soak(seed=(range(1), range(10)))
 def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, seed: int) -> None:
     """Two views that live and one that is made anew for each question, under a clock that also steps back."""
     generator = np.random.default_rng(seed)

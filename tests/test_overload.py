@@ -62,6 +62,8 @@ def test_a_queue_that_stands_is_refused(worker: Worker) -> None:
         "Content-Type": "application/problem+json",
         "Retry-After": "1",
         "Content-Length": str(len(worker.body)),
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
     }
     assert json.loads(worker.body)["status"] == 503
     assert worker.refused == ["GET"]
@@ -129,7 +131,17 @@ def test_who_looks_after_the_server_is_answered(worker: Worker) -> None:
     worker.stand()
     for path in ("/health", "/health/live", "/v1/health/ready", "/metrics", "/dialects/tickers/health"):
         assert worker.ask(9.0, path) == 200
-    assert worker.ask(9.0, "/") == 503
+    assert worker.ask(9.0, "/statistics") == 503
+
+
+def test_files_of_pages_are_answered(worker: Worker) -> None:
+    worker.stand()
+    for page in ("/", "/docs", "/v1/docs", "/dialects/influx/docs"):
+        assert worker.ask(9.0, page) == 200
+    for file in ("/dashboard/style.css", "/dashboard/vendor/uPlot.iife.js", "/docs/start.js", "/v1/openapi.json"):
+        assert worker.ask(9.0, file) == 200
+    for question in ("/statistics/docs", "/series/a/docs", "/stream", "/dialects/ticks/statistics", "/docsx"):
+        assert worker.ask(9.0, question) == 503
 
 
 def test_the_dialects_have_their_shape(worker: Worker) -> None:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -22,13 +23,14 @@ ROOMS = (
     "event_log",
     "metrics",
     "rolling",
+    "serving",
     "simulator",
     "streaming",
     "view",
 )
 LEFT_OUT = {"uplot-python"}
 """Packages whose own requirements we do without; requirements.txt says why."""
-LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?:\s+# \S.*)?")
+LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:; (?P<marker>[^#]+?))?(?:\s+# \S.*)?")
 
 FINDERS = ("folder_in_package", "find_spec", "import_module", "files")
 """Calls whose first argument names a package."""
@@ -37,8 +39,9 @@ FINDERS = ("folder_in_package", "find_spec", "import_module", "files")
 def pins(name: str) -> dict[str, str]:
     lines = (CHECKOUT / name).read_text().splitlines()
     matches = [LINE.fullmatch(line) for line in lines if line and not line.startswith("#")]
-    assert all(matches), f"{name}: every line is name==version and, mostly, a reason"
-    return {canonicalize_name(match["name"]): match["version"] for match in matches if match}
+    assert all(matches), f"{name}: every line is name==version, perhaps a marker and, mostly, a reason"
+    here = [match for match in matches if match and (not match["marker"] or Marker(match["marker"]).evaluate())]
+    return {canonicalize_name(match["name"]): match["version"] for match in here}
 
 
 def needs_of(package: str) -> set[str]:

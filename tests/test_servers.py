@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import psutil
 import pytest
 
 from tests.servers import Server, ServerFailed
@@ -27,6 +28,24 @@ def test_events_outlast_kill_and_restart_with_other_workers(server: Server) -> N
         server.wait_for_workers(3)
         answers = server.ask_each_worker(lambda: server.get("/statistics/AAPL").json())
         assert answers == [{"count": 3, "min": 1.0, "max": 4.0, "mean": 7 / 3}] * 3
+
+
+@pytest.mark.parametrize(
+    "way", [[], ["-k", "sync"], ["-k", "gthread", "--threads", "4"]], ids=["own", "sync", "gthread"]
+)
+def test_each_worker_answers_for_itself_while_none_is_halted(way: list[str]) -> None:
+    """One that is halted may hold the log's lock, for which the rest would wait."""
+    with Server(["-w", "3", *way], application="tests.named:app") as server:
+        workers = server.wait_for_workers(3)
+
+        def ask() -> tuple[set[int], set[str]]:
+            answers = [server.post("/events", EVENTS), *(server.get("/statistics/AAPL") for _ in range(5))]
+            states = {str(psutil.Process(pid).status()) for pid in workers}
+            return {int(answer.headers["Worker"]) for answer in answers}, states
+
+        answers = server.ask_each_worker(ask)
+    assert [pids for pids, _ in answers] == [{pid} for pid in workers]
+    assert all(psutil.STATUS_STOPPED not in states for _, states in answers)
 
 
 def test_nothing_is_left_when_only_the_master_was_killed(server: Server) -> None:

@@ -33,6 +33,9 @@ def test_every_setting_is_explained() -> None:
         ("MAX_FUTURE", "0", 0),
         ("MAX_FUTURE", "0s", 0),
         ("MAX_BODY", "1", 1),
+        ("MAX_BODY", "512K", 512 * 1024),
+        ("MAX_BODIES", "64M", 64 * 1024**2),
+        ("MAX_BODIES", "1G", 1024**3),
         ("LOG_MAX_BYTES", "65536", 65536),
         ("MAX_BATCH", "1", 1),
         ("MAX_SERIES", "1000000", 10**6),
@@ -69,6 +72,9 @@ def test_settings_come_from_the_environment(
         ("MAX_BATCH", "0"),
         ("MAX_BODY", "0"),
         ("MAX_BODY", "x"),
+        ("MAX_BODY", "2G"),
+        ("MAX_BODIES", "64m"),
+        ("MAX_BODIES", "1.5M"),
         ("KEEP_LAST", "٣"),
         ("CORS_ORIGINS", "example.com"),
         ("CORS_ORIGINS", "https://a.example/"),
@@ -131,3 +137,11 @@ def test_numbers_say_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_that_are_no_settings_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMARK_WINDWO", "1m")
     assert unknown_settings() == ["TIDEMARK_WINDWO"]
+
+
+def test_a_large_body_makes_room_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}MAX_BODY", "100M")
+    assert read_settings().max_bodies == 100 * 1024**2
+    monkeypatch.setenv(f"{PREFIX}MAX_BODIES", "99M")
+    with pytest.raises(BadSetting, match="MAX_BODIES"):
+        read_settings()

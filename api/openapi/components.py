@@ -104,7 +104,9 @@ RESPONSES: dict[str, Json] = {
         "Malformed, or a field or parameter is not valid; `errors` says which. Nothing was stored.", example=_EXAMPLE
     ),
     "401-NoKey": error("No access key, or one that is none (any more).", "WWW-Authenticate"),
-    "403-MayNot": error("The access key may not do this, or not with these series. Nothing was stored."),
+    "403-MayNot": error(
+        "The access key may not do this, or not with these series; or a page of another origin asks. Nothing is stored."
+    ),
     "404-NotFound": error("There is no such thing."),
     "404-NoSeries": error("There is no such series.", POSITION),
     "408-Stalled": error("No more of the body came for 30 seconds. Nothing was stored."),
@@ -114,6 +116,7 @@ RESPONSES: dict[str, Json] = {
         "Accept",
         "Accept-Encoding",
     ),
+    "421-NotOurHost": error("The host asked for is neither localhost, nor an address, nor in ALLOWED_HOSTS."),
     "422-OtherRequest": error("The `Idempotency-Key` came before with another request. Nothing was stored."),
     "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
     "429-TooManySeries": error(

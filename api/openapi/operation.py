@@ -53,8 +53,8 @@ class Operation:
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     """Names among the responses of the components; each begins with its status."""
-    key_errors: tuple[str, ...] = ("401-NoKey", "403-MayNot")
-    """The same, of what needs an access key; the dialects have their own."""
+    key_errors: tuple[str, ...] = ("401-NoKey", "403-MayNot", "421-NotOurHost")
+    """The same, of requests that may not come in at all; the dialects have their own."""
 
 
 _described: dict[View, Operation] = {}

@@ -12,6 +12,7 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from api.reading.bodies import JSON, explain_loosely, load_json
 from api.reading.columns import ITEM, EventColumns, NewEvent, gather, plain_event, read_each, read_event
 from api.reading.repeated_keys import refuse_repeated_keys, surely_without_repeated_keys
 from api.reading.schemas import DEFAULT_SERIES, ColumnsSchema
+from view.portions import giving_way
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -101,7 +103,7 @@ def _from_data(data: Any) -> EventColumns:
 
 def _from_items(items: list[Any]) -> EventColumns:
     check_size(len(items))
-    return _gather_items(items) or read_each(items, read_event)
+    return _gather_items(items) or read_each(items, plain_event, read_event)
 
 
 def _gather_items(items: list[Any]) -> EventColumns | None:
@@ -125,6 +127,9 @@ def _from_columns(data: dict[str, Any]) -> EventColumns:
         columns = _gather_columns(data, values)
         if columns is not None:
             return columns
+    stamps = data.get("timestamps")
+    if type(stamps) is list and len(stamps) > settings().max_batch:
+        check_size(len(stamps), "timestamps")
     try:
         loaded = _COLUMNS.load(data)
     except ValidationError as fault:
@@ -161,10 +166,17 @@ def _from_ndjson(body: bytes) -> EventColumns:
     try:
         items = [orjson.loads(line) for line in lines]
     except orjson.JSONDecodeError:
-        return read_each(lines, _read_line)
-    columns = _gather_items(items) or read_each(items, read_event)
+        return read_each(lines, _plain_line, _read_line)
+    columns = _gather_items(items) or read_each(items, plain_event, read_event)
     refuse_repeated_keys(b"[%b]" % b",".join(lines), items)
     return columns
+
+
+def _plain_line(line: bytes) -> NewEvent | None:
+    try:
+        return plain_event(orjson.loads(line))
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _read_line(line: bytes) -> NewEvent:
@@ -209,14 +221,14 @@ def _is_table(lines: bytes, width: int) -> bool:
 def _from_rows(body: bytes) -> EventColumns:
     try:
         text = io.StringIO(body.decode("utf-8-sig"), newline="")
-        rows = [row for row in csv.reader(text, strict=True) if row]
+        rows = [row for row in giving_way(csv.reader(text, strict=True)) if row]
     except (UnicodeDecodeError, csv.Error) as fault:
         raise invalid_body(f"Not valid CSV in UTF-8: {fault}.") from fault
     header = rows.pop(0) if rows else []
     if sorted(header) not in _HEADERS:
         raise invalid_body("The first line of the CSV must be its header: timestamp,value or timestamp,value,series.")
     check_size(len(rows))
-    return _gather_rows(header, rows) or read_each(rows, lambda row: _read_row(header, row))
+    return _gather_rows(header, rows) or read_each(rows, partial(_plain_row, header), partial(_read_row, header))
 
 
 def _gather_rows(header: list[str], rows: list[list[str]]) -> EventColumns | None:
@@ -237,19 +249,29 @@ def _gather_cells(header: list[str], cells: list[str]) -> EventColumns | None:
     return gather(values, columns["timestamp"], series) if len(values) == len(columns["value"]) else None
 
 
+def _plain_row(header: list[str], row: list[str]) -> NewEvent | None:
+    return plain_event(_item_of(header, row)) if len(row) == len(header) else None
+
+
 def _read_row(header: list[str], row: list[str]) -> NewEvent:
     if len(row) != len(header):
         raise invalid({ITEM: [f"Must have {len(header)} cells, not {len(row)}."]})
-    item: dict[str, Any] = dict(zip(header, row, strict=True))
-    item["series"] = item.get("series") or DEFAULT_SERIES
-    item["value"] = number = _number(cell := item["value"])
+    item = _item_of(header, row)
     try:
         return read_event(item)
     except Problem as problem:
-        if number is None:  # for the schema null, which nobody wrote
+        if item["value"] is None:  # for the schema null, which nobody wrote
+            cell = row[header.index("value")]
             errors = {**(problem.errors or {}), "value": [f"Not a number such as 12.34: {cell[:_LONGEST_ECHO]!r}."]}
             raise invalid(errors) from problem
         raise
+
+
+def _item_of(header: list[str], row: list[str]) -> dict[str, Any]:
+    item: dict[str, Any] = dict(zip(header, row, strict=True))
+    item["series"] = item.get("series") or DEFAULT_SERIES
+    item["value"] = _number(item["value"])
+    return item
 
 
 def _number(cell: str) -> float | None:

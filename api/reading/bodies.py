@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
+from api.guard import look_again
 from api.problems import Problem, invalid_body
 from gzip_coding import GZIP, TooLarge, unpack
 
@@ -26,15 +28,18 @@ _BROKEN_CHUNKS = (
     "The chunked body is malformed or broke off; send correct chunks, or the whole body with its Content-Length."
 )
 _BROKEN = "The body broke off while it was read; send it again."
-_STALLED = "No more of the body came for so long that it was given up, nothing was stored; send it again, all of it."
+_STALLED = "The body came so slowly that it was given up, nothing was stored; send it again, all of it."
+_NO_ROOM = "This worker holds as many bytes of bodies as it may (MAX_BODIES); nothing was stored. Try again later."
 
 
 def read_body() -> bytes:
-    """The body of this request, unpacked; 413 when it has more than MAX_BODY bytes, announced or not, packed or not."""
+    """Return the body of this request, unpacked; 413 when it has more than MAX_BODY bytes, announced or not, packed or
+    not; 401 when the access key has expired meanwhile."""
     environ = request.environ
-    if "HTTP_CONTENT_ENCODING" in environ and _is_packed(environ["HTTP_CONTENT_ENCODING"]):
-        return _unpacked(_read(environ))
-    return _read(environ)
+    packed = "HTTP_CONTENT_ENCODING" in environ and _is_packed(environ["HTTP_CONTENT_ENCODING"])
+    body = _read(environ)
+    look_again()
+    return _unpacked(body) if packed else body
 
 
 def _read(environ: Mapping[str, Any]) -> bytes:
@@ -54,8 +59,11 @@ def _read(environ: Mapping[str, Any]) -> bytes:
 
 def unread(environ: Mapping[str, Any], fault: Exception) -> Problem:
     """What is told where reading a body has raised this."""
-    if isinstance(fault, TimeoutError) or isinstance(fault.__context__, TimeoutError):  # Werkzeug has its own for it
-        return Problem(408, _STALLED)
+    for cause in (fault, fault.__context__):  # Werkzeug raises its own for it
+        if isinstance(cause, TimeoutError):
+            return Problem(408, _STALLED)
+        if isinstance(cause, OSError) and cause.errno == errno.ENOBUFS:
+            return Problem(503, _NO_ROOM, headers={"Retry-After": "1"})
     return invalid_body(_BROKEN_CHUNKS if "HTTP_TRANSFER_ENCODING" in environ else _BROKEN)
 
 

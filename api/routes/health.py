@@ -11,6 +11,11 @@ from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
 from event_log.base import LogUnavailable
 
+_BROKEN_KEYS = (
+    "The key file is not used as it is now, the last good one is; the log of the service says why, as does "
+    "`python -m access check`."
+)
+"""Everybody may read this, so it says where to look and nothing of what stands in the file."""
 bp = Blueprint("health", __name__, url_prefix="/health")
 
 
@@ -43,8 +48,7 @@ def get_ready() -> Response:
 
 def _notice_of_keys() -> str | None:
     guard = context().guard
-    fault = None if guard is None else guard.watch.fault()
-    return fault and f"The key file is not used as it is now, the last good one is: {fault}."
+    return None if guard is None or guard.watch.fault() is None else _BROKEN_KEYS
 
 
 def _view_fault() -> str | None:

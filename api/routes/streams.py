@@ -8,13 +8,12 @@ from typing import Any, ClassVar, NoReturn
 from flask import Blueprint, Response, g, request
 from flask.globals import request_ctx
 from marshmallow import ValidationError, fields
-from simple_websocket import Server
 from werkzeug.routing.exceptions import WebsocketMismatch
-from wsproto.utilities import RemoteProtocolError
 
 from access.keys import READ
 from api.context import lease, service
 from api.guard import needs, permit
+from api.handshake import refuse_other_requests, websocket_route
 from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
@@ -27,6 +26,7 @@ from api.stream_answers import (
     Subject,
     client_socket,
     feed,
+    give_places_back,
     open_events,
     open_statistics,
     require_place,
@@ -34,7 +34,7 @@ from api.stream_answers import (
 )
 from streaming import Subscriber
 from streaming.pulses import Question
-from streaming.websocket import serve, websocket_route
+from streaming.websocket import WebSocket, serve
 from streaming.wire import SSE, SSE_HEARTBEAT, WEBSOCKET
 from times import MINUTE, SECOND, format_duration
 
@@ -101,6 +101,9 @@ def require_a_server_that_streams() -> None:
         g.beginning = _beginning()
 
 
+give_places_back(bp)
+
+
 @bp.get("/stream")
 @needs(READ)
 def stream_statistics() -> Response:
@@ -130,7 +133,7 @@ def stream_events(series: str) -> Response:
 
 @websocket_route(bp, "/ws/<series:series>")
 @needs(READ, series="series")
-def websocket(ws: Server, series: str) -> None:
+def websocket(ws: WebSocket, series: str) -> None:
     """The same events, as text messages."""
     serve(ws, feed(), (series, WEBSOCKET), g.beginning, lease(series))
 
@@ -144,20 +147,12 @@ def mismatch(_: WebsocketMismatch) -> Response:
         return render(problem)
 
 
-@bp.app_errorhandler(RemoteProtocolError)
-def incomplete_handshake(fault: RemoteProtocolError) -> Response:
-    """A handshake that wsproto does not accept; nothing was answered yet."""
-    detail = f"The WebSocket's handshake is not complete: {fault}. It needs Sec-WebSocket-Version 13 and a key."
-    return render(Problem(400, detail, headers={"Sec-WebSocket-Version": "13"}))
-
-
 def _refuse_mismatch() -> NoReturn:
     adapter = request_ctx.url_adapter
     if adapter is not None and adapter.websocket:
         raise Problem(400, "There is no WebSocket here, but there is at /ws/<series>; or ask without `Upgrade`.")
     require_streaming()
-    detail = "This is a WebSocket; connect with a WebSocket client, or use the stream at /series/<series>/stream."
-    raise Problem(426, detail, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+    refuse_other_requests()
 
 
 def _beginning() -> int:
@@ -180,7 +175,8 @@ _ENDS = (
 _WEBSOCKET_ENDS = (
     "A message with `type` `gap` and `position` says that events it should have had are no longer there: what follows "
     "begins at that position. Close codes: 1001 the worker ends, come back; 1013 too slow a reader, or no log, come "
-    "back after the last `position`; 1011 the server failed."
+    "back after the last `position`; 1011 the server failed; 1008 the access key no longer opens it, or you sent more "
+    "than 200 frames within a second; 1009 you sent a message of more than 4,096 bytes. Pings are answered."
 )
 _SWITCHED = Reply(description="The WebSocket is open: one JSON text message an event.")
 

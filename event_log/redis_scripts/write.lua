@@ -2,7 +2,7 @@
 -- Store a record with all that may come with it: series to register, a keep, a key, a budget. All of it or nothing.
 -- KEYS: head, stream, tokens, series, keeps, base, once, budgets.
 -- ARGV 1-7: as in append.lua; 8: most series; 9: "<keep> <most keepers>" or "" (9a below); 10: how many new series,
--- 11: how many known ones get the keep; 12: budget "<rate> <burst> <now>" or ""; 13: its name;
+-- 11: how many known ones get the keep; 12: budget "<rate> <burst> <now> <price>" or ""; 13: its name;
 -- 14: key of the memo or ""; 15: memo; 16: end of its table; 17: now; then entries of new series, ids of known ones.
 -- Returns {code, ...}: {position}, {refused}, {-6}: too many series, {-7}: too many keepers, {-8, events held}: over
 -- the budget, {-9, memo}: done before.
@@ -44,14 +44,14 @@ if ARGV[14] ~= '' then bytes = bytes + #ARGV[14] + #ARGV[15] + 100 end
 if bytes > tonumber(ARGV[7]) then return {-3} end
 local level
 if ARGV[12] ~= '' then
-    local rate, burst, at = string.match(ARGV[12], '^(%S+) (%S+) (%S+)$')
-    burst, at = tonumber(burst), tonumber(at)
+    local rate, burst, at, price = string.match(ARGV[12], '^(%S+) (%S+) (%S+) (%S+)$')
+    burst, at, price = tonumber(burst), tonumber(at), tonumber(price)
     local held, last = string.match(redis.call('HGET', KEYS[8], ARGV[13]) or '', '^(%S+) (%S+)$')
     held, last = tonumber(held or burst), tonumber(last or at)
     if at < last then at = last end
     held = math.min(burst, held + tonumber(rate) * (at - last) / 1000000)
-    if events > held then return {-8, string.format('%.17g', held)} end
-    level = string.format('%.17g %.0f', held - events, at)
+    if price > held then return {-8, string.format('%.17g', held)} end
+    level = string.format('%.17g %.0f', held - price, at)
 end
 
 -- From here on nothing is refused any more.

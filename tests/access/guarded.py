@@ -23,7 +23,7 @@ KEYS = {
     "expired": f'can = ["write", "read", "delete", "metrics"]\nexpires = {START}',
     "restricted": 'can = ["write", "read", "delete", "metrics"]\nseries = ["ours", "ours/*"]',
 }
-TOKENS = {name: f"tm_{name:_<43}" for name in KEYS}
+TOKENS = {name: f"tm_{name:_<43}" for name in (*KEYS, "few", "many")}
 """Tokens that tests can name."""
 _ARGUMENTS = {"series": "theirs", "symbol": "theirs", "instrument": "theirs", "ticker": "theirs", "k": "3"}
 

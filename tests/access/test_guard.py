@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 import app as composition
 from access.keys import SCOPES
 from access.watch import LOOK_SECONDS
+from api import boundary
 from api.context import context
 from api.guard import Guard, need_of
 from api.openapi.document import build
@@ -57,7 +61,8 @@ def look(guard: Guard) -> Callable[[], None]:
     """Let the time pass after which the file is looked at again."""
 
     def look() -> None:
-        guard.watch._next_look -= 10 * LOOK_SECONDS
+        guard.watch._pause = lambda seconds: None
+        guard.watch._looked_at -= 10 * LOOK_SECONDS
 
     return look
 
@@ -74,8 +79,8 @@ def assert_refused(call: Call, answer, status: int) -> None:  # type: ignore[no-
         assert answer.content_type == "application/problem+json"
         assert answer.get_json()["status"] == status
     if status == 401:
-        assert "Bearer" in answer.headers["WWW-Authenticate"]
-        assert "Basic realm=" in answer.headers["WWW-Authenticate"]
+        schemes = [challenge.partition(" ")[0] for challenge in answer.headers.getlist("WWW-Authenticate")]
+        assert schemes == ["Basic", "Bearer"]  # Chromium reads one scheme of a line
 
 
 def test_every_route_says_what_it_needs(app: Flask) -> None:
@@ -155,7 +160,7 @@ def test_health_is_open_to_all(call: Call, client: FlaskClient) -> None:
 def test_without_keys_everyone_may_do_everything(call: Call) -> None:
     app = composition.create_app(Settings(), log=MemoryLog(1000))
     assert call.ask(app.test_client()).status_code not in (401, 403)
-    assert app.before_request_funcs.get(None) is None  # nor does anyone pay for a guard
+    assert app.before_request_funcs[None] == [boundary.check]  # nor does anyone pay for a guard
 
 
 def test_a_route_without_a_decision_is_closed(app: Flask, client: FlaskClient) -> None:
@@ -291,30 +296,31 @@ def test_a_listing_shows_what_may_be_seen_and_pages_as_if_there_were_nothing_els
         ({"Origin": "null"}, 403),
     ],
 )
-def test_a_page_of_another_origin_cannot_write_with_the_browsers_password(
+def test_a_page_of_another_origin_cannot_write_whatever_key_it_has(
     headers: dict[str, str], status: int, client: FlaskClient
 ) -> None:
     body = {"instrument": "x", "price": 1, "timestamp": 1750948200000}
     answer = client.post("/dialects/ticks/ticks", json=body, headers=basic("writing") | headers)
     assert answer.status_code == status
-    assert client.post("/dialects/ticks/ticks", json=body, headers=bearer("writing") | headers).status_code == 201
+    assert client.post("/dialects/ticks/ticks", json=body, headers=bearer("writing") | headers).status_code == status
 
 
 def test_nor_read_over_a_websocket(client: FlaskClient) -> None:
     [call] = [call for call in CALLS if call.path == "/ws/{series}"]
     evil = {"Origin": "https://evil.example"}
     assert call.ask(client, basic("reading") | evil).status_code == 403
-    assert call.ask(client, bearer("reading") | evil).status_code != 403
+    assert call.ask(client, bearer("reading") | evil).status_code == 403
     assert call.ask(client, basic("reading") | {"Origin": "http://localhost"}).status_code != 403
 
 
-def test_an_origin_that_may_call_the_api_may_do_it_with_a_password(key_file: Path, clock: FakeClock) -> None:
+def test_a_star_names_no_page_for_the_password_that_a_browser_sends_by_itself(key_file: Path, clock: FakeClock) -> None:
     settings = Settings(log_url="memory:", keys=str(key_file), cors_origins=("https://pages.example", "*"))
     client = composition.create_app(settings, clock=clock).test_client()
     body = {"timestamp": START, "value": 1}
     for origin, status in (("https://pages.example", 201), ("https://evil.example", 403)):
         headers = basic("writing") | {"Origin": origin}
         assert client.post("/event", json=body, headers=headers).status_code == status
+        assert client.post("/event", json=body, headers=bearer("writing") | {"Origin": origin}).status_code == 201
 
 
 def test_a_preflight_needs_no_key_and_allows_one(key_file: Path) -> None:
@@ -348,14 +354,77 @@ def test_a_key_expires(client: FlaskClient, key_file: Path, clock: FakeClock, lo
     assert client.get("/statistics", headers=bearer("expired")).status_code == 401
 
 
+class Dribble(BytesIO):
+    """A body during which something happens."""
+
+    def __init__(self, body: bytes, happens: Callable[[], object]) -> None:
+        super().__init__(body)
+        self._happens = happens
+
+    def read(self, size: int | None = -1) -> bytes:
+        """All of it; by then it has happened."""
+        self._happens()
+        return super().read(size)
+
+
+WRITES = [call for call in GUARDED if call.scope == "write"]
+
+
+def dribble(call: Call, name: str, client: FlaskClient, happens: Callable[[], object]) -> TestResponse:
+    """The answer to a request during whose body something happens."""
+    assert call.body is not None
+    more = {"Content-Length": str(len(call.body))}
+    body = Dribble(call.body, happens)
+    return client.post(call.url, input_stream=body, headers={**call.headers, **bearer(name), **more})
+
+
+@pytest.mark.parametrize("call", WRITES, ids=str)
+def test_a_key_that_expires_while_the_body_comes_stores_nothing(
+    call: Call, client: FlaskClient, service: EventService, clock: FakeClock
+) -> None:
+    clock.advance(-1)
+    assert_refused(call, dribble(call, "expired", client, lambda: clock.advance(1)), 401)
+    assert stored(service) == 0
+    assert dribble(call, "writing", client, lambda: clock.advance(1)).status_code in (200, 201, 204)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ('"sha256:', '"sha256:0', 401),
+        ('can = ["write"]', 'can = ["read"]', 403),
+        ('can = ["write"]', 'can = ["write"]\nseries = ["ours"]', 403),
+    ],
+)
+@pytest.mark.parametrize("call", WRITES, ids=str)
+def test_nor_does_one_that_is_changed_meanwhile(
+    call: Call,
+    old: str,
+    new: str,
+    status: int,
+    client: FlaskClient,
+    service: EventService,
+    key_file: Path,
+    look: Callable[[], None],
+) -> None:
+    def change() -> None:
+        text = key_file.read_text()
+        key_file.write_text(re.sub(r'(?<=:0)([0-9a-f]*)[0-9a-f](?=")', r"\1", text.replace(old, new)))
+        look()
+
+    assert_refused(call, dribble(call, "writing", client, change), status)
+    assert stored(service) == 0
+
+
 def test_health_tells_of_a_broken_file(client: FlaskClient, key_file: Path, look: Callable[[], None]) -> None:
     assert client.get("/health").get_json() == {"status": "healthy"}
-    key_file.write_text("[[key")
+    key_file.write_text(f"[[key]]\n{TOKENS['everything']} = 1")
     look()
     answer = client.get("/health")
     assert (answer.status_code, answer.get_json()["status"]) == (200, "healthy")
-    assert answer.get_json()["notice"].startswith(
-        "The key file is not used as it is now, the last good one is: it is not TOML"
+    assert answer.get_json()["notice"] == (
+        "The key file is not used as it is now, the last good one is; the log of the service says why, as does "
+        "`python -m access check`."
     )
     assert client.get("/statistics", headers=bearer("reading")).status_code == 200
     write_keys(key_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from traceback import format_exception
 
 import pytest
 from hypothesis import given
@@ -29,12 +30,18 @@ def parse(text: str) -> Key:
 def test_a_key_with_everything() -> None:
     key = parse(
         entry(
-            can='["write", "read"]', series='["web/*", "default"]', rate='"1000/s"', burst="5000", expires="2027-01-01"
+            can='["write", "read"]',
+            series='["web/*", "default"]',
+            rate='"1000/s"',
+            burst="5000",
+            expires="2027-01-01",
+            max_streams="10",
         )
     )
     assert (key.name, key.can, key.rate) == ("ingest", frozenset({"write", "read"}), Rate(1000.0, 5000))
     assert key.digest == hashlib.sha256(TOKEN.encode()).digest()
     assert key.expires == parse_timestamp("2027-01-01T00:00:00Z")
+    assert key.max_streams == 10
     assert [key.sees(name) for name in ("web/a", "web/a/b", "default", "web", "xweb/a", "DEFAULT")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
@@ -42,7 +49,7 @@ def test_a_key_with_everything() -> None:
 
 def test_a_key_with_the_least() -> None:
     key = parse(entry())
-    assert (key.series, key.rate, key.expires) == (None, None, None)
+    assert (key.series, key.rate, key.expires, key.max_streams) == (None, None, None, None)
     assert key.sees("anything at all")
 
 
@@ -99,6 +106,11 @@ def test_a_token_finds_its_key_until_that_expires() -> None:
         (entry(name='"two words"'), "key 1: name must be"),
         (entry(name='"a\\nb"'), "key 1: name must be"),
         (entry(name=f'"{TOKEN}"'), "key 1: its name looks like a token"),
+        (entry(name=f'"me:{TOKEN}"'), "key 1: its name looks like a token"),
+        (f"{TOKEN} = 1", "a long name means nothing here"),
+        (f"{TOKEN[:12]} = 1", "a long name means nothing here"),
+        (entry(**{TOKEN: "1"}), "key 1 (ingest): a long name is no field"),
+        (f"[{TOKEN}]\n[{TOKEN}]", "it is not TOML (at line 2, column"),
         (entry(token='"x"'), "key 1 (ingest): 'token' is no field; there are name, hash"),
         (entry(hash=""), "key 1 (ingest): hash must be"),
         (entry(hash='"md5:00"'), "key 1 (ingest): hash must be"),
@@ -123,6 +135,10 @@ def test_a_token_finds_its_key_until_that_expires() -> None:
         (entry(rate='"10/s"', burst="0"), "key 1 (ingest): burst must be"),
         (entry(rate='"10/s"', burst="true"), "key 1 (ingest): burst must be"),
         (entry(rate='"10/s"', burst="1.5"), "key 1 (ingest): burst must be"),
+        *(
+            (entry(max_streams=text), "key 1 (ingest): max_streams must be")
+            for text in ("-1", "true", '"1"', "1.0", "100001")
+        ),
         (entry(expires='"2027-01-01"'), "key 1 (ingest): expires must be"),
         (entry(expires="12:00:00"), "key 1 (ingest): expires must be"),
         (entry() + "\n" + entry(hash=f'"{hash_of("x")}"'), "key 2 (ingest): key 1 has the same name"),
@@ -137,6 +153,23 @@ def test_each_fault_is_one_clear_line_without_a_secret(text: str, message: str) 
     assert "\n" not in told
     assert TOKEN[:20] not in told
     assert HASH[7:] not in told
+
+
+@given(st.data())
+def test_a_token_in_the_wrong_place_is_never_quoted(data: st.DataObject) -> None:
+    text = entry(series='["web/*"]', rate='"10/s"', expires="2027-01-01")
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        text = (
+            text[:at]
+            + data.draw(st.sampled_from([TOKEN, f'"{TOKEN}"', f"\n{TOKEN} = 1\n", f"[{TOKEN}]", '"', "\n"]))
+            + text[at:]
+        )
+    try:
+        parse_keys(text.encode())
+    except BadKeys as fault:
+        told = "".join(format_exception(fault))
+        assert not any(TOKEN[start : start + 8] in told for start in range(3, len(TOKEN) - 8))
 
 
 def test_a_file_that_is_not_text() -> None:

@@ -118,11 +118,35 @@ def test_every_way_to_write_pays_from_one_budget(path: str, body: Any, client: F
     assert ("title" in refused.get_json()) == (not path.startswith("/dialects"))
 
 
-def test_what_has_expired_costs_nothing(client: FlaskClient) -> None:
-    old = [{"timestamp": "2025-06-26T12:00:00Z", "value": 1}] * 20
-    for _ in range(5):
-        assert client.post("/events", json=old, headers=header()).status_code == 200
-    assert post(client, 20).status_code == 201
+OLD = "2025-06-26T12:00:00Z"
+
+
+@pytest.mark.parametrize("key", [False, True], ids=["without a key", "each under a new Idempotency-Key"])
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/event", {"timestamp": OLD, "value": 1}, 200),
+        ("/events", [{"timestamp": OLD, "value": 1}] * 20, 200),
+        ("/dialects/ticks/ticks", {"instrument": "x", "price": 1, "timestamp": START // 1000 - 61_000}, 204),
+        ("/dialects/transactions/transactions", {"amount": 1, "timestamp": START // 1000 - 61_000}, 204),
+    ],
+)
+def test_a_request_that_has_all_expired_costs_one_event(
+    path: str, body: Any, status: int, key: bool, client: FlaskClient
+) -> None:
+    def ask(number: int) -> TestResponse:
+        return client.post(path, json=body, headers=header() | ({"Idempotency-Key": f"k{number}"} if key else {}))
+
+    assert post(client, 15).status_code == 201
+    assert [ask(number).status_code for number in range(6)] == [*[status] * 5, 429]
+    if key:
+        assert [ask(number).status_code for number in range(5)] == [status] * 5  # stores nothing new
+    assert post(client, 1).status_code == 429
+
+
+def test_expired_events_among_others_cost_nothing(client: FlaskClient) -> None:
+    mixed = [{"timestamp": OLD, "value": 1}, {"timestamp": NOW, "value": 1}]
+    assert [client.post("/events", json=mixed, headers=header()).status_code for _ in range(21)] == [*[201] * 20, 429]
 
 
 def test_a_key_without_a_rate_makes_no_terms(app: Flask) -> None:

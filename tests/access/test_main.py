@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from access.__main__ import main
 from access.keys import parse_keys
@@ -31,6 +36,32 @@ def test_a_new_key_works_and_its_entry_does_not_hold_the_token(capsys: pytest.Ca
         "web/*",
         1000,
     )
+
+
+@given(st.lists(st.text(min_size=1, max_size=128), min_size=1, max_size=3))
+@example(["\U0001f600/*"])
+@example(['"quotes" and \\ud83d\\ude00 \x00\x1f\x7f\x85\u2028\r\n'])
+def test_any_series_parses_back(series: list[str]) -> None:
+    printed = StringIO()
+    with redirect_stdout(printed):
+        assert main(["new", "--name=x", "--can=read", *(f"--series={pattern}" for pattern in series)]) == 0
+    text = printed.getvalue()
+    assert text.isascii()
+    [key] = parse_keys(text[text.index("[[key]]") :].encode())
+    assert key.series is not None
+    assert list(key.series.texts) == series
+
+
+def test_what_is_no_text_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "--name", "x", "--can", "read", "--series", "\udcff"]) == 2
+    assert "access: it is not" in capsys.readouterr().err
+
+
+def test_an_emoji_on_the_command_line() -> None:
+    command = [sys.executable, "-m", "access", "new", "--name", "x", "--can", "read", "--series", "\U0001f600"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CHECKOUT, env=environment)
+    assert 'series = ["\\U0001f600"]' in done.stdout
 
 
 @pytest.mark.parametrize("can", [["write", "read"], ["write,read"], ["write", "--can", "read"]])
@@ -61,7 +92,7 @@ def test_list_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     file = tmp_path / "keys.toml"
     for arguments in (
         "--name a --can write --rate 90/m --series x* y",
-        "--name b --can read --expires 2020-01-01",
+        "--name b --can read --max-streams 7 --expires 2020-01-01",
         "--name c --can metrics --expires 2999-01-01",
     ):
         main(["new", *arguments.split()])
@@ -72,7 +103,7 @@ def test_list_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["list", str(file)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "a: may write; series x*, y; rate 1.5/s, burst 2",
-        "b: may read; series *; expired 2020-01-01T00:00:00Z",
+        "b: may read; series *; at most 7 streams in a worker; expired 2020-01-01T00:00:00Z",
         "c: may metrics; series *; expires 2999-01-01T00:00:00Z",
     ]
 

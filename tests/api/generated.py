@@ -1,4 +1,4 @@
-"""Requests for the short way and for Flask alone: plain ones, odd ones and broken ones, the same for a seed."""
+"""Requests for the fast path and for Flask alone: plain ones, odd ones and broken ones, the same for a seed."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ JSON = {"Content-Type": "application/json"}
 CHUNK = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
 
 
-@pytest.fixture(scope="module", params=["worker.Worker", "gevent", "sync", "gthread"])
+@pytest.fixture(scope="module", params=["serving.worker.Worker", "gevent", "sync", "gthread"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One worker of each class."""
     with Server(

@@ -9,28 +9,14 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests import browser as chromium
 from tests.servers import Server, until
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DESKTOP = (1280, 800)
 PHONE = (390, 844)
 
 OpenPage = Callable[..., Page]
-
-# What is to come at once says so; for the rest, a machine may be slow.
-expect.set_options(timeout=15_000)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The Chromium of this machine, headless."""
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium.executable(), args=ARGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +28,15 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address in a browser profile of its own; `page.faults` holds console errors and foreign requests."""
+    """Opens an address in a browser profile of its own, after `prepare(page)`; faults of the page fail the test."""
     with ExitStack() as stack:
 
         def open_address(
-            url: str, size: tuple[int, int] = DESKTOP, theme: Any = "light", expect_faults: bool = False
+            url: str,
+            size: tuple[int, int] = DESKTOP,
+            theme: Any = "light",
+            expect_faults: bool = False,
+            prepare: Callable[[Page], None] | None = None,
         ) -> Page:
             width, height = size
             context = browser.new_context(
@@ -57,6 +47,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             faults = watch(page, url)
             if not expect_faults:
                 stack.callback(check, faults)
+            if prepare:
+                prepare(page)
             page.goto(url)
             return page
 
@@ -102,4 +94,4 @@ def hover(page: Page, x: float, y: float) -> None:
         page.mouse.move(x + next(nudges), y)
         return page.locator("#readout").is_visible()
 
-    until(reads_out, "the chart to read out what is under the mouse")
+    until(reads_out, "the chart to read out what is under the mouse", 30)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests import browser as chromium
-from tests.dashboard.conftest import ARGS, DESKTOP, PHONE
+from tests.dashboard.conftest import DESKTOP, PHONE
 from tests.servers import CHECKOUT, Server
 
 FOLDER = CHECKOUT / "docs" / "images"
@@ -110,7 +110,7 @@ def main() -> None:
     """Start a server, trade on it, and take each picture in both themes."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with Server(["-k", "gevent", "-w", "2"]) as server, trading(server), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGS)
         url = f"{server.url}/#series={SHOWN}&window=15m&show=p50,p99"
         shoot(browser, url, DESKTOP, "light", "dashboard-light")
         shoot(browser, url, DESKTOP, "dark", "dashboard-dark")

@@ -6,18 +6,21 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from dashboard.bundle import MODULES, bundle
 from static_files import folder_in_package
 from tests.servers import CHECKOUT
 
 STATIC = CHECKOUT / "dashboard" / "static"
 FILES = sorted(path.name for path in STATIC.iterdir())
-MODULES = [name for name in FILES if name.endswith(".js")]
+SERVED = [*FILES, "main.js"]
+SOURCES = sorted([*STATIC.iterdir(), *MODULES.iterdir()])
 
 
 def fetch(client: FlaskClient, path: str, **options: Any) -> TestResponse:
@@ -41,9 +44,9 @@ def test_page_has_nothing_inline_that_the_policy_would_block() -> None:
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_file_names_another_host(name: str) -> None:
-    addresses = re.findall(r"https?://[^\s\"'`]+", (STATIC / name).read_text())
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_file_names_another_host(path: Path) -> None:
+    addresses = re.findall(r"https?://[^\s\"'`]+", path.read_text())
     assert [address for address in addresses if address != "http://www.w3.org/2000/svg"] == []
 
 
@@ -53,16 +56,61 @@ def test_every_file_the_page_names_is_there(client: FlaskClient) -> None:
     assert {name: fetch(client, f"/{name}").status_code for name in named} == dict.fromkeys(named, 200)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_import_is_there_and_used(module: str) -> None:
-    text = (STATIC / module).read_text()
+@pytest.mark.parametrize("module", sorted(MODULES.iterdir()), ids=lambda path: path.name)
+def test_every_import_is_there_and_used(module: Path) -> None:
+    text = module.read_text()
     for names, source in re.findall(r"import (.+?) from \"\./(.+?)\";", text):
-        assert source in FILES
+        exporter = (MODULES / source).read_text()
         for name in re.findall(r"\w+", names.replace("* as", "")):
-            assert len(re.findall(rf"\b{name}\b", text)) > 1, f"{module} imports {name} and never uses it"
+            assert "*" in names or re.search(rf"^export (async )?\w+ {name}\b", exporter, re.MULTILINE)
+            assert len(re.findall(rf"\b{name}\b", text)) > 1, f"{module.name} imports {name} and never uses it"
 
 
-@pytest.mark.parametrize("name", FILES)
+def test_every_module_is_in_the_one_script(client: FlaskClient) -> None:
+    script = fetch(client, "/dashboard/main.js").text
+    for module in MODULES.iterdir():
+        last = module.read_text().rstrip().splitlines()[-1]
+        assert last.removeprefix("export ") in script
+    assert script.count("const format_module") == 1
+    assert script.index("const format_module") < script.index("const tiles_module") < script.index("const main_module")
+
+
+def test_modules_become_functions_in_the_order_of_their_imports() -> None:
+    modules = {
+        "b": 'import { one, two } from "./a.js";\nimport * as a from "./a.js";\nexport async function three() {}\n',
+        "a": "export const one = 1;\nexport class two {}\n",
+    }
+    assert bundle(modules).split("\n") == [
+        *("const a_module = (() => {", "const one = 1;", "class two {}", "", "return { one, two };", "})();"),
+        *("const b_module = (() => {", "const { one, two } = a_module;", "const a = a_module;"),
+        *("async function three() {}", "", "return { three };", "})();", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'import { one as other } from "./b.js";',
+        'import "./b.js";',
+        'import one from "./b.js";',
+        'import { one } from "https://example.com/b.js";',
+        "export let one = 1;",
+        "export default one;",
+        "export { one };",
+        'export * from "./b.js";',
+    ],
+)
+def test_another_kind_of_import_or_export_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"a.js has an import or export of another kind: {text}")):
+        bundle({"a": f"const one = 1;\n{text}\n", "b": "export const one = 1;"})
+
+
+def test_modules_that_import_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="cycle"):
+        bundle({"a": 'import { b } from "./b.js";', "b": 'import { a } from "./a.js";'})
+
+
+@pytest.mark.parametrize("name", SERVED)
 def test_files_are_asked_for_again_but_sent_once(client: FlaskClient, name: str) -> None:
     first = fetch(client, f"/dashboard/{name}")
     assert first.status_code == 200

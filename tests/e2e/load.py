@@ -49,7 +49,7 @@ class Load:
     def _post(self, session: requests.Session, series: str, values: list[float]) -> None:
         self.sent.append((series, values))
         try:
-            answer = session.post(self._server.url + "/events", json={"series": series, "values": values}, timeout=10)
+            answer = session.post(self._server.url + "/events", json={"series": series, "values": values}, timeout=60)
         except requests.RequestException:
             return  # it may have been stored or not; the client cannot know
         assert answer.status_code == 201, answer.text

@@ -1,7 +1,7 @@
 """No request holds a worker: its hub comes round beside everything that can be asked of 3 million events.
 
-`benchmarks.holds` measures the same with figures; here the bounds are generous. What counts is how long the worker
-itself kept its hub from running: what else the machine did meanwhile is left out, so a busy one fails nothing.
+`benchmarks.holds` measures it in time. Here counts what the thread of the hub computed at a stretch: however busy the
+machine is, that is the same work. And of several tries the least: what holds a worker holds it every time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from benchmarks.asking import SETTINGS, Client, Fill, fill, questions
 from benchmarks.probing import Notes, probing
 from tests.servers import Server
 
-EVENTS = Fill(2_500_000, 500_000)
-TIMES = 2
-LONGEST_MS = 1000.0
-"""The faults that this guards against were 1,200 to 6,300; the aim, on a quiet machine, is 50."""
+TRIES = 3
+LONGEST_MS_A_MILLION = 350.0
+"""Milliseconds of a processor for each million events. The faults that this guards against took 400 to 2,100, and grew
+with the events; the aim is 50 for three millions."""
 NOT_ASKED = {
     r"\w+ /v1/.*": "the same views under another name",
     r"GET (/dialects/\w+)?/docs(/<name>)?": "files, the same whatever the log holds",
@@ -29,18 +29,21 @@ NOT_ASKED = {
 
 
 @pytest.mark.no_cover
-def test_nothing_that_can_be_asked_holds_a_worker(tmp_path: Path) -> None:
-    fill(tmp_path / "log", EVENTS)
+@pytest.mark.soak(millions=(1, 3))
+def test_nothing_that_can_be_asked_holds_a_worker(tmp_path: Path, millions: int) -> None:
+    fill(tmp_path / "log", Fill(800_000 * millions, 200_000 * millions))
+    longest = LONGEST_MS_A_MILLION * millions
     own = {"HUB_NOTES": str(tmp_path / "hub"), "TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}"}
     begin = time.monotonic()
     with Server(["-c", "benchmarks/hub.py", "-w", "1"], SETTINGS | own) as server:
-        found = {"the start": Notes(tmp_path / "hub").longest_ms(begin, time.monotonic())}
+        found = {"the start": Notes(tmp_path / "hub").most_used_ms(begin, time.monotonic())}
         with probing(server.url, tmp_path, tmp_path / "hub") as probe, Client(server.url) as client:
             for question in questions(client):
-                hold = probe.hold(question.ask, 0.0, 1 if question.once else TIMES)
-                found[question.name] = hold.hub
+                tries = 1 if question.once else TRIES
+                used = (probe.hold(question.ask, 0.0).used for _ in range(tries))
+                found[question.name] = next((ms for ms in used if ms <= longest), longest + 1)
     assert max(found.values()) > 0.0, "the worker took no notes"
-    assert {name: held for name, held in found.items() if held > LONGEST_MS} == {}
+    assert {name: held for name, held in found.items() if held > longest} == {}
 
 
 def test_every_route_is_asked(app: Flask) -> None:
@@ -58,7 +61,8 @@ def test_every_route_is_asked(app: Flask) -> None:
 
 def test_the_hub_of_a_worker_that_is_held_is_noted(tmp_path: Path) -> None:
     """Or the bound above would hold whatever happens."""
-    (tmp_path / "notes").write_text("10.0 10.5 0.1\n11.0 13.0 1.5\n20.0 30.0 9.0\n21.0 ")
+    (tmp_path / "notes").write_text("10.0 10.5 0.1 0.1\n11.0 13.0 1.5 1.25\n20.0 30.0 9.0 8.0\n21.0 ")
     notes = Notes(tmp_path / "notes")
     assert notes.longest_ms(10.2, 12.0) == 1500.0
-    assert notes.longest_ms(14.0, 15.0) == 0.0
+    assert notes.most_used_ms(10.2, 12.0) == 1250.0
+    assert notes.longest_ms(14.0, 15.0) == notes.most_used_ms(14.0, 15.0) == 0.0

@@ -16,7 +16,6 @@ from tests.e2e.model import EVERYTHING, position
 from tests.servers import Server, until
 
 pytestmark = pytest.mark.no_cover
-KILLS = 10
 QUESTIONS = (  # none about a window: those move on while they are asked
     f"/statistics?last=100000&include={EVERYTHING}",
     f"/statistics/a?last=100&include={EVERYTHING}",
@@ -30,7 +29,7 @@ def kill_workers_at_random(server: Server, times: int) -> None:
     """Kill a worker again and again, as soon as there is another one to answer, at any moment of what it does."""
     rng = random.Random(3)
     while times:
-        workers = until(lambda: len(found := server.workers()) > 1 and found, "two workers", 30)
+        workers = until(lambda: len(found := server.workers()) > 1 and found, "two workers")
         with suppress(ProcessLookupError):
             os.kill(rng.choice(workers), signal.SIGKILL)
             times -= 1
@@ -49,7 +48,8 @@ def answers_of_each(server: Server) -> list[list[Any]]:
 
 # The second way lets events expire at once while each is still kept: cleaning runs, and is killed, all the time.
 @pytest.mark.parametrize("retention", ["1h", "0.1s"])
-def test_workers_killed_under_load_lose_nothing_and_count_nothing_twice(retention: str) -> None:
+@pytest.mark.soak(kills=(5, 100))
+def test_workers_killed_under_load_lose_nothing_and_count_nothing_twice(retention: str, kills: int) -> None:
     env = {"TIDEMARK_RETENTION": retention, "TIDEMARK_KEEP_LAST": "1000000"}
     with Server(["-w", "3"], env) as server:
         server.wait_for_workers(3)
@@ -57,8 +57,8 @@ def test_workers_killed_under_load_lose_nothing_and_count_nothing_twice(retentio
         assert server.post("/dialects/batches/add_batch/", symbol).status_code == 201
         load = Load(server)
         with load.running():
-            kill_workers_at_random(server, KILLS)
-            until(lambda: len(load.acknowledged) > 20, "some requests that were not broken off", 30)
+            kill_workers_at_random(server, kills)
+            until(lambda: len(load.acknowledged) > 20, "some requests that were not broken off")
         server.wait_for_workers(3)
         check_counts(server, load)
         survivors = answers_of_each(server)

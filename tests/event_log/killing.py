@@ -21,10 +21,9 @@ from event_service import EventService  # noqa: E402
 from settings import Settings  # noqa: E402
 
 CLIENTS = 16
-KILLS = 400
 SERIES = 20
 
-faulthandler.dump_traceback_later(60, exit=True)  # one who waits for ever has no other end
+faulthandler.dump_traceback_later(600, exit=True)  # one who waits for ever has no other end
 redis_session.FAR = 0.0
 chance = random.Random(1)
 logs = [RedisLog(parse_redis_url(sys.argv[1]), max_bytes=2**30) for _ in range(2)]
@@ -48,7 +47,9 @@ def client() -> None:
 
 
 clients = [gevent.spawn(client) for _ in range(CLIENTS)]
-for _ in range(KILLS):
+kills = int(sys.argv[2])
+while kills > 0 or len(acknowledged) <= SERIES:
+    kills -= 1
     gevent.sleep(chance.random() * 0.004)
     victim = chance.randrange(CLIENTS)
     clients[victim].kill()

@@ -264,8 +264,10 @@ def horizon_of(service: EventService) -> int:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", LOGS)
-def test_all_services_agree_with_the_rules(name: str) -> None:
+@pytest.mark.soak(examples=(15, 200))
+def test_all_services_agree_with_the_rules(name: str, examples: int) -> None:
     machine = type("AgreementOfOneKind", (Agreement,), {"make": staticmethod(LOGS[name])})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=50, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+        machine,
+        settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=list(HealthCheck)),
     )

@@ -49,14 +49,15 @@ def live_through(recorder: Recorder, steps: int, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("sync", ["everysec", "always"])
-def test_no_power_cut_costs_what_was_settled(tmp_path: Path, sync: str) -> None:
+@pytest.mark.soak(tries=(90, 900))
+def test_no_power_cut_costs_what_was_settled(tmp_path: Path, sync: str, tries: int) -> None:
     chance = random.Random(sync)
-    steps = 26 if sync == "everysec" else 2
+    steps = tries // len(LOSSES) if sync == "everysec" else 2
     log = open_log(tmp_path / "log", "before", sync)
     recorder = Recorder(log, always=sync == "always")
     live_through(recorder, steps, chance)
     tried: Counter[str] = Counter()
-    moments = recorder.moments if sync == "everysec" else chance.sample(recorder.moments, 12)
+    moments = recorder.moments if sync == "everysec" else chance.sample(recorder.moments, tries // len(LOSSES))
     for moment in moments:
         for loss, image in images(moment, chance):
             lay_out(tmp_path / "image", tmp_path / "log", image, mixed(moment.fresh, chance))
@@ -65,7 +66,7 @@ def test_no_power_cut_costs_what_was_settled(tmp_path: Path, sync: str) -> None:
             again.close()
             tried[loss] += 1
     assert set(tried) == set(LOSSES)
-    assert tried.total() >= (300 if sync == "everysec" else 100)
+    assert tried.total() >= tries
     log.close()
     if sync == "always":
         assert all(moment.acknowledged >= moment.given - 301 for moment in recorder.moments)

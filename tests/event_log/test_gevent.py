@@ -20,7 +20,7 @@ import gevent
 from event_log.base import START, Rules
 from event_log.lmdb_log import LmdbLog
 
-faulthandler.dump_traceback_later(30, exit=True)  # a halted hub has no other end
+faulthandler.dump_traceback_later(600, exit=True)  # a halted hub has no other end
 log = LmdbLog(Path(sys.argv[1]), max_bytes=2**25, sync="never")
 log.claim(Rules(60, 10), "start")
 for time in range(50):

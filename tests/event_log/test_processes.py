@@ -188,19 +188,20 @@ def test_readers_of_killed_processes_are_cleared(tmp_path: Path) -> None:
 
 POINTS = ("freezing", "frozen", "settling", "settled", "cleaning", "cleaned", "dropping", "dropped")
 """Where one that settles may die."""
-ROUNDS = 5
-EVENTS, SERIES, KEEP = 500, 300, 100
+EVENTS, SERIES = 500, 300
 SECONDS = 120
 """Longer than any of them lives, on the slowest of machines; and the signal of which it dies then is no SIGKILL."""
 
 
-def test_whoever_is_killed_wherever_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+@pytest.mark.soak(rounds=(1, 20))
+def test_whoever_is_killed_wherever_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, rounds: int) -> None:
     log = open_lmdb(tmp_path)
-    log.claim(Rules(60, KEEP), "start")
+    keep = 20 * rounds  # fewer than most series are given
+    log.claim(Rules(60, keep), "start")
     told, tell = os.pipe()
     os.set_blocking(told, False)
     acknowledged: dict[int, float] = {}
-    for number, point in enumerate(POINTS * ROUNDS):
+    for number, point in enumerate(POINTS * rounds):
         pids = [
             in_child(lambda number=number, own=own: write(log, tell, 1000.0 * number + own))  # type: ignore[misc]
             for own in (0.1, 0.2)
@@ -230,12 +231,12 @@ def test_whoever_is_killed_wherever_nothing_acknowledged_is_lost_or_doubled(tmp_
     assert len(kept) == len(found) == len(set(found.values()))
     unknown = {position: value for position, value in found.items() if acknowledged.get(position) != value}
     assert not unknown.keys() & acknowledged.keys()
-    assert sum(value > 0 for value in unknown.values()) <= 2 * len(POINTS) * ROUNDS
+    assert sum(value > 0 for value in unknown.values()) <= 2 * len(POINTS) * rounds
     series: dict[str, list[int]] = {}
     for position, value in (acknowledged | found).items():
         series.setdefault(series_of(value), []).append(position)
-    assert sum(len(positions) > KEEP for positions in series.values()) > SERIES / 2
-    assert sorted(found) == sorted(position for own in series.values() for position in sorted(own)[-KEEP:])
+    assert sum(len(positions) > keep for positions in series.values()) > SERIES / 2
+    assert sorted(found) == sorted(position for own in series.values() for position in sorted(own)[-keep:])
     assert (list(log.jumps), log.notice()) == ([], None)
     log.close()
     os.close(told)

@@ -511,10 +511,12 @@ class Readers(RuleBasedStateMachine):
 @pytest.mark.no_cover
 @pytest.mark.parametrize("reader", [Reader, ViewReader])
 @pytest.mark.parametrize("name", LOGS)
-def test_all_readers_agree_with_the_truth(name: str, reader: Callable[[EventLog], Any]) -> None:
+@pytest.mark.soak(examples=(15, 200))
+def test_all_readers_agree_with_the_truth(name: str, reader: Callable[[EventLog], Any], examples: int) -> None:
     machine = type("ReadersOfOneKind", (Readers,), {"make": staticmethod(LOGS[name]), "reader": staticmethod(reader)})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=100, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+        machine,
+        settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=list(HealthCheck)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def deployment() -> Iterator[Deployment]:
         )
         sentinels = [stack.enter_context(RedisServer(sentinel=watch)) for _ in range(3)]
         found = Deployment(master, replica, sentinels, [])
-        until(found.copied, "the replica to be a copy", 20)
+        until(found.copied, "the replica to be a copy")
         for sentinel in sentinels:
             until(lambda: knows_all(sentinel), "the sentinels to know of each other", 20)  # noqa: B023  called at once
         yield found
@@ -121,9 +120,7 @@ def test_a_replica_that_has_everything_takes_over(deployment: Deployment) -> Non
     assert other.notice() is None
     deployment.sentinels[0].kill()  # the first one asked
     newcomer = deployment.log()
-    begun = time.monotonic()
     assert values(newcomer)[:51] == values(log)[:51]
-    assert time.monotonic() - begun < 2
 
 
 def test_what_a_lagging_replica_lacks_is_lost_on_all_hosts_alike_and_said(deployment: Deployment) -> None:

@@ -173,9 +173,10 @@ def test_a_reading_that_lags_behind_another_one_forgets_no_jump(server: RedisSer
         one.close()
 
 
-def test_clients_that_are_killed_at_any_point_take_no_write_and_nobody_along(server: RedisServer) -> None:
+@pytest.mark.soak(kills=(150, 4000))
+def test_clients_that_are_killed_at_any_point_take_no_write_and_nobody_along(server: RedisServer, kills: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.event_log.killing", server.url("name=killing")],
+        [sys.executable, "-m", "tests.event_log.killing", server.url("name=killing"), str(kills)],
         cwd=CHECKOUT,
         capture_output=True,
         check=False,

@@ -22,7 +22,6 @@ from tests.redis_server import RedisServer
 from tests.servers import until
 
 RULES = Rules(10**9, 10**6)
-KILLS = 12
 WRITERS = 4
 Open = Callable[[RedisServer], RedisLog]
 
@@ -75,7 +74,10 @@ class Writer(Thread):
 
 
 @pytest.mark.parametrize("fsync", ["always", "everysec"])
-def test_a_redis_that_is_killed_again_and_again_keeps_what_it_acknowledged(fsync: str, open_log: Open) -> None:
+@pytest.mark.soak(kills=(4, 60))
+def test_a_redis_that_is_killed_again_and_again_keeps_what_it_acknowledged(
+    fsync: str, open_log: Open, kills: int
+) -> None:
     with RedisServer(aof=fsync) as server:
         log = open_log(server)
         log.claim(RULES, "start")
@@ -84,7 +86,7 @@ def test_a_redis_that_is_killed_again_and_again_keeps_what_it_acknowledged(fsync
         writers = [Writer(open_log(server), number) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
-        for _ in range(KILLS):
+        for _ in range(kills):
             told = [len(writer.acknowledged) for writer in writers]
             until(lambda: sum(len(writer.acknowledged) for writer in writers) > sum(told) + 50, "some writes")  # noqa: B023
             server.restart()
@@ -100,7 +102,7 @@ def test_a_redis_that_is_killed_again_and_again_keeps_what_it_acknowledged(fsync
         assert not lost or fsync == "everysec"
         assert all(any(begin < position < end for begin, end in log.jumps) for _, position in lost)
         assert stored.keys() <= set().union(*(writer.sent for writer in writers))
-        assert len(log.jumps) == KILLS or (lost and len(log.jumps) < KILLS)
+        assert len(log.jumps) == kills or (lost and len(log.jumps) < kills)
         assert ("has lost what stood behind" in (log.notice() or "")) == bool(lost)
 
 

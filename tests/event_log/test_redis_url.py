@@ -16,6 +16,7 @@ from event_log.urls import checked_url, is_on_this_machine, open_log, printable_
 from settings import BadSetting, Settings, read_settings
 from tests.redis_server import RedisServer
 from tests.servers import CHECKOUT, reserve_port
+from tests.tls import certificate
 
 
 @pytest.mark.parametrize(
@@ -142,13 +143,6 @@ def test_a_log_over_tls(tmp_path: Path) -> None:
                 with pytest.raises(LogUnavailable, match=r"cannot be reached: .*certificate verify failed"):
                     doubtful.check()
                 doubtful.close()
-
-
-def certificate(folder: Path) -> None:
-    """One for localhost, signed by itself."""
-    options = "-newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    command = ["openssl", "req", "-x509", *options.split(), "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("url", ["memory:", "lmdb:log"])

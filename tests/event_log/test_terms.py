@@ -161,6 +161,30 @@ class TestBudget:
         assert caught.value.retry_after == pytest.approx(0.1)
         assert log.position() == 100
 
+    def test_a_write_of_no_events_costs_one_unless_it_was_done_before(self, kind: Kind) -> None:
+        log = kind.open()
+        other = kind.sibling(log)
+        memos = iter(once(str(number).encode()) for number in range(9))
+        log.append(some(97), Terms(budget=bucket(START)))
+        log.append(some(0), Terms(budget=bucket(START)))
+        other.append(some(0), Terms(budget=bucket(START), once=next(memos)))
+        done = next(memos)
+        log.append(some(0), Terms(budget=bucket(START), once=done))
+        for _ in range(3):
+            with pytest.raises(DoneBefore):
+                other.append(some(0), Terms(budget=bucket(START), once=done))
+            refused = next(memos)
+            with pytest.raises(OverBudget) as caught:
+                log.append(some(0), Terms(budget=bucket(START), once=refused))
+            assert caught.value.retry_after == pytest.approx(0.1)
+            assert log.recall(refused.key, START) is None
+            with pytest.raises(OverBudget):
+                log.append(some(0), Terms(budget=bucket(START)))
+        assert log.position() == 97
+        log.append(some(1), Terms(budget=bucket(START + SECOND // 10)))
+        with pytest.raises(OverBudget):
+            log.append(some(0), Terms(budget=bucket(START + SECOND // 10)))
+
     def test_it_fills_with_time_and_not_beyond_its_burst(self, kind: Kind) -> None:
         log = kind.open()
         other = kind.sibling(log)
@@ -217,10 +241,6 @@ class TestBudget:
         with pytest.raises(OverBudget) as caught:
             log.append(some(101), Terms(budget=bucket(START)))
         assert caught.value.retry_after == inf
-
-    def test_an_empty_batch_is_free(self, log: EventLog) -> None:
-        log.append(some(100), Terms(budget=bucket(START)))
-        log.append(some(0), Terms(once=once(), budget=bucket(START)))
 
     def test_what_is_refused_pays_nothing(self, kind: Kind) -> None:
         log = kind.open(max_series=1)

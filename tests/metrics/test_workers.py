@@ -110,7 +110,7 @@ def scraping(directory: Path, *servers: Server) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         url = f"http://127.0.0.1:{port}"
         try:
-            until(lambda: is_ready(url), "Prometheus to be ready", 30)
+            until(lambda: is_ready(url), "Prometheus to be ready")
             yield url
         finally:
             process.terminate()
@@ -143,9 +143,9 @@ def test_a_real_prometheus_scrapes_two_servers(tmp_path: Path) -> None:
                 assert server.post("/events", {"values": [1, 2, 3]}, headers=headers).status_code == 201
         instances = [f"127.0.0.1:{server.port}" for server in servers]
         expected = dict(zip(instances, (3.0, 6.0), strict=True))
-        until(lambda: ask(url, "tidemark_events_stored_total") == expected, "both to be scraped", 20)
+        until(lambda: ask(url, "tidemark_events_stored_total") == expected, "both to be scraped")
         assert ask(url, "sum(tidemark_events_stored_total)") == {"": 9.0}
-        assert ask(url, "up") == dict.fromkeys(instances, 1.0)
+        until(lambda: ask(url, "up") == dict.fromkeys(instances, 1.0), "both to be up")
         quantile = "histogram_quantile(0.99, sum by (le) (tidemark_request_seconds_bucket))"
         assert 0 < ask(url, quantile)[""] <= 2.5
     assert str(tmp_path) not in running()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rolling.block import Block, Columns
@@ -43,7 +43,6 @@ def test_blocks_that_end_before_the_position_are_not_looked_at(monkeypatch: pyte
 
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=200)
 @given(
     st.lists(st.integers(20, 60), min_size=30, max_size=150),
     st.integers(0, 100),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rolling.percentiles import Percentiles
@@ -72,14 +72,15 @@ def check_all(pair: Pair, oldest: int, newest: int, wanted: Percentiles = NEARES
 @SIZES
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("arranged", [sorted, lambda times: sorted(times, reverse=True), list])
-def test_any_values_in_any_order_of_arrival(kind: str, arranged: Callable[[list[int]], list[int]]) -> None:
+@pytest.mark.soak(size=(300, 1200))
+def test_any_values_in_any_order_of_arrival(kind: str, arranged: Callable[[list[int]], list[int]], size: int) -> None:
     pair = Pair.keeping(5, 5)
-    times = arranged(np.random.default_rng(3).permutation(600).tolist())
-    events = [(i % 2, time + 1, value) for i, (time, value) in enumerate(zip(times, KINDS[kind](600), strict=True))]
-    for start in range(0, 600, 150):
+    times = arranged(np.random.default_rng(3).permutation(size).tolist())
+    events = [(i % 2, time + 1, value) for i, (time, value) in enumerate(zip(times, KINDS[kind](size), strict=True))]
+    for start in range(0, size, 150):
         pair.add(events[start : start + 150])
-        check_all(pair, 0, 600)
-    check_all(pair, 0, 600, LINEAR)
+        check_all(pair, 0, size)
+    check_all(pair, 0, size, LINEAR)
 
 
 asked_percentiles = st.tuples(st.just("percentiles"), asked, st.booleans())
@@ -101,7 +102,6 @@ history = st.lists(
 
 @pytest.mark.no_cover
 @SIZES
-@settings(max_examples=150)
 @given(history, st.sampled_from([0, 600, 4000, 2**28]))
 def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any, ...]], most_bytes: int) -> None:
     pair = Pair.keeping(*KEEPS)
@@ -122,7 +122,7 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.soak(seed=(range(3), range(30)))
 def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 3, 50, 1000)
@@ -190,8 +190,9 @@ def arrivals(pair: Pair, generator: random.Random, *, prune: bool) -> Iterator[i
 @pytest.mark.parametrize("series", [None, 0])
 @pytest.mark.parametrize("most_bytes", [0, 2**28])
 @pytest.mark.parametrize("prune", [False, True])
-def test_what_happens_between_two_portions_counts(series: int | None, most_bytes: int, prune: bool) -> None:
-    for seed in range(3):
+@pytest.mark.soak(seeds=(1, 10))
+def test_what_happens_between_two_portions_counts(series: int | None, most_bytes: int, prune: bool, seeds: int) -> None:
+    for seed in range(seeds):
         generator = random.Random(seed)
         pair = Pair.keeping(3, 3)
         pair.view._memory._most_bytes = most_bytes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rolling.span import Span
@@ -129,7 +129,6 @@ steps = st.one_of(
 
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=200)
 @given(st.lists(steps, max_size=25))
 def test_any_history_gives_the_answers_of_the_model(history: list[tuple[Any, ...]]) -> None:
     pair = Pair.keeping(*KEEPS)
@@ -231,7 +230,6 @@ def test_kept_events_are_taken_in_by_their_series_alone() -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=100)
 @given(events_from(1, 100, 150), st.lists(st.integers(0, 150), max_size=4), st.integers(0, 60))
 def test_the_same_events_in_any_portions_give_the_same_answers(
     events: list[Event], cuts: list[int], horizon: int
@@ -252,7 +250,6 @@ def test_the_same_events_in_any_portions_give_the_same_answers(
 
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
-@settings(max_examples=100)
 @given(events_from(1, 100, 120), st.randoms(use_true_random=False), st.integers(0, 60))
 def test_the_order_of_arrival_decides_only_between_events_of_one_time(
     events: list[Event], shuffler: random.Random, horizon: int
@@ -271,7 +268,7 @@ def test_the_order_of_arrival_decides_only_between_events_of_one_time(
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.soak(seed=(range(2), range(40)))
 def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 3, 50, 1000)

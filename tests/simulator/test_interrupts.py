@@ -4,10 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from simulator.interrupts import Interrupts
+
+
+@pytest.fixture(autouse=True)
+def _as_a_terminal_starts_a_program() -> Iterator[None]:
+    """`nohup`, a shell's background or a test before may have left a signal ignored, also for a process begun here."""
+    fresh: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in fresh.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Generator, Hashable
+from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -151,15 +153,33 @@ def test_a_client_that_has_left_is_noticed_by_the_next_sweep() -> None:
         worker.sweep()
 
 
-def test_a_subscriber_that_knows_its_client_has_left_is_ended() -> None:
-    class Left(Subscriber):
-        def gone(self) -> bool:
-            return True
+def test_a_subscriber_hears_of_what_its_client_says_if_it_may_say_anything() -> None:
+    class Listening(Subscriber):
+        heard = 0
 
-    worker = Worker()
-    subscriber = worker.follow(Left())
-    worker.sweep()
-    assert subscriber.ending is GONE
+        def hear(self) -> None:
+            self.heard += 1
+
+    class TwoWay(Listening):
+        two_way = True
+
+    pairs = [socket.socketpair() for _ in range(2)]
+    with ExitStack() as stack:
+        for sock in chain(*pairs):
+            stack.enter_context(sock)
+        worker = Worker()
+        one_way, two_way = Listening(pairs[0][0]), TwoWay(pairs[1][0])
+        worker.follow(one_way)
+        worker.follow(two_way)
+        worker.feed.tick()
+        assert (one_way.heard, two_way.heard) == (0, 0)
+        for _, client in pairs:
+            client.sendall(b"x")
+        assert worker.feed.tick() <= FOLLOW_SECONDS
+        assert (one_way.heard, two_way.heard) == (0, 1)
+        worker.feed.leave(two_way)
+        worker.feed.tick()
+        assert two_way.heard == 1
 
 
 def test_a_slow_reader_is_told_and_then_cut_off() -> None:

@@ -107,4 +107,3 @@ def test_without_a_socket_there_is_nothing_to_watch_or_cut() -> None:
     subscriber = Subscriber()
     subscriber.cut()
     assert subscriber.fileno() == -1
-    assert not subscriber.gone()

@@ -212,7 +212,7 @@ monkey.patch_all()
 import faulthandler, gevent
 from view.catching_up import ABREAST, CatchingUp
 
-faulthandler.dump_traceback_later(30, exit=True)  # one who waits for ever has no other end
+faulthandler.dump_traceback_later(600, exit=True)  # one who waits for ever has no other end
 begun = []
 
 def read():

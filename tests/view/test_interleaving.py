@@ -189,7 +189,7 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.soak(seed=(range(2), range(60)))
 def test_every_answer_is_of_the_moment_of_its_last_portion(seed: int) -> None:
     world = World(random.Random(seed))
     world.add()

@@ -17,12 +17,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from api.openapi.rules import method_of, path_of
 from app import create_app
 from settings import VERSION, Settings
-from tests import browser
 from tests.servers import CHECKOUT, Server
 
 Document = dict[str, Any]
@@ -208,12 +207,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, prefix: str) -> None:
+def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, browser: Browser, prefix: str) -> None:
     faults: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser.executable(), args=["--no-sandbox"])
-        page = chromium.new_page()
+    with browser.new_context() as context:
+        page = context.new_page()
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
@@ -222,9 +220,18 @@ def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, prefix
         page.get_by_role("button", name="Try it out").click()
         page.get_by_role("button", name="Execute").click()
         page.locator(".live-responses-table").get_by_text('"expired": 1').wait_for()
-        chromium.close()
+        assert page.get_by_text("still loading").count() == 0
     assert faults == []
     assert [url for url in asked if not url.startswith(server.url)] == []
+
+
+@pytest.mark.parametrize("name", ["swagger-ui-bundle.js", "start.js"])
+def test_the_page_says_so_where_a_script_does_not_load(server: Server, browser: Browser, name: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route(f"**/docs/{name}", lambda route: route.abort())
+        page.goto(f"{server.url}/docs")
+        page.get_by_text("still loading").wait_for()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+"""A fast path past WSGI and Flask for requests that are plain.
+
+It knows a closed world: exact paths, header names that change no answer, a body of known length and plainly valid.
+Whatever is anything else goes to Flask untouched, which alone words errors. It calls the functions that the routes
+call, so that no client can tell; `tests/api/test_fast_path.py` sends both the same requests.
+
+The boundary against foreign pages is asked here as it is there. A path takes part only where nothing else is hooked
+around its route: a hook (a guard, CORS, the log's line a request) sees every request without knowing of this module.
+Whatever counts requests is told of those that went this way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+from flask import Flask
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from api.answers import Outcome, body_and_headers
+from api.boundary import HOOKS
+from api.context import context
+from api.flask_app import FAILED
+from api.guard import EVENTS
+from api.reading.batch_formats import plain_event_in, plain_events_in
+from api.reading.bodies import JSON
+from api.reading.queries import plain_query
+from api.reading.schemas import SERIES_NAME
+from api.routes.events import accepted_outcome
+from api.statistics import shown
+from event_log.base import LogError, LogUncertain
+from event_service import EventService, TooFarAhead
+
+Take = Callable[[bytes], Outcome | None]
+"""Do what a plain body asks for; None leaves the request to Flask, and nothing has been done."""
+
+Count = Callable[[str, str, int, int], object]
+"""Takes the name of the route, the method, the status and how many nanoseconds it took."""
+
+_NAMES = (
+    "ACCEPT ACCEPT-CHARSET ACCEPT-ENCODING ACCEPT-LANGUAGE CACHE-CONTROL CONNECTION COOKIE DNT FORWARDED FROM HOST "
+    "KEEP-ALIVE ORIGIN PRAGMA PRIORITY REFERER SEC-CH-UA SEC-CH-UA-MOBILE SEC-CH-UA-PLATFORM SEC-FETCH-DEST "
+    "SEC-FETCH-MODE SEC-FETCH-SITE SEC-FETCH-USER SEC-GPC TRACEPARENT TRACESTATE USER-AGENT VIA X-CORRELATION-ID "
+    "X-FORWARDED-FOR X-FORWARDED-HOST X-FORWARDED-PORT X-FORWARDED-PREFIX X-FORWARDED-PROTO X-REAL-IP X-REQUEST-ID "
+    "X-REQUESTED-WITH"
+)
+_WITHOUT_BODY = frozenset(_NAMES.split())
+"""Names of the headers that change no answer."""
+_WITH_BODY = _WITHOUT_BODY | {"CONTENT-TYPE", "CONTENT-LENGTH"}
+_LENGTH = re.compile("[0-9]{1,9}")
+_PREFIXES = ("", "/v1")
+_STATISTICS = "/statistics"
+_QUERIES_KEPT = 1024
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {phrase.upper()}\r\n".encode() for status, phrase in HTTP_STATUS_CODES.items()
+}
+
+
+class Way(NamedTuple):
+    """What is to be done for requests with the same head."""
+
+    method: str
+    path: str
+    query: str
+    fields: Mapping[str, str]
+    route: str
+    """What metrics call it."""
+    take: Take
+    length: int = 0
+    """Bytes of the body."""
+    closes: bool = False
+    """Whether the client wants the connection to be closed after the answer."""
+
+
+class FastPath:
+    """Answers plain requests for an application that has all its routes and hooks."""
+
+    def __init__(self, app: Flask, takes: Mapping[str, Take], count: Count) -> None:
+        self._app = app
+        self._count = count
+        self._service = context(app).service
+        self._boundary = context(app).boundary
+        self._max_body = context(app).settings.max_body
+        self._takes = {path: take for path, take in takes.items() if is_bare(app, "POST", path)}
+        self._statistics = _statistics_paths(app)
+        self._query = lru_cache(_QUERIES_KEPT)(plain_query)
+
+    def of(
+        self, method: str, path: str, query: str, fields: Mapping[str, str], own_address: str | None = None
+    ) -> Way | None:
+        """Return the way of requests with this head, names of fields in capitals and none twice, over a connection
+        with this address on our side, if it has one; None: they have none."""
+        if self._is_foreign(method, fields, own_address or ""):
+            return None  # to Flask, which refuses it in words
+        closes = fields.get("CONNECTION", "").lower() == "close"
+        if method == "POST":
+            take, length = self._takes.get(path), self._length(fields)
+            if take is None or length is None or query or not fields.keys() <= _WITH_BODY:
+                return None
+            return Way(method, path, query, fields, path, take, length, closes)
+        if method != "GET" or not fields.keys() <= _WITHOUT_BODY:
+            return None
+        if path in self._statistics:
+            return Way(method, path, query, fields, path, self._question(None, query), 0, closes)
+        for prefix in self._statistics:
+            series = _series_below(prefix, path)
+            if series is not None:
+                route = f"{prefix}/<series>"
+                return Way(method, path, query, fields, route, self._question(series, query), 0, closes)
+        return None
+
+    def answer(self, way: Way, body: bytes, lines: bytes) -> bytes | None:
+        """Do what a request asks for and return the whole answer, these lines after its first; None: it is not plain,
+        nothing was done, and Flask may be asked."""
+        started = perf_counter_ns()
+        try:
+            outcome = way.take(body)
+        except LogUncertain as fault:  # it may have been stored, so that Flask must not try again, but say so
+            return self._failed(way, lines, fault, fault.events)
+        except (LogError, TooFarAhead):  # nothing was stored, so that Flask may try again, and say what is wrong
+            return None
+        except Exception as bug:  # noqa: BLE001  # Flask logs and answers it like those of its views
+            return self._failed(way, lines, bug, 1)
+        if outcome is None:
+            return None
+        self._count(way.route, way.method, outcome.status, perf_counter_ns() - started)
+        return self._sent(outcome, lines)
+
+    def _is_foreign(self, method: str, fields: Mapping[str, str], own_address: str) -> bool:
+        """Whether the boundary against foreign pages refuses it."""
+        read = fields.get
+        refusal = self._boundary.refusal(
+            method, read("HOST"), read("ORIGIN"), read("SEC-FETCH-SITE"), read("SEC-FETCH-MODE"), own_address
+        )
+        return refusal is not None
+
+    def _length(self, fields: Mapping[str, str]) -> int | None:
+        """The length of a plain body, by its headers."""
+        length = fields.get("CONTENT-LENGTH", "")
+        if fields.get("CONTENT-TYPE") != JSON or not _LENGTH.fullmatch(length) or int(length) > self._max_body:
+            return None
+        return int(length)
+
+    def _question(self, series: str | None, query: str) -> Take:
+        service, plain = self._service, self._query
+
+        def ask(body: bytes) -> Outcome | None:
+            asked = plain(query, service.rules.retention)  # of this moment: it may change
+            if asked is None:
+                return None
+            found = service.statistics(series, window=asked[0], last=asked[1])
+            return Outcome(shown(found, ()), 200, found.position)
+
+        return ask
+
+    def _sent(self, outcome: Outcome, lines: bytes) -> bytes:
+        body, headers = body_and_headers(outcome)
+        return _in_one_piece(_STATUS_LINES[outcome.status], lines, headers, body)
+
+    def _failed(self, way: Way, lines: bytes, fault: Exception, events: int) -> bytes:
+        """Flask's answer to a request that has failed with this."""
+        environ = EnvironBuilder(method=way.method, headers=list(way.fields.items())).get_environ()
+        environ |= {"PATH_INFO": way.path, "QUERY_STRING": way.query, FAILED: fault, EVENTS: events}
+        chunks, status, headers = run_wsgi_app(self._app.wsgi_app, environ)
+        return _in_one_piece(f"HTTP/1.1 {status}\r\n".encode(), lines, headers.items(), b"".join(chunks))
+
+
+def _in_one_piece(first: bytes, lines: bytes, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
+    """An answer as it leaves."""
+    rest = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return b"%b%b%b\r\n%b" % (first, lines, rest.encode("latin-1"), body)
+
+
+def _series_below(prefix: str, path: str) -> str | None:
+    """The series that a path below this one plainly names."""
+    if not path.startswith(f"{prefix}/"):
+        return None
+    name = path[len(prefix) + 1 :]
+    return name if name.isascii() and not name.endswith("/") and SERIES_NAME.fullmatch(name) else None
+
+
+def is_bare(app: Flask, method: str, path: str) -> bool:
+    """Return whether this is a route of `app` with nothing hooked around it but the boundary."""
+    endpoint, _ = app.url_map.bind("localhost").match(path, method)
+    scopes = {None, endpoint.rpartition(".")[0]}
+    hooks: tuple[Mapping[str | None, Any], ...] = (
+        app.before_request_funcs,
+        app.after_request_funcs,
+        app.teardown_request_funcs,
+        app.url_value_preprocessors,
+    )
+    return not (
+        app.teardown_appcontext_funcs
+        or any(set(found[scope]) - HOOKS for found in hooks for scope in scopes & found.keys())
+    )
+
+
+def native_takes(service: EventService) -> dict[str, Take]:
+    """How the API's own plain posts are taken, by path."""
+    most = service.settings.max_batch
+
+    def event(body: bytes) -> Outcome | None:
+        found = plain_event_in(body)
+        return None if found is None else accepted_outcome(service.add(*found))
+
+    def events(body: bytes) -> Outcome | None:
+        found = plain_events_in(body, most)
+        if found is None:
+            return None
+        return accepted_outcome(service.add_many(found.names, found.which, found.times, found.values))
+
+    return {f"{prefix}{path}": take for prefix in _PREFIXES for path, take in (("/event", event), ("/events", events))}
+
+
+def _statistics_paths(app: Flask) -> tuple[str, ...]:
+    """The paths of `GET /statistics`; those of a series stand below them."""
+    paths = (f"{prefix}{_STATISTICS}" for prefix in _PREFIXES)
+    return tuple(path for path in paths if is_bare(app, "GET", path) and is_bare(app, "GET", f"{path}/x"))

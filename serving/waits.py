@@ -1,0 +1,59 @@
+"""Bounds how long the greenlets of a worker wait for their clients: one timer looks at all of them.
+
+A timer of its own for each wait would cost as much as reading a head that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import gevent
+from greenlet import greenlet
+
+LAST_SECONDS = 0.5
+"""How long an idle connection may still bring a request to a worker that is to end."""
+LOOK_SECONDS = 0.1
+"""How often the timer looks: a wait ends at most that much later than it is due."""
+
+Waiting = dict[greenlet, float]
+"""The greenlets that wait, and until when each may."""
+
+
+class Overdue(Exception):
+    """A client has not sent in time what was waited for. Thrown into the greenlet that waits."""
+
+
+class Waits:
+    """The waits of a worker for its clients."""
+
+    def __init__(self, is_ending: Callable[[], bool], clock: Callable[[], float] = monotonic) -> None:
+        self.idle: Waiting = {}
+        """Those of connections on which nothing is under way: a worker that is to end waits no longer for them."""
+        self.busy: Waiting = {}
+        """Those for the rest of a request."""
+        self._is_ending = is_ending
+        self._clock = clock
+        self._ends = 0.0
+        self._timer: Any = None
+
+    def start(self) -> None:
+        """Look at them from now on, in the hub of this thread."""
+        self._timer = gevent.get_hub().loop.timer(LOOK_SECONDS, LOOK_SECONDS)
+        self._timer.start(self.look)
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._timer.close()
+
+    def look(self) -> None:
+        """End the waits that are overdue. To be called by the hub: all that wait are at rest then."""
+        now = self._clock()
+        if not self._ends and self._is_ending():
+            self._ends = now + LAST_SECONDS
+        over = bool(self._ends) and now >= self._ends
+        for waiting, all_are_over in ((self.busy, False), (self.idle, over)):
+            for each in [each for each, until in waiting.items() if all_are_over or until <= now]:
+                if each in waiting:  # or another one has gone on, and ended its wait
+                    each.throw(Overdue)

@@ -1,0 +1,198 @@
+"""Heads that two expressions read are read as gunicorn's strict parser reads them, and no others are."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http import RequestParser
+from gunicorn.http.errors import ParseException
+from gunicorn.util import unquote_to_wsgi_str
+
+from api.fast_path import Way
+from serving import heads
+from serving.heads import END, LONGEST, MOST_KNOWN, Head, Heads, Peer, read
+
+PEER: Peer = ("127.0.0.1", "127.0.0.1")
+CONFIG = Config()
+HEADS = 40_000
+SEED = 19
+GET = b"GET /statistics HTTP/1.1\r\nHost: x\r\n\r\n"
+TARGETS = (
+    *("/statistics", "/statistics/a%20b", "/event", "/v1/events", "/", "//x", "/a?b=c", "/a?", "/?a?b", "/a#b", "*"),
+    *("http://x/y", "/a/../b", "/%00", "/%FF", "/a;b", "/[", "/a]b?[", "x", "/a|b", "/\x80", "/a%", "/a:b", "/.//x"),
+)
+METHODS = ("GET", "POST", "HEAD", "get", "GETS", "DELETE", "")
+VERSIONS = ("HTTP/1.1", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/11", "")
+NAMES = (
+    *("Host", "host", "Accept", "Content-Length", "Content-Type", "Connection", "X-Request-ID", "User-Agent", "Cookie"),
+    *("X_Y", "X Y", "X\t", " X", "", "X:", "\xdf", "X-Forwarded-Proto", "Expect", "Transfer-Encoding", "Upgrade"),
+)
+VALUES = (
+    "x",
+    " x ",
+    "\tx\t",
+    "",
+    " ",
+    "1",
+    "0",
+    "close",
+    "a,b",
+    "\xff\x80",
+    "a\tb",
+    "a:b",
+    "\x00",
+    "\x7f",
+    "x\r",
+    "\n",
+)
+SEPARATORS = (": ", ":", " : ", ":\t", "", ":  ")
+ENDS = ("\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "\r\n ")
+
+
+def random_head(random: Random) -> bytes:
+    """Mostly plain, but for one thing or two."""
+
+    def one(usual: str, all_of_them: tuple[str, ...]) -> str:
+        return usual if random.random() < 0.85 else random.choice(all_of_them)
+
+    first = f"{one('GET', METHODS)} {one('/statistics', TARGETS)} {one('HTTP/1.1', VERSIONS)}{one(ENDS[0], ENDS)}"
+    fields = [
+        f"{random.choice(NAMES[:9]) if random.random() < 0.8 else random.choice(NAMES)}"
+        f"{one(': ', SEPARATORS)}{one('x', VALUES)}{one(ENDS[0], ENDS)}"
+        for _ in range(random.randint(0, 4))
+    ]
+    return ("".join([first, *fields]) + "\r\n").encode("latin-1")
+
+
+def by_gunicorn(head: bytes) -> Any:
+    """The same by gunicorn's parser; None where it refuses it, or wants more, or less."""
+    parser = RequestParser(CONFIG, iter([head]), ("127.0.0.1", 1))
+    try:
+        request = next(parser)
+    except (ParseException, StopIteration, OSError):
+        return None
+    assert request.path is not None
+    if request.version != (1, 1) or parser.unreader.take_buffered() or request.fragment:
+        return None
+    path = unquote_to_wsgi_str(request.path)
+    return Head(request.method or "", path, request.query or "", dict(request.headers))
+
+
+def plain_heads(count: int) -> Iterator[tuple[bytes, Head]]:
+    """Those of random heads that are read."""
+    random = Random(SEED)
+    for _ in range(count):
+        head = random_head(random)
+        found = read(head)
+        if found is not None:
+            yield head, found
+
+
+def test_what_the_expressions_read_gunicorn_reads_alike() -> None:
+    count = 0
+    for head, found in plain_heads(HEADS):
+        count += 1
+        # Of a body that is announced, its parser says by a head of its own whether that makes sense.
+        if not {"CONTENT-LENGTH", "TRANSFER-ENCODING", "EXPECT"} & found.fields.keys():
+            assert by_gunicorn(head) == found, head
+    assert count > HEADS / 10
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wrong"),
+    [
+        ("_FIELDS", rb"(?:[A-Za-z_-]+:[\t -~\x80-\xff]*\r\n)+\r\n"),
+        ("_FIELDS", rb"(?:[A-Za-z-]+[ \t]*:[\t -~\x80-\xff]*\r\n)+\r\n"),
+        ("_FIELDS", rb"(?:[A-Za-z-]+:[^\r\n]*\r\n)+\r\n"),
+        ("_FIELDS", rb"(?:[A-Za-z-]+:[\t -~\x80-\xff]*\r?\n)+\r\n"),
+        ("_REQUEST_LINE", rb"(GET|POST) (/[!-~]*) HTTP/1\.1\r\n"),
+        ("_REQUEST_LINE", rb'(?i:(GET|POST)) (/[!"$-~]*) HTTP/1\.1\r\n'),
+        ("_REQUEST_LINE", rb'(GET|POST) (/[!"$-~]*) HTTP/1\.[01]\r\n'),
+    ],
+)
+def test_wrong_expressions_are_found(monkeypatch: pytest.MonkeyPatch, pattern: str, wrong: bytes) -> None:
+    monkeypatch.setattr(heads, pattern, re.compile(wrong))
+    assert any(
+        by_gunicorn(head) != found
+        for head, found in plain_heads(HEADS)
+        if not {"CONTENT-LENGTH", "TRANSFER-ENCODING", "EXPECT"} & found.fields.keys()
+    )
+
+
+@pytest.mark.parametrize("field", [b"Accept: y\r\naccept: z", b"Host: y", b"host: x", b"X: " + b"x" * LONGEST])
+def test_names_that_come_twice_and_long_heads_are_left_to_gunicorn(field: bytes) -> None:
+    assert read(GET) is not None
+    assert read(GET[:-2] + field + END) is None
+
+
+WORST = [
+    b"a:" + b" " * 4000,
+    b"a:" + b" \t" * 2000 + b"x" + b" \t" * 30,
+    b"\r\n".join([b"a: b"] * 650),
+    b"\r\n".join([b"a%c: b" % letter for letter in b"abcdefghijklmnopqrstuvwxyz"] * 20),
+    b"a" * 4000,
+    b"a:" + b"\xff" * 4000,
+    b":" * 4000,
+]
+
+
+@pytest.mark.parametrize("fields", WORST, ids=range(len(WORST)))
+def test_the_worst_head_takes_little_time(fields: bytes) -> None:
+    head = (b"GET / HTTP/1.1\r\n" + fields)[: LONGEST - 5] + b"\x00" + END
+    taken = []
+    for data in (head, head.replace(b"\x00", b"")) * 50:
+        begun = time.perf_counter()
+        read(data)
+        taken.append(time.perf_counter() - begun)
+    assert min(taken[::2]) < 0.0003
+    assert min(taken[1::2]) < 0.0003
+
+
+def way_of(head: Head, peer: Peer) -> Way | None:
+    """A way for every head but those with an odd name."""
+    if "ODD" in head.fields:
+        return None
+    return Way(head.method, head.path, head.query, head.fields, head.path, lambda body: None)
+
+
+def test_a_head_is_known_from_its_second_sight_on() -> None:
+    asked: list[Head] = []
+
+    def note(head: Head, peer: Peer) -> Way | None:
+        asked.append(head)
+        return way_of(head, peer)
+
+    known = Heads(note)
+    ways = [known.way(GET, PEER) for _ in range(5)]
+    assert len(asked) == 2
+    assert ways[2] is ways[3] is ways[4] is not None
+    known.way(GET, ("127.0.0.1", "10.0.0.1"))  # to another address of ours, so it may be judged otherwise
+    known.way(GET, ("127.0.0.2", "127.0.0.1"))
+    known.way(GET, (None, None))
+    assert len(asked) == 5
+
+
+def test_heads_that_come_once_push_out_nothing_and_what_is_kept_is_bounded() -> None:
+    known = Heads(way_of)
+    for _ in range(2):
+        known.way(GET, PEER)
+    for number in range(5 * MOST_KNOWN):
+        known.way(GET[:-2] + b"X-Request-ID: %d" % number + END, PEER)
+    assert len(known) == 1
+    for number in range(2 * MOST_KNOWN):
+        for _ in range(2):
+            known.way(GET[:-2] + b"Cookie: %d" % number + END, PEER)
+    assert len(known) == MOST_KNOWN
+
+
+def test_a_head_without_a_way_is_not_kept() -> None:
+    known = Heads(way_of)
+    for _ in range(3):
+        assert known.way(GET[:-2] + b"Odd: x" + END, PEER) is None
+    assert len(known) == 0

@@ -1,0 +1,108 @@
+"""A request that is refused for want of time, and what becomes of its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import gevent.socket
+import pytest
+from flask import Flask
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from api.context import context
+from overload import Patience, Shedding
+from serving.worker import Worker
+from tests.serving.test_limits import EVENT, answer_of, chunked, post
+
+NEXT = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+"""Is never refused."""
+
+
+class Refuses(Patience):
+    """Has none."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+    def ends(self, waited: Any) -> bool:
+        return True
+
+
+class Listener:
+    """Where the connections come from."""
+
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", 5000
+
+
+@pytest.fixture
+def late(app: Flask) -> Iterator[Worker]:
+    """A worker in this process to which every request is late."""
+    worker = Worker.__new__(Worker)
+    worker.cfg, worker.alive, worker.nr, worker.max_requests = Config(), True, 0, 10**9
+    worker.cfg.set("keepalive", 5)
+    worker.log = Logger(worker.cfg)
+    worker.wsgi = app  # type: ignore[assignment]  # gunicorn types it otherwise than wsgiref
+    shedding = Shedding(app.wsgi_app, Refuses(), context(app).meter.shed)
+    hook = worker.cfg.post_request
+    assert worker.begin(10**6, context(app).fast_path(app), shedding, hook)
+    yield worker
+    worker.waits.stop()
+
+
+def refused(worker: Worker, request: bytes, then: bytes = NEXT) -> tuple[bytes, bytes]:
+    """The answer to this request, and what comes for another one behind it over the same connection."""
+    ours, theirs = gevent.socket.socketpair()
+    serving = gevent.spawn(worker.handle, Listener(), ours, ("127.0.0.1", 1))
+    theirs.settimeout(20)
+    with theirs:
+        theirs.sendall(request)
+        first = answer_of(theirs)
+        with gevent.Timeout(20):
+            theirs.sendall(then)
+            theirs.shutdown(gevent.socket.SHUT_WR)
+        rest = b"".join(iter(lambda: theirs.recv(65_536), b""))
+    serving.join(20)
+    assert first.startswith(b"HTTP/1.1 503 ")
+    return first, rest
+
+
+@pytest.mark.parametrize("line", [b"Accept: x", b"X-Unheard-Of: x"], ids=["fast path", "gunicorn"])
+def test_a_refusal_whose_body_is_here_keeps_the_connection(late: Worker, line: bytes) -> None:
+    first, then = refused(late, post(b"/events", len(EVENT), line) + EVENT)
+    assert b"\r\nConnection: keep-alive\r\n" in first
+    assert b"\r\nRetry-After: 1\r\n" in first
+    assert then.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("line", [b"Accept: x", b"X-Unheard-Of: x"], ids=["fast path", "gunicorn"])
+@pytest.mark.parametrize("sent", [b"", EVENT[:-1]])
+def test_a_refusal_whose_body_is_yet_to_come_ends_the_connection(late: Worker, line: bytes, sent: bytes) -> None:
+    first, then = refused(late, post(b"/events", len(EVENT), line) + sent)
+    assert b"\r\nConnection: close\r\n" in first
+    assert then == b""
+
+
+def test_a_refused_body_in_chunks_is_no_request(late: Worker) -> None:
+    first, then = refused(late, chunked(b"/events") + b"3\r\nabc\r\n")
+    assert b"\r\nConnection: close\r\n" in first
+    assert then == b""
+
+
+def test_what_is_refused_is_refused_alike_on_both_ways(late: Worker) -> None:
+    def plain(answer: bytes) -> list[bytes]:
+        return [line for line in answer.split(b"\r\n") if not line.startswith(b"Date: ")]
+
+    fast, _ = refused(late, post(b"/events", len(EVENT)) + EVENT)
+    slow, _ = refused(late, post(b"/events", len(EVENT), b"X-Unheard-Of: x") + EVENT)
+    assert plain(fast) == plain(slow)
+
+
+def test_a_refusal_of_head_has_no_body(late: Worker) -> None:
+    first, rest = refused(late, post(b"/events", len(EVENT)) + EVENT, b"HEAD /statistics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 503 ")
+    assert rest.startswith(b"HTTP/1.1 503 ")
+    assert rest.endswith(b"\r\n\r\n")
