@@ -71,7 +71,8 @@ class Log(Applied):
         return Stored(len(batch), expired, appended.position)
 
     def _write(self, write: Write) -> Stored:
-        if write.conditions.once is None and not len(unexpired(write.batch, self.machine.horizon)[0]):
+        asked = write.conditions
+        if asked.once is None and asked.budget is None and not len(unexpired(write.batch, self.machine.horizon)[0]):
             return Stored(0, write.expired + len(write.batch), self.store.end().position)
         payload = pack_write(write)
         for _ in range(MOST_TRIES):

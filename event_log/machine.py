@@ -169,8 +169,8 @@ class Machine:
         if len(batch) + len(raised) > entry.takes:
             raise TryAgain
         self._refuse_over_budget(batch, asked, entry.time)
-        if asked.budget is not None and len(batch):
-            self.buckets.spend(asked.budget, len(batch), entry.time)
+        if asked.budget is not None:
+            self.buckets.spend(asked.budget, asked.budget.price(len(batch)), entry.time)
         self._store(batch, asked, raised, entry.position - entry.takes)
         stored = Stored(len(batch), write.expired + dropped, entry.position)
         if asked.once is not None:
@@ -191,8 +191,8 @@ class Machine:
             raise Repeated(done)
 
     def _refuse_over_budget(self, batch: Batch, asked: Conditions, now: int) -> None:
-        if asked.budget is not None and len(batch):
-            wait = self.buckets.wait(asked.budget, len(batch), now)
+        if asked.budget is not None:
+            wait = self.buckets.wait(asked.budget, asked.budget.price(len(batch)), now)
             if wait:
                 raise OverBudget(wait)
 

@@ -35,6 +35,11 @@ class Budget:
     rate: float
     burst: int
 
+    def price(self, events: int) -> int:
+        """Return what a write of so many events costs: at least one, as a write of none may store an idempotency
+        record."""
+        return max(1, events)
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

@@ -134,7 +134,8 @@ class Oracle:
         keepers = sum(one.keep is not None for one in self.series.values())
         if asked.keep is not None and asked.symbols and more and keepers + more > self.rules.max_symbols:
             raise TooManyKeepers
-        if asked.budget is not None and (events := len(self.rows(write))):
+        if asked.budget is not None:
+            events = max(1, len(self.rows(write)))
             tokens, when = self.tokens.get(asked.budget.name, (float(asked.budget.burst), now))
             tokens = min(float(asked.budget.burst), tokens + asked.budget.rate * max(0, now - when) / SECOND)
             if events > tokens:
@@ -163,10 +164,10 @@ class Oracle:
         rows = self.rows(write)
         if len(rows) + len(raised) > takes:
             raise TryAgain
-        if asked.budget is not None and rows:
+        if asked.budget is not None:
             name, rate, burst = asked.budget.name, asked.budget.rate, float(asked.budget.burst)
             tokens, when = self.tokens.get(name, (burst, time))
-            self.tokens[name] = min(burst, tokens + rate * max(0, time - when) / SECOND) - len(rows), time
+            self.tokens[name] = min(burst, tokens + rate * max(0, time - when) / SECOND) - max(1, len(rows)), time
         for number in raised:
             position += 1
             self.series[number].prune(self.horizon, self.rules.keep_last)

@@ -190,6 +190,17 @@ class TestLimits:
             log.append(some(11), paid)
         assert refused.value.retry_after == float("inf")
 
+    def test_a_write_of_no_events_costs_one(self, log: Log, clocks: Clocks) -> None:
+        paid = Conditions(budget=Budget("b", 1.0, 2))
+        log.append_one("a", WALL, 1.0)
+        clocks.advance(2 * HOUR)
+        log.raise_horizon(clocks.wall)
+        log.catch_up()
+        assert [log.append(some(5), paid).expired for _ in range(2)] == [5, 5]
+        with pytest.raises(OverBudget) as refused:
+            log.append(some(5), paid)
+        assert refused.value.retry_after == 1.0
+
 
 class TestRules:
     def test_a_start_puts_its_rules_in_force_once(self, log: Log, store: Faulty) -> None:
