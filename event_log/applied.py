@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,12 +13,17 @@ from event_log.compaction import Content, Loading, begin
 from event_log.idempotency import Run
 from event_log.machine import Machine
 from event_log.port import Behind, Chunk, Cursor, RecordStore
+from event_log.portions import portions
 from event_log.steps import Step
 
 CHUNK = 20_000
 """Positions that are read at a time: to apply as many takes a few milliseconds."""
 BACKLOG = 150_000
 """Positions that may be applied and not yet told: about 4 MiB."""
+
+
+REST_SECONDS = 0.0005
+"""Not 0: after a sleep of 0 gevent looks at no socket."""
 
 
 class Begun(HistoryChanged):
@@ -52,6 +58,9 @@ class Applied:
         self._loading: Loading | None = None
         self._loaded_to = Cursor(0)
         self._begun: Begun | None = None
+        # Under _reading: what was read and is yet to be applied, and whether there was more.
+        self._unapplied: deque[Chunk] = deque()
+        self._more = False
         self._begin()
         self.relieve: Callable[[], None] = lambda: None
         """Has the projection take in what it was not told yet."""
@@ -65,6 +74,7 @@ class Applied:
             self._loading = beginning.loading
             self._loaded_to = beginning.machine.cursor
             self._told.clear()
+            self._unapplied.clear()
             self._is_broken = False
 
     def _begin_anew(self, *, same_history: bool) -> None:
@@ -116,33 +126,34 @@ class Applied:
         return Told((), end, more=True)
 
     def advance(self, upto: int | None = None) -> bool:
-        """Read and apply the next records, unless another one has applied the record `upto` meanwhile; says whether
-        there is more."""
+        """Read the next records if all that was read is applied, and apply a portion, unless another one has applied
+        the record `upto` meanwhile; says whether there is more."""
         with self._reading:
             if self._is_broken:
                 self._begin_anew(same_history=True)
             machine = self.machine
             if upto is not None and machine.cursor.number >= upto:
                 return True
-            try:
-                chunk = self.store.read(machine.cursor, CHUNK)
-            except Behind:
-                self._begin_anew(same_history=True)
-                return True
-            except HistoryChanged:
-                self._begin_anew(same_history=False)
-                return True
-            if chunk.entries:
-                self._apply(machine, chunk)
-            return chunk.more
+            if not self._unapplied:
+                try:
+                    chunk = self.store.read(machine.cursor, CHUNK)
+                except (Behind, HistoryChanged) as change:
+                    self._begin_anew(same_history=isinstance(change, Behind))
+                    return True
+                self._more = chunk.more
+                self._unapplied.extend(portions(chunk, machine.cursor))
+            if self._unapplied:
+                self._apply(machine)
+            return self._more or bool(self._unapplied)
 
-    def _apply(self, machine: Machine, chunk: Chunk) -> None:
+    def _apply(self, machine: Machine) -> None:
         with self.lock:
             try:
-                steps = machine.apply(chunk)
+                steps = machine.apply(self._unapplied[0])
             except BaseException:
                 self._is_broken = True  # some of it is applied: once more would be twice
                 raise
+            self._unapplied.popleft()
             self._told.append(Told(steps, machine.cursor, more=False))
 
     def catch_up(self) -> None:
@@ -151,7 +162,9 @@ class Applied:
             self.bound()
 
     def bound(self) -> None:
-        """Keep bounded what is applied and not yet told."""
+        """Between two portions: let others go first, and keep bounded what is applied and not yet told."""
+        if self._unapplied:
+            time.sleep(REST_SECONDS)
         with self.lock:
             behind = self.machine.cursor.position - self._told[0].cursor.position if self._told else 0
         if behind > BACKLOG:

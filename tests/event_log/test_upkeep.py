@@ -11,10 +11,14 @@ import pytest
 
 from event_log import upkeep
 from event_log.base import Batch, LogDamaged, LogUnavailable
+from event_log.codec import SINGLE, SINGLE_ROW, WRITE, Singles
 from event_log.log import Log
+from event_log.machine import Machine
 from event_log.memory_store import MemoryStore
 from event_log.port import Chunk, Cursor, Entry, Manifest
+from event_log.portions import portions
 from event_log.rules import Rules
+from event_log.steps import Step
 from event_log.upkeep import Upkeep
 from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection
@@ -98,6 +102,50 @@ def test_a_machine_that_broke_on_damage_is_not_applied_to_any_more(monkeypatch: 
     assert MemoryStore.manifest is manifest
     one.projection.follow()
     assert [len(events) for events in one.projection.live().values()] == [3]
+
+
+def test_many_conditional_writes_are_applied_in_portions_of_a_few_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks()
+    one = OneProcess(MemoryStore(clocks))
+    other = Log(one.log.store)
+    for number in range(2000):
+        one.log.append(some(clocks, 1), Conditions(once=Once(number.to_bytes(16, "big"), bytes(16))))
+    sizes, rests = list[int](), list[float]()
+    apply = Machine.apply
+
+    def noting(machine: Machine, chunk: Chunk) -> list[Step]:
+        sizes.append(len(chunk.entries))
+        return apply(machine, chunk)
+
+    monkeypatch.setattr(Machine, "apply", noting)
+    monkeypatch.setattr("event_log.applied.time.sleep", rests.append)
+    other.catch_up()
+    assert sum(sizes) == 2001
+    assert max(sizes) <= 84
+    assert len(rests) >= 20
+
+
+def test_portions_hold_all_records_of_a_chunk_in_order() -> None:
+    rows = np.zeros(150_000, SINGLE_ROW)
+    entries: list[Entry | Singles] = [
+        Entry(3, 0, WRITE, 3, b""),
+        Singles(np.arange(4, 150_004), rows),
+        *(Entry(150_003, 0, WRITE, 0, b"") for _ in range(500)),
+        Entry(150_004, 0, SINGLE, 1, b""),
+    ]
+    chunk = Chunk(entries, Cursor(7, 150_502, 150_004, 99), more=False)
+    found = list(portions(chunk, Cursor(7, 0, 0, 1)))
+    numbers = [sum(len(entry) if isinstance(entry, Singles) else 1 for entry in some.entries) for some in found]
+    assert np.cumsum(numbers).tolist() == [some.cursor.number for some in found]
+    assert found[-1].cursor == chunk.cursor
+    assert len(found) == 8
+    assert [some.more for some in found] == [True] * (len(found) - 1) + [False]
+    positions = [
+        int(entry.positions[-1]) if isinstance(entry, Singles) else entry.position
+        for some in found
+        for entry in some.entries
+    ]
+    assert positions == sorted(positions)
 
 
 UNDER_GEVENT = """
