@@ -16,6 +16,9 @@ MOST_SINGLES = 65_536
 def portions(chunk: Chunk, before: Cursor) -> Iterator[Chunk]:
     """The records of a chunk that begins at a cursor, in order. The store's note of where it goes on is right in the
     last portion alone."""
+    if len(chunk.entries) == 1 and isinstance(chunk.entries[0], Entry):
+        yield chunk
+        return
     taken, spent, cursor = list[Entry | Singles](), 0, before
     for entry in _cut(chunk):
         taken.append(entry)

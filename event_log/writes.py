@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
+from struct import Struct, pack, unpack
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def pack_write(write: Write) -> bytes:
         name = asked.owner.name.encode()
         parts += _OWNER.pack(asked.owner.most, len(name)), name
     names = [name.encode() for name in batch.names]
-    sizes = np.array([len(name) for name in names], "<u2").tobytes()
+    sizes = pack(f"<{len(names)}H", *map(len, names))
     indexes = 0 if batch.name_indexes is None else batch.name_indexes
     head = _HEAD.pack(flags, len(names), write.expired)
     return b"".join([head, *parts, sizes, *names, pack_events(indexes, batch.times, batch.values)])
@@ -118,7 +118,7 @@ class _Unpacking:
     def write(self) -> Write:
         flags, names, expired = self._fields(_HEAD)
         conditions = self._conditions(flags)
-        sizes = np.frombuffer(self._bytes(2 * names), "<u2").tolist()
+        sizes = unpack(f"<{names}H", self._bytes(2 * names))
         series = [str(self._bytes(size), "utf-8") for size in sizes]
         indexes, times, values = unpack_events(self._data[self._at :])
         if not isinstance(indexes, int) and len(indexes) and int(indexes.max()) >= names:
