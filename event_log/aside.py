@@ -43,7 +43,7 @@ class Turns:
         self, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] | None = None
     ) -> None:
         self._clock = clock
-        self._sleep = sleep or _native_sleep()
+        self._sleep = sleep or native_sleep()
         self._end = clock() + TURN_SECONDS
 
     def give_way(self) -> None:
@@ -59,7 +59,7 @@ class Turns:
             self.give_way()
 
 
-def _native_sleep() -> Callable[[float], None]:
+def native_sleep() -> Callable[[float], None]:
     """The sleep of a real thread, which knows nothing of greenlets."""
     if _is_patched():
         sleep: Callable[[float], None] = sys.modules["gevent.monkey"].get_original("time", "sleep")
