@@ -19,6 +19,7 @@ from event_log.files.layout import (
     SECTOR,
     SYNCED_SIZE,
     TAIL,
+    Synced,
     Tail,
     pack_synced,
     unpack_synced,
@@ -73,11 +74,11 @@ class Head:
         found = unpack_synced(self._bytes(SYNCED, _SYNCED_SLOTS, SYNCED_SIZE))
         if found is None:
             raise ValueError("the head of the log does not match its checksum")
-        return found[0]
+        return found.tail
 
     def publish_synced(self, tail: Tail, *, clean: bool = False) -> None:
         """Only with the sync lock."""
-        self._write(SYNCED, _SYNCED_SLOTS, pack_synced(tail, clean=clean))
+        self._write(SYNCED, _SYNCED_SLOTS, pack_synced(Synced(tail, self.words[SYNCED] + 1, clean)))
         self.words[SYNCED_NUMBER] = tail.number
 
     def time(self) -> LogTime:
@@ -117,7 +118,7 @@ def new_page(boot: bytes, tail: Tail, generation: int, time: LogTime) -> bytes:
     words.release()
     TAIL.pack_into(page, TAIL_SLOTS[0], *tail)
     _TIME.pack_into(page, _TIMES[0], *time)
-    page[_SYNCED_SLOTS[0] : _SYNCED_SLOTS[0] + SYNCED_SIZE] = pack_synced(tail, clean=False)
+    page[_SYNCED_SLOTS[0] : _SYNCED_SLOTS[0] + SYNCED_SIZE] = pack_synced(Synced(tail, 0, False))
     return bytes(page)
 
 
@@ -127,12 +128,10 @@ def boot_of(page: bytes) -> bytes | None:
     return None if birth is None or not birth.startswith(FORMAT) else birth[16:]
 
 
-def synced_of(page: bytes) -> tuple[Tail, bool] | None:
-    """The furthest place that a page from before a power cut knows to be synced, and whether it was left in good order.
-
-    Either slot may be older than the other, or torn: each that is whole is true."""
+def synced_of(page: bytes) -> Synced | None:
+    """The last place that a page from before a power cut knows to be synced; either slot may be torn."""
     found = [unpack_synced(page[start : start + SYNCED_SIZE]) for start in _SYNCED_SLOTS]
-    return max((slot for slot in found if slot is not None), default=None, key=lambda slot: (slot[0].number, slot[1]))
+    return max((slot for slot in found if slot is not None), default=None, key=lambda slot: slot.sequence)
 
 
 def time_of(page: bytes) -> LogTime | None:

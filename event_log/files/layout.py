@@ -55,7 +55,7 @@ class SegmentHead(NamedTuple):
 
 
 TAIL = Struct("<QQQQQqQQ")
-_SYNCED = Struct("<QQQQQqQQQ")  # and whether the last user left in good order
+_SYNCED = Struct("<QQQQQqQQQQ")
 SYNCED_SIZE = _SYNCED.size + CRC.size
 _SEGMENT = Struct("<16sQQQQ")
 
@@ -86,18 +86,27 @@ def unpack_segment(data: bytes) -> SegmentHead | None:
     return None
 
 
-def pack_synced(tail: Tail, *, clean: bool) -> bytes:
+class Synced(NamedTuple):
     """A place up to which all is on the disk."""
-    return with_crc(_SYNCED.pack(*tail, clean))
+
+    tail: Tail
+    sequence: int
+    """Which in a row of such places this is."""
+    clean: bool
+    """Whether the last user left there in good order."""
 
 
-def unpack_synced(data: bytes) -> tuple[Tail, bool] | None:
-    """The place, and whether the last user left there in good order; None where it is torn or empty."""
+def pack_synced(synced: Synced) -> bytes:
+    return with_crc(_SYNCED.pack(*synced.tail, synced.sequence, synced.clean))
+
+
+def unpack_synced(data: bytes) -> Synced | None:
+    """None where it is torn or empty."""
     body = without_crc(data)
     if body is None:
         return None
-    *fields, clean = _SYNCED.unpack(body)
-    return Tail(*fields), bool(clean)
+    *fields, sequence, clean = _SYNCED.unpack(body)
+    return Synced(Tail(*fields), sequence, bool(clean))
 
 
 def pack_record(kind: int, number: int, flagged_position: int, payload: bytes, crc: int) -> tuple[bytes, int]:

@@ -14,7 +14,7 @@ from secrets import randbits
 from event_log import codec
 from event_log.errors import LogDamaged
 from event_log.files.blobs import Stored
-from event_log.files.layout import RECORDS, SegmentHead, Tail, pack_record
+from event_log.files.layout import RECORDS, SegmentHead, Synced, Tail, pack_record
 from event_log.files.records import END, Decoded, decode, resynchronise
 from event_log.files.segments import Segments
 from event_log.port import JUMP, MOST_POSITION
@@ -103,15 +103,15 @@ class Recovery:
         self._stamp = stamp
         self._is_whole = True
 
-    def run(self, known: tuple[Tail, bool] | None, *, rewrite: bool) -> Tail:
-        """Return the tail of what there is, all on the disk. `known` was synced, and whether it was the end.
+    def run(self, known: Synced | None, *, rewrite: bool) -> Tail:
+        """Return the tail of what there is, all on the disk.
 
         `rewrite`: what can be read behind it may not be on the disk. Raises OSError."""
-        begin = self._begin(None if known is None else known[0])
+        begin = self._begin(None if known is None else known.tail)
         tail = self._scan(begin)
         if rewrite and tail.offset:
             tail = copy_unsynced(self._segments, begin, tail, self._stamp)
-        was_end = known is not None and known[1] and known[0].number == tail.number
+        was_end = known is not None and known.clean and known.tail.number == tail.number
         if not tail.offset and not tail.number:
             self._segments.create(SegmentHead(0, 0, tail.crc), sync=True)
             tail = tail._replace(segment=0, offset=RECORDS)
