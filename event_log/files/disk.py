@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
+
+from event_log.errors import LogFull, LogUnavailable
 
 _ZEROS = bytes(1024**2)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -31,9 +34,20 @@ class File:
     __del__ = close
 
 
-def is_full(fault: OSError) -> bool:
-    """Whether the disk, or the user's share of it, has no room left."""
-    return fault.errno in _FULL
+def refusal(path: Path, fault: OSError) -> LogUnavailable:
+    """What is told of a log where the system refused a call; a disk that is full is named as that."""
+    if fault.errno in _FULL:
+        return LogFull(f"the disk of the log at {path} is full; make room on it")
+    return LogUnavailable(f"the log at {path} cannot be read or written: {fault}")
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Raises LogFull or LogUnavailable where the system refuses a call."""
+    try:
+        yield
+    except OSError as fault:
+        raise refusal(path, fault) from fault
 
 
 def allocate(file: int, size: int) -> None:

@@ -20,7 +20,7 @@ from event_log.aside import native_lock
 from event_log.boot import boot_id
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.files.blobs import Blobs, Stored
-from event_log.files.disk import make_folder, network_file_system, sync_folder, write_aside
+from event_log.files.disk import make_folder, network_file_system, refusing, sync_folder, write_aside
 from event_log.files.head import FAILED, GENERATION, SYNCED_NUMBER, Head, boot_of, new_page, synced_of, time_of
 from event_log.files.layout import Tail
 from event_log.files.locks import FileLock
@@ -66,7 +66,11 @@ class OpenLog:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.path = options.path
-        self._prepare()
+        with refusing(self.path):
+            self._prepare()
+            self._begin(options)
+
+    def _begin(self, options: Options) -> None:
         self.appending = self._lock("append", APPEND_SECONDS)
         self.syncing = self._lock("sync", SYNC_SECONDS)
         self._opening = self._lock("open", OPEN_SECONDS)
@@ -107,15 +111,12 @@ class OpenLog:
         return FileLock(self.path / "locks" / name, cast(threading.Lock, native_lock()), patience_seconds)
 
     def _prepare(self) -> None:
-        try:
-            self._refuse_older()
-            for name in ("locks", "segments", "blobs", "quarantine"):
-                make_folder(self.path / name)
-                if not os.access(self.path / name, os.W_OK | os.X_OK):
-                    raise PermissionError(f"no right to write to {self.path / name}")
-            kind = network_file_system(self.path)
-        except OSError as fault:
-            raise LogUnavailable(f"the log at {self.path} cannot be opened: {fault}") from fault
+        self._refuse_older()
+        for name in ("locks", "segments", "blobs", "quarantine"):
+            make_folder(self.path / name)
+            if not os.access(self.path / name, os.W_OK | os.X_OK):
+                raise PermissionError(f"no right to write to {self.path / name}")
+        kind = network_file_system(self.path)
         if kind is not None:
             raise LogUnavailable(
                 f"{self.path} is on a network file system ({kind}), where processes cannot rely on locks; "
@@ -127,24 +128,21 @@ class OpenLog:
             raise LogDamaged(f"{self.path} holds a log of an older format (LMDB) or something else; {WAYS_OUT}")
 
     def _open(self) -> None:
-        try:
+        self._using.share()
+        page = self._page()
+        boot = blake2b(self.options.boot().encode(), digest_size=16).digest()
+        if boot_of(page) != boot or memoryview(page).cast("Q")[FAILED]:
+            if not self._using.try_alone():
+                raise LogUnavailable(
+                    f"{self.path} is in use by processes that see another boot of the machine, as those of "
+                    "another container may; stop them first"
+                )
+            self._recover(page, boot)
+        self.head = Head(self.path / "head")
+        if self._using.try_alone():
+            self.head.publish_synced(self.head.synced())  # no longer left in good order
+            self.head.flush()
             self._using.share()
-            page = self._page()
-            boot = blake2b(self.options.boot().encode(), digest_size=16).digest()
-            if boot_of(page) != boot or memoryview(page).cast("Q")[FAILED]:
-                if not self._using.try_alone():
-                    raise LogUnavailable(
-                        f"{self.path} is in use by processes that see another boot of the machine, as those of "
-                        "another container may; stop them first"
-                    )
-                self._recover(page, boot)
-            self.head = Head(self.path / "head")
-            if self._using.try_alone():
-                self.head.publish_synced(self.head.synced())  # no longer left in good order
-                self.head.flush()
-                self._using.share()
-        except OSError as fault:
-            raise LogUnavailable(f"the log at {self.path} cannot be opened: {fault}") from fault
 
     def _page(self) -> bytes:
         try:

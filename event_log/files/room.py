@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from event_log.errors import LogFull, LogUnavailable
+from event_log.errors import LogFull
 from event_log.files.blobs import STAY_SECONDS
-from event_log.files.disk import File, allocate, is_full
+from event_log.files.disk import File, allocate, refusing
 from event_log.files.layout import RECORDS, SegmentHead, Tail
 from event_log.files.opening import OpenLog
 
@@ -57,20 +57,13 @@ def next_segment(files: OpenLog) -> None:
 def with_room(files: OpenLog, work: Callable[[], T], *, ballast: bool = False) -> T:
     """Do what needs room on the disk; where it is full, give up what can be and try again. Raises LogFull,
     LogUnavailable."""
-    try:
+    with suppress(LogFull), refusing(files.path):
         return work()
-    except OSError as fault:
-        if not is_full(fault):
-            raise LogUnavailable(f"the log at {files.path} cannot be written: {fault}") from fault
-    collect(files, stay_seconds=0)
-    if ballast:
-        _ballast(files).unlink(missing_ok=True)
-    try:
+    with refusing(files.path):
+        collect(files, stay_seconds=0)
+        if ballast:
+            _ballast(files).unlink(missing_ok=True)
         return work()
-    except OSError as fault:
-        if not is_full(fault):
-            raise LogUnavailable(f"the log at {files.path} cannot be written: {fault}") from fault
-        raise LogFull(f"the disk of the log at {files.path} is full; make room on it") from fault
 
 
 def collect(files: OpenLog, *, stay_seconds: int = STAY_SECONDS) -> None:
@@ -94,4 +87,5 @@ def take_ballast(files: OpenLog) -> None:
     """Take again what was given up, if the disk has the room."""
     if not _ballast(files).exists():
         with suppress(OSError):
-            allocate(File(_ballast(files), os.O_RDWR | os.O_CREAT).number, BALLAST_BYTES)
+            file = File(_ballast(files), os.O_RDWR | os.O_CREAT)
+            allocate(file.number, BALLAST_BYTES)

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from event_log.aside import native_sleep
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
 from event_log.files import swapping
+from event_log.files.disk import refusing
 from event_log.files.head import FAILED, GENERATION, SEQUENCE, SYNCED_NUMBER
 from event_log.files.opening import OpenLog, Options
 from event_log.files.reading import Reader
@@ -99,7 +100,9 @@ class FilesStore(RecordStore):
         return (self._files or self._open()).words[GENERATION]
 
     def swap(self, manifest: Manifest) -> bool:
-        return swapping.swap(self._files or self._open(), manifest)
+        files = self._files or self._open()
+        with refusing(files.path):
+            return swapping.swap(files, manifest)
 
     def may_compact(self, seconds: float) -> bool:
         return swapping.may_compact(self._files or self._open(), self._owner, seconds)
@@ -142,10 +145,11 @@ class FilesStore(RecordStore):
             return
         with files.appending.held(native_sleep()):
             files.note_time()
-        if self._options.sync != "never":
-            sync(files)
-            self._unsynced_seconds(files)
-        collect(files)
+        with refusing(files.path):
+            if self._options.sync != "never":
+                sync(files)
+                self._unsynced_seconds(files)
+            collect(files)
 
     def close(self) -> None:
         files, self._files = self._files, None

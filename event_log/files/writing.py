@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from zlib import crc32
 
 from event_log.errors import HistoryChanged, LogFull, LogUnavailable
-from event_log.files.disk import is_full
+from event_log.files.disk import refusal
 from event_log.files.head import FAILED, SEQUENCE, TAIL_SLOTS
 from event_log.files.layout import (
     BODY,
@@ -61,9 +62,9 @@ def append(files: OpenLog, record: Record, guard: Guard) -> Appended:
         crc = crc32(body, crc)
         try:
             if os.pwrite(files.file, CRC.pack(crc) + body, offset) != size:
-                raise LogFull(f"the disk of the log at {files.path} is full")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as fault:
-            raise _refusal(files, fault) from fault
+            raise refusal(files.path, fault) from fault
         offset += size
         sequence += 1
         TAIL.pack_into(
@@ -102,9 +103,3 @@ def _make_room(files: OpenLog, end: int, size: int, record: Record) -> bool:
             raise
         return False
     return True
-
-
-def _refusal(files: OpenLog, fault: OSError) -> LogUnavailable:
-    if is_full(fault):
-        return LogFull(f"the disk of the log at {files.path} is full")
-    return LogUnavailable(f"the log at {files.path} cannot be written: {fault}")

@@ -19,7 +19,17 @@ from unittest.mock import patch
 from event_log.files.head import Head
 
 PAGE, SECTOR = 4096, 512
-LOSSES = ("nothing", "everything", "newest first", "oldest first", "torn", "some", "names only", "pages only", "between")
+LOSSES = (
+    "nothing",
+    "everything",
+    "newest first",
+    "oldest first",
+    "torn",
+    "some",
+    "names only",
+    "pages only",
+    "between",
+)
 """What the disk lost of what was not synced."""
 HOOKED = ("pwrite", "fdatasync", "fsync", "posix_fallocate", "unlink", "link", "rename")
 
@@ -69,7 +79,7 @@ class Disk:
     def watching(self) -> Iterator[None]:
         """Hook all calls that write."""
         with (
-            patch.multiple(os, **{name: self._hooked(name, getattr(os, name)) for name in HOOKED}),
+            patch.dict(vars(os), {name: self._hooked(name, getattr(os, name)) for name in HOOKED}),
             patch.object(Head, "flush", self._hooked_flush()),
         ):
             yield
@@ -77,20 +87,19 @@ class Disk:
     def _hooked(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def hooked(*args: Any, **options: Any) -> Any:
             self._maybe_cut(f"before {name}")
-            result = call(*args, **options)
-            if not self._is_paused and name in ("fdatasync", "fsync") and name != self.forgets:
-                self._note_sync(args[0])
+            result = None
+            if name not in ("fdatasync", "fsync"):
+                result = call(*args, **options)
+            elif not self._is_paused and name != self.forgets:
+                self._note_sync(args[0])  # the disk is this one: nothing waits for the other
             self._maybe_cut(f"after {name}")
             return result
 
         return hooked
 
     def _hooked_flush(self) -> Callable[[Head], None]:
-        flush = Head.flush
-
         def hooked(head: Head) -> None:
             self._maybe_cut("before flush")
-            flush(head)
             if not self._is_paused and self.forgets != "flush":
                 watched = self._files.get(head.inode)
                 if watched is not None:
@@ -117,7 +126,7 @@ class Disk:
             self._is_paused = before
 
     def _note_sync(self, descriptor: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if os.fstat(descriptor).st_ino in self._files:
             watched = self._files[os.fstat(descriptor).st_ino]
             watched.synced = watched.now()
