@@ -17,7 +17,7 @@ from zlib import crc32
 
 from event_log.errors import LogDamaged
 from event_log.files.disk import sync_folder, write_aside
-from event_log.files.layout import NO_HORIZON
+from event_log.files.layout import NO_HORIZON, with_crc, without_crc
 from event_log.port import Behind
 
 STAY_SECONDS = 600
@@ -50,18 +50,17 @@ class Stored:
 
 
 def pack(manifest: Stored) -> bytes:
-    """Two copies, each a line with a checksum and one of JSON."""
-    body = json.dumps(manifest.__dict__).encode()
-    return b"%08x\n%s\n" % (crc32(body), body) * 2
+    """Two copies of equal length, each JSON with a crc behind."""
+    return with_crc(json.dumps(manifest.__dict__).encode()) * 2
 
 
 def unpack(data: bytes) -> Stored:
     """The first copy that is whole. Raises ValueError where none is."""
-    lines = data.split(b"\n")
-    for crc, body in (lines[:2], lines[2:4]):
-        if crc == b"%08x" % crc32(body):
-            return Stored(**json.loads(body))
-    raise ValueError("it does not match its checksum")
+    half = len(data) // 2
+    body = without_crc(data[:half]) or without_crc(data[half:])
+    if body is None:
+        raise ValueError("it does not match its checksum")
+    return Stored(**json.loads(body))
 
 
 class Blobs:

@@ -128,6 +128,20 @@ def boot_of(page: bytes) -> bytes | None:
     return None if birth is None or not birth.startswith(FORMAT) else birth[16:]
 
 
+def has_failed(page: bytes) -> bool:
+    """Whether a sync has failed, and nothing could be done about it."""
+    return bool(memoryview(page).cast("Q")[FAILED])
+
+
+def is_sound(page: bytes) -> bool:
+    """Whether the first user of the log may go on with a page of this boot."""
+    words = memoryview(page).cast("Q")
+    start = _SYNCED_SLOTS[words[SYNCED] & 1]
+    synced = unpack_synced(page[start : start + SYNCED_SIZE])
+    tail = Tail._make(TAIL.unpack_from(page, TAIL_SLOTS[words[SEQUENCE] & 1]))
+    return synced is not None and not has_failed(page) and (not synced.clean or synced.tail == tail)
+
+
 def synced_of(page: bytes) -> Synced | None:
     """The last place that a page from before a power cut knows to be synced; either slot may be torn."""
     found = [unpack_synced(page[start : start + SYNCED_SIZE]) for start in _SYNCED_SLOTS]

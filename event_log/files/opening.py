@@ -21,7 +21,18 @@ from event_log.boot import boot_id
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.files.blobs import Blobs, Stored
 from event_log.files.disk import make_folder, network_file_system, refusing, sync_folder, write_aside
-from event_log.files.head import FAILED, GENERATION, SYNCED_NUMBER, Head, boot_of, new_page, synced_of, time_of
+from event_log.files.head import (
+    FAILED,
+    GENERATION,
+    SYNCED_NUMBER,
+    Head,
+    boot_of,
+    has_failed,
+    is_sound,
+    new_page,
+    synced_of,
+    time_of,
+)
 from event_log.files.layout import Tail
 from event_log.files.locks import FileLock
 from event_log.files.recovery import Recovery
@@ -31,8 +42,8 @@ from event_log.log_time import LogTime, Moment
 
 LEAST_BYTES = 512 * 1024
 MOST_SEGMENT_BYTES = 16 * 1024**2
-APPEND_SECONDS, SYNC_SECONDS, OPEN_SECONDS = 2.0, 20.0, 60.0
-"""How long one waits for each lock before it is refused."""
+APPEND_SECONDS, SYNC_SECONDS, OPEN_SECONDS = 2.0, 5.0, 10.0
+"""How long one waits for each lock before it is refused: a disk may take its time to sync, and a recovery too."""
 WAYS_OUT = "stop what uses it and move it away to start anew, or name another path in TIDEMARK_LOG_URL"
 
 
@@ -84,11 +95,12 @@ class OpenLog:
         except BaseException:
             self._close_locks()
             raise
-        self.words, self.page = self.head.words, self.head.page
+        words = self.words = self.head.words
+        self.page = self.head.page
         self._loaded = -1, -1
         self._stored: Stored | None = None
         self._time = 0
-        self.group = GroupCommit(lambda: self.words[SYNCED_NUMBER])
+        self.group = GroupCommit(lambda: words[SYNCED_NUMBER])  # no cycle: a log that is let go of is closed at once
         self.load()
 
     def load(self) -> None:
@@ -128,18 +140,19 @@ class OpenLog:
             raise LogDamaged(f"{self.path} holds a log of an older format (LMDB) or something else; {WAYS_OUT}")
 
     def _open(self) -> None:
-        self._using.share()
+        is_alone = self._using.try_alone()
         page = self._page()
         boot = blake2b(self.options.boot().encode(), digest_size=16).digest()
-        if boot_of(page) != boot or memoryview(page).cast("Q")[FAILED]:
-            if not self._using.try_alone():
-                raise LogUnavailable(
-                    f"{self.path} is in use by processes that see another boot of the machine, as those of "
-                    "another container may; stop them first"
-                )
-            self._recover(page, boot)
+        is_own = boot_of(page) == boot
+        if not is_own and not is_alone:
+            raise LogUnavailable(
+                f"{self.path} is in use by processes that see another boot of the machine, as those of another "
+                "container may; stop them first"
+            )
+        if is_alone and not (is_own and is_sound(page)):
+            self._recover(page, boot, rewrite=is_own and has_failed(page))
         self.head = Head(self.path / "head")
-        if self._using.try_alone():
+        if is_alone:
             self.head.publish_synced(self.head.synced())  # no longer left in good order
             self.head.flush()
             self._using.share()
@@ -150,12 +163,12 @@ class OpenLog:
         except FileNotFoundError:
             return b""
 
-    def _recover(self, page: bytes, boot: bytes) -> None:
+    def _recover(self, page: bytes, boot: bytes, *, rewrite: bool) -> None:
         """Look through the records, and write a new head. A failed sync leaves nothing to rely on but what was synced
         before, like another start of the machine; what is still there is read and synced anew."""
         manifest, now = self.blobs.manifest(), self.options.clock()
         recovery = Recovery(self.segments, manifest, now.wall, self.options.stamp())
-        tail = recovery.run(synced_of(page), rewrite=boot_of(page) == boot)
+        tail = recovery.run(synced_of(page), rewrite=rewrite)
         noted = time_of(page)
         time = LogTime.begin(now) if noted is None else noted.reopened(now)
         write_aside(self.path, new_page(boot, tail, manifest.generation, time)).rename(self.path / "head")

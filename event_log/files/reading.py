@@ -8,7 +8,7 @@ from event_log.codec import Singles
 from event_log.errors import HistoryChanged, LogDamaged
 from event_log.files.layout import NO_HORIZON, RECORDS, SegmentHead, Tail
 from event_log.files.opening import OpenLog
-from event_log.files.records import decode
+from event_log.files.records import END, ON_TRUST, decode
 from event_log.files.recovery import moved
 from event_log.files.syncing import heal
 from event_log.port import Behind, Chunk, Cursor, Entry
@@ -63,12 +63,11 @@ class Reader:
             place = _at(self._files.segments.head(start), place)
         except LogDamaged as fault:
             raise self._healed(place, fault) from fault
-        until = tail._replace(number=cursor.number) if start == tail.segment else tail
         while place.number < cursor.number:
-            place = self._step(place, until, cursor.number - place.number, [], cursor.number)
+            place = self._step(place, tail, END, [], cursor.number)
         return place
 
-    def _step(self, place: Tail, tail: Tail, limit: int, entries: Entries, most: int = 2**63) -> Tail:
+    def _step(self, place: Tail, tail: Tail, limit: int, entries: Entries, most: int = END) -> Tail:
         """Read on in a segment, or go over to the next one. Returns where that led to."""
         try:
             return self._read_on(place, tail, limit, entries, most)
@@ -88,7 +87,9 @@ class Reader:
         size = min(rest, CHUNK_BYTES, max(LEAST_BYTES, limit * EVENT_BYTES))
         while True:
             data = segments.read(place.segment, place.offset, size)
-            done = decode(data, place.number, place.crc, place.position, min(until, most), proof, limit)
+            done = decode(data, place.number, place.crc, place.position, until, proof, limit)
+            if done.number > most:
+                done = decode(data, place.number, place.crc, place.position, most, ON_TRUST)
             if done.size:
                 entries += done.entries
                 return moved(place, done)

@@ -28,6 +28,8 @@ _POSITION = (1 << FLAGS) - 1
 _SEARCHED = 256 * 1024
 """Bytes that are searched at once."""
 END = 2**63
+ON_TRUST = -2
+"""In place of a proof: the caller knows that the last record is intact."""
 
 
 @dataclass(slots=True)
@@ -63,12 +65,13 @@ def decode(
 ) -> Decoded:
     """Decode what stands behind a record with this number, crc and position, `until` the record with that number.
 
-    `proof` is the crc of that one, where it is known from elsewhere. Stops when `most` positions are reached."""
+    `proof` is the crc of that one, where it is known from elsewhere. Where `most` positions are reached, it stops at
+    the first record that is proved."""
     done = Decoded(number, crc, position)
     published: list[tuple[int, int, int, int]] = []
     offset = proved = singly_until = 0
     most, view = position + most, memoryview(data)
-    while offset + RECORD.size <= len(data) and number < until and position < most:
+    while offset + RECORD.size <= len(data) and number < until and (position < most or offset > done.size):
         stored, head, low, behind = RECORD.unpack_from(data, offset)
         end = offset + RECORD.size + (head >> 8)
         if low != number + 1 & LOW:
@@ -78,7 +81,7 @@ def decode(
             break
         rows = None
         if head == _SINGLE and offset >= singly_until:
-            rows = _run(data, offset, min(until - number, most - position))
+            rows = _run(data, offset, min(until - number, max(1, most - position)))
         if rows is not None and not _is_intact(rows, crc, position):
             singly_until, rows = offset + rows.nbytes, None
         if rows is not None:
@@ -93,7 +96,7 @@ def decode(
             if flags:
                 published.append((end, flags, number, horizon))
             position, offset = behind, end
-        if crc == stored or (number == until and crc == proof):
+        if crc == stored or (number == until and proof in (crc, ON_TRUST)):
             proved = done.prove(number, crc, position, offset)
     del done.entries[proved:]
     done.is_bad |= offset > done.size
@@ -145,15 +148,17 @@ class Anchor(NamedTuple):
 def resynchronise(data: bytes, number: int) -> Anchor | None:
     """Find the first two records in `data` that are linked by their crcs and stand behind the one with this number.
 
-    The first of them is taken as lost, as nothing proves it: it is the anchor. `data` begins with what is damaged."""
+    Both are taken as lost: nothing proves the first one, so how many positions the second one takes is not known. That
+    one is the anchor. `data` begins with what is damaged."""
     for offset in _candidates(data, number):
         stored, head, low, position = RECORD.unpack_from(data, offset)
         behind = offset + RECORD.size + (head >> 8)
         if behind + RECORD.size <= len(data):
             own, position = number + (low - number & LOW), position & _POSITION
             end = behind + RECORD.size + (BODY.unpack_from(data, behind + CRC.size)[0] >> 8)
-            if decode(data[behind:end], own, stored, position).size:
-                return Anchor(behind, own, position, stored)
+            done = decode(data[behind:end], own, stored, position)
+            if done.size:
+                return Anchor(end, done.number, done.position, done.crc)
     return None
 
 

@@ -14,6 +14,7 @@ from secrets import randbits
 from event_log import codec
 from event_log.errors import LogDamaged
 from event_log.files.blobs import Stored
+from event_log.files.disk import sync_file
 from event_log.files.layout import RECORDS, SegmentHead, Synced, Tail, pack_record
 from event_log.files.records import END, Decoded, decode, resynchronise
 from event_log.files.segments import Segments
@@ -54,9 +55,8 @@ def save_rest(segments: Segments, tail: Tail, data: bytes, stamp: str) -> Segmen
     Raises OSError."""
     anchor = resynchronise(data, tail.number)
     segments.quarantine(tail.segment, stamp, keep=True)
-    head = None
-    if anchor is not None:
-        rest = data[anchor.offset :]
+    head, rest = None, b"" if anchor is None else data[anchor.offset :]
+    if anchor is not None and rest.strip(b"\0"):
         head = SegmentHead(anchor.number, anchor.position, anchor.crc, RECORDS + len(rest))
         segments.create(head, rest, sync=True)
     segments.seal(tail.segment, tail.offset)
@@ -109,6 +109,9 @@ class Recovery:
         `rewrite`: what can be read behind it may not be on the disk. Raises OSError."""
         begin = self._begin(None if known is None else known.tail)
         tail = self._scan(begin)
+        for start in self._segments.starts():
+            if not rewrite and begin.segment <= start:
+                sync_file(self._segments.file(start).number)
         if rewrite and tail.offset:
             tail = copy_unsynced(self._segments, begin, tail, self._stamp)
         was_end = known is not None and known.clean and known.tail.number == tail.number

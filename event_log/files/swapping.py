@@ -55,8 +55,9 @@ def swap(files: OpenLog, new: Manifest) -> bool:
     )
     path = with_room(files, lambda: files.blobs.write_manifest(stored), ballast=True)
     with files.appending.held(native_sleep()):
-        is_next = files.blobs.manifest().generation == old.generation
-        if is_next and files.head.tail()[1].history == tail.history:
+        generation = files.blobs.manifest().generation
+        files.words[GENERATION] = generation  # its maker may have died before it had said so
+        if generation == old.generation and files.head.tail()[1].history == tail.history:
             files.blobs.put_in_force(path)
             files.words[GENERATION] = new.generation
     if path.exists():
