@@ -48,6 +48,9 @@ _END = Struct("<Iq")  # series id, position since which it must have been quiet,
 _CLAIM = Struct("<16sq")  # digest of the start, its first log time
 _HORIZON = Struct("<q")
 
+NONCE = 8
+"""Size in bytes of the random number with which a WRITE, a CLAIM and an END begin, by which their writer knows the
+outcome as its own."""
 FEW = 16
 """Single events up to this number are quicker applied one by one than as columns."""
 
@@ -161,9 +164,12 @@ def unpack_events(data: Data) -> tuple[Ids | int, Times | int, Values]:
     return ids, times, np.frombuffer(data, "<f8", count, offset)
 
 
-def spread(column: NDArray[np.generic] | int, count: int, kind: type[np.generic]) -> NDArray[np.generic]:
-    """A column of a batch, also where one number stands for all."""
-    return np.full(count, column, kind) if isinstance(column, int) else column.astype(kind, copy=False)
+def spread(ids: Ids | int, times: Times | int, count: int) -> tuple[Ids, Times]:
+    """The same as columns, where one number stood for all."""
+    return (
+        np.full(count, ids, np.uint32) if isinstance(ids, int) else ids.astype(np.uint32, copy=False),
+        np.full(count, times, np.int64) if isinstance(times, int) else times.astype(np.int64, copy=False),
+    )
 
 
 def pack_claim(claim: Claim) -> bytes:

@@ -178,9 +178,10 @@ class RecordStore(ABC):
 
     @abstractmethod
     def swap(self, manifest: Manifest) -> bool:
-        """Put a manifest in force in place of the one of the generation before it; False if another one was first, or
-        a blob that it names is gone. All records up to its cursor are synced before. The blobs that are named no more,
-        and the records up to the cursor, may still be read for ten minutes while there is room."""
+        """Put a manifest in force in place of the one of the generation before it; False if another one was first, if
+        its cursor is of another history, or a blob that it names is gone. All records up to its cursor are synced
+        before. The blobs that are named no more, and the records up to the cursor, may still be read for ten minutes
+        while there is room."""
 
     @abstractmethod
     def may_compact(self, seconds: float) -> bool:

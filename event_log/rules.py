@@ -17,3 +17,7 @@ class Rules(NamedTuple):
     max_future: int
     max_series: int
     max_symbols: int
+
+
+UNCLAIMED = Rules(2**62, 0, 2**62, 2**62, 10_000, 0)
+"""Those of a log in which no start of the service has put any in force: nothing expires."""

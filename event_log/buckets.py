@@ -1,0 +1,62 @@
+"""Token buckets by name, by the log's time: how many events each still holds."""
+
+from __future__ import annotations
+
+from math import inf
+
+from event_log.writes import Budget
+from times import SECOND
+
+LEAST_SWEPT = 1000
+"""Number of buckets from which on those that are full again are forgotten."""
+
+
+class Buckets:
+    """All buckets from which something is missing."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, tuple[float, int, float, int]] = {}  # tokens, when, rate, burst
+        self._sweep_at = LEAST_SWEPT
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait(self, budget: Budget, events: int, now: int) -> float:
+        """Seconds until a bucket holds so many events; 0 if it does now, infinity if it never will."""
+        tokens = self._tokens(budget, now)
+        if events <= tokens:
+            return 0.0
+        return (events - tokens) / budget.rate if budget.rate > 0 and events <= budget.burst else inf
+
+    def spend(self, budget: Budget, events: int, now: int) -> None:
+        """Take events out of a bucket that holds them."""
+        self._buckets[budget.name] = self._tokens(budget, now) - events, now, budget.rate, budget.burst
+        if len(self._buckets) >= self._sweep_at:
+            self._sweep(now)
+
+    def items(self) -> list[tuple[str, float, int, float, int]]:
+        """All that a checkpoint has to hold, in order."""
+        return [(name, *state) for name, state in self._buckets.items()]
+
+    def load(self, items: list[tuple[str, float, int, float, int]], sweep_at: int) -> None:
+        """Go on with what a checkpoint held."""
+        self._buckets = {name: (tokens, when, rate, burst) for name, tokens, when, rate, burst in items}
+        self._sweep_at = sweep_at
+
+    @property
+    def sweep_at(self) -> int:
+        """Number of buckets at which those that are full are forgotten next. Part of the state: all forget alike."""
+        return self._sweep_at
+
+    def _tokens(self, budget: Budget, now: int) -> float:
+        tokens, when, _, _ = self._buckets.get(budget.name, (float(budget.burst), now, 0.0, 0))
+        return min(float(budget.burst), tokens + budget.rate * max(0, now - when) / SECOND)
+
+    def _sweep(self, now: int) -> None:
+        """Forget the buckets that are full again: to begin anew is the same."""
+        self._buckets = {
+            name: (tokens, when, rate, burst)
+            for name, (tokens, when, rate, burst) in self._buckets.items()
+            if tokens + rate * (now - when) / SECOND < burst
+        }
+        self._sweep_at = max(LEAST_SWEPT, 2 * len(self._buckets))

@@ -1,0 +1,272 @@
+"""Compaction: what has died is left out, and the rest is written anew as few blobs, once for all stores.
+
+The records between the manifest's cursor and a newer one become columns of the events that live. The machine's state at
+that newer cursor becomes the checkpoint, its idempotency records a sorted run. Then the manifest is swapped, and the
+store forgets the records in its own time. Blobs are merged as they grow in number, and written anew once about half of
+one has died.
+
+Which events are dead is judged by a projection that stands at or behind the new cursor: what is dead there is dead for
+good. The same thresholds lie in the checkpoint, so that whatever is still in a blob does not come back to life.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from event_log.checkpoint import State, pack, unpack
+from event_log.codec import Columns, Data, joined
+from event_log.event_blocks import pack_blocks, unpack_blocks
+from event_log.idempotency import Run, merge_runs, pack_run
+from event_log.machine import Machine
+from event_log.port import Manifest, RecordStore
+from event_log.steps import Began, Horizon, Jump, Rows, RulesChange, Step
+
+MOST_EVENTS = 1_000_000
+"""Positions after which a compaction goes no further, so that its memory stays bounded."""
+CHUNK = 50_000
+"""Positions that are read at a time."""
+MOST_ROWS = 4_000_000
+"""Events up to which blobs are merged."""
+MOSTLY_DEAD = 0.5
+"""Share of dead events from which on a blob is written anew."""
+_THRESHOLD = np.dtype([("id", "<u4"), ("time", "<i8"), ("position", "<i8"), ("forgotten", "<i8")])
+EARLIEST, LATEST = -(2**63), 2**63 - 1
+
+
+class Threshold(NamedTuple):
+    """What a projection says of a series."""
+
+    time: int
+    position: int
+    """Its events below this (time, position) are dead for good."""
+    forgotten: int
+    """The highest position of an event of it that has left the projection."""
+
+
+class Verdict(NamedTuple):
+    """What a projection says of all series that live where it stands, taken together at one position."""
+
+    horizon: int
+    series: Mapping[int, Threshold]
+
+
+class Sieve:
+    """Lets through the events that live. Of a series without a threshold none does."""
+
+    def __init__(self, series: Mapping[int, Threshold], next_id: int) -> None:
+        self._times, self._positions = np.full(next_id, LATEST, np.int64), np.full(next_id, LATEST, np.int64)
+        numbers = np.fromiter(series, np.int64, len(series))
+        rows = np.array([row[:2] for row in series.values()], np.int64).reshape(-1, 2)
+        self._times[numbers], self._positions[numbers] = rows[:, 0], rows[:, 1]
+
+    def live(self, columns: Columns) -> Columns:
+        """The events that live."""
+        times, positions = self._times[columns.ids], self._positions[columns.ids]
+        live = (columns.times > times) | ((columns.times == times) & (columns.positions >= positions))
+        return columns if live.all() else columns.chosen(live)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A blob of events, and what tells how much of it has died."""
+
+    name: str
+    rows: int
+    expired: int
+    """How many had expired when it was written and were retained."""
+    oldest: int
+    newest: int
+    """Times of the oldest and of the newest of the others."""
+
+    def dead_share(self, horizon: int) -> float:
+        """About which share of the events that had not expired has done so since."""
+        if horizon < self.oldest or self.rows == self.expired:
+            return 0.0
+        return min(1.0, (horizon - self.oldest + 1) / (self.newest - self.oldest + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a manifest says."""
+
+    checkpoint: str
+    parts: list[Part] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+
+    def pack(self) -> bytes:
+        """As the data of a manifest."""
+        parts = [[part.name, part.rows, part.expired, part.oldest, part.newest] for part in self.parts]
+        return json.dumps({"checkpoint": self.checkpoint, "parts": parts, "runs": self.runs}).encode()
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Content:
+        """The same again; empty for a log without blobs."""
+        if not manifest.data:
+            return cls("")
+        found = json.loads(manifest.data)
+        return cls(found["checkpoint"], [Part(*part) for part in found["parts"]], found["runs"])
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """All that it names."""
+        return (self.checkpoint, *(part.name for part in self.parts), *self.runs)
+
+
+class Loading:
+    """What a projection is told of all that a checkpoint covers, a piece at a time. After an error it goes on where it
+    was."""
+
+    def __init__(self, store: RecordStore, steps: Sequence[Step], parts: Sequence[Part], sieve: Sieve) -> None:
+        self._store = store
+        self._steps = steps
+        self._parts = deque(parts)
+        self._sieve = sieve
+        self._blocks: Iterator[Columns] = iter(())
+
+    def next(self) -> Sequence[Step]:
+        """The next steps; empty once all are told. Raises Behind, LogUnavailable."""
+        steps, self._steps = self._steps, ()
+        if steps:
+            return steps
+        block = next(self._blocks, None)
+        while block is None and self._parts:
+            self._blocks = unpack_blocks(self._store.blob(self._parts[0].name))
+            self._parts.popleft()
+            block = next(self._blocks, None)
+        return () if block is None else (self._sieve.live(block),)
+
+
+class Beginning(NamedTuple):
+    """What a process begins with."""
+
+    machine: Machine
+    loading: Loading
+    manifest: Manifest
+
+
+def begin(store: RecordStore) -> Beginning:
+    """Load the newest checkpoint. Raises Behind where the manifest was swapped long ago: begin again."""
+    manifest = store.manifest()
+    content = Content.of(manifest)
+    if not content.checkpoint:
+        return Beginning(Machine(manifest.cursor), Loading(store, (), (), Sieve({}, 1)), manifest)
+    state, sections = unpack(store.blob(content.checkpoint))
+    machine = state.machine()
+    machine.cursor = manifest.cursor
+    machine.done.adopt([Run(store.blob(name)) for name in content.runs], state.cursor.number)
+    thresholds = _unpack_thresholds(sections["thresholds"])
+    loading = Loading(store, _steps(state, thresholds), content.parts, Sieve(thresholds, state.next_id))
+    return Beginning(machine, loading, manifest)
+
+
+def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
+    """All that a checkpoint says beside events."""
+    steps: list[Step] = [RulesChange(state.cursor.position, EARLIEST, state.rules)]
+    if state.horizon > EARLIEST:
+        steps.append(Horizon(state.horizon))
+    steps.extend(Jump(*jump) for jump in state.jumps)
+    for number, entry in state.series.items():
+        time, position, forgotten = thresholds.get(number, Threshold(LATEST, 0, 0))
+        steps.append(Began(number, entry, (time, position), forgotten))
+    return steps
+
+
+def compact(store: RecordStore, judge: Callable[[int], Verdict], rest: Callable[[], None] = lambda: None) -> bool:
+    """Put blobs in place of the oldest records, at most about MOST_EVENTS positions of them. `judge` is asked for the
+    word of a projection that has taken in at least the record of this number; `rest` is called between pieces of work.
+    Says whether it did; not where another process was first. Raises Behind, LogUnavailable."""
+    machine, _, manifest = begin(store)
+    events = _replay(store, machine, rest)
+    verdict = judge(machine.cursor.number)
+    living = {number: row for number, row in verdict.series.items() if machine.series.lives(number)}
+    work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, rest)
+    content = Content.of(manifest)
+    parts, runs = work.parts(content.parts, events), work.runs(content.runs, machine)
+    checkpoint = pack(State.of(machine), {"thresholds": _pack_thresholds(living)})
+    new = Content(store.put_blob(checkpoint), parts, runs)
+    return store.swap(Manifest(manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
+
+
+def _replay(store: RecordStore, machine: Machine, rest: Callable[[], None]) -> Columns:
+    """Apply records to a machine; the events that this brought, without what is void."""
+    pieces, start, more = list[Columns](), machine.cursor.position, True
+    while more and machine.cursor.position - start < MOST_EVENTS:
+        chunk = store.read(machine.cursor, CHUNK)
+        for step in machine.apply(chunk):
+            if isinstance(step, Columns):
+                pieces.append(step)
+            elif isinstance(step, Rows):
+                pieces.append(step.columns())
+        more = chunk.more
+        rest()
+    return joined(pieces)
+
+
+class _Writing:
+    """Writes the blobs of one compaction."""
+
+    def __init__(self, store: RecordStore, sieve: Sieve, horizon: int, rest: Callable[[], None]) -> None:
+        self._store = store
+        self._sieve = sieve
+        self._horizon = horizon
+        self._rest = rest
+
+    def parts(self, old: Sequence[Part], events: Columns) -> list[Part]:
+        """The blobs of events from now on. Their sizes fall at least by half from one to the next, so that there are
+        few and each event is written few times."""
+        found, new = list(old), self._sieve.live(events)
+        worst = max(found, key=lambda part: part.dead_share(self._horizon), default=None)
+        if worst is not None and worst.dead_share(self._horizon) >= MOSTLY_DEAD:
+            at = found.index(worst)
+            found[at : at + 1] = self._written(self._read(worst))
+        while found and found[-1].rows < 2 * len(new) and found[-1].rows + len(new) <= MOST_ROWS:
+            new = joined([*self._read(found.pop()), new])
+        return [*found, *self._written([new])]
+
+    def runs(self, old: Sequence[str], machine: Machine) -> list[str]:
+        """The blobs of idempotency records from now on."""
+        newest, forgotten = machine.done.newest(), machine.done.forgotten
+        loaded = [(name, Run(self._store.blob(name))) for name in old]
+        found = [(name, run) for name, run in loaded if run.latest > forgotten]
+        if newest:
+            data = pack_run(newest)
+            merged = [Run(data)]
+            while found and len(found[-1][1]) < 2 * sum(map(len, merged)):
+                merged.insert(0, found.pop()[1])
+            data = data if len(merged) == 1 else merge_runs(merged, forgotten)
+            return [*(name for name, _ in found), self._store.put_blob(data)]
+        return [name for name, _ in found]
+
+    def _read(self, part: Part) -> list[Columns]:
+        """What lives of a blob."""
+        found = list[Columns]()
+        for columns in unpack_blocks(self._store.blob(part.name)):
+            found.append(self._sieve.live(columns))
+            self._rest()
+        return found
+
+    def _written(self, pieces: Sequence[Columns]) -> list[Part]:
+        """A blob of these; none where there are none."""
+        columns = joined(pieces)
+        if not len(columns):
+            return []
+        data = pack_blocks(columns)
+        self._rest()
+        live = columns.times[columns.times > self._horizon]
+        oldest, newest = (int(live.min()), int(live.max())) if len(live) else (LATEST, LATEST)
+        return [Part(self._store.put_blob(data), len(columns), len(columns) - len(live), oldest, newest)]
+
+
+def _pack_thresholds(thresholds: Mapping[int, Threshold]) -> bytes:
+    return np.array([(number, *row) for number, row in thresholds.items()], _THRESHOLD).tobytes()
+
+
+def _unpack_thresholds(data: Data) -> dict[int, Threshold]:
+    rows = np.frombuffer(data, _THRESHOLD)
+    return {number: Threshold(*row) for number, *row in rows.tolist()}

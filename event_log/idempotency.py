@@ -1,0 +1,159 @@
+"""Idempotency records: what became of each write that came with a key, so that a repetition is answered alike.
+
+The newest are Python objects. A compaction writes those of the records that it covers as one sorted, immutable run, of
+56 bytes each, which every process maps or holds once. A record is forgotten by the log's time alone, and for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from event_log.base import LogDamaged
+from event_log.codec import Data
+
+_HEAD = Struct("<IIQ")  # checksum of the rest, version, how many
+_RUN_VERSION = 1
+_ROW = np.dtype(
+    [
+        ("rest", "S8"),  # of the key
+        ("body", "S16"),
+        ("stored", "<u4"),
+        ("expired", "<u4"),
+        ("position", "<i8"),
+        ("time", "<i8"),
+    ]
+)
+EARLIEST = -(2**63)
+
+
+class Done(NamedTuple):
+    """What became of a write."""
+
+    body: bytes
+    """A digest of 16 bytes of the request."""
+    stored: int
+    expired: int
+    position: int
+
+
+class Remembered(NamedTuple):
+    """The same with the log's time and the number of its record."""
+
+    done: Done
+    time: int
+    number: int
+
+
+class Run:
+    """Many records, sorted by key. Keys are digests: the first eight bytes find all but always the right one."""
+
+    def __init__(self, data: Data) -> None:
+        """Raises LogDamaged."""
+        checksum, version, count = _HEAD.unpack_from(data)
+        body = memoryview(data)[_HEAD.size :]
+        if version != _RUN_VERSION or len(body) != count * (8 + _ROW.itemsize) or crc32(body) != checksum:
+            raise LogDamaged("a run of idempotency records does not match its checksum")
+        self._prefixes = np.frombuffer(data, "<u8", count, _HEAD.size)
+        self._rows = np.frombuffer(data, _ROW, count, _HEAD.size + 8 * count)
+        self.latest = int(self._rows["time"].max()) if count else EARLIEST
+
+    def __len__(self) -> int:
+        return len(self._prefixes)
+
+    def find(self, key: bytes) -> tuple[Done, int] | None:
+        """What is remembered under a key, and since when."""
+        prefix = np.uint64(int.from_bytes(key[:8], "big"))
+        at = int(self._prefixes.searchsorted(prefix))
+        while at < len(self) and self._prefixes[at] == prefix:
+            row = self._rows[at]
+            if row["rest"].ljust(8, b"\0") == key[8:]:
+                body = bytes(row["body"]).ljust(16, b"\0")
+                return Done(body, int(row["stored"]), int(row["expired"]), int(row["position"])), int(row["time"])
+            at += 1
+        return None
+
+    def items(self, after: int) -> tuple[np.ndarray, np.ndarray]:
+        """Prefixes and rows of what was done after a time."""
+        later = self._rows["time"] > after
+        return self._prefixes[later], self._rows[later]
+
+
+def pack_run(records: Iterable[tuple[bytes, Remembered]]) -> bytes:
+    """A run of these."""
+    listed = list(records)
+    prefixes = np.array([int.from_bytes(key[:8], "big") for key, _ in listed], np.uint64)
+    rows = np.array(
+        [(key[8:], done.body, done.stored, done.expired, done.position, time) for key, (done, time, _) in listed], _ROW
+    )
+    return _packed(prefixes, rows)
+
+
+def merge_runs(runs: Sequence[Run], after: int) -> bytes:
+    """One run of all that was done after a time."""
+    columns = [run.items(after) for run in runs]
+    return _packed(np.concatenate([prefixes for prefixes, _ in columns]), np.concatenate([rows for _, rows in columns]))
+
+
+def _packed(prefixes: np.ndarray, rows: np.ndarray) -> bytes:
+    order = np.lexsort((rows["rest"], prefixes))
+    body = prefixes[order].astype("<u8").tobytes() + rows[order].tobytes()
+    return _HEAD.pack(crc32(body), _RUN_VERSION, len(prefixes)) + body
+
+
+class IdempotencyRecords:
+    """All that are remembered at one point of the log."""
+
+    def __init__(self, forgotten: int = EARLIEST) -> None:
+        self.forgotten = forgotten
+        """What was done at or before this time is forgotten. It only rises."""
+        self.runs: Sequence[Run] = ()
+        self._newest: dict[bytes, Remembered] = {}  # in the order of their numbers, so of their times too
+
+    def __len__(self) -> int:
+        return len(self._newest) + sum(map(len, self.runs))
+
+    def find(self, key: bytes) -> Done | None:
+        """What became of the write with this key."""
+        newest = self._newest.get(key)
+        if newest is not None:
+            return newest.done
+        for run in reversed(self.runs):
+            found = run.find(key)
+            if found is not None and found[1] > self.forgotten:
+                return found[0]
+        return None
+
+    def add(self, key: bytes, done: Done, time: int, number: int) -> None:
+        """Remember one, newer than all others."""
+        self._newest[key] = Remembered(done, time, number)
+
+    def forget(self, time: int) -> None:
+        """Forget what was done at or before a time."""
+        if time <= self.forgotten:
+            return
+        self.forgotten = time
+        while self._newest:
+            key = next(iter(self._newest))
+            if self._newest[key].time > time:
+                break
+            del self._newest[key]
+        if any(run.latest <= time for run in self.runs):
+            self.runs = [run for run in self.runs if run.latest > time]
+
+    def newest(self) -> list[tuple[bytes, Remembered]]:
+        """Those that are in no run, oldest first."""
+        return list(self._newest.items())
+
+    def adopt(self, runs: Sequence[Run], number: int) -> None:
+        """Go on with runs that hold all of the records up to a number."""
+        self.runs = [run for run in runs if run.latest > self.forgotten]
+        while self._newest:
+            key = next(iter(self._newest))
+            if self._newest[key].number > number:
+                break
+            del self._newest[key]

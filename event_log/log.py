@@ -1,0 +1,186 @@
+"""The log: writes that are decided when it is applied, over any store of records."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import blake2b
+
+import numpy as np
+
+from event_log import codec
+from event_log.applied import Applied
+from event_log.base import Batch, HistoryChanged, LogError, LogUnavailable, LogUncertain
+from event_log.codec import NONCE, Claim, End
+from event_log.idempotency import Done
+from event_log.machine import Machine, Outcome, Repeated, Stored, TryAgain, Void
+from event_log.port import Appended, Guard, Record, Stale
+from event_log.rules import UNCLAIMED, Rules
+from event_log.writes import PLAIN, Conditions, Write, pack_write, unexpired
+from times import SECOND
+
+MOST_TRIES = 20
+"""Maximum number of records that one write appends, each but the last one made void by a race."""
+HORIZON_STEPS = 1000
+"""The horizon rises at most so often in the time of a retention, but never more than once a second."""
+
+
+class Log(Applied):
+    """What the service writes to. A write that raises has stored nothing, unless it raises LogUncertain."""
+
+    def append_one(self, series: str, time: int, value: float) -> Stored:
+        """`append` for one event without conditions, without the cost of columns."""
+        machine = self.machine
+        known = machine.cursor  # read before the id is looked up, never after
+        number = machine.series.ids.get(series)
+        if number is not None:
+            record = Record(codec.SINGLE, codec.pack_single(number, time, value), 1)
+            try:
+                appended = self.store.append(record, Guard(known.history, known.number, time))
+            except (Stale, HistoryChanged):
+                pass  # `append` learns what is new, and decides again
+            else:
+                self.store.confirm(appended)
+                return Stored(1, 0, appended.position)
+        return self.append(Batch([series], None, time, np.array([value])))
+
+    def append(self, batch: Batch, conditions: Conditions = PLAIN, expired: int = 0) -> Stored:
+        """Store a batch atomically; says what became of it, its events that have expired left out. `expired`: how many
+        more the request had. Raises LogFull, TooManySeries, TooManyKeepers, OverBudget or Repeated."""
+        if conditions == PLAIN and len(batch):
+            try:
+                stored = self._append_known(batch, expired)
+            except (Stale, HistoryChanged):
+                self.catch_up()
+            else:
+                if stored is not None:
+                    return stored
+        return self._write(Write(batch, conditions, expired))
+
+    def _append_known(self, batch: Batch, expired: int) -> Stored | None:
+        """Store a batch without conditions whose series are all known; None where one is not. Raises Stale."""
+        machine = self.machine
+        known = machine.cursor
+        ids = machine.series.known(batch.names)
+        if ids is None:
+            return None
+        oldest = batch.times if isinstance(batch.times, int) else int(batch.times.min())
+        record = Record(codec.BATCH, codec.pack_batch(batch, ids), len(batch))
+        appended = self.store.append(record, Guard(known.history, known.number, oldest))
+        self.store.confirm(appended)
+        return Stored(len(batch), expired, appended.position)
+
+    def _write(self, write: Write) -> Stored:
+        if write.conditions.once is None and not len(unexpired(write.batch, self.machine.horizon)[0]):
+            return Stored(0, write.expired + len(write.batch), self.store.end().position)
+        payload = pack_write(write)
+        for _ in range(MOST_TRIES):
+            takes = self._look(write)
+            try:
+                return self._decided(Record(codec.WRITE, payload, takes, timed=True))
+            except TryAgain:
+                continue
+        raise LogUnavailable("others keep changing the series of this write; nothing of it was stored")
+
+    def _look(self, write: Write) -> int:
+        """How many positions a write takes. Raises what would make it void, so that nothing is appended for nothing: if
+        not what this process knows already, then what the log says now."""
+        try:
+            return self._admit(write)
+        except LogError:
+            self.catch_up()
+        try:
+            return self._admit(write)
+        except Repeated:
+            self.store.confirm(self.store.end())
+            raise
+
+    def _admit(self, write: Write) -> int:
+        now = 0 if write.conditions.budget is None else self.store.time()
+        with self.lock:
+            return self.machine.admit(write, now)
+
+    def _decided(self, record: Record) -> Stored:
+        """Append a record, apply the log up to it, and return or raise its outcome."""
+        nonce = secrets.token_bytes(NONCE)
+        with self.lock:
+            machine = self.machine
+            machine.expect(nonce)
+        outcome: Outcome | None = None
+        try:
+            appended = self._append(record._replace(payload=nonce + record.payload), machine)
+            self._apply_until(machine, appended.number)
+        finally:
+            with self.lock:
+                outcome = machine.outcome(nonce)
+        if outcome is None:
+            raise LogUncertain("the log has begun anew before the outcome of this write was known")
+        self.store.confirm(appended)
+        if isinstance(outcome, LogError):
+            raise outcome
+        return outcome
+
+    def _apply_until(self, machine: Machine, number: int) -> None:
+        """Apply the log up to a record that this process has just appended. Raises LogUncertain."""
+        try:
+            while machine is self.machine and machine.cursor.number < number:
+                self.advance(number)
+                self.bound()
+        except LogUnavailable as fault:
+            raise LogUncertain(f"this write was stored, but what became of it is not known: {fault}") from fault
+
+    def _append(self, record: Record, machine: Machine) -> Appended:
+        try:
+            return self.store.append(record, Guard(machine.cursor.history))
+        except HistoryChanged as change:
+            self.catch_up()
+            raise TryAgain from change
+
+    def recall(self, key: bytes) -> Done | None:
+        """What became of a write with this key, as far as this process knows."""
+        with self.lock:
+            return self.machine.done.find(key)
+
+    def claim(self, rules: Rules, start: str, began: int | None = None) -> None:
+        """Put these rules in force, unless this start of the service (a random id that all its processes share) has
+        claimed before, or a later one has. `began`: the log's time when that start first asked."""
+        began = self.store.time() if began is None else began
+        digest = blake2b(start.encode(), digest_size=16).digest()
+        for _ in range(MOST_TRIES):
+            self.catch_up()
+            if digest in self.machine.starts:
+                return
+            takes = int(self.machine.rules not in (rules, UNCLAIMED))
+            payload = codec.pack_claim(Claim(digest, began, rules))
+            try:
+                self._decided(Record(codec.CLAIM, payload, takes, timed=True, fences=True))
+            except Void:
+                return
+            except TryAgain:
+                continue
+            return
+
+    def end_series(self, series: int, quiet_since: int | None = None) -> int | None:
+        """End a series; returns the position of its end. None, having done nothing, where it has ended before, or has
+        had an event behind the position `quiet_since`."""
+        self.catch_up()
+        if not self.machine.series.lives(series):
+            return None
+        payload = codec.pack_end(End(series, quiet_since))
+        try:
+            return self._decided(Record(codec.END, payload, 1, fences=True)).position
+        except (Void, TryAgain):  # in another history the id may be that of another series
+            return None
+
+    def raise_horizon(self, now: int) -> bool:
+        """Let what has expired by the log's rules count as expired for everybody; says whether a record was appended.
+        `now` is the time by the caller's clock, which the log's own bounds."""
+        machine = self.machine
+        span = machine.rules.retention
+        if machine.rules == UNCLAIMED or now - span < machine.horizon + max(SECOND, span // HORIZON_STEPS):
+            return False
+        record = Record(codec.HORIZON, codec.pack_horizon(now), timed=True, raises=(now, span))
+        try:
+            self.store.append(record, Guard(machine.cursor.history, machine.cursor.number))
+        except (Stale, HistoryChanged):
+            return False  # the next call knows more
+        return True

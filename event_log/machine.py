@@ -1,0 +1,288 @@
+"""The deterministic state machine that every process applies the log to.
+
+What a prefix of the log makes of it depends on nothing else: no clock, no setting, no order of dictionaries filled
+elsewhere. What is conditional is decided here, when it is applied, so all processes decide alike. It holds no events:
+those it hands on, with all else that shapes answers, in log order, to a projection.
+
+Positions were reserved by the writer of a record, by what it knew. Where a race made them too few nothing is done and
+the writer tries again; where they are too many, or the record turns out to be void, holes are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from event_log import codec
+from event_log.base import Batch, LogDamaged, LogError, OverBudget, TooManyKeepers, TooManySeries
+from event_log.buckets import Buckets
+from event_log.codec import NONCE, Columns, Data, Singles
+from event_log.idempotency import Done, IdempotencyRecords
+from event_log.port import Chunk, Cursor, Entry
+from event_log.rules import UNCLAIMED
+from event_log.series import Series, SeriesTable
+from event_log.steps import Began, Horizon, Jump, KeepChange, Row, Rows, RulesChange, SeriesEnd, Step
+from event_log.writes import Conditions, Write, unexpired, unpack_write
+
+MOST_STARTS = 1000
+"""Maximum number of starts of the service that are remembered as having claimed."""
+MOST_JUMPS = 16
+"""Maximum number of jumps of positions that are remembered."""
+EARLIEST = -(2**63)
+
+
+class TryAgain(LogError):
+    """A race made the positions that a write had reserved too few; nothing was done."""
+
+
+class Repeated(LogError):
+    """A write with this key was done before."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__(done)
+        self.done = done
+
+
+class Void(LogError):
+    """There was nothing to be done: a series has ended before or was not quiet, a start has claimed before."""
+
+
+class Stored(NamedTuple):
+    """What became of a record that was carried out."""
+
+    stored: int
+    expired: int
+    position: int
+
+
+Outcome = Stored | LogError
+_Carrying = Callable[[Entry, Data], Stored]
+
+
+class Machine:
+    """The state at one point of the log. Not thread safe: one consumer of a process applies the log."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.horizon = EARLIEST
+        self.rules = UNCLAIMED
+        self.claimed = EARLIEST
+        """The first log time of the start that put the rules in force."""
+        self.starts: dict[bytes, None] = {}
+        self.series = SeriesTable()
+        self.done = IdempotencyRecords()
+        self.buckets = Buckets()
+        self.jumps: list[tuple[int, int]] = []
+        self._awaited: dict[bytes, Outcome | None] = {}
+        self._steps: list[Step] = []
+        self._rows: list[Row] = []
+        self._number = cursor.number
+
+    def expect(self, nonce: bytes) -> None:
+        """Note the outcome of the record with this nonce, which is yet to be appended."""
+        self._awaited[nonce] = None
+
+    def outcome(self, nonce: bytes) -> Outcome | None:
+        """That outcome, once; None where the record has not been applied. It is expected no more."""
+        return self._awaited.pop(nonce, None)
+
+    def apply(self, chunk: Chunk) -> list[Step]:
+        """Apply what a read has brought; returns what the projection is to be told. Whatever it raises, this machine
+        is of no more use. Raises LogDamaged, Newer."""
+        self._steps, self._rows = [], []
+        for entry in chunk.entries:
+            if isinstance(entry, Singles):
+                self._number += len(entry)
+                self._singles(entry)
+            else:
+                self._number += 1
+                self._apply(entry)
+        self._flush()
+        if self._number != chunk.cursor.number:
+            raise LogDamaged(f"{chunk.cursor.number - self._number} records are missing")
+        self.cursor = chunk.cursor
+        return self._steps
+
+    def _apply(self, entry: Entry) -> None:
+        kind = codec.kind_of(entry.kind)
+        if kind == codec.SINGLE:
+            self._single(entry)
+        elif kind == codec.BATCH:
+            self._batch(entry)
+        elif kind == codec.WRITE:
+            self._settle(entry, self._write)
+        elif kind == codec.CLAIM:
+            self._settle(entry, self._claim)
+        elif kind == codec.END:
+            self._settle(entry, self._end)
+        elif kind == codec.HORIZON:
+            self._raise_horizon(entry)
+        elif kind == codec.JUMP:
+            self.jumps = [*self.jumps, (entry.position - entry.takes, entry.position)][-MOST_JUMPS:]
+            self._tell(Jump(*self.jumps[-1]))
+        else:
+            raise LogDamaged(f"no record is of kind {kind}")
+
+    def _tell(self, step: Step) -> None:
+        self._flush()
+        self._steps.append(step)
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._steps.append(Rows(self._rows))
+            self._rows = []
+
+    # Plain events. Their store has seen to it that their series live and that none has expired; what is void all the
+    # same, by whatever fault, is void for everybody.
+
+    def _single(self, entry: Entry) -> None:
+        number, time, value = codec.unpack_single(entry.payload)
+        if time > self.horizon and self.series.lives(number):
+            self.series.touch(number, entry.position)
+            self._rows.append((entry.position, number, time, value))
+
+    def _singles(self, entry: Singles) -> None:
+        rows = entry.rows
+        self._events(Columns(entry.positions, rows["id"], rows["time"], rows["value"]))
+
+    def _batch(self, entry: Entry) -> None:
+        ids, times, values = codec.unpack_events(entry.payload)
+        positions = np.arange(entry.position - len(values) + 1, entry.position + 1)
+        self._events(Columns(positions, *codec.spread(ids, times, len(values)), values))
+
+    def _events(self, columns: Columns) -> None:
+        sound = (columns.times > self.horizon) & self.series.living(columns.ids)
+        if not sound.all():
+            columns = columns.chosen(sound)
+        if len(columns):
+            self.series.touch(columns.ids, columns.positions)
+            self._tell(columns)
+
+    # What has an outcome.
+
+    def _settle(self, entry: Entry, carry_out: _Carrying) -> None:
+        nonce = bytes(entry.payload[:NONCE])
+        outcome: Outcome
+        try:
+            outcome = carry_out(entry, entry.payload[NONCE:])
+        except LogDamaged:
+            raise
+        except LogError as refusal:
+            outcome = refusal
+        if nonce in self._awaited:
+            self._awaited[nonce] = outcome
+
+    def _write(self, entry: Entry, payload: Data) -> Stored:
+        write = unpack_write(payload)
+        asked = write.conditions
+        self._forget(entry.time)
+        self._refuse_repeated(asked)
+        batch, dropped = unexpired(write.batch, self.horizon)
+        raised = self._admit(batch, asked)
+        if len(batch) + len(raised) > entry.takes:
+            raise TryAgain
+        self._refuse_over_budget(batch, asked, entry.time)
+        if asked.budget is not None and len(batch):
+            self.buckets.spend(asked.budget, len(batch), entry.time)
+        self._store(batch, asked, raised, entry.position - entry.takes)
+        stored = Stored(len(batch), write.expired + dropped, entry.position)
+        if asked.once is not None:
+            self.done.add(asked.once.key, Done(asked.once.body, *stored), entry.time, self._number)
+        return stored
+
+    def admit(self, write: Write, now: int) -> int:
+        """How many positions a write takes as things stand. Raises what makes it void, which need not be appended."""
+        asked = write.conditions
+        self._refuse_repeated(asked)
+        batch, _ = unexpired(write.batch, self.horizon)
+        takes = len(batch) + len(self._admit(batch, asked))
+        self._refuse_over_budget(batch, asked, now)
+        return takes
+
+    def _refuse_repeated(self, asked: Conditions) -> None:
+        if asked.once is not None and (done := self.done.find(asked.once.key)) is not None:
+            raise Repeated(done)
+
+    def _refuse_over_budget(self, batch: Batch, asked: Conditions, now: int) -> None:
+        if asked.budget is not None and len(batch):
+            wait = self.buckets.wait(asked.budget, len(batch), now)
+            if wait:
+                raise OverBudget(wait)
+
+    def _admit(self, batch: Batch, asked: Conditions) -> list[int]:
+        """The series whose keep changes. Raises TooManySeries, TooManyKeepers."""
+        ids = [self.series.ids.get(name) for name in batch.names]
+        new = ids.count(None)
+        if new and len(self.series) + new > self.rules.max_series:
+            raise TooManySeries(f"the limit of {self.rules.max_series} series is reached")
+        if new and asked.owner is not None and self.series.owned[asked.owner.name] + new > asked.owner.most:
+            raise TooManySeries(f"the limit of {asked.owner.most} series of {asked.owner.name} is reached")
+        if asked.keep is None:
+            return []
+        raised = [number for number in ids if number is not None and self.series.by_id[number].keep != asked.keep]
+        keepers = new + sum(self.series.by_id[number].keep is None for number in raised)
+        if asked.most_keepers is not None and keepers and self.series.keepers + keepers > asked.most_keepers:
+            raise TooManyKeepers(f"the limit of {asked.most_keepers} series with a keep of their own is reached")
+        return raised
+
+    def _store(self, batch: Batch, asked: Conditions, raised: list[int], position: int) -> None:
+        """Store the events of a write behind a position."""
+        for number in raised:
+            position += 1
+            assert asked.keep is not None
+            self.series.retain(number, asked.keep)
+            self._tell(KeepChange(position, self.horizon, number, asked.keep))
+        if not len(batch):
+            return
+        owner = asked.owner.name if asked.owner is not None else ""
+        firsts = batch.firsts() if any(name not in self.series.ids for name in batch.names) else ()
+        for name, first in zip(batch.names, firsts, strict=False):
+            if name not in self.series.ids:
+                series = Series(name, *first, asked.keep, owner)
+                self._tell(Began(self.series.begin(series), series))
+        ids = np.array([self.series.ids[name] for name in batch.names], np.uint32)
+        own = int(ids[0]) if batch.name_indexes is None else ids[batch.name_indexes]
+        positions = np.arange(position + 1, position + 1 + len(batch))
+        self._events(Columns(positions, *codec.spread(own, batch.times, len(batch)), batch.values))
+
+    def _claim(self, entry: Entry, payload: Data) -> Stored:
+        claim = codec.unpack_claim(payload)
+        if claim.start in self.starts or claim.began < self.claimed:
+            raise Void
+        is_first = self.rules == UNCLAIMED
+        if claim.rules != self.rules and not is_first and not entry.takes:
+            raise TryAgain
+        self.claimed = claim.began
+        self.starts[claim.start] = None
+        if len(self.starts) > MOST_STARTS:
+            del self.starts[next(iter(self.starts))]
+        self._forget(entry.time)
+        if claim.rules != self.rules:
+            self.rules = claim.rules
+            self._tell(RulesChange(entry.position, self.horizon, claim.rules))
+        return Stored(0, 0, entry.position)
+
+    def _end(self, entry: Entry, payload: Data) -> Stored:
+        end = codec.unpack_end(payload)
+        if not self.series.lives(end.series):
+            raise Void
+        if end.quiet_since is not None and self.series.latest[end.series] > end.quiet_since:
+            raise Void
+        if not entry.takes:
+            raise TryAgain
+        series = self.series.end(end.series, entry.position)
+        self._tell(SeriesEnd(entry.position, end.series, series.name))
+        return Stored(0, 0, entry.position)
+
+    def _raise_horizon(self, entry: Entry) -> None:
+        horizon = min(codec.unpack_horizon(entry.payload), entry.time) - self.rules.retention
+        self._forget(entry.time)
+        if horizon > self.horizon:
+            self.horizon = horizon
+            self._tell(Horizon(horizon))
+
+    def _forget(self, now: int) -> None:
+        """Forget the idempotency records whose time has passed, by the rules in force."""
+        self.done.forget(now - self.rules.retention - self.rules.max_future)

@@ -1,0 +1,130 @@
+"""The series of a log: their ids, names and what each retains of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from event_log.base import Ids, Times
+
+MOST_ENDED = 10_000
+"""Maximum number of ended names whose end position is remembered."""
+GONE = -1
+"""In place of the latest position of a series that does not live."""
+
+
+class Series(NamedTuple):
+    """A series as it began. Ids rise and are never given twice; a name that begins anew gets a new one."""
+
+    name: str
+    created: int
+    """Time of the event with which it began, which may have left the log since."""
+    initial: float
+    """Value of that event."""
+    keep: int | None = None
+    """How many of its last events it retains whatever their age; None: as the rules say."""
+    owner: str = ""
+    """Who began it, where somebody counts."""
+
+
+class SeriesTable:
+    """The series that live at one point of the log."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, Series] = {}
+        self.ids: dict[str, int] = {}
+        self.next_id = 1
+        self.keepers = 0
+        """How many have a keep of their own."""
+        self.owned: Counter[str] = Counter()
+        self.ended: dict[str, int] = {}
+        """Where the last series of a name ended; the latest end comes last."""
+        self.unknown_until = 0
+        """Of a name that is not in `ended` a series may have ended at or before this position."""
+        self.latest = np.full(64, GONE, np.int64)
+        """By id, the position of the last event of a series that lives."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def begin(self, series: Series) -> int:
+        """Take up a new series; returns its id."""
+        number = self.next_id
+        self.next_id += 1
+        self.restore(number, series, 0)
+        return number
+
+    def restore(self, number: int, series: Series, latest: int) -> None:
+        """Take up a series that has an id already."""
+        if number >= len(self.latest):
+            grown = np.full(max(2 * len(self.latest), number + 1), GONE, np.int64)
+            grown[: len(self.latest)] = self.latest
+            self.latest = grown
+        self.by_id[number] = series
+        self.ids[series.name] = number
+        self.latest[number] = latest
+        self.keepers += series.keep is not None
+        if series.owner:
+            self.owned[series.owner] += 1
+
+    def retain(self, number: int, keep: int) -> None:
+        """Let a series have a keep of its own from here on."""
+        series = self.by_id[number]
+        self.keepers += series.keep is None
+        self.by_id[number] = series._replace(keep=keep)
+
+    def end(self, number: int, position: int) -> Series:
+        """Let a series end; returns it."""
+        series = self.by_id.pop(number)
+        del self.ids[series.name]
+        self.latest[number] = GONE
+        self.keepers -= series.keep is not None
+        if series.owner:
+            self.owned[series.owner] -= 1
+            if not self.owned[series.owner]:
+                del self.owned[series.owner]
+        self.note_end(series.name, position)
+        return series
+
+    def note_end(self, name: str, position: int) -> None:
+        """Remember where a series of this name ended."""
+        self.ended.pop(name, None)
+        self.ended[name] = position
+        if len(self.ended) > MOST_ENDED:
+            oldest = next(iter(self.ended))
+            self.unknown_until = self.ended.pop(oldest)
+
+    def lives(self, number: int) -> bool:
+        return number in self.by_id
+
+    def living(self, ids: Ids) -> NDArray[np.bool_]:
+        """Which of these ids are those of series that live."""
+        known = ids < len(self.latest)
+        if known.all():
+            return np.not_equal(self.latest[ids], GONE)
+        return known & np.not_equal(self.latest[np.where(known, ids, 0)], GONE)
+
+    def load(self, series: dict[int, Series], latest: NDArray[np.int64], next_id: int) -> None:
+        """Take up all series of a checkpoint."""
+        for number, entry in series.items():
+            self.restore(number, entry, int(latest[number]))
+        self.next_id = next_id
+
+    def touch(self, ids: Ids | int, positions: Times | int) -> None:
+        """Note events of series that live, at rising positions."""
+        self.latest[ids] = positions
+
+    def known(self, names: Iterable[str]) -> list[int] | None:
+        """The ids of all these names, or None where one is new."""
+        try:
+            return [self.ids[name] for name in names]
+        except KeyError:
+            return None
+
+    def ended_at(self, name: str) -> int:
+        """The last position at which a series of this name may have ended."""
+        return self.ended.get(name, self.unknown_until)
