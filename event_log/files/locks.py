@@ -7,12 +7,12 @@ what it inherits.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from _thread import LockType
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 
 from event_log.errors import LogUnavailable
@@ -20,7 +20,7 @@ from event_log.files.disk import File
 
 SPINS = 20
 SLEEP_SECONDS = 0.0003
-NOW, SHARED, FREE = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_SH | fcntl.LOCK_NB, fcntl.LOCK_UN
+NOW, SHARED, FREE = LOCK_EX | LOCK_NB, LOCK_SH | LOCK_NB, LOCK_UN
 
 
 class FileLock:
@@ -40,7 +40,7 @@ class FileLock:
             self._wait(time.sleep)
 
     def release(self) -> None:
-        fcntl.flock(self._number, FREE)
+        flock(self._number, FREE)
         self._mutex.release()
 
     @contextmanager
@@ -55,12 +55,12 @@ class FileLock:
 
     def share(self) -> None:
         """Hold it together with others. Only where nobody can have it alone."""
-        fcntl.flock(self._number, SHARED)
+        flock(self._number, SHARED)
 
     def try_alone(self) -> bool:
         """Hold it alone instead of together with others, if nobody else does; else as before."""
         try:
-            fcntl.flock(self._number, NOW)
+            flock(self._number, NOW)
         except BlockingIOError:
             self.share()  # what was held may be gone: a change of kind is not atomic
             return False
@@ -74,7 +74,7 @@ class FileLock:
         if not self._mutex.acquire(False):
             return False
         try:
-            fcntl.flock(self._number, NOW)
+            flock(self._number, NOW)
         except BaseException as fault:
             self._mutex.release()
             if isinstance(fault, BlockingIOError):

@@ -24,7 +24,9 @@ from event_log.files.disk import make_folder, network_file_system, refusing, syn
 from event_log.files.head import (
     FAILED,
     GENERATION,
+    SEQUENCE,
     SYNCED_NUMBER,
+    TAIL_SLOTS,
     Head,
     boot_of,
     has_failed,
@@ -33,7 +35,7 @@ from event_log.files.head import (
     synced_of,
     time_of,
 )
-from event_log.files.layout import Tail
+from event_log.files.layout import TAIL, Tail
 from event_log.files.locks import FileLock
 from event_log.files.recovery import Recovery
 from event_log.files.segments import Segments
@@ -97,7 +99,7 @@ class OpenLog:
             raise
         words = self.words = self.head.words
         self.page = self.head.page
-        self._loaded = -1, -1
+        self._segment = self._history = -1
         self._stored: Stored | None = None
         self._time = 0
         self.group = GroupCommit(lambda: words[SYNCED_NUMBER])  # no cycle: a log that is let go of is closed at once
@@ -105,14 +107,14 @@ class OpenLog:
 
     def load(self) -> None:
         """Take over what other processes have appended. Only with the append lock, or while opening."""
-        self.sequence, tail = self.head.tail()
-        self.tail: tuple[int, int, int, int, int, int, int, int] = tail
-        if self._loaded != (tail.segment, tail.history):
-            self._file = self.segments.file(tail.segment)
+        sequence = self.sequence = self.words[SEQUENCE]
+        tail = self.tail = TAIL.unpack_from(self.page, TAIL_SLOTS[sequence & 1])
+        if tail[0] != self._segment or tail[7] != self._history:
+            self._segment, self._history = tail[0], tail[7]
+            self._file = self.segments.file(self._segment)
             self.file = self._file.number
             size = min(self.options.segment_bytes, os.fstat(self.file).st_size)
             self.limits = size - size // 64, size - size // 128, size
-            self._loaded = tail.segment, tail.history
 
     def publish(self, tail: Tail) -> None:
         """Let all processes go on from another place. Only with the append lock."""
