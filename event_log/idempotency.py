@@ -157,3 +157,10 @@ class IdempotencyRecords:
             if self._newest[key].number > number:
                 break
             del self._newest[key]
+
+    def _check(self) -> None:
+        """Assert what holds between any two records."""
+        newest = list(self._newest.values())
+        assert [record.number for record in newest] == sorted(record.number for record in newest)
+        assert all(record.time > self.forgotten for record in newest)
+        assert all(run.latest > self.forgotten for run in self.runs)

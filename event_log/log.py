@@ -12,7 +12,8 @@ from event_log.applied import Applied
 from event_log.base import Batch, HistoryChanged, LogError, LogUnavailable, LogUncertain
 from event_log.codec import NONCE, Claim, End
 from event_log.idempotency import Done
-from event_log.machine import Machine, Outcome, Repeated, Stored, TryAgain, Void
+from event_log.machine import Machine
+from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Appended, Guard, Record, Stale
 from event_log.rules import UNCLAIMED, Rules
 from event_log.writes import PLAIN, Conditions, Write, pack_write, unexpired
@@ -39,7 +40,7 @@ class Log(Applied):
             except (Stale, HistoryChanged):
                 pass  # `append` learns what is new, and decides again
             else:
-                self.store.confirm(appended)
+                self._confirm(appended)
                 return Stored(1, 0, appended.position)
         return self.append(Batch([series], None, time, np.array([value])))
 
@@ -66,7 +67,7 @@ class Log(Applied):
         oldest = batch.times if isinstance(batch.times, int) else int(batch.times.min())
         record = Record(codec.BATCH, codec.pack_batch(batch, ids), len(batch))
         appended = self.store.append(record, Guard(known.history, known.number, oldest))
-        self.store.confirm(appended)
+        self._confirm(appended)
         return Stored(len(batch), expired, appended.position)
 
     def _write(self, write: Write) -> Stored:
@@ -74,8 +75,8 @@ class Log(Applied):
             return Stored(0, write.expired + len(write.batch), self.store.end().position)
         payload = pack_write(write)
         for _ in range(MOST_TRIES):
-            takes = self._look(write)
             try:
+                takes = self._look(write)
                 return self._decided(Record(codec.WRITE, payload, takes, timed=True))
             except TryAgain:
                 continue
@@ -90,8 +91,11 @@ class Log(Applied):
             self.catch_up()
         try:
             return self._admit(write)
-        except Repeated:
-            self.store.confirm(self.store.end())
+        except Repeated as repeated:
+            try:
+                self.store.confirm(self.store.end())
+            except HistoryChanged:
+                raise TryAgain from repeated  # what the answer rests on may be lost
             raise
 
     def _admit(self, write: Write) -> int:
@@ -114,10 +118,17 @@ class Log(Applied):
                 outcome = machine.outcome(nonce)
         if outcome is None:
             raise LogUncertain("the log has begun anew before the outcome of this write was known")
-        self.store.confirm(appended)
+        self._confirm(appended)
         if isinstance(outcome, LogError):
             raise outcome
         return outcome
+
+    def _confirm(self, appended: Appended) -> None:
+        """Raises LogUncertain."""
+        try:
+            self.store.confirm(appended)
+        except HistoryChanged as change:
+            raise LogUncertain(f"this write was stored, and may have been lost since: {change}") from change
 
     def _apply_until(self, machine: Machine, number: int) -> None:
         """Apply the log up to a record that this process has just appended. Raises LogUncertain."""
@@ -163,7 +174,8 @@ class Log(Applied):
         """End a series; returns the position of its end. None, having done nothing, where it has ended before, or has
         had an event behind the position `quiet_since`."""
         self.catch_up()
-        if not self.machine.series.lives(series):
+        table = self.machine.series
+        if not table.lives(series) or (quiet_since is not None and table.latest[series] > quiet_since):
             return None
         payload = codec.pack_end(End(series, quiet_since))
         try:

@@ -11,15 +11,16 @@ the writer tries again; where they are too many, or the record turns out to be v
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from itertools import repeat
 
 import numpy as np
 
 from event_log import codec
 from event_log.base import Batch, LogDamaged, LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.buckets import Buckets
-from event_log.codec import NONCE, Columns, Data, Singles
+from event_log.codec import FEW, NONCE, Columns, Data, Singles
 from event_log.idempotency import Done, IdempotencyRecords
+from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry
 from event_log.rules import UNCLAIMED
 from event_log.series import Series, SeriesTable
@@ -33,31 +34,6 @@ MOST_JUMPS = 16
 EARLIEST = -(2**63)
 
 
-class TryAgain(LogError):
-    """A race made the positions that a write had reserved too few; nothing was done."""
-
-
-class Repeated(LogError):
-    """A write with this key was done before."""
-
-    def __init__(self, done: Done) -> None:
-        super().__init__(done)
-        self.done = done
-
-
-class Void(LogError):
-    """There was nothing to be done: a series has ended before or was not quiet, a start has claimed before."""
-
-
-class Stored(NamedTuple):
-    """What became of a record that was carried out."""
-
-    stored: int
-    expired: int
-    position: int
-
-
-Outcome = Stored | LogError
 _Carrying = Callable[[Entry, Data], Stored]
 
 
@@ -104,6 +80,15 @@ class Machine:
             raise LogDamaged(f"{chunk.cursor.number - self._number} records are missing")
         self.cursor = chunk.cursor
         return self._steps
+
+    def _check(self) -> None:
+        """Assert what holds between any two chunks."""
+        self.series._check()
+        self.done._check()
+        assert self._number == self.cursor.number
+        assert len(self.starts) <= MOST_STARTS
+        assert len(self.jumps) <= MOST_JUMPS
+        assert int(self.series.latest.max()) <= self.cursor.position
 
     def _apply(self, entry: Entry) -> None:
         kind = codec.kind_of(entry.kind)
@@ -223,8 +208,9 @@ class Machine:
             return []
         raised = [number for number in ids if number is not None and self.series.by_id[number].keep != asked.keep]
         keepers = new + sum(self.series.by_id[number].keep is None for number in raised)
-        if asked.most_keepers is not None and keepers and self.series.keepers + keepers > asked.most_keepers:
-            raise TooManyKeepers(f"the limit of {asked.most_keepers} series with a keep of their own is reached")
+        most = self.rules.max_symbols
+        if asked.symbols and keepers and self.series.keepers + keepers > most:
+            raise TooManyKeepers(f"the limit of {most} series with a keep of their own is reached")
         return raised
 
     def _store(self, batch: Batch, asked: Conditions, raised: list[int], position: int) -> None:
@@ -242,10 +228,22 @@ class Machine:
             if name not in self.series.ids:
                 series = Series(name, *first, asked.keep, owner)
                 self._tell(Began(self.series.begin(series), series))
-        ids = np.array([self.series.ids[name] for name in batch.names], np.uint32)
-        own = int(ids[0]) if batch.name_indexes is None else ids[batch.name_indexes]
+        ids = [self.series.ids[name] for name in batch.names]
+        if len(batch) <= FEW:
+            self._few(batch, ids, position)
+            return
+        own = ids[0] if batch.name_indexes is None else np.array(ids, np.uint32)[batch.name_indexes]
         positions = np.arange(position + 1, position + 1 + len(batch))
         self._events(Columns(positions, *codec.spread(own, batch.times, len(batch)), batch.values))
+
+    def _few(self, batch: Batch, ids: list[int], position: int) -> None:
+        """Store so few events that columns of them would cost more."""
+        indexes = repeat(0) if batch.name_indexes is None else batch.name_indexes.tolist()
+        times = repeat(batch.times) if isinstance(batch.times, int) else batch.times.tolist()
+        for index, time, value in zip(indexes, times, batch.values.tolist(), strict=False):
+            position += 1
+            self.series.touch(ids[index], position)
+            self._rows.append((position, ids[index], time, value))
 
     def _claim(self, entry: Entry, payload: Data) -> Stored:
         claim = codec.unpack_claim(payload)

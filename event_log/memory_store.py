@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from threading import Lock
@@ -39,7 +40,7 @@ class MemoryStore(RecordStore):
         self._blobs: dict[str, bytes] = {}
         self._left: dict[str, int] = {}  # blobs that no manifest names, and the boot clock when that began
         self._manifest = Manifest(0, Cursor(self._history))
-        self._swapped = 0  # when, by the boot clock
+        self._swaps: deque[tuple[int, int]] = deque()  # when, by the boot clock, and the number up to which
         self._bytes = 0
 
     def append(self, record: Record, guard: Guard) -> Appended:
@@ -122,9 +123,10 @@ class MemoryStore(RecordStore):
                 return False
             if any(name not in self._blobs for name in manifest.blobs):
                 return False
-            self._swapped = self._clock().boot
+            now = self._clock().boot
+            self._swaps.append((now, manifest.cursor.number))
             for name in self._manifest.blobs:
-                self._left[name] = self._swapped
+                self._left[name] = now
             for name in manifest.blobs:
                 self._left.pop(name, None)
             self._manifest = manifest
@@ -148,8 +150,8 @@ class MemoryStore(RecordStore):
             for name in [name for name, since in self._left.items() if now - since >= GRACE]:
                 self._bytes -= len(self._blobs.pop(name))
                 del self._left[name]
-            if now - self._swapped >= GRACE:
-                self._trim(self._manifest.cursor.number - self._trimmed)
+            while self._swaps and now - self._swaps[0][0] >= GRACE:
+                self._trim(self._swaps.popleft()[1] - self._trimmed)
 
     def close(self) -> None:
         return

@@ -144,7 +144,9 @@ class RecordStore(ABC):
     @abstractmethod
     def read(self, cursor: Cursor, limit: int) -> Chunk:
         """The records behind a cursor, oldest first, until they hold `limit` positions or there are no more; at least
-        one if there is any. Never behind an append that was answered before the call. Raises Behind, HistoryChanged."""
+        one if there is any. Never behind an append that was answered before the call. Raises Behind. Raises
+        HistoryChanged in another history, unless the store can tell that all up to the cursor is part of it: the new
+        cursor is one of that."""
 
     @abstractmethod
     def is_level(self, cursor: Cursor) -> bool:

@@ -11,14 +11,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from redis.exceptions import RedisError
 
 from event_log.base import LogUnavailable
 from event_log.redis_crew import ABREAST, Build, Crew, Ticket
 from event_log.redis_faults import code_of, unavailable
-from event_log.redis_scripts import ARRIVED
+from event_log.redis_scripts import ALL, ARRIVED, Script
 from event_log.redis_session import PATIENCE, ROLE, Command, Reply, Session, not_master
 from event_log.redis_url import RedisUrl
 
@@ -41,8 +41,9 @@ class Uncopied(LogUnavailable):
 class Link:
     """Opens its connections at first use in each process, and again after a fault."""
 
-    def __init__(self, url: RedisUrl, *, for_reads: bool = False) -> None:
+    def __init__(self, url: RedisUrl, *, for_reads: bool = False, scripts: Sequence[Script] = ALL) -> None:
         self.url = url
+        self._scripts = scripts
         self._for_reads = for_reads
         self._mutex = threading.Lock()
         self._crew: Crew | None = None
@@ -160,7 +161,7 @@ class Link:
         return session
 
     def _open(self, crew: Crew) -> Session:
-        session = Session(self.url)
+        session = Session(self.url, self._scripts)
         # WAIT is for what went the same way: where copies are asked for, there is but one.
         crew.most = ABREAST if session.far and not self.url.wait else 1
         return session

@@ -55,13 +55,14 @@ def call(script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -
 class Session:
     """An open connection. Not to be shared by threads."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, scripts: Sequence[Script] = ALL) -> None:
         self.name = secrets.token_hex(4)
         """Of this connection, by which it can be fenced off."""
         self.stamp = ""
         """Of the history that this Redis gives positions in: another one after each start and each promotion."""
         self.far = False
         """Whether a trip takes so long that the time is better spent with others under way."""
+        self._scripts = scripts
         self._connection = _connection(url)
         try:
             self._connection.connect()
@@ -112,7 +113,7 @@ class Session:
         self.stamp = hashlib.sha1(both.encode(), usedforsecurity=False).hexdigest()[:12]  # as in arrive.lua
 
     def _load(self) -> None:
-        for reply in self.trip([("SCRIPT", "LOAD", script.source) for script in ALL]):
+        for reply in self.trip([("SCRIPT", "LOAD", script.source) for script in self._scripts]):
             if isinstance(reply, Exception):
                 raise reply
 

@@ -125,6 +125,16 @@ class SeriesTable:
         except KeyError:
             return None
 
+    def _check(self) -> None:
+        """Assert what holds between any two records."""
+        assert self.ids == {series.name: number for number, series in self.by_id.items()}
+        assert list(self.by_id) == sorted(self.by_id)
+        assert all(0 < number < self.next_id for number in self.by_id)
+        assert {int(number) for number in np.flatnonzero(self.latest != GONE)} == self.by_id.keys()
+        assert self.keepers == sum(series.keep is not None for series in self.by_id.values())
+        assert self.owned == Counter(series.owner for series in self.by_id.values() if series.owner)
+        assert len(self.ended) <= MOST_ENDED
+
     def ended_at(self, name: str) -> int:
         """The last position at which a series of this name may have ended."""
         return self.ended.get(name, self.unknown_until)

@@ -11,11 +11,10 @@ from event_log.base import Batch, LogDamaged
 from event_log.codec import Data, pack_events, unpack_events
 
 _HEAD = Struct("<BII")  # flags, how many names, how many events had expired on arrival
-_KEEP = Struct("<qq")
+_KEEP = Struct("<q?")
 _BUDGET = Struct("<dqH")
 _OWNER = Struct("<qH")
 _HAS_KEEP, _HAS_ONCE, _HAS_BUDGET, _HAS_OWNER = 1, 2, 4, 8
-_UNLIMITED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ class Conditions:
 
     keep: int | None = None
     """From this write on, its series retain so many of their last events, this write's included."""
-    most_keepers: int | None = None
-    """With `keep`: how many series at most may have a keep of their own."""
+    symbols: bool = False
+    """With `keep`: whether only MAX_SYMBOLS series, by the rules in force, may have a keep of their own."""
     once: Once | None = None
     budget: Budget | None = None
     owner: Owner | None = None
@@ -77,7 +76,7 @@ def pack_write(write: Write) -> bytes:
     flags, parts = 0, []
     if asked.keep is not None:
         flags |= _HAS_KEEP
-        parts.append(_KEEP.pack(asked.keep, _UNLIMITED if asked.most_keepers is None else asked.most_keepers))
+        parts.append(_KEEP.pack(asked.keep, asked.symbols))
     if asked.once is not None:
         flags |= _HAS_ONCE
         parts += asked.once.key, asked.once.body
@@ -124,9 +123,11 @@ class _Unpacking:
     def _conditions(self, flags: int) -> Conditions:
         if not flags:
             return PLAIN
-        keep = most = once = budget = owner = None
+        keep = once = budget = owner = None
+        symbols = False
         if flags & _HAS_KEEP:
-            keep, most = self._fields(_KEEP)
+            keep, counted = self._fields(_KEEP)
+            symbols = bool(counted)
         if flags & _HAS_ONCE:
             once = Once(bytes(self._bytes(16)), bytes(self._bytes(16)))
         if flags & _HAS_BUDGET:
@@ -135,7 +136,7 @@ class _Unpacking:
         if flags & _HAS_OWNER:
             count, size = self._fields(_OWNER)
             owner = Owner(str(self._bytes(size), "utf-8"), count)
-        return Conditions(keep, None if most == _UNLIMITED else most, once, budget, owner)
+        return Conditions(keep, symbols, once, budget, owner)
 
     def _fields(self, layout: Struct) -> tuple[int, ...]:
         return layout.unpack(self._bytes(layout.size))

@@ -9,8 +9,8 @@ from typing import Any
 from event_log import codec
 from event_log.base import LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.codec import NONCE
-from event_log.machine import Stored
 from event_log.memory_store import MemoryStore
+from event_log.outcomes import Stored
 from event_log.port import JUMP, Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Stale
 from tests.event_log.log_oracle import Oracle
 from tests.event_log.stores import Clocks

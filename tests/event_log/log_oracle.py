@@ -12,7 +12,7 @@ from event_log import codec
 from event_log.base import LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.codec import NONCE
 from event_log.idempotency import Done
-from event_log.machine import Repeated, Stored, TryAgain, Void
+from event_log.outcomes import Repeated, Stored, TryAgain, Void
 from event_log.port import Record
 from event_log.rules import UNCLAIMED, Rules
 from event_log.writes import Write, unpack_write
@@ -36,14 +36,17 @@ class OneSeries:
     events: list[Event] = field(default_factory=list)
 
     def live(self, horizon: int, keep_last: int) -> list[Event]:
-        keep = keep_last if self.keep is None else self.keep
-        first = max(0, len(self.events) - keep)
+        first = self._first(keep_last)
         return [event for i, event in enumerate(self.events) if i >= first or event[0] > horizon]
+
+    def _first(self, keep_last: int) -> int:
+        """Index of the first event that is retained whatever its age."""
+        return max(0, len(self.events) - (keep_last if self.keep is None else self.keep))
 
     def prune(self, horizon: int, keep_last: int) -> None:
         """Forget what is dead, and below which (time, position) that was."""
         live = self.live(horizon, keep_last)
-        dead = [event for event in self.events if event not in live]
+        dead = [event for event in self.events[: self._first(keep_last)] if event[0] <= horizon]
         self.forgotten = max([self.forgotten, *(position for _, position, _ in dead)])
         since = live[0][:2] if live else (horizon + 1, 0)
         self.dead_before = max(self.dead_before, min((horizon + 1, 0), since))
@@ -129,7 +132,7 @@ class Oracle:
         raised = [number for number in raised if self.series[number].keep != asked.keep]
         more = len(new) + sum(self.series[number].keep is None for number in raised)
         keepers = sum(one.keep is not None for one in self.series.values())
-        if asked.keep is not None and asked.most_keepers is not None and more and keepers + more > asked.most_keepers:
+        if asked.keep is not None and asked.symbols and more and keepers + more > self.rules.max_symbols:
             raise TooManyKeepers
         if asked.budget is not None and (events := len(self.rows(write))):
             tokens, when = self.tokens.get(asked.budget.name, (float(asked.budget.burst), now))

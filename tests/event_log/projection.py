@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 
 from event_log.applied import Begun
 from event_log.base import HistoryChanged
@@ -80,7 +80,8 @@ class Projection:
     def _add(self, position: int, number: int, time: int, value: float) -> None:
         one = self.series[number]
         event = (time, position, value)
-        assert event not in one.events
+        at = bisect_left(one.events, event)
+        assert one.events[at : at + 1] != [event]
         if event[:2] >= one.dead_before:
             insort(one.events, event)
 

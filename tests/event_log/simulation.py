@@ -19,7 +19,7 @@ import pytest
 from event_log.base import Batch, HistoryChanged, LogError, LogUnavailable, OverBudget
 from event_log.compaction import compact
 from event_log.log import Log
-from event_log.machine import Repeated, Stored, TryAgain
+from event_log.outcomes import Repeated, Stored, TryAgain
 from event_log.port import Behind
 from event_log.rules import Rules
 from event_log.writes import PLAIN, Budget, Conditions, Once, Owner, Write
@@ -75,6 +75,7 @@ class Workers(Scheduler):
             chosen = self.random.choices(name, weight)[0]
             with suppress(LogUnavailable):
                 getattr(self, f"do_{chosen}")(worker)
+                self.projections[worker].log.machine._check()
                 self.counts[chosen] = self.counts.get(chosen, 0) + 1
         finally:
             self.busy.remove(worker)
@@ -194,16 +195,16 @@ class Workers(Scheduler):
         if random.random() < 0.3:
             return PLAIN
         keep = random.choice([None, None, 1, 3])
-        most = random.choice([None, 2]) if keep is not None else None
+        symbols = keep is not None and random.random() < 0.5
         digest = hashlib.blake2b(bytes([random.randrange(20)]), digest_size=16).digest()
         once = random.choice([None, Once(digest, digest[::-1])])
         budget = random.choice([None, None, Budget(random.choice("xy"), random.choice([0.0, 0.5, 3.0]), 10)])
         owner = random.choice([None, None, Owner("o", 2)])
-        return Conditions(keep, most, once, budget, owner)
+        return Conditions(keep, symbols, once, budget, owner)
 
     def rules(self) -> Rules:
         random = self.random
-        return Rules(random.choice([HOUR, MINUTE]), random.choice([0, 2, 5]), HOUR, MINUTE, random.choice([5, 6]), 3)
+        return Rules(random.choice([HOUR, MINUTE]), random.choice([0, 2, 5]), HOUR, MINUTE, random.choice([5, 6]), 2)
 
     # What must hold.
 
@@ -219,6 +220,7 @@ class Workers(Scheduler):
         for projection in self.projections:
             projection.follow()
             machine = projection.log.machine
+            machine._check()
             assert projection.number == oracle.number == machine.cursor.number
             assert projection.position == oracle.position
             assert projection.jumps == machine.jumps == oracle.jumps[-16:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from event_log.files.store import FilesStore
 from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.port import RecordStore
+from event_log.redis.store import RedisStore
+from event_log.redis_url import parse_redis_url
+from tests.redis_server import shared
 from times import SECOND
 
 WALL = 1_750_948_200 * SECOND
@@ -22,6 +26,8 @@ class Clocks:
 
     wall: int = WALL
     boot: int = 1000 * SECOND
+    passed: Callable[[int], None] = lambda microseconds: None
+    """Told whenever time passes."""
 
     def __call__(self) -> Moment:
         return Moment(self.wall, self.boot)
@@ -29,10 +35,14 @@ class Clocks:
     def advance(self, microseconds: int) -> None:
         self.wall += microseconds
         self.boot += microseconds
+        self.passed(microseconds)
 
 
 class StoreKind(ABC):
     """A kind of store, for one test."""
+
+    has_own_clock = False
+    """Whether it has a clock for all hosts, which it trusts, and which a test stands in for."""
 
     def __init__(self, folder: Path, clocks: Clocks) -> None:
         self.folder = folder
@@ -83,8 +93,41 @@ class FilesStoreKind(StoreKind):
             store.close()
 
 
+class RedisStoreKind(StoreKind):
+    """RedisStore, on a server that all tests of a process share."""
+
+    has_own_clock = True
+
+    def __init__(self, folder: Path, clocks: Clocks) -> None:
+        super().__init__(folder, clocks)
+        self._opened: list[RedisStore] = []
+        self._name = secrets.token_hex(8)
+        clocks.passed = self._forget
+
+    def open(self) -> RedisStore:
+        url = parse_redis_url(shared().url(f"name={self._name}"))
+        self._opened.append(RedisStore(url, max_bytes=2**30, clock=self.clocks))
+        return self._opened[-1]
+
+    def sibling(self, store: RecordStore) -> RedisStore:
+        return self.open()
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+    def _forget(self, microseconds: int) -> None:
+        """Let the server forget what it would by then."""
+        with shared().client() as client:
+            for key in client.scan_iter(f"{{{self._name}}}:log:blob*"):
+                left = client.pttl(key)
+                if left >= 0:
+                    client.pexpire(key, max(0, left - microseconds // 1000))
+
+
 STORES: dict[str, Callable[[Path, Clocks], StoreKind]] = {
     "memory": MemoryStoreKind,
     "files": FilesStoreKind,
+    "redis": RedisStoreKind,
 }
 """Every kind by name; each is given an empty folder. The tests of the port run on each of them."""

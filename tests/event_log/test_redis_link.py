@@ -27,8 +27,8 @@ class Fake:
     fault: Exception = RedisConnectionError("it broke")
     opened = 0
 
-    def __init__(self, url: RedisUrl) -> None:
-        del url
+    def __init__(self, url: RedisUrl, scripts: object = ()) -> None:
+        del url, scripts
         Fake.opened += 1
         self.name = f"connection {Fake.opened}"
         self.stamp = "stamp"

@@ -150,6 +150,22 @@ class TestAFailedSync:
         assert list(read_all(store)) == list(range(1, 51))
         store.close()
 
+    def test_others_follow_to_a_segment_of_the_same_name(self, tmp_path: Path) -> None:
+        store, other = (open_files(tmp_path / "log", sync="always") for _ in range(2))
+        for log in (store, other):
+            add(log, single(float(log.end().number)))
+            assert len(read_all(log)) == log.end().number
+        with failing("fdatasync", 1, errno.EIO):
+            store.confirm(store.end())
+        add(other, single(2.0))
+        assert [entry.payload for entry in read_all(other).values()] == [single(float(i)).payload for i in range(3)]
+        assert read_all(store) == read_all(other)
+        store.close()
+        other.close()
+        store = open_files(tmp_path / "log", boot="another")
+        assert len(read_all(store)) == 3
+        store.close()
+
     def test_where_that_fails_too_nothing_more_is_written(self, tmp_path: Path) -> None:
         store = open_files(tmp_path / "log", sync="always")
         other = open_files(tmp_path / "log", sync="always")

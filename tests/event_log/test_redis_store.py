@@ -1,0 +1,253 @@
+"""The store on Redis where Redis is restarted, loses what was newest, breaks connections off, or is full."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from event_log import codec
+from event_log.base import Batch, HistoryChanged, LogDamaged, LogFull, LogUnavailable, LogUncertain
+from event_log.log import Log
+from event_log.outcomes import Repeated, Stored
+from event_log.port import JUMP, Guard, Manifest, Record
+from event_log.redis.store import RedisStore
+from event_log.redis_link import Lost
+from event_log.redis_session import Command, Reply, Session
+from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
+from event_log.writes import Conditions, Once
+from tests.event_log.projection import Projection
+from tests.event_log.stores import WALL, Clocks
+from tests.redis_server import RedisServer, shared
+from tests.servers import until
+from times import HOUR, MINUTE, SECOND
+
+RULES = Rules(24 * 365 * 10 * HOUR, 3, HOUR, MINUTE, 100, 3)
+KEY = Conditions(once=Once(b"k" * 16, b"b" * 16))
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as running:
+        yield running
+
+
+def some(count: int = 1, name: str = "a") -> Batch:
+    return Batch([name], None, WALL, np.arange(float(count)))
+
+
+def at(server: RedisServer, query: str = "name=log", max_bytes: int = 2**30) -> RedisStore:
+    return RedisStore(parse_redis_url(server.url(query)), max_bytes=max_bytes)
+
+
+def new(**options: int) -> RedisStore:
+    return at(shared(), f"name={secrets.token_hex(8)}", **options)
+
+
+def test_after_a_restart_readers_go_on_where_they_were(server: RedisServer) -> None:
+    log, other = Log(at(server)), Log(at(server))
+    log.claim(RULES, "a start")
+    reader, projection = Projection(other), Projection(log)
+    log.append(some(3))
+    reader.follow()
+    with server.client() as client:
+        client.config_set("appendfsync", "always")
+    before = log.append(some(2), KEY)
+    server.kill()
+    server.start()
+    after = log.append(some(4))
+    assert after.position >= before.position + JUMP
+    for each in (reader, projection):
+        each.follow()
+        assert each.begun == 0
+        assert each.jumps == [(before.position, after.position - 4)]
+        assert len(each.live()["a"]) == 9
+    with pytest.raises(Repeated):
+        other.append(some(7), KEY)
+    log.store.close()
+    other.store.close()
+
+
+def test_where_something_was_lost_those_who_had_read_it_begin_anew() -> None:
+    with RedisServer(aof=None) as server:
+        log, other = Log(at(server)), Log(at(server))
+        log.claim(RULES, "a start")
+        behind, reader = Projection(other), Projection(log)
+        log.append(some(3))
+        behind.follow()
+        with server.client() as client:
+            client.save()
+        lost = log.append(some(2, "b"))
+        reader.follow()
+        server.kill()
+        server.start()
+        # To a plain write the ids of the lost history mean nothing.
+        found = log.append(some(4, "c"))
+        assert found.position >= lost.position + JUMP
+        for each in (reader, behind):
+            each.follow()
+            assert {name: len(events) for name, events in each.live().items()} == {"a": 3, "c": 4}
+        assert (reader.begun, behind.begun) == (1, 0)
+        assert log.append(some(1, "b")).position > found.position
+        log.store.close()
+        other.store.close()
+
+
+def test_an_append_whose_answer_was_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = new()
+    log = Log(store)
+    log.claim(RULES, "a start")
+    link, broken = store._writes, list[str]()
+    ask = link.ask
+
+    def lose_the_answer(build: object, *, copied: bool = False) -> list[Reply]:
+        names: list[str] = []
+
+        def noting(session: object) -> object:
+            names.append(session.name)  # type: ignore[attr-defined]
+            return build(session)  # type: ignore[operator]
+
+        replies = ask(noting, copied=copied)  # type: ignore[arg-type]
+        if not broken:
+            broken.append(names[0])
+            link.close()
+            raise Lost("the connection broke", names[0])
+        return replies
+
+    monkeypatch.setattr(link, "ask", lose_the_answer)
+    assert log.append(some(3), KEY) == Stored(3, 0, 3)
+    broken.clear()
+    assert log.append(some(2)) == Stored(2, 0, 5)
+    assert store.end() == (3, 5)
+    with shared().client() as client:
+        fences = client.hget(store.keys.head.decode(), "fences")
+        assert all(name.encode() in fences for name in broken)
+    store.close()
+
+
+def test_what_comes_through_a_connection_that_was_given_up_is_refused() -> None:
+    store = new()
+    history = store.manifest().cursor.history
+    record = Record(codec.WRITE, b"", 1)
+    store.append(record, Guard(history))
+    names: list[str] = []
+
+    def note(session: Session) -> list[Command]:
+        names.append(session.name)
+        return [("PING",)]
+
+    store._writes.ask(note)
+    with shared().client() as client:
+        client.hset(store.keys.head.decode(), "fences", " " + names[0])
+    with pytest.raises(LogUnavailable, match="given up"):
+        store.append(record, Guard(history))
+    assert store.end() == (1, 1)
+    store.close()
+
+
+class TestReplicas:
+    def test_without_them_nothing_is_acknowledged_and_no_repetition_either(self, server: RedisServer) -> None:
+        log = Log(at(server))
+        log.claim(RULES, "a start")
+        log.append(some(3), KEY)
+        waiting = Log(at(server, "name=log&wait=1"))
+        with pytest.raises(LogUncertain):
+            waiting.append(some(3))
+        waiting.catch_up()
+        with pytest.raises(LogUncertain):
+            waiting.append(some(3), KEY)
+        log.store.close()
+        waiting.store.close()
+
+    def test_a_repetition_waits_for_what_it_rests_on(self, server: RedisServer) -> None:
+        with RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
+            with server.client() as client:
+                until(lambda: client.info("replication")["connected_slaves"] == 1, "the replica")
+                until(lambda: client.wait(1, 100) == 1, "the replica to be level")
+            log, other = Log(at(server, "name=log&wait=1")), Log(at(server, "name=log&wait=1"))
+            log.claim(RULES, "a start")
+            assert log.append(some(3), KEY).stored == 3
+            other.catch_up()
+            with pytest.raises(Repeated):
+                other.append(some(3), KEY)
+            replica.kill()
+            third = Log(at(server, "name=log&wait=1"))
+            third.catch_up()
+            with pytest.raises(LogUncertain):
+                third.append(some(3), KEY)
+            for each in (log, other, third):
+                each.store.close()
+
+
+def test_a_history_that_was_replaced_confirms_nothing_of_the_one_before(server: RedisServer) -> None:
+    log = Log(at(server))
+    log.claim(RULES, "a start")
+    log.catch_up()
+    with server.client() as client:
+        client.hset("{log}:log:head", "history", "77")
+    store = log.store
+    assert isinstance(store, RedisStore)
+    with pytest.raises(HistoryChanged):
+        store._appending.reaffirm(store.end(), store._history)
+    store.close()
+
+
+def test_a_full_one_still_takes_what_makes_room() -> None:
+    store = new(max_bytes=64 * 1024)
+    log = Log(store)
+    log.claim(RULES, "a start")
+    with suppress(LogFull):
+        for _ in range(100):
+            log.append(some(100))
+    with pytest.raises(LogFull, match="LOG_MAX_BYTES"):
+        log.append(some(100))
+    log.claim(RULES._replace(retention=HOUR), "another start")
+    log.catch_up()
+    assert log.raise_horizon(store.time())
+    assert log.end_series(1) is not None
+    store.close()
+
+
+def test_keys_of_another_program_are_left_alone(server: RedisServer) -> None:
+    with server.client() as client:
+        client.rpush("{log}:log:stream", "something else")
+    store = at(server)
+    with pytest.raises(LogDamaged, match="another program"):
+        Log(store)
+    store.close()
+
+
+def test_what_a_swap_leaves_behind_is_dropped_in_steps() -> None:
+    clocks = Clocks()
+    url = parse_redis_url(shared().url(f"name={secrets.token_hex(8)}"))
+    store = RedisStore(url, max_bytes=2**30, clock=clocks)
+    history = store.manifest().cursor.history
+    for number in range(3000):
+        store.append(Record(codec.SINGLE, codec.pack_single(1, WALL, float(number)), 1), Guard(history))
+    cursor = store.read(store.manifest().cursor, 2500).cursor
+    while cursor.number < 2500:
+        cursor = store.read(cursor, 2500 - cursor.number).cursor
+    assert store.swap(Manifest(1, cursor))
+    clocks.advance(601 * SECOND)
+    store.sync()
+    with shared().client() as client:
+        assert client.xlen(store.keys.stream.decode()) == 501  # the one of the cursor stays
+    assert store.read(store.manifest().cursor, 10).cursor.number == 2510
+    store.close()
+
+
+def test_one_at_a_time_has_the_right_to_compact() -> None:
+    store = new()
+    other = RedisStore(store.url, max_bytes=2**30)
+    store.manifest()
+    assert store.may_compact(0.2)
+    assert store.may_compact(0.2)
+    assert not other.may_compact(0.2)
+    until(lambda: other.may_compact(10), "the lease to end")
+    assert not store.may_compact(10)
+    store.close()
+    other.close()
