@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,11 @@ from event_log.errors import LogDamaged
 from event_log.files.disk import sync_folder, write_aside
 from event_log.files.layout import NO_HORIZON, with_crc, without_crc
 from event_log.port import Behind
+from times import SECOND
 
 STAY_SECONDS = 600
-_MICROSECONDS = 1_000_000
+
+Measured = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Stored:
     """The record behind which the log is to be read: what stands before is in the blobs."""
     position: int = 0
     horizon: int = NO_HORIZON
-    blobs: dict[str, tuple[int, int]] = field(default_factory=dict)
+    blobs: dict[str, Measured] = field(default_factory=dict)
     """Size and crc of each."""
     dropped: list[tuple[int, int, list[str]]] = field(default_factory=list)
     """Swaps: when, in microseconds, the record behind which the log has to be read since, and the blobs replaced."""
@@ -88,7 +89,7 @@ class Blobs:
         sync_folder(self.folder)
         return name
 
-    def get(self, name: str, size_and_crc: Sequence[int] | None) -> bytes:
+    def get(self, name: str, size_and_crc: Measured | None) -> bytes:
         """Raises LogDamaged where it is not as the manifest says, if that names it, and Behind where it is gone."""
         try:
             data = (self.folder / name).read_bytes()
@@ -100,8 +101,10 @@ class Blobs:
             raise LogDamaged(f"{self.folder / name} is not as it was written")
         return data
 
-    def measure(self, name: str) -> tuple[int, int]:
-        """Size and crc of a blob that the manifest does not name yet. Raises Behind."""
+    def measure(self, name: str, known: Measured | None) -> Measured:
+        """Size and crc of a blob, which are read only where they are not known. Raises Behind."""
+        if known is not None and (self.folder / name).exists():
+            return known
         try:
             data = (self.folder / name).read_bytes()
         except FileNotFoundError:
@@ -118,12 +121,12 @@ class Blobs:
 
     def collect(self, manifest: Stored, now: int, *, stay_seconds: int) -> None:
         """Remove blobs that nobody reads any more, and those that nobody has named for long."""
-        named = manifest.names_since(now - stay_seconds * _MICROSECONDS)
+        named = manifest.names_since(now - stay_seconds * SECOND)
         replaced = {name for *_, names in manifest.dropped for name in names}
         for entry in os.scandir(self.folder):
             if entry.name in named or entry.name == self._manifest.name:
                 continue
             with suppress(FileNotFoundError):  # another process collects too
-                age_seconds = now / _MICROSECONDS - entry.stat().st_mtime  # by the log's time, as `put` noted it
+                age_seconds = now / SECOND - entry.stat().st_mtime  # by the log's time, as `put` noted it
                 if entry.name in replaced or age_seconds >= STAY_SECONDS:
                     Path(entry.path).unlink()

@@ -110,6 +110,7 @@ class OpenLog:
         sequence = self.sequence = self.words[SEQUENCE]
         tail = self.tail = TAIL.unpack_from(self.page, TAIL_SLOTS[sequence & 1])
         if tail[0] != self._segment or tail[7] != self._history:
+            self.segments.meet(tail[7])
             self._segment, self._history = tail[0], tail[7]
             self._file = self.segments.file(self._segment)
             self.file = self._file.number
@@ -155,6 +156,8 @@ class OpenLog:
             self._recover(page, boot, rewrite=is_own and has_failed(page))
         self.head = Head(self.path / "head")
         if is_alone:
+            for path in self.path.glob("*.tmp"):  # of a head that was never put in its place
+                path.unlink(missing_ok=True)
             self.head.publish_synced(self.head.synced())  # no longer left in good order
             self.head.flush()
             self._using.share()

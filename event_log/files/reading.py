@@ -6,12 +6,14 @@ from event_log import codec
 from event_log.aside import aside
 from event_log.codec import Singles
 from event_log.errors import HistoryChanged, LogDamaged
+from event_log.files.blobs import STAY_SECONDS
 from event_log.files.layout import NO_HORIZON, RECORDS, SegmentHead, Tail
 from event_log.files.opening import OpenLog
 from event_log.files.records import END, ON_TRUST, decode
 from event_log.files.recovery import moved
 from event_log.files.syncing import heal
 from event_log.port import Behind, Chunk, Cursor, Entry
+from times import SECOND
 
 CHUNK_BYTES = 1024**2
 LEAST_BYTES = 4096
@@ -35,6 +37,7 @@ class Reader:
         sequence, tail = self._files.head.tail()
         if cursor.history != tail.history:
             raise HistoryChanged("the log has begun anew")
+        self._files.segments.meet(tail.history)
         if cursor.number >= tail.number:
             return Chunk((), cursor._replace(where=sequence), more=False)
         place = self._places.pop((tail.history, cursor.number), None)
@@ -55,12 +58,14 @@ class Reader:
 
     def _locate(self, cursor: Cursor, tail: Tail) -> Tail:
         """The place of a cursor. Complexity: O(bytes of a segment)."""
-        start = max((start for start in self._files.segments.starts() if start <= cursor.number), default=None)
-        if start is None:
+        files = self._files
+        left = files.manifest().number_before(files.time() - STAY_SECONDS * SECOND)
+        start = max((start for start in files.segments.starts() if start <= cursor.number), default=None)
+        if start is None or cursor.number < left:
             raise Behind("these records have been compacted")
         place = Tail(start, 0, start, 0, 0, NO_HORIZON, 0, tail.history)
         try:
-            place = _at(self._files.segments.head(start), place)
+            place = _at(files.segments.head(start), place)
         except LogDamaged as fault:
             raise self._healed(place, fault) from fault
         while place.number < cursor.number:

@@ -18,6 +18,7 @@ from event_log.files.blobs import STAY_SECONDS
 from event_log.files.disk import File, allocate, refusing
 from event_log.files.layout import RECORDS, SegmentHead, Tail
 from event_log.files.opening import OpenLog
+from times import SECOND
 
 BALLAST_BYTES = 256 * 1024
 WAYS_OUT = "raise TIDEMARK_LOG_MAX_BYTES, or wait until events expire"
@@ -69,7 +70,7 @@ def with_room(files: OpenLog, work: Callable[[], T], *, ballast: bool = False) -
 def collect(files: OpenLog, *, stay_seconds: int = STAY_SECONDS) -> None:
     """Remove what a swap has left behind so long ago, oldest first."""
     manifest, now = files.manifest(), files.time()
-    number = manifest.number_before(now - stay_seconds * 1_000_000)
+    number = manifest.number_before(now - stay_seconds * SECOND)
     starts = files.segments.starts()
     doomed = [start for start, after in pairwise(starts) if after <= number]
     if doomed:

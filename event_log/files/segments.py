@@ -31,6 +31,7 @@ class Segments:
         self._quarantine = quarantine
         self._open: dict[int, File] = {}
         self._following: dict[int, SegmentHead] = {}
+        self._history = -1
 
     def starts(self) -> list[int]:
         """The names of all segments, in order."""
@@ -62,6 +63,12 @@ class Segments:
     def forget(self) -> None:
         """Open each anew: other files may have the names now."""
         self._open, self._following = {}, {}
+
+    def meet(self, history: int) -> None:
+        """Know of the history in force: another one may have put other files in place of these."""
+        if history != self._history:
+            self._history = history
+            self.forget()
 
     def following(self, start: int) -> SegmentHead:
         """The head of the segment behind one that is not the last. Raises LogDamaged, Behind."""

@@ -21,6 +21,7 @@ from event_log.files.room import bytes_used, collect, take_ballast
 from event_log.files.syncing import FAILED_TEXT, sync
 from event_log.files.writing import append
 from event_log.port import Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Usage
+from times import SECOND
 
 
 class FilesStore(RecordStore):
@@ -134,7 +135,7 @@ class FilesStore(RecordStore):
         now = self._options.clock().boot
         if files.words[SYNCED_NUMBER] >= files.head.tail()[1].number:
             self._last_level = now
-        return (now - self._last_level) / 1_000_000
+        return (now - self._last_level) / SECOND
 
     def sync(self) -> None:
         files = self._files

@@ -11,6 +11,7 @@ from event_log.files.opening import OpenLog
 from event_log.files.room import WAYS_OUT, bytes_used, collect, take_ballast, with_room
 from event_log.files.syncing import sync
 from event_log.port import Behind, Cursor, Manifest
+from times import SECOND
 
 
 def manifest(files: OpenLog) -> Manifest:
@@ -34,15 +35,15 @@ def swap(files: OpenLog, new: Manifest) -> bool:
 
     The records behind it are synced before, and the last one is never removed: the tail stands in its segment."""
     sync(files)
+    old, tail = files.manifest(), files.head.tail()[1]
     try:
-        blobs = {name: files.blobs.measure(name) for name in new.blobs}
+        blobs = {name: files.blobs.measure(name, old.blobs.get(name)) for name in new.blobs}
     except Behind:
         return False
-    old, tail = files.manifest(), files.head.tail()[1]
     if old.generation + 1 != new.generation or tail.history != new.cursor.history:
         return False
     now = files.time()
-    dropped = [entry for entry in old.dropped if entry[0] > now - 2 * STAY_SECONDS * 1_000_000]
+    dropped = [entry for entry in old.dropped if entry[0] > now - 2 * STAY_SECONDS * SECOND]
     dropped.append((now, new.cursor.number, [name for name in old.blobs if name not in blobs]))
     stored = Stored(
         new.generation,
@@ -74,5 +75,5 @@ def may_compact(files: OpenLog, owner: int, seconds: float) -> bool:
     with files.appending.held():
         if files.words[OWNER] not in (0, owner) and now < files.words[OWNED_UNTIL]:
             return False
-        files.words[OWNER], files.words[OWNED_UNTIL] = owner, now + int(seconds * 1_000_000)
+        files.words[OWNER], files.words[OWNED_UNTIL] = owner, now + int(seconds * SECOND)
         return True

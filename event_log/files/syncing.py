@@ -57,7 +57,6 @@ def _save_unsynced(files: OpenLog, synced: Tail) -> Tail:
             log.error("%s", FAILED_TEXT.format(files.path))
             raise LogUnavailable(FAILED_TEXT.format(files.path)) from fault
         tail = tail._replace(history=randbits(63))
-        files.segments.forget()
         files.publish(tail)
         return tail
 
@@ -77,7 +76,6 @@ def heal(files: OpenLog, place: Tail) -> None:
                 f"{files.segments.path(place.segment)} is damaged and cannot be mended: {fault}"
             ) from fault
         if healed is not None:
-            files.segments.forget()
             files.publish(healed._replace(history=randbits(63)))
             if files.head.synced().number > place.number:
                 files.head.publish_synced(place)
