@@ -7,6 +7,8 @@ import os
 import random
 import signal
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -23,6 +25,7 @@ from tests.event_log.files.logs import LEAST, add, read_all, single
 from tests.servers import until
 
 SCALE = int(os.environ.get("TIDEMARK_TEST_SCALE", "1"))
+CHECKOUT = Path(__file__).resolve().parents[3]
 KILLS, WORKERS = 40, 4
 ACKNOWLEDGED = struct.Struct("<QQd")
 FORK = multiprocessing.get_context("fork")
@@ -187,3 +190,70 @@ def test_a_child_keeps_no_lock_of_a_parent_that_dies(tmp_path: Path, child: Star
     assert add(store, single(1.0)).number == 1
     store.close()
     os.kill(int((tmp_path / "forked").read_text()), signal.SIGKILL)
+
+
+HALTED = """
+from gevent import monkey
+monkey.patch_all()
+import faulthandler, sys, time
+from pathlib import Path
+import gevent
+from event_log.codec import SINGLE, pack_single
+from event_log.errors import LogUnavailable
+from event_log.files.store import FilesStore
+from event_log.port import Guard, Record
+
+faulthandler.dump_traceback_later(60, exit=True)
+store = FilesStore(Path(sys.argv[1]), max_bytes=2**22, boot=lambda: "boot")
+cursor = store.manifest().cursor
+print("open", flush=True)
+sys.stdin.readline()
+refused, longest = [], 0.0
+
+def client():
+    begun = time.monotonic()
+    try:
+        store.append(Record(SINGLE, pack_single(1, 1, 1.0), 1), Guard(cursor.history))
+    except LogUnavailable:
+        refused.append(time.monotonic() - begun)
+
+clients = [gevent.spawn(client) for _ in range(20)]
+while not all(client.ready() for client in clients):
+    before = time.monotonic()
+    gevent.sleep(0.001)
+    longest = max(longest, time.monotonic() - before)
+print(len(refused), min(refused), max(refused), longest, len(store.read(cursor, 10).entries), flush=True)
+"""
+
+
+def test_a_halted_writer_holds_up_no_other_greenlet(tmp_path: Path, child: Starter) -> None:
+    store = store_at(tmp_path / "log")
+    add(store, single(1.0))
+    with subprocess.Popen(
+        [sys.executable, "-c", HALTED, str(tmp_path / "log")],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdin is not None
+        assert worker.stdout.readline() == "open\n"
+
+        def halt() -> None:
+            other = store_at(tmp_path / "log")
+            other.end()
+            assert other._files is not None
+            other._files.appending.acquire()
+            (tmp_path / "halted").touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+        child(halt)
+        until((tmp_path / "halted").exists, "a halted process")
+        output, _ = worker.communicate("\n")
+    refused, least, most, longest, read = map(float, output.split())
+    assert (refused, read) == (20, 1)
+    assert least > 1.9
+    assert most < 5
+    assert longest < 0.5  # a machine that is busy with others may take as long; the lock takes seconds
+    store._files = None
