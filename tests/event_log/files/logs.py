@@ -8,7 +8,7 @@ from pathlib import Path
 from event_log.codec import SINGLE, Singles, pack_single
 from event_log.errors import HistoryChanged
 from event_log.files.store import FilesStore
-from event_log.port import Appended, Behind, Entry, Guard, Record, RecordStore
+from event_log.port import Appended, Behind, Cursor, Entry, Guard, Record, RecordStore
 from tests.event_log.stores import WALL, Clocks
 
 LEAST = 512 * 1024
@@ -32,13 +32,14 @@ def read_all(store: RecordStore) -> dict[int, Entry]:
     """All records behind the manifest by number, from the beginning again where the store says so."""
     while True:
         try:
-            return _read_all(store)
+            return read_from(store, store.manifest().cursor)
         except (HistoryChanged, Behind):
             continue
 
 
-def _read_all(store: RecordStore) -> dict[int, Entry]:
-    cursor, found, more = store.manifest().cursor, dict[int, Entry](), True
+def read_from(store: RecordStore, cursor: Cursor) -> dict[int, Entry]:
+    """All records behind a cursor by number."""
+    found, more = dict[int, Entry](), True
     while more:
         chunk = store.read(cursor, 1000)
         entries = [one for some in chunk.entries for one in each(some)]
