@@ -65,6 +65,7 @@ class Applied:
             self._loading = beginning.loading
             self._loaded_to = beginning.machine.cursor
             self._told.clear()
+            self._is_broken = False
 
     def _begin_anew(self, *, same_history: bool) -> None:
         self._begin()
@@ -113,6 +114,8 @@ class Applied:
         """Read and apply the next records, unless another one has applied the record `upto` meanwhile; says whether
         there is more."""
         with self._reading:
+            if self._is_broken:
+                self._begin_anew(same_history=True)
             machine = self.machine
             if upto is not None and machine.cursor.number >= upto:
                 return True
@@ -133,7 +136,7 @@ class Applied:
             try:
                 steps = machine.apply(chunk)
             except BaseException:
-                self._begin_anew(same_history=True)  # some of it is applied: once more would be twice
+                self._is_broken = True  # some of it is applied: once more would be twice
                 raise
             self._told.append(Told(steps, machine.cursor, more=False))
 
@@ -154,10 +157,12 @@ class Applied:
         if self.store.generation() == self._generation:
             return
         manifest = self.store.manifest()
-        mine = self.machine.cursor
+        machine = self.machine
+        mine = machine.cursor
         if manifest.cursor.number > mine.number or manifest.cursor.history != mine.history:
             return
         runs = [Run(self.store.blob(name)) for name in Content.of(manifest).runs]
         with self.lock:
-            self.machine.done.adopt(runs, manifest.cursor.number)
-            self._generation = manifest.generation
+            if self.machine is machine:
+                machine.done.adopt(runs, manifest.cursor.number)
+                self._generation = manifest.generation

@@ -177,20 +177,37 @@ def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
     return steps
 
 
-def compact(store: RecordStore, judge: Callable[[int], Verdict], rest: Callable[[], None] = lambda: None) -> bool:
-    """Put blobs in place of the oldest records, at most about MOST_EVENTS positions of them. `judge` is asked for the
-    word of a projection that has taken in at least the record of this number; `rest` is called between pieces of work.
-    Says whether it did; not where another process was first. Raises Behind, LogUnavailable."""
-    machine, _, manifest = begin(store)
-    events = _replay(store, machine, rest)
-    verdict = judge(machine.cursor.number)
-    living = {number: row for number, row in verdict.series.items() if machine.series.lives(number)}
-    work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, rest)
-    content = Content.of(manifest)
-    parts, runs = work.parts(content.parts, events), work.runs(content.runs, machine)
-    checkpoint = pack(State.of(machine), {"thresholds": _pack_thresholds(living)})
-    new = Content(store.put_blob(checkpoint), parts, runs)
-    return store.swap(Manifest(manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
+class Compaction:
+    """Puts blobs in place of the oldest records, at most about MOST_EVENTS positions of them: `replay`, then `write`
+    with the word of a projection that has taken in at least the record `number`. `rest` is called between pieces of
+    work. Both raise Behind, LogUnavailable."""
+
+    def __init__(self, store: RecordStore, rest: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._rest = rest
+
+    def replay(self) -> int:
+        """Apply the records to a machine of its own; returns the number of the last one."""
+        self._machine, _, self._manifest = begin(self._store)
+        self._events = _replay(self._store, self._machine, self._rest)
+        return self._machine.cursor.number
+
+    def write(self, verdict: Verdict) -> bool:
+        """Write what lives, and swap the manifest; False where another process was first."""
+        machine, store = self._machine, self._store
+        living = {number: row for number, row in verdict.series.items() if machine.series.lives(number)}
+        work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, self._rest)
+        content = Content.of(self._manifest)
+        parts, runs = work.parts(content.parts, self._events), work.runs(content.runs, machine)
+        checkpoint = pack(State.of(machine), {"thresholds": _pack_thresholds(living)})
+        new = Content(store.put_blob(checkpoint), parts, runs)
+        return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
+
+
+def compact(store: RecordStore, judge: Callable[[int], Verdict]) -> bool:
+    """All of a compaction at once. Says whether it was done."""
+    work = Compaction(store)
+    return work.write(judge(work.replay()))
 
 
 def _replay(store: RecordStore, machine: Machine, rest: Callable[[], None]) -> Columns:

@@ -131,6 +131,10 @@ class RecordStore(ABC):
     for more than about two seconds: then it raises LogUnavailable.
     """
 
+    blocks = False
+    """Whether long calls hold the thread that makes them: under gevent they then belong into a real one, from which all
+    methods may be called."""
+
     @abstractmethod
     def append(self, record: Record, guard: Guard) -> Appended:
         """Store a record atomically. Raises HistoryChanged, Stale or LogFull, having stored nothing. What it returned

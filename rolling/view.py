@@ -6,7 +6,7 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -130,10 +130,7 @@ class View:
         """Take in events in log order, at positions above all others, in steps: until the last nothing may be asked,
         nor the horizon raised, nor anything let go of."""
         if len(values) <= TAKEN_SINGLY:
-            for row in zip(ids.tolist(), times.tolist(), values.tolist(), positions.tolist(), strict=True):
-                if row[1] < self._all.last.start:
-                    yield from self._all.ready(row[1])
-                self.add(*row)
+            yield from self.add_few(zip(positions.tolist(), ids.tolist(), times.tolist(), values.tolist(), strict=True))
             return
         if np.any(times[1:] < times[:-1]):
             order = np.argsort(times, kind="stable")
@@ -176,6 +173,13 @@ class View:
                     yield
         window.taken += count
         self.taken += count
+
+    def add_few(self, rows: Iterable[tuple[int, int, int, float]]) -> Iterator[None]:
+        """Take in a few events, each as position, series, time and value, as `add_many` does."""
+        for position, series, time, value in rows:
+            if time < self._all.last.start:
+                yield from self._all.ready(time)
+            self.add(series, time, value, position)
 
     def raise_horizon(self, horizon: int) -> None:
         """What is not later is live only where its series keeps it."""

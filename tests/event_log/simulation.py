@@ -36,12 +36,21 @@ DEPTH = 3
 class Workers(Scheduler):
     """All that a seed decides."""
 
-    def __init__(self, seed: int, *, workers: int = 3, faults: float = 0.02, losses: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        workers: int = 3,
+        faults: float = 0.02,
+        losses: bool = False,
+        projection: Callable[[Log], Projection] = Projection,
+    ) -> None:
         self.random = Random(seed)
         self.clocks = Clocks()
         self.store = LossyStore(self.clocks)
         self.faults = faults
         self.losses = losses
+        self.projection = projection
         self.depth = 0
         self.busy: set[int] = set()
         self.counts: dict[str, int] = {}
@@ -52,7 +61,7 @@ class Workers(Scheduler):
     def start(self, number: int) -> Projection:
         """A worker that begins anew."""
         store = Interleaved(self, number)
-        projection = Projection(Log(store))
+        projection = self.projection(Log(store))
         self.stores[number] = store
         return projection
 

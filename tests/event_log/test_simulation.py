@@ -20,15 +20,15 @@ STEPS = 60
 SEEDS = 60
 
 
-def run(seeds: range, **options: bool) -> dict[str, int]:
+def run(seeds: range, *, losses: bool = False) -> dict[str, int]:
     """What was done in all, by name."""
     counts: dict[str, int] = {}
     for seed in seeds:
-        workers = Workers(seed, **options)
+        workers = Workers(seed, losses=losses)
         try:
             workers.run(STEPS)
         except BaseException as fault:
-            fault.add_note(f"seed {seed}, {options}")
+            fault.add_note(f"seed {seed}, losses={losses}")
             raise
         for name, count in workers.counts.items():
             counts[name] = counts.get(name, 0) + count

@@ -1,0 +1,66 @@
+"""What each process does for the log about once a second: raise the horizon, adopt what others have compacted, compact
+when it is due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from event_log.aside import Turns, aside
+from event_log.base import HistoryChanged
+from event_log.compaction import MOSTLY_DEAD, Compaction, Content, Verdict
+from event_log.log import Log
+from event_log.port import Behind
+
+TAIL = 200_000
+"""Positions that are read from records, not from blobs, at a start: from there on a compaction is due."""
+FILLED = 0.75
+"""Share of the room from which on it is due at once."""
+LEASE_SECONDS = 60.0
+"""How long the right to compact is taken for; another process takes over after it."""
+REST_SECONDS = 0.001
+"""Not 0: after a sleep of 0 gevent looks at no socket."""
+
+T = TypeVar("T")
+
+
+class Upkeep:
+    """For one log of one process, by one thread or greenlet."""
+
+    def __init__(self, log: Log, judge: Callable[[int], Verdict]) -> None:
+        """`judge` is the projection's word, as `Compaction.write` needs it; asked in the greenlet that calls `tick`."""
+        self._log = log
+        self._judge = judge
+        self._content: tuple[int, Content] | None = None  # and its generation
+
+    def tick(self, now: int) -> bool:
+        """Do what is due; `now` is the time by this host's clock. Says whether a compaction was done."""
+        self._log.raise_horizon(now)
+        try:
+            self._log.adopt()
+            return self.is_due() and self._log.store.may_compact(LEASE_SECONDS) and self._compact()
+        except (Behind, HistoryChanged):  # others have compacted, or the log is another one: the next tick sees it
+            return False
+
+    def is_due(self) -> bool:
+        """Whether it is time for a compaction."""
+        store, machine = self._log.store, self._log.machine
+        manifest = store.manifest()
+        if self._content is None or self._content[0] != manifest.generation:
+            self._content = manifest.generation, Content.of(manifest)
+        tail = machine.cursor.position - manifest.cursor.position
+        if tail >= TAIL:
+            return True
+        dead = any(part.dead_share(machine.horizon) >= MOSTLY_DEAD for part in self._content[1].parts)
+        usage = store.usage()
+        return dead or (tail > 0 and usage.bytes_used > FILLED * usage.bytes_allowed)
+
+    def _compact(self) -> bool:
+        store = self._log.store
+        run: Callable[[Callable[[], T]], T] = aside if store.blocks else lambda work: work()
+        work = Compaction(store, Turns().give_way if store.blocks else lambda: time.sleep(REST_SECONDS))
+        verdict = self._judge(run(work.replay))
+        done = run(lambda: work.write(verdict))
+        self._log.adopt()
+        return done

@@ -1,0 +1,168 @@
+"""What is due is done: the horizon rises, blobs take the place of records, and damage met on the way does no harm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from event_log import upkeep
+from event_log.base import Batch, LogDamaged, LogUnavailable
+from event_log.log import Log
+from event_log.memory_store import MemoryStore
+from event_log.port import Chunk, Cursor, Entry, Manifest
+from event_log.rules import Rules
+from event_log.upkeep import Upkeep
+from event_log.writes import Conditions, Once
+from tests.event_log.projection import Projection
+from tests.event_log.stores import Clocks
+from times import HOUR, MINUTE, SECOND
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+RULES = Rules(HOUR, 2, HOUR, MINUTE, 100, 3)
+
+
+class OneProcess:
+    """A process that does its upkeep."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.log = Log(store)
+        self.log.claim(RULES, "a start")
+        self.projection = Projection(self.log)
+        self.upkeep = Upkeep(self.log, self.projection.judge)
+
+
+def some(clocks: Clocks, count: int = 100) -> Batch:
+    return Batch(["a"], None, clocks.wall, np.arange(float(count)))
+
+
+def test_a_long_tail_is_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "TAIL", 1000)
+    clocks = Clocks()
+    one = OneProcess(MemoryStore(clocks))
+    done: list[bool] = []
+    for _ in range(35):
+        one.log.append(some(clocks))
+        one.log.append(some(clocks, 1), Conditions(once=Once(len(done).to_bytes(16, "big"), bytes(16))))
+        one.projection.follow()
+        done.append(one.upkeep.tick(clocks.wall))
+    assert sum(done) == 3
+    assert len(one.log.machine.done.newest()) < 10
+    assert Projection(Log(one.log.store)).read()
+
+
+def test_what_has_mostly_died_is_compacted_though_nothing_comes_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "TAIL", 1000)
+    clocks = Clocks()
+    one = OneProcess(MemoryStore(clocks))
+    for _ in range(11):
+        one.log.append(some(clocks))
+        one.projection.follow()
+        one.upkeep.tick(clocks.wall)
+    rows = [part.rows for part in one.upkeep._content[1].parts] if one.upkeep._content else []
+    done = 0
+    for _ in range(70):
+        clocks.advance(MINUTE)
+        one.projection.follow()
+        done += one.upkeep.tick(clocks.wall)
+    assert done >= 1
+    assert not one.upkeep.is_due()
+    assert one.upkeep._content is not None
+    assert sum(part.rows for part in one.upkeep._content[1].parts) == RULES.keep_last < sum(rows or [1000])
+
+
+def test_a_machine_that_broke_on_damage_is_not_applied_to_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks()
+    one = OneProcess(MemoryStore(clocks))
+    other = Log(one.log.store)
+    other.append(some(clocks, 3))
+    read, manifest = MemoryStore.read, MemoryStore.manifest
+
+    def damaged(store: MemoryStore, cursor: Cursor, limit: int) -> Chunk:
+        chunk = read(store, cursor, limit)
+        return chunk._replace(entries=[*chunk.entries, Entry(0, 0, 0x1F, 0, b"")])
+
+    def lost(store: MemoryStore) -> Manifest:
+        raise LogUnavailable("the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryStore, "read", damaged)
+        with pytest.raises(LogDamaged):
+            one.log.catch_up()
+        broken.setattr(MemoryStore, "manifest", lost)
+        with pytest.raises(LogUnavailable, match="gone"):
+            one.log.catch_up()
+    assert MemoryStore.manifest is manifest
+    one.projection.follow()
+    assert [len(events) for events in one.projection.live().values()] == [3]
+
+
+UNDER_GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+
+import faulthandler
+import gevent
+import numpy as np
+from event_log import upkeep
+from event_log.base import Batch
+from event_log.log import Log
+from event_log.log_time import Moment
+from event_log.memory_store import MemoryStore
+from event_log.rules import Rules
+from event_log.writes import Conditions, Once
+from tests.event_log.projection import Projection
+
+faulthandler.dump_traceback_later(30, exit=True)  # a halted hub has no other end
+upkeep.TAIL = 500
+store = MemoryStore()
+logs = [Log(store) for _ in range(2)]
+logs[0].claim(Rules(3600 * 10**6, 2, 1, 1, 100, 3), "start")
+projections = [Projection(log) for log in logs]
+now = Moment.now().wall
+
+def write(number):
+    for i in range(50):
+        key = (1000 * number + i).to_bytes(16, "big")
+        logs[number % 2].append(Batch(["a"], None, now, np.ones(3)), Conditions(once=Once(key, key)))
+        gevent.sleep(0)
+
+def keep_up(number):
+    own, done = upkeep.Upkeep(logs[number], projections[number].judge), 0
+    for _ in range(60):
+        projections[number].follow()
+        done += own.tick(now)
+        gevent.sleep(0.001)
+    return done
+
+greenlets = [gevent.spawn(write, number) for number in range(20)] + [gevent.spawn(keep_up, number) for number in (0, 1)]
+gevent.joinall(greenlets, raise_error=True)
+projections.append(Projection(Log(store)))
+for projection in projections:
+    projection.follow()
+print(*(len(projection.live()["a"]) for projection in projections), sum(one.value for one in greenlets[-2:]) > 1)
+"""
+
+
+def test_greenlets_write_and_compact_together() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNDER_GEVENT], cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8"
+    )
+    assert (done.stdout.split(), done.returncode) == (["3000", "3000", "3000", "True"], 0), done.stderr
+
+
+def test_a_tick_raises_the_horizon() -> None:
+    clocks = Clocks()
+    one = OneProcess(MemoryStore(clocks))
+    one.log.append(some(clocks))
+    clocks.advance(2 * HOUR)
+    assert one.upkeep.tick(clocks.wall) is False
+    one.projection.follow()
+    assert one.projection.horizon == clocks.wall - HOUR
+    clocks.advance(SECOND)
+    one.upkeep.tick(clocks.wall)
+    one.projection.follow()
+    assert one.projection.horizon == clocks.wall - HOUR - SECOND
