@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import time
 from _thread import LockType
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 
+from event_log.aside import sleep
 from event_log.errors import LogUnavailable
 from event_log.files.disk import File
 
@@ -37,17 +38,16 @@ class FileLock:
     def acquire(self) -> None:
         """Raises LogUnavailable where somebody has it for longer than the patience lasts."""
         if not self._try():
-            self._wait(time.sleep)
+            self._wait()
 
     def release(self) -> None:
         flock(self._number, FREE)
         self._mutex.release()
 
     @contextmanager
-    def held(self, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
-        """`sleep` is that of a real thread where it is one that waits."""
-        if not self._try():
-            self._wait(sleep or time.sleep)
+    def held(self) -> Iterator[None]:
+        """The same, to be released at the end."""
+        self.acquire()
         try:
             yield
         finally:
@@ -82,7 +82,7 @@ class FileLock:
             raise
         return True
 
-    def _wait(self, sleep: Callable[[float], None]) -> None:
+    def _wait(self) -> None:
         until = time.monotonic() + self._patience
         for _ in range(SPINS):
             if self._try():

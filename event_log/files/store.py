@@ -10,7 +10,6 @@ from secrets import randbits
 from typing import Any
 from weakref import WeakSet
 
-from event_log.aside import native_sleep
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
 from event_log.files import swapping
 from event_log.files.disk import refusing
@@ -26,6 +25,8 @@ from times import SECOND
 
 class FilesStore(RecordStore):
     """Opens its folder at the first use in each process, never before a fork."""
+
+    blocks = True
 
     def __init__(self, path: Path, *, max_bytes: int, sync: str = "everysec", **options: Any) -> None:
         self._options = Options(path, max_bytes, sync, **options)
@@ -144,7 +145,7 @@ class FilesStore(RecordStore):
         if files.is_replaced():
             self._files = None  # closed when its last user lets go of it
             return
-        with files.appending.held(native_sleep()):
+        with files.appending.held():
             files.note_time()
         with refusing(files.path):
             if self._options.sync != "never":

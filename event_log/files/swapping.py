@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from event_log.aside import native_sleep
 from event_log.errors import LogFull
 from event_log.files.blobs import STAY_SECONDS, Stored
 from event_log.files.disk import sync_folder
@@ -55,7 +54,7 @@ def swap(files: OpenLog, new: Manifest) -> bool:
         new.data.decode("latin-1"),
     )
     path = with_room(files, lambda: files.blobs.write_manifest(stored), ballast=True)
-    with files.appending.held(native_sleep()):
+    with files.appending.held():
         generation = files.blobs.manifest().generation
         files.words[GENERATION] = generation  # its maker may have died before it had said so
         if generation == old.generation and files.head.tail()[1].history == tail.history:

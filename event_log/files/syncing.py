@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from secrets import randbits
 
-from event_log.aside import native_sleep
 from event_log.errors import LogDamaged, LogError, LogUnavailable
 from event_log.files.disk import sync_file, sync_folder
 from event_log.files.head import FAILED
@@ -24,7 +23,7 @@ FAILED_TEXT = "the disk has failed to take the log at {}: nothing is written unt
 
 def sync(files: OpenLog) -> None:
     """Sync all records that were appended before. For a real thread. Raises LogUnavailable."""
-    with files.syncing.held(native_sleep()):
+    with files.syncing.held():
         if files.words[FAILED]:
             raise LogUnavailable(FAILED_TEXT.format(files.path))
         tail, synced = files.head.tail()[1], files.head.synced()
@@ -49,7 +48,7 @@ def _sync_segments(files: OpenLog, synced: Tail, tail: Tail) -> None:
 
 
 def _save_unsynced(files: OpenLog, synced: Tail) -> Tail:
-    with files.appending.held(native_sleep()):
+    with files.appending.held():
         tail = files.head.tail()[1]
         try:
             tail = copy_unsynced(files.segments, synced, tail, files.options.stamp())
@@ -65,7 +64,7 @@ def heal(files: OpenLog, place: Tail) -> None:
     """Where the records behind a place are damaged, begin another history with what is intact.
 
     For a real thread. Raises LogDamaged where that cannot be written down."""
-    with files.syncing.held(native_sleep()), files.appending.held(native_sleep()):
+    with files.syncing.held(), files.appending.held():
         tail = files.head.tail()[1]
         if tail.history != place.history:
             return  # another one was first

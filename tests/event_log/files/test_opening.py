@@ -223,3 +223,47 @@ def test_segments_stay_within_an_eighth_of_the_room() -> None:
 def test_the_clocks_of_this_machine_are_read() -> None:
     store = FilesStore(Path("nowhere"), max_bytes=1)
     assert abs(store._options.clock().wall - Moment.now().wall) < 10 * SECOND
+
+
+THREADS = """
+from gevent import monkey
+monkey.patch_all()
+import faulthandler, sys, threading
+from pathlib import Path
+import gevent
+from event_log.aside import aside, sleep
+from event_log.codec import SINGLE, pack_single
+from event_log.files.store import FilesStore
+from event_log.port import Guard, Record
+
+faulthandler.dump_traceback_later(60, exit=True)
+store = FilesStore(Path(sys.argv[1]), max_bytes=2**26)
+guard = Guard(store.manifest().cursor.history)
+
+def work():
+    for _ in range(500):
+        store.append(Record(SINGLE, pack_single(1, 1, 1.0), 1), guard)
+    sleep(0.001)
+    aside(store.sync)
+    return threading.get_native_id()
+
+jobs = [gevent.get_hub().threadpool.spawn(work) for _ in range(4)]
+jobs += [gevent.spawn(work) for _ in range(4)]
+gevent.joinall(jobs, raise_error=True)
+assert len({job.get() for job in jobs}) > 1
+assert store.end().number == 4000
+hubs = [each for each in __import__("gc").get_objects() if isinstance(each, type(gevent.get_hub()))]
+assert len(hubs) == 1, hubs
+store.close()
+"""
+
+
+def test_greenlets_and_real_threads_share_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS, str(tmp_path / "log")],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
