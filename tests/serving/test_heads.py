@@ -115,6 +115,7 @@ def by_gunicorn(head: bytes) -> Any:
     except (ParseException, StopIteration, OSError):
         return None
     assert request.path is not None
+    assert request.body is not None
     if request.version != (1, 1) or parser.unreader.take_buffered() or request.fragment:
         return None
     path, fields = unquote_to_wsgi_str(request.path), dict(request.headers)
