@@ -153,6 +153,8 @@ class Generator:
         if self._rarely(RARE):
             environ |= {"CONTENT_LENGTH": "2", "CONTENT_TYPE": "application/json"}
             return environ, b"{}"
+        if self._rarely(RARE):
+            environ["CONTENT_LENGTH"] = "0"
         return environ, b""
 
     def _post(self, now: int) -> tuple[dict[str, str], bytes]:
