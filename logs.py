@@ -1,7 +1,7 @@
 """Log lines as JSON objects, one a line on stderr; those of a request carry its id.
 
-A client cannot fill the log: each text of a line has a limit, and lines of one kind come once a second, with a count
-of those left out.
+A client cannot fill the log: each text of a line has a limit, and so have lines of one kind within a second; the next
+one counts those left out.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LONGEST_TEXT = 1000
 """Characters of one text in a line."""
 LONGEST_TRACEBACK = 8000
 """Characters of a traceback; its end, which names the exception, is kept."""
-SECONDS_APART = 1.0
-"""Between two lines of one kind."""
+MOST_A_SECOND = 10
+"""Lines of one kind within a second: faults of several causes share a kind, and each of them must be told."""
 MOST_KINDS = 200
 """Kinds of lines that are remembered; each comes from a place in the code, so there are far fewer."""
 _SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -58,8 +58,8 @@ def cut(text: str) -> str:
     return short.encode(errors="backslashreplace").decode()
 
 
-class OnceASecond(logging.Filter):
-    """Lets one warning or error of a kind pass a second; the next one says how many were `left_out`.
+class RateLimit(logging.Filter):
+    """Lets MOST_A_SECOND warnings or errors of a kind pass within a second; the next one says how many were `left_out`.
 
     A kind is a message before its arguments, and the type and place of an exception. Takes no lock: it is shared by
     processes that fork, and a race costs one line at most.
@@ -69,6 +69,7 @@ class OnceASecond(logging.Filter):
         super().__init__()
         self._clock = clock
         self._kinds: dict[object, tuple[float, int]] = {}
+        """When the second of a kind began, and how many of its lines have come since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether this line is written."""
@@ -76,16 +77,19 @@ class OnceASecond(logging.Filter):
             return True
         kind = record.name, record.msg, _place(record)
         now = self._clock()
-        last, left_out = self._kinds.get(kind, (now - SECONDS_APART, 0))
-        if now - last < SECONDS_APART:
-            self._kinds[kind] = last, left_out + 1
-            return False
-        if len(self._kinds) >= MOST_KINDS:
-            self._kinds.clear()
-        self._kinds[kind] = now, 0
-        if left_out:
+        began, count = self._kinds.get(kind, (now, 0))
+        if now - began < 1.0:
+            self._note(kind, began, count + 1)
+            return count < MOST_A_SECOND
+        self._note(kind, now, 1)
+        if left_out := max(0, count - MOST_A_SECOND):
             record.fields = {**getattr(record, "fields", {}), "left_out": left_out}
         return True
+
+    def _note(self, kind: object, began: float, count: int) -> None:
+        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            self._kinds.clear()
+        self._kinds[kind] = began, count
 
 
 def _place(record: logging.LogRecord) -> tuple[object, ...]:
@@ -111,7 +115,7 @@ def configure(app: Flask, level: str) -> None:
     if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(JsonFormatter())
-        handler.addFilter(OnceASecond())
+        handler.addFilter(RateLimit())
         logger.addHandler(handler)
     app.logger = logger
     if level == "DEBUG":

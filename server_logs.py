@@ -13,7 +13,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 
-from logs import LOGGER, JsonFormatter, OnceASecond
+from logs import LOGGER, JsonFormatter, RateLimit
 
 _REFUSED = "Invalid request from ip="
 """How gunicorn begins the line about a request that it refuses; its end quotes the request."""
@@ -29,7 +29,7 @@ class JsonLogger(Logger):
         super().setup(cfg)
         for handler in self.error_log.handlers:
             handler.setFormatter(JsonFormatter())
-            handler.addFilter(OnceASecond())
+            handler.addFilter(RateLimit())
 
     def warning(self, msg: object, *args: object, **options: Any) -> None:
         """Write a warning; of a refused request the address and the kind of fault only.

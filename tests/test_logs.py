@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_KINDS, JsonFormatter, OnceASecond
+from logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_A_SECOND, MOST_KINDS, JsonFormatter, RateLimit
 from settings import VERSION, Settings
 from tests.conftest import START
 
@@ -88,7 +88,7 @@ class TestDebug:
 
 
 class TestBounds:
-    """No text of a line is long, and lines of one kind come once a second."""
+    """No text of a line is long, and only so many lines of one kind come within a second."""
 
     @pytest.fixture
     def clock(self) -> list[float]:
@@ -97,7 +97,7 @@ class TestBounds:
     @pytest.fixture
     def logger(self, printed: io.StringIO, clock: list[float]) -> logging.Logger:
         [*_, handler] = logging.getLogger(LOGGER).handlers
-        handler.addFilter(OnceASecond(lambda: clock[0]))
+        handler.addFilter(RateLimit(lambda: clock[0]))
         return logging.getLogger(LOGGER)
 
     def test_a_long_message_is_cut(self, printed: io.StringIO, logger: logging.Logger) -> None:
@@ -119,14 +119,22 @@ class TestBounds:
         assert len(line["traceback"]) <= LONGEST_TRACEBACK
         assert line["traceback"].endswith("...\nend")
 
-    def test_a_warning_repeated_within_a_second_is_counted(
+    def test_a_warning_repeated_very_often_within_a_second_is_counted(
         self, printed: io.StringIO, logger: logging.Logger, clock: list[float]
     ) -> None:
-        for moment in (0.0, 0.1, 0.9, 1.0, 1.5, 3.0, 9.0):
+        for moment, times in ((0.0, MOST_A_SECOND), (0.9, 2), (1.0, MOST_A_SECOND), (1.5, 1), (3.0, 1), (9.0, 1)):
             clock[0] = moment
-            logger.warning("at %s", moment)
+            for _ in range(times):
+                logger.warning("at %s", moment)
         found = [(line["message"], line.get("left_out")) for line in lines(printed)]
-        assert found == [("at 0.0", None), ("at 1.0", 2), ("at 3.0", 1), ("at 9.0", None)]
+        first = [("at 0.0", None)] * MOST_A_SECOND
+        second = [("at 1.0", 2), *[("at 1.0", None)] * (MOST_A_SECOND - 1)]
+        assert found == [*first, *second, ("at 3.0", 1), ("at 9.0", None)]
+
+    def test_faults_of_different_causes_are_all_told(self, printed: io.StringIO, logger: logging.Logger) -> None:
+        logger.error("the log: %s", "it does not answer")
+        logger.error("the log: %s", "it is full")
+        assert [line["message"] for line in lines(printed)] == ["the log: it does not answer", "the log: it is full"]
 
     def test_another_kind_is_not_held_back(self, printed: io.StringIO, logger: logging.Logger) -> None:
         logger.warning("one")
@@ -144,7 +152,8 @@ class TestBounds:
         assert len(lines(printed)) == 3
 
     def test_kinds_are_remembered_within_bounds(self) -> None:
-        limit = OnceASecond(lambda: 0.0)
+        limit = RateLimit(lambda: 0.0)
         records = [logging.LogRecord("x", logging.ERROR, "", 0, str(i), (), None) for i in range(3 * MOST_KINDS)]
         assert all(map(limit.filter, records))
-        assert sum(not limit.filter(record) for record in records) <= MOST_KINDS
+        again = [limit.filter(record) for record in records for _ in range(MOST_A_SECOND)]
+        assert again.count(False) <= MOST_KINDS

@@ -20,7 +20,7 @@ from tests.servers import Server
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 WHOLE = {
-    "Host": "x",
+    "Host": "localhost",
     "Upgrade": "websocket",
     "Connection": "keep-alive, Upgrade",
     "Sec-WebSocket-Version": "13",
