@@ -157,9 +157,12 @@ class Generator:
                 path += random.choice(("/", "\xff", "\xc3", "\x00", "/events", "\xed\xa0\x80"))
         query = random.choice(QUERIES) if random.random() < 0.5 else ""
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query}
-        if self._rarely(RARE):
+        percent = random.random() * 100
+        if percent < RARE:
             environ |= {"CONTENT_LENGTH": "2", "CONTENT_TYPE": "application/json"}
             return environ, b"{}"
+        if percent < 2 * RARE:
+            environ["CONTENT_LENGTH"] = "0"
         return environ, b""
 
     def _post(self, now: int) -> tuple[dict[str, str], bytes]:
