@@ -22,7 +22,8 @@ LONGEST_MS = 350.0
 """Milliseconds of a processor at a stretch. The faults that this guards against took 400 to 2,100; the aim is 50 for
 three million events, which `benchmarks.holds` measures."""
 RANKED_MS = 3000.0
-"""The same for rankings, which are worked out in one go at last where changes come too often: about 800."""
+"""The same for rankings, which are worked out in one go at last where changes come too often: 829 measured with a
+million events. This is looser than the second that held for every question before, and has to come down again."""
 NOT_ASKED = {
     r"\w+ /v1/.*": "the same views under another name",
     r"GET (/dialects/\w+)?/docs(/<name>)?": "files, the same whatever the log holds",
