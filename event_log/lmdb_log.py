@@ -45,10 +45,8 @@ from event_log.per_process import PerProcess
 from event_log.records import pack_one, pack_pieces
 from event_log.registry import Registry
 from event_log.settled import WAYS_OUT
-from event_log.store import Store
+from event_log.store import DUE, Store
 
-DUE = 0.5
-"""So many seconds after the first event that is not settled, the next `sync` settles."""
 CHEAP = 20_000
 """At most so many events are looked through for one of a series that is to end."""
 REST = 0.001

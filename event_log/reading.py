@@ -10,7 +10,8 @@ import numpy as np
 
 from event_log.base import Change, Events, LogDamaged, Place, Times
 from event_log.entries import unpack_position
-from event_log.records import Data, count_events, unpack_all
+from event_log.few import unpack_few
+from event_log.records import Columns, Data, count_events, unpack_all
 
 Item = tuple[Data, Data]
 """Key and record."""
@@ -47,12 +48,9 @@ def as_events(
     if not items:
         _explain(after, end, changes, jumps)
         return _without_events(after, changes, end, horizon)
-    try:
-        lasts = np.frombuffer(b"".join([key for key, _ in items]), ">u8").astype(np.int64)
-        columns = unpack_all([data for _, data in items], lasts)
-    except (struct.error, ValueError) as fault:
-        raise LogDamaged(f"records behind position {after} cannot be read: {fault}") from fault
-    _check_order(lasts, lasts - np.array(counts), after, changes, jumps)
+    columns = unpack_few(items, after)
+    if columns is None:
+        columns = _unpack_many(items, counts, after, changes, jumps)
     last = unpack_position(items[-1][0])
     if not more:
         _explain(last, end, changes, jumps)
@@ -61,6 +59,17 @@ def as_events(
     told = [change for change in changes if change.position <= last]
     positions, ids, times, values = columns
     return Events(positions[rows], ids[rows], times[rows], values[rows], Place(last), horizon, told, more=more)
+
+
+def _unpack_many(items: list[Item], counts: list[int], after: int, changes: Sequence[Change], jumps: Jumps) -> Columns:
+    """The columns of any number of records, which stand where they may."""
+    try:
+        lasts = np.frombuffer(b"".join([key for key, _ in items]), ">u8").astype(np.int64)
+        columns = unpack_all([data for _, data in items], lasts)
+    except (struct.error, ValueError) as fault:
+        raise LogDamaged(f"records behind position {after} cannot be read: {fault}") from fault
+    _check_order(lasts, lasts - np.array(counts), after, changes, jumps)
+    return columns
 
 
 def _without_events(after: int, changes: Sequence[Change], end: int, horizon: int) -> Events:

@@ -164,7 +164,7 @@ def unpack(data: Data, last: int) -> Columns:
     if not is_batch(data):
         return _unpack_singles([data], np.array([last]))
     if not is_intact(data, last):
-        raise _damaged(last)
+        raise damaged(last)
     flags, count, series, time = _BATCH.unpack_from(data, _CHECKSUM.size)
     offset = _BATCH_SIZE
     ids, times = np.full(count, series, np.uint32), np.full(count, time, np.int64)
@@ -219,7 +219,7 @@ def _unpack_alike(rows: Sequence[Data], lasts: Times) -> Columns:
     checksums = np.array([crc32(memoryview(data)[_CHECKSUM.size :]) for data in rows], np.uint32)
     wrong = checksums != heads["checksum"] ^ _seals(lasts)
     if wrong.any():
-        raise _damaged(int(lasts[wrong.argmax()]))
+        raise damaged(int(lasts[wrong.argmax()]))
     flags, count = int(heads["flags"][0]), int(heads["count"][0])
     offset = _BATCH_SIZE
 
@@ -250,12 +250,12 @@ def chosen(columns: Columns, rows: slice | NDArray[np.bool_] | NDArray[np.int64]
 
 def _unpack_singles(rows: Sequence[Data], lasts: Times) -> Columns:
     if any(len(data) % SINGLE_SIZE or not data for data in rows):
-        raise _damaged(int(lasts[0]))
+        raise damaged(int(lasts[0]))
     table = np.frombuffer(b"".join(rows), _SINGLE_ROW)
     positions = lasts if len(table) == len(rows) else _in_rows(rows, lasts)
     if not np.array_equal(_checksums(table), table["checksum"] ^ _seals(positions)):
         wrong = _checksums(table) != table["checksum"] ^ _seals(positions)
-        raise _damaged(int(positions[wrong.argmax()]))
+        raise damaged(int(positions[wrong.argmax()]))
     return (
         positions,
         table["id"].astype(np.uint32),
@@ -285,7 +285,8 @@ def _checksums(table: NDArray[np.void]) -> NDArray[np.uint32]:
     )
 
 
-def _damaged(position: int) -> LogDamaged:
+def damaged(position: int) -> LogDamaged:
+    """Return the fault of a record that does not match its checksum."""
     return LogDamaged(f"the record at position {position} does not match its checksum")
 
 

@@ -19,6 +19,8 @@ from event_log.settled import NOTICE_KEY
 from event_log.settling import Settling
 
 NOTICE_SECONDS = 86_400.0
+DUE = 0.5
+"""Seconds after the first event that is not settled, from which on the next `sync` settles."""
 LATE = 5.0
 """Not settled for longer than so many seconds: people should know."""
 _WAY_ON = "restart Tidemark"
@@ -83,11 +85,13 @@ class Store(Opened):
             raise LogUnavailable(f"the disk under the log at {self.path} is full; make room there")
 
     def _probe(self) -> None:
-        """Forget a fault if there is room for a batch again."""
+        """Forget a fault if there is room for a batch again, and if all that was due has been settled since, which
+        another process may have done: this one has nothing left to settle then, and would never find out."""
         self.fresh.probe()
         self.fresh.fault = None
-        if self.settled.fault:
+        if self.settled.fault and self.age() >= DUE:
             raise LogUnavailable(self.settled.fault)
+        self.settled.fault = None
 
     def notice(self) -> str | None:
         """What people should know of the log though it works."""

@@ -126,6 +126,14 @@ def test_hooks_see_every_request(settings: Settings) -> None:
     assert path.of("POST", "/event", "", {"CONTENT-TYPE": JSON, "CONTENT-LENGTH": "1"}) is None
 
 
+@pytest.mark.parametrize(("length", "is_plain"), [("0", True), ("2", False), ("00", False), ("", False), ("-0", False)])
+def test_a_get_that_tells_the_length_of_no_body_takes_the_fast_path(app: Flask, length: str, is_plain: bool) -> None:
+    path = context(app).fast_path(app)
+    assert path is not None
+    way = path.of("GET", "/statistics", "", {"HOST": "localhost", "CONTENT-LENGTH": length})
+    assert (way is not None) == is_plain  # what is left of a body would be read as the next request
+
+
 def test_a_hook_of_one_blueprint_leaves_the_others_alone() -> None:
     app = composition.create_app(Settings())
     app.before_request_funcs.setdefault("v1_events", []).append(lambda: None)
