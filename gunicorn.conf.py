@@ -23,7 +23,7 @@ from access.exposure import exposed
 from access.foreign import JSON_HEADERS
 from access.keys import BadKeys
 from access.watch import Watch
-from event_log.base import LogError, LogUnavailable
+from event_log.errors import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
 from garbage import Survivors
 from metrics.meter import shared
@@ -108,7 +108,7 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(2)
     if server.cfg.workers > 1 and not serves_many_processes(_settings.log_url):
         url = _settings.log_url
-        _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
+        _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or a file: log")
         sys.exit(2)
     if _keys is None and (warning := exposed(server.cfg.address)):
         _say(warning)

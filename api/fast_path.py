@@ -32,7 +32,7 @@ from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
 from api.statistics import shown
-from event_log.base import LogError, LogUncertain
+from event_log.errors import LogError, LogUncertain
 from event_service import EventService, TooFarAhead
 
 Take = Callable[[bytes], Outcome | None]
@@ -150,6 +150,7 @@ class FastPath:
         service, plain = self._service, self._query
 
         def ask(body: bytes) -> Outcome | None:
+            service.start()
             asked = plain(query, service.rules.retention)  # of this moment: it may change
             if asked is None:
                 return None

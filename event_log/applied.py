@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from event_log.base import HistoryChanged
-from event_log.compaction import Content, Loading, begin
+from event_log.compaction import Beginning, Content, Loading, begin
+from event_log.errors import HistoryChanged, LogUnavailable
 from event_log.idempotency import Run
 from event_log.machine import Machine
 from event_log.port import Behind, Chunk, Cursor, RecordStore
@@ -20,7 +20,8 @@ CHUNK = 20_000
 """Positions that are read at a time: to apply as many takes a few milliseconds."""
 BACKLOG = 150_000
 """Positions that may be applied and not yet told: about 4 MiB."""
-
+MOST_TRIES = 10
+"""Maximum checkpoints that one beginning tries to load."""
 
 REST_SECONDS = 0.0005
 """Not 0: after a sleep of 0 gevent looks at no socket."""
@@ -33,6 +34,8 @@ class Begun(HistoryChanged):
         super().__init__("the log is read from its beginning" if same_history else "the log has another history")
         self.same_history = same_history
         """Whether positions mean what they meant before."""
+        self.position = 0
+        """Where the projection stands that has taken the place of the one before."""
 
 
 class Told(NamedTuple):
@@ -42,6 +45,16 @@ class Told(NamedTuple):
     cursor: Cursor
     """Where a projection that has taken all of this stands; number 0 while a checkpoint is being loaded."""
     more: bool
+
+
+def _beginning(store: RecordStore) -> Beginning:
+    """Load the newest checkpoint, which may be swapped for another one meanwhile."""
+    for _ in range(MOST_TRIES):
+        try:
+            return begin(store)
+        except Behind:
+            continue
+    raise LogUnavailable("others keep compacting the log while its checkpoint is read")
 
 
 class Applied:
@@ -62,12 +75,12 @@ class Applied:
         self._unapplied: deque[Chunk] = deque()
         self._more = False
         self._begin()
-        self.relieve: Callable[[], None] = lambda: None
+        self.relieve: Callable[[], object] = lambda: None
         """Has the projection take in what it was not told yet."""
 
     def _begin(self) -> None:
-        """Load the newest checkpoint."""
-        beginning = begin(self.store)
+        """Load the newest checkpoint. Raises LogUnavailable."""
+        beginning = _beginning(self.store)
         with self.lock:
             self.machine: Machine = beginning.machine
             self._generation = beginning.manifest.generation
@@ -142,6 +155,8 @@ class Applied:
                     return True
                 self._more = chunk.more
                 self._unapplied.extend(portions(chunk, machine.cursor))
+                if not self._unapplied:
+                    machine.cursor = chunk.cursor  # the store's note of where it goes on may be another one
             if self._unapplied:
                 self._apply(machine)
             return self._more or bool(self._unapplied)

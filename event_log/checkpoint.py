@@ -16,9 +16,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import LogDamaged
 from event_log.codec import Data
-from event_log.errors import LogUnavailable
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.idempotency import Remembered
 from event_log.machine import Machine
 from event_log.port import Cursor

@@ -16,9 +16,10 @@ from itertools import repeat
 import numpy as np
 
 from event_log import codec
-from event_log.base import Batch, LogDamaged, LogError, OverBudget, TooManyKeepers, TooManySeries
+from event_log.batch import Batch
 from event_log.buckets import Buckets
 from event_log.codec import FEW, NONCE, Columns, Data, Singles
+from event_log.errors import LogDamaged, LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.idempotency import Done, IdempotencyRecords
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry

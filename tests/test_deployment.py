@@ -22,8 +22,8 @@ import yaml
 from flask import Flask
 
 from api.context import context
-from event_log.redis_faults import OLDEST
-from event_log.redis_url import parse_redis_url
+from event_log.redis.faults import OLDEST
+from event_log.redis.url import parse_redis_url
 from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
 from tests.tls import TlsServer, trusted_certificate

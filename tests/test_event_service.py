@@ -6,9 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from event_log.base import PLAIN, Batch, EventLog, LogFull, Terms, TooManyKeepers, TooManySeries
 from event_log.base import START as BEGIN
+from event_log.base import EventLog, Terms
+from event_log.batch import Batch
+from event_log.errors import LogFull, TooManyKeepers, TooManySeries
 from event_log.memory import EVENT_BYTES, MemoryLog
+from event_log.writes import PLAIN
 from event_service import Accepted, EventService, TooFarAhead
 from settings import Settings
 from tests.conftest import FakeClock

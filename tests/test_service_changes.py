@@ -8,8 +8,10 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from event_log.base import DoneBefore, EventLog, Events, Once, Place, Rules, Terms
+from event_log.base import DoneBefore, EventLog, Events, Place, Terms
 from event_log.memory import MemoryLog
+from event_log.rules import Rules
+from event_log.writes import Once
 from event_service import Accepted, EventService
 from settings import Settings
 from tests.conftest import FakeClock

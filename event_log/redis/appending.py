@@ -13,6 +13,7 @@ from event_log.codec import JUMP
 from event_log.errors import HistoryChanged, LogDamaged, LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.port import Appended, Guard, Record, Stale
 from event_log.redis.keys import Keys
+from event_log.redis.link import Link, Lost, Uncopied
 from event_log.redis.scripts import (
     APPEND,
     ARRIVE,
@@ -25,8 +26,7 @@ from event_log.redis.scripts import (
     STALE_FENCE,
     STALE_HORIZON,
 )
-from event_log.redis_link import Link, Lost, Uncopied
-from event_log.redis_session import Command, Session, call
+from event_log.redis.session import Command, Session, call
 
 HEADER = Struct("<Bd8s")
 """Kind, positions taken, nonce; behind it the log's time in decimal digits."""

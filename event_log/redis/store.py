@@ -16,11 +16,11 @@ from event_log.memory_store import grouped
 from event_log.port import Appended, Behind, Chunk, Cursor, Entry, Guard, Manifest, Record, RecordStore, Usage
 from event_log.redis.appending import HEADER, Appending
 from event_log.redis.keys import CHUNK, Keys
+from event_log.redis.link import Link, Lost
+from event_log.redis.persistence import Persistence
 from event_log.redis.scripts import ALL, ARRIVED, LEASE, SWAP, TIME, TRIM
-from event_log.redis_link import Link, Lost
-from event_log.redis_persistence import Persistence
-from event_log.redis_session import call
-from event_log.redis_url import RedisUrl
+from event_log.redis.session import call
+from event_log.redis.url import RedisUrl
 
 GRACE_SECONDS = 600
 READ_BYTES = 4 * 1024 * 1024

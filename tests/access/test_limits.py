@@ -151,7 +151,7 @@ def test_expired_events_among_others_cost_nothing(client: FlaskClient) -> None:
 
 def test_a_key_without_a_rate_makes_no_terms(app: Flask) -> None:
     from api.guard import terms
-    from event_log.base import PLAIN
+    from event_log.writes import PLAIN
 
     guard = context(app).guard
     assert guard is not None

@@ -13,8 +13,11 @@ from werkzeug.wsgi import ClosingIterator, FileWrapper
 
 import app as composition
 from api.context import context
-from event_log.base import PLAIN, START, Batch, LogUnavailable, Terms
+from event_log.base import START, Terms
+from event_log.batch import Batch
+from event_log.errors import LogUnavailable
 from event_log.memory import MemoryLog
+from event_log.writes import PLAIN
 from settings import Settings
 from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import FakeClock

@@ -14,7 +14,7 @@ from api.context import context
 from api.fast_path import FastPath, Way, is_bare, native_takes
 from api.flask_app import route_of
 from api.reading.bodies import JSON
-from event_log.base import LogUncertain
+from event_log.errors import LogUncertain
 from settings import Settings
 from tests.api.both_ways import ENOUGH, SEED, Side, first_difference
 from tests.api.generated import Generator

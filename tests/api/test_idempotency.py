@@ -17,7 +17,8 @@ import app as composition
 from access.keys import hash_of
 from api.answers import POSITION
 from api.context import context
-from event_log.base import LogUnavailable, Memo
+from event_log.base import Memo
+from event_log.errors import LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings

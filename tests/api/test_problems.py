@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import Conflict
 
-from event_log.base import LogFull, LogUnavailable, LogUncertain
+from event_log.errors import LogFull, LogUnavailable, LogUncertain
 from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_problem

@@ -19,7 +19,7 @@ from app import create_app
 from dialects import PREFIX
 from dialects.fields import Number
 from dialects.requests import MISSING, refuse
-from event_log.base import LogFull
+from event_log.errors import LogFull
 from event_service import EventService
 from settings import Settings
 from tests.conftest import START, FakeClock

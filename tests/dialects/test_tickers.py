@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from dialects.tickers import price_frames
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from event_service import EventService
 from tests.conftest import FakeClock
 from tests.streaming.frames import websocket_messages

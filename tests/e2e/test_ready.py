@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from event_log.base import Batch
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
 from tests.servers import Server, until
 from times import MINUTE, SECOND, wall_clock

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from event_log.base import START, Change, Rules, Series
+from event_log.base import START, Change
 from event_log.lmdb_log import LmdbLog
+from event_log.rules import Rules
+from event_log.series import Series
 from tests.event_log.reader import Event, Reader, Truth
 
 PAGE = 4096

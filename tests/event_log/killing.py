@@ -15,8 +15,8 @@ import gevent  # noqa: E402
 
 from event_log import redis_session  # noqa: E402
 from event_log.base import START  # noqa: E402
+from event_log.redis.url import parse_redis_url  # noqa: E402
 from event_log.redis_log import RedisLog  # noqa: E402
-from event_log.redis_url import parse_redis_url  # noqa: E402
 from event_service import EventService  # noqa: E402
 from settings import Settings  # noqa: E402
 

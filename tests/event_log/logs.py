@@ -13,12 +13,14 @@ from unittest.mock import patch
 import numpy as np
 
 from event_log import redis_session
-from event_log.base import PLAIN, Batch, EventLog, KeptSince, Terms
+from event_log.base import EventLog, KeptSince, Terms
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
 from event_log.memory import MemoryLog
 from event_log.memory_changes import RECENT_CHANGES
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import parse_redis_url
+from event_log.writes import PLAIN
 from tests.redis_server import shared
 from times import SECOND
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from event_log.applied import Begun
-from event_log.base import HistoryChanged
 from event_log.codec import Columns
 from event_log.compaction import Threshold, Verdict
+from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.rules import UNCLAIMED
 from event_log.steps import Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step

@@ -8,18 +8,10 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 
-from event_log.base import (
-    START,
-    Change,
-    EventLog,
-    Events,
-    HistoryChanged,
-    KeepChange,
-    Place,
-    Rules,
-    RulesChange,
-    SeriesEnd,
-)
+from event_log.base import START, Change, EventLog, Events, Place
+from event_log.errors import HistoryChanged
+from event_log.rules import Rules
+from event_log.steps import KeepChange, RulesChange, SeriesEnd
 
 EARLIEST, LATEST = -(2**63), 2**63 - 1
 Event = tuple[int, int, float]

@@ -13,7 +13,7 @@ from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.port import RecordStore
 from event_log.redis.store import RedisStore
-from event_log.redis_url import parse_redis_url
+from event_log.redis.url import parse_redis_url
 from tests.redis_server import shared
 from times import SECOND
 

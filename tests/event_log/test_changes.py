@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import (
-    Batch,
-    EventLog,
-    KeepChange,
-    Place,
-    Rules,
-    RulesChange,
-    SeriesEnd,
-    Terms,
-    TooManyKeepers,
-)
+from event_log.base import EventLog, Place, Terms
+from event_log.batch import Batch
+from event_log.errors import TooManyKeepers
+from event_log.rules import Rules
+from event_log.steps import KeepChange, RulesChange, SeriesEnd
 from tests.event_log.logs import START, Kind, batch, ids
 from tests.event_log.reader import Reader, changes_behind
 

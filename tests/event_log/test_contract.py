@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import Batch, EventLog, Place, Rules, Terms, TooManySeries
+from event_log.base import EventLog, Place, Terms
+from event_log.batch import Batch
+from event_log.errors import TooManySeries
+from event_log.rules import Rules
 from tests.event_log.logs import START, Kind, batch, ids
 from tests.event_log.reader import Reader, rows_behind
 

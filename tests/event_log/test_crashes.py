@@ -10,8 +10,10 @@ import lmdb
 import numpy as np
 import pytest
 
-from event_log.base import Batch, Rules, Terms
+from event_log.base import Terms
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
+from event_log.rules import Rules
 from tests.event_log.crashes import LOSSES, PAGE, Recorder, check, composed, images, lay_out, mixed
 from tests.event_log.logs import MIB, batch, ids
 from tests.event_log.reader import Reader

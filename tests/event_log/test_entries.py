@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_log.base import Change, KeepChange, LogDamaged, Memo, Rules, RulesChange, Series, SeriesEnd
+from event_log.base import Change, Memo
 from event_log.entries import (
     pack_change,
     pack_id,
@@ -21,6 +21,10 @@ from event_log.entries import (
     unpack_position,
     unpack_series,
 )
+from event_log.errors import LogDamaged
+from event_log.rules import Rules
+from event_log.series import Series
+from event_log.steps import KeepChange, RulesChange, SeriesEnd
 
 times = st.integers(-(2**63), 2**63 - 1)
 ids = st.integers(0, 2**31 - 1)

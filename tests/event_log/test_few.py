@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_log.base import LogDamaged
 from event_log.entries import pack_position
+from event_log.errors import LogDamaged
 from event_log.few import MOST, unpack_few
 from event_log.records import pack_columns, pack_one, unpack_all
 from tests.event_log.test_records import as_rows, ids, times, values

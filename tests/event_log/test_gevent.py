@@ -17,7 +17,8 @@ from pathlib import Path
 from threading import Event, RLock
 
 import gevent
-from event_log.base import START, Rules
+from event_log.base import START
+from event_log.rules import Rules
 from event_log.lmdb_log import LmdbLog
 
 faulthandler.dump_traceback_later(600, exit=True)  # a halted hub has no other end

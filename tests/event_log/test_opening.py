@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import Batch, LogDamaged, LogUnavailable, Rules, Terms
+from event_log.base import Terms
+from event_log.batch import Batch
 from event_log.entries import pack_position
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.lmdb_log import LmdbLog
 from event_log.opening import damage_in
 from event_log.pages import Pages
 from event_log.records import FORMAT
+from event_log.rules import Rules
 from tests.event_log.logs import START, batch, ids, open_lmdb
 from tests.event_log.reader import Reader, changes_behind, rows_behind
 from tests.servers import CHECKOUT
@@ -143,7 +146,7 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
 OPEN_AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from event_log.base import LogError
+from event_log.errors import LogError
 from event_log.lmdb_log import LmdbLog
 if os.geteuid() == 0:
     os.setgroups([])
@@ -476,7 +479,8 @@ def test_no_garbage_page_ends_the_process_that_looks_for_damage(tmp_path: Path, 
 READ_WHEN_TOLD = """
 import sys
 from pathlib import Path
-from event_log.base import START, LogDamaged
+from event_log.base import START
+from event_log.errors import LogDamaged
 from event_log.lmdb_log import LmdbLog
 log = LmdbLog(Path(sys.argv[1]), max_bytes=2**20)
 print(log.position(), flush=True)

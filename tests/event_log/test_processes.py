@@ -13,8 +13,9 @@ from select import select
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import Place, Rules
+from event_log.base import Place
 from event_log.lmdb_log import LmdbLog
+from event_log.rules import Rules
 from tests.event_log.logs import START, batch, open_lmdb
 from tests.event_log.reader import Reader, rows_behind
 

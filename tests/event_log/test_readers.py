@@ -21,7 +21,10 @@ from hypothesis.stateful import (
 )
 
 from event_log.base import START as BEGIN
-from event_log.base import Batch, EventLog, KeepChange, Rules, RulesChange, SeriesEnd, Terms
+from event_log.base import EventLog, Terms
+from event_log.batch import Batch
+from event_log.rules import Rules
+from event_log.steps import KeepChange, RulesChange, SeriesEnd
 from tests.event_log.logs import LOGS, START, Kind, batch, ids
 from tests.event_log.reader import EARLIEST, LATEST, Event, Reader, Truth, changes_behind, rows_behind
 from tests.event_log.view_reader import ViewReader

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_log.base import Batch, LogDamaged
+from event_log.batch import Batch
+from event_log.errors import LogDamaged
 from event_log.records import (
     FEW,
     PIECE,

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from event_log.base import START, HistoryChanged, LogUnavailable, LogUncertain, Rules
+from event_log.base import START
+from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
 from tests.event_log.logs import START as NOW
 from tests.event_log.reader import Reader, rows_behind
 from tests.redis_server import RedisServer

@@ -9,11 +9,11 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from event_log import redis_link
-from event_log.base import LogUnavailable
-from event_log.redis_crew import Crew, Ticket
-from event_log.redis_link import Link, Lost
-from event_log.redis_session import Command, Reply
-from event_log.redis_url import RedisUrl, parse_redis_url
+from event_log.errors import LogUnavailable
+from event_log.redis.crew import Crew, Ticket
+from event_log.redis.link import Link, Lost
+from event_log.redis.session import Command, Reply
+from event_log.redis.url import RedisUrl, parse_redis_url
 
 SOON = 20.0
 """Far more seconds than any step takes; a test that waits so long has failed."""

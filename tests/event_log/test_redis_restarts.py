@@ -12,9 +12,11 @@ from threading import Event, Thread
 
 import pytest
 
-from event_log.base import HistoryChanged, LogUnavailable, Place, Rules
+from event_log.base import Place
+from event_log.errors import HistoryChanged, LogUnavailable
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
 from tests.event_log.logs import START as NOW
 from tests.event_log.logs import batch
 from tests.event_log.reader import Reader, rows_behind

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from event_log import codec
-from event_log.base import Batch, HistoryChanged, LogDamaged, LogFull, LogUnavailable, LogUncertain
+from event_log.batch import Batch
+from event_log.errors import HistoryChanged, LogDamaged, LogFull, LogUnavailable, LogUncertain
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP, Guard, Manifest, Record
+from event_log.redis.link import Lost
+from event_log.redis.session import Command, Reply, Session
 from event_log.redis.store import RedisStore
-from event_log.redis_link import Lost
-from event_log.redis_session import Command, Reply, Session
-from event_log.redis_url import parse_redis_url
+from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
 from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from event_log.base import LogUnavailable, LogUncertain
+from event_log.errors import LogUnavailable, LogUncertain
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP
 from event_log.redis.store import RedisStore
-from event_log.redis_url import parse_redis_url
+from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
 from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_log import lmdb_log
-from event_log.base import START, Batch
+from event_log.base import START
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
 from event_log.registry import LEARNT_AT_ONCE
 

@@ -17,8 +17,12 @@ import numpy as np
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import Batch, EventLog, LogFull, LogUnavailable, Once, Rules, Terms
+from event_log.base import EventLog, Terms
+from event_log.batch import Batch
+from event_log.errors import LogFull, LogUnavailable
 from event_log.lmdb_log import LmdbLog
+from event_log.rules import Rules
+from event_log.writes import Once
 from tests.event_log.logs import MIB, START, batch, open_lmdb
 from tests.event_log.reader import LATEST, rows_behind
 from tests.event_log.test_processes import ended, in_child

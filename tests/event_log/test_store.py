@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from tests.event_log.logs import START, open_lmdb
 
 

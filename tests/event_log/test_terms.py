@@ -8,18 +8,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from event_log.base import (
-    Batch,
-    Budget,
-    DoneBefore,
-    EventLog,
-    Memo,
-    Once,
-    OverBudget,
-    Terms,
-    TooManyKeepers,
-    TooManySeries,
-)
+from event_log.base import DoneBefore, EventLog, Memo, Terms
+from event_log.batch import Batch
+from event_log.errors import OverBudget, TooManyKeepers, TooManySeries
+from event_log.writes import Budget, Once
 from tests.event_log.logs import START, Kind, ids
 from times import MINUTE, SECOND
 

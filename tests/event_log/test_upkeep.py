@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from event_log import upkeep
-from event_log.base import Batch, LogDamaged, LogUnavailable
+from event_log.batch import Batch
 from event_log.codec import SINGLE, SINGLE_ROW, WRITE, Singles
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.log import Log
 from event_log.machine import Machine
 from event_log.memory_store import MemoryStore
@@ -156,7 +157,7 @@ import faulthandler
 import gevent
 import numpy as np
 from event_log import upkeep
-from event_log.base import Batch
+from event_log.batch import Batch
 from event_log.log import Log
 from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from event_log.base import EventLog, HistoryChanged, Place, Rules
+from event_log.base import EventLog, Place
+from event_log.errors import HistoryChanged
+from event_log.rules import Rules
 from rolling.block import EARLIEST, Columns
 from rolling.steps import finished
 from tests.event_log.reader import Event, Truth

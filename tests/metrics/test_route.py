@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.context import context
-from event_log.base import LogUnavailable, LogUncertain
+from event_log.errors import LogUnavailable, LogUncertain
 from event_service import EventService
 from metrics.meter import Meter
 from metrics.table import Table

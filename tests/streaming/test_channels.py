@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from event_log.base import Batch, Events, HistoryChanged, Place, Times, Values
+from event_log.base import Events, Place
+from event_log.batch import Batch, Times, Values
+from event_log.errors import HistoryChanged
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings

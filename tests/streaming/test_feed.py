@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from event_log.base import Events, LogUnavailable, Place
+from event_log.base import Events, Place
+from event_log.errors import LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings

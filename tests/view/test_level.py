@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from event_log.applied import Begun, Told
-from event_log.base import Batch, LogUnavailable
+from event_log.batch import Batch
 from event_log.compaction import Threshold, Verdict, compact
+from event_log.errors import LogUnavailable
 from event_log.log import Log
 from event_log.port import Chunk, Cursor
 from event_log.rules import Rules

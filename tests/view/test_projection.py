@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from event_log.applied import Begun, Told
-from event_log.base import HistoryChanged
 from event_log.codec import Columns
 from event_log.compaction import Threshold, Verdict
+from event_log.errors import HistoryChanged
 from event_log.port import Cursor
 from event_log.rules import Rules
 from event_log.series import Series

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from event_log import redis_questions, redis_reading
-from event_log.base import START, Events, HistoryChanged, LogUnavailable
+from event_log.base import START, Events
+from event_log.errors import HistoryChanged, LogUnavailable
 from event_log.memory import MemoryLog
 from event_service import EventService
 from settings import Settings

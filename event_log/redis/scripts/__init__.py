@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha1
 from pathlib import Path
+from typing import NamedTuple
 
-from event_log.redis_scripts import Script
+
+class Script(NamedTuple):
+    """A script and the name by which Redis knows it once it was loaded."""
+
+    source: bytes
+    sha: bytes
 
 
 def _script(data: bytes) -> Script:

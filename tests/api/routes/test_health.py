@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from event_log.base import LogFull, LogUnavailable
+from event_log.errors import LogFull, LogUnavailable
 from event_service import EventService
 
 

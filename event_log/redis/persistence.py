@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from math import inf
 
-from event_log.redis_link import Link
-from event_log.redis_session import facts_of
+from event_log.redis.link import Link
+from event_log.redis.session import facts_of
 
 EVERY_SECOND = 1.0
 """What an append-only file that is synced every second may lack."""

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 
 from redis.exceptions import RedisError
 
-from event_log.base import LogUnavailable
-from event_log.redis_crew import ABREAST, Build, Crew, Ticket
-from event_log.redis_faults import code_of, unavailable
-from event_log.redis_scripts import ALL, ARRIVED, Script
-from event_log.redis_session import PATIENCE, ROLE, Command, Reply, Session, not_master
-from event_log.redis_url import RedisUrl
+from event_log.errors import LogUnavailable
+from event_log.redis.crew import ABREAST, Build, Crew, Ticket
+from event_log.redis.faults import code_of, unavailable
+from event_log.redis.scripts import ALL, ARRIVED, Script
+from event_log.redis.session import PATIENCE, ROLE, Command, Reply, Session, not_master
+from event_log.redis.url import RedisUrl
 
 COPY_MILLISECONDS = 800
 """How long a trip waits for replicas."""

@@ -7,8 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from event_log.base import LogError
-from event_log.redis_session import Command, Reply, Session
+from event_log.errors import LogError
+from event_log.redis.session import Command, Reply, Session
 
 MOST_TOGETHER = 128
 """Tickets of one trip."""

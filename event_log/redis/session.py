@@ -16,10 +16,10 @@ from redis.exceptions import ReadOnlyError, RedisError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
-from event_log.base import LogUnavailable
-from event_log.redis_faults import OLDEST, code_of, too_old, unavailable
-from event_log.redis_scripts import ALL, Script
-from event_log.redis_url import RedisUrl
+from event_log.errors import LogUnavailable
+from event_log.redis.faults import OLDEST, code_of, too_old, unavailable
+from event_log.redis.scripts import ALL, Script
+from event_log.redis.url import RedisUrl
 
 PATIENCE = 1.0
 """Seconds after which an answer counts as lost, and the connection with it."""

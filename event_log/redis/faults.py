@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from event_log.base import LogDamaged, LogFull, LogUnavailable
+from event_log.errors import LogDamaged, LogFull, LogUnavailable
 
 OLDEST = (7, 0)
 """The oldest Redis whose scripts may clean a full one."""
