@@ -10,7 +10,7 @@ from event_log.compaction import Threshold, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.rules import UNCLAIMED
-from event_log.steps import Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step
+from event_log.steps import Began, Ends, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step
 from tests.event_log.log_oracle import EARLIEST, Event, OneSeries
 
 
@@ -73,6 +73,8 @@ class Projection:
         elif isinstance(step, Horizon):
             assert step.horizon > self.horizon
             self.horizon = step.horizon
+        elif isinstance(step, Ends):
+            assert not self.number
         else:
             assert isinstance(step, Jump)
             self.jumps.append((step.start, step.to))

@@ -140,7 +140,7 @@ def test_a_fault_in_the_middle_counts_nothing_twice(
 ) -> None:
     values = append(log)
     told: list[Told | Begun] = []
-    level.listen(told.append)
+    listeners.append(told.append)
     take, steps = Projection.take, list[int]()
 
     def broken(projection: Projection, some: Told) -> Iterator[None]:
@@ -163,7 +163,7 @@ def test_another_history_takes_its_place_once_it_is_level(log: Log, level: Level
     log.append_one("lost", WALL, 7.0)
     assert summary(level) == summary_of([*values, 7.0])
     told: list[Told | Begun] = []
-    level.listen(told.append)
+    listeners.append(told.append)
     before = level.projection
     store.lose(1)
     assert summary(level) == summary_of(values)
@@ -212,8 +212,8 @@ def test_listeners_are_told_of_each_portion_and_may_fail(log: Log, level: Level)
     def fail(each: Told | Begun) -> None:
         raise RuntimeError("a listener of ours")
 
-    level.listen(fail)
-    level.listen(told.append)
+    listeners.append(fail)
+    listeners.append(told.append)
     log.append_one("a", WALL, 1.0)
     log.append_one("a", WALL, 2.0)
     with level:
