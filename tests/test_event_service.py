@@ -427,6 +427,7 @@ def test_any_number_of_views_agree_with_a_list(store: RecordStore, clock: FakeCl
         size = int(generator.choice([1, 2, 60]))
         times = clock.now - generator.integers(-SECOND, 12 * SECOND, size)
         values = generator.normal(size=size)
+        services[0].statistics()
         horizon = max(clock.now - settings.retention, services[0].log.machine.horizon)
         accepted = service.add_many([name], None, times, values)
         stored = [(int(t), float(v)) for t, v in zip(times, values, strict=True) if t > horizon]

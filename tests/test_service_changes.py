@@ -14,7 +14,7 @@ from event_log.memory_store import MemoryStore
 from event_log.outcomes import Repeated, Stored
 from event_log.port import Chunk, Cursor, RecordStore
 from event_log.steps import Rows, SeriesEnd
-from event_log.writes import PLAIN, Conditions, Once
+from event_log.writes import Conditions, Once
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
@@ -38,11 +38,9 @@ def service_on(store: RecordStore, clock: FakeClock, start: str | None = None, *
     return EventService(store, Settings(**{"keep_last": 3, **settings}), clock, start=start)  # type: ignore[arg-type]
 
 
-def add(
-    service: EventService, series: str, *values: float, ago: int = 0, conditions: Conditions | None = None
-) -> Stored:
+def add(service: EventService, series: str, *values: float, ago: int = 0, conditions: Conditions = PLAIN) -> Stored:
     times = np.full(len(values), service.clock() - ago)
-    return service.add_many([series], None, times, np.array(values, np.float64), conditions or PLAIN)
+    return service.add_many([series], None, times, np.array(values, np.float64), conditions)
 
 
 def clean(service: EventService) -> None:
@@ -227,6 +225,7 @@ class TestListening:
                 elif isinstance(step, SeriesEnd):
                     told.append(step.position)
 
+        service.statistics()
         service.listen(listen)
         for value in range(5):
             add(other, "a", value, value + 0.5)
@@ -245,6 +244,7 @@ class TestListening:
         def fail(each: Told | Begun) -> None:
             raise RuntimeError("a bug")
 
+        service.statistics()
         service.listen(fail)
         service.listen(told.append)
         add(service, "a", 1.0)

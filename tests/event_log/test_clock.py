@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from event_log.port import RecordStore
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
@@ -16,6 +17,11 @@ from times import HOUR, MINUTE, SECOND
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(START)
+
+
+@pytest.fixture
+def store(kind: StoreKind) -> RecordStore:
+    return kind.open()
 
 
 @pytest.fixture
