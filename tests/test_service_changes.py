@@ -14,7 +14,7 @@ from event_log.memory_store import MemoryStore
 from event_log.outcomes import Repeated, Stored
 from event_log.port import Chunk, Cursor, RecordStore
 from event_log.steps import Rows, SeriesEnd
-from event_log.writes import Conditions, Once
+from event_log.writes import PLAIN, Conditions, Once
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock

@@ -101,7 +101,7 @@ def test_what_may_have_been_stored_is_not_tried_again_through_flask(monkeypatch:
 
     for side in (ours, flasks):
         for name in ("append", "append_one"):
-            monkeypatch.setattr(side.log, name, lose)
+            monkeypatch.setattr(context(side.app).service.log, name, lose)
     generator = Generator(SEED)
     lost = Counter[str]()
     for _ in range(1_000):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ import app as composition
 from access.keys import hash_of
 from api.answers import POSITION
 from api.context import context
-from event_log.base import Memo
 from event_log.errors import LogUnavailable
-from event_log.memory import MemoryLog
+from event_log.idempotency import Done
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_names, assert_problem
 from tests.conftest import START, FakeClock
-from tests.event_log.logs import LOGS
+from tests.event_log.stores import StoreKind
 from times import HOUR, MINUTE, format_timestamp
 
 NOW = "2025-06-26T14:30:00Z"
@@ -52,13 +52,11 @@ POSTS: list[tuple[str, str, Any, int, int]] = [
 """Path, media type, body, the status it gets, how many events it stores."""
 
 
-@pytest.fixture(params=LOGS)
-def app(request: pytest.FixtureRequest, settings: Settings, clock: FakeClock, tmp_path: Path) -> Iterator[Flask]:
-    kind = LOGS[request.param](tmp_path)
-    app = composition.create_app(settings, clock=clock, log=kind.open(max_series=settings.max_series))
+@pytest.fixture
+def app(kind: StoreKind, settings: Settings, clock: FakeClock) -> Flask:
+    app = composition.create_app(settings, clock=clock, store=kind.open())
     app.testing = True
-    yield app
-    kind.close()
+    return app
 
 
 def post(client: FlaskClient, path: str, body: Any, key: str = "k", **options: Any) -> TestResponse:
@@ -301,15 +299,15 @@ class TestAccessKeys:
 def test_a_log_that_failed_has_not_done_it(
     settings: Settings, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = MemoryLog(10)
-    app = composition.create_app(settings, clock=clock, log=log)
+    store = MemoryStore(clock.moment)
+    app = composition.create_app(settings, clock=clock, store=store)
     client = app.test_client()
 
     def fails(*_: Any) -> int:
         raise LogUnavailable("no disk")
 
     with monkeypatch.context() as patched:
-        patched.setattr(log, "append", fails)
+        patched.setattr(store, "append", fails)
         assert_problem(post(client, "/event", EVENT), 503)
     assert "Idempotent-Replayed" not in post(client, "/event", EVENT).headers
     assert "Idempotent-Replayed" in post(client, "/event", EVENT).headers
@@ -318,13 +316,13 @@ def test_a_log_that_failed_has_not_done_it(
 
 def test_one_that_was_first_between_look_and_write_decides(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """And though its events have expired meanwhile, the second gets the answer of the first."""
-    log = MemoryLog(10)
-    app = composition.create_app(Settings(), clock=clock, log=log)
+    store = MemoryStore(clock.moment)
+    app = composition.create_app(Settings(), clock=clock, store=store)
     client, service = app.test_client(), context(app).service
     first: list[TestResponse] = []
     recall = service.recall
 
-    def look(key: bytes) -> Memo | None:
+    def look(key: bytes) -> Done | None:
         found = recall(key)
         monkeypatch.undo()
         first.append(post(client, "/event", EVENT))
@@ -335,4 +333,4 @@ def test_one_that_was_first_between_look_and_write_decides(clock: FakeClock, mon
     second = post(client, "/event", EVENT)
     assert told(second) == told(first[0])
     assert (second.status_code, second.headers["Idempotent-Replayed"]) == (201, "true")
-    assert log.position() == 1
+    assert store.end().position == 1

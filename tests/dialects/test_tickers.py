@@ -53,7 +53,7 @@ def test_health_when_the_log_is_not_available(
     def check() -> None:
         raise LogUnavailable("the disk is gone")
 
-    monkeypatch.setattr(service.log, "check", check)
+    monkeypatch.setattr(service.store, "check", check)
     response = client.get("/dialects/tickers/health")
     assert response.status_code == 503
     assert response.json == {"status": "unhealthy", "detail": "the disk is gone"}

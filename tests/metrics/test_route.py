@@ -149,6 +149,7 @@ def test_events_that_may_have_been_stored_are_counted_alike_on_both_ways(
     def lose_the_answer(*_: object) -> None:
         raise LogUncertain("the connection broke")
 
+    service.start()
     monkeypatch.setattr(service.log, "append", lose_the_answer)
     monkeypatch.setattr(service.log, "append_one", lose_the_answer)
     old = "2025-06-26T13:00:00Z"
