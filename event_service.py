@@ -232,6 +232,8 @@ class EventService(Questions):
     def check(self) -> None:
         """Raises LogUnavailable, with the reason, when the log cannot be read or written."""
         self.store.check()
+        if self._pid == os.getpid():
+            self.log.check()
 
     def notice(self) -> str | None:
         """What a person should know of the log though it works."""
