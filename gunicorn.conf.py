@@ -54,7 +54,7 @@ _FOR_REQUESTS = 2000
 """Connections of one worker beyond its streams."""
 _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _SWITCH_SECONDS = 0.0005
-"""How long the real thread that settles may keep the one of the requests from running, each time; Python's own 5 ms,
+"""How long the real thread that compacts may keep the one of the requests from running, each time; Python's own 5 ms,
 several times a request, would be felt."""
 _LONGEST_DETAIL = 300
 """Characters of what gunicorn says about a request, which it quotes as a whole."""
