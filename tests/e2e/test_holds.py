@@ -40,7 +40,7 @@ def bound(name: str) -> float:
 @pytest.mark.soak(millions=(1, 3))
 def test_nothing_that_can_be_asked_holds_a_worker(tmp_path: Path, millions: int) -> None:
     fill(tmp_path / "log", Fill(800_000 * millions, 200_000 * millions))
-    own = {"HUB_NOTES": str(tmp_path / "hub"), "TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}"}
+    own = {"HUB_NOTES": str(tmp_path / "hub"), "TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}"}
     begin = time.monotonic()
     with Server(["-c", "benchmarks/hub.py", "-w", "1"], SETTINGS | own) as server:
         found = {"the start": Notes(tmp_path / "hub").most_used_ms(begin, time.monotonic())}
