@@ -70,6 +70,14 @@ class EventService(Questions):
         """`start` is an id that all processes of one start of the service share, and no other start has."""
         super().__init__(settings, clock)
         self.store = store
+        self._own_rules = Rules(
+            retention=settings.retention,
+            keep_last=settings.keep_last,
+            window=settings.window,
+            max_future=settings.max_future,
+            max_series=settings.max_series,
+            max_symbols=settings.max_symbols,
+        )
         self._start = start or secrets.token_hex(16)
         self._listeners: list[Listener] = []
         self._pid = 0  # of the process that has opened the log
@@ -83,8 +91,8 @@ class EventService(Questions):
 
     @property
     def rules(self) -> Rules:
-        """The rules in force, as far as this process has applied the log."""
-        return self.log.machine.rules
+        """The rules in force, as far as this process has applied the log; before that its own."""
+        return self.log.machine.rules if self._pid == os.getpid() else self._own_rules
 
     def add(
         self,
@@ -193,18 +201,7 @@ class EventService(Questions):
         log = Log(self.store)
         level = Level(log, self.settings.percentile_bytes, self._listeners)
         log.relieve = level.advance
-        asked = self.settings
-        log.claim(
-            Rules(
-                retention=asked.retention,
-                keep_last=asked.keep_last,
-                window=asked.window,
-                max_future=asked.max_future,
-                max_series=asked.max_series,
-                max_symbols=asked.max_symbols,
-            ),
-            self._start,
-        )
+        log.claim(self._own_rules, self._start)
         self.log, self._level, self._upkeep = log, level, Upkeep(log, level.judge)
 
     def advance(self) -> bool:
@@ -235,6 +232,8 @@ class EventService(Questions):
     def check(self) -> None:
         """Raises LogUnavailable, with the reason, when the log cannot be read or written."""
         self.store.check()
+        if self._pid == os.getpid():
+            self.log.check()
 
     def notice(self) -> str | None:
         """What a person should know of the log though it works."""

@@ -150,7 +150,6 @@ class FastPath:
         service, plain = self._service, self._query
 
         def ask(body: bytes) -> Outcome | None:
-            service.start()
             asked = plain(query, service.rules.retention)  # of this moment: it may change
             if asked is None:
                 return None

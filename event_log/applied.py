@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from event_log.compaction import Beginning, Content, Loading, begin
-from event_log.errors import HistoryChanged, LogUnavailable
+from event_log.errors import HistoryChanged, LogDamaged, LogUnavailable
 from event_log.idempotency import Run
 from event_log.machine import Machine
 from event_log.port import Behind, Chunk, Cursor, RecordStore
@@ -20,6 +20,10 @@ CHUNK = 20_000
 """Positions that are read at a time: to apply as many takes a few milliseconds."""
 BACKLOG = 150_000
 """Positions that may be applied and not yet told: about 4 MiB."""
+DISAGREES = (
+    "at record {} of the log this process has come to another state than the one that compacted it: two releases "
+    "that do not agree, or a fault of memory; restart it, and report this"
+)
 MOST_TRIES = 10
 """Maximum checkpoints that one beginning tries to load."""
 
@@ -74,6 +78,7 @@ class Applied:
         # Under _reading: what was read and is yet to be applied, and whether there was more.
         self._unapplied: deque[Chunk] = deque()
         self._more = False
+        self._disagreement = ""
         self._begin()
         self.relieve: Callable[[], object] = lambda: None
         """Has the projection take in what it was not told yet."""
@@ -99,6 +104,15 @@ class Applied:
         """Have the projection begin anew: it has failed in the middle of what it was told."""
         with self._reading:
             self._begin_anew(same_history=True)
+
+    def check(self) -> None:
+        """Raises LogDamaged where this process has applied the log otherwise than another one."""
+        if self._disagreement:
+            raise LogDamaged(self._disagreement)
+
+    def is_level(self, cursor: Cursor) -> bool:
+        """Whether nothing newer than this can be known without a trip, for a fraction of a microsecond."""
+        return not self._disagreement and self.store.is_level(cursor)
 
     def read(self) -> Told:
         """What the projection is told next, which has one call of this under way at a time. Never behind a write that
@@ -141,6 +155,7 @@ class Applied:
     def advance(self, upto: int | None = None) -> bool:
         """Read the next records if all that was read is applied, and apply a portion, unless another one has applied
         the record `upto` meanwhile; says whether there is more."""
+        self.check()
         with self._reading:
             if self._is_broken:
                 self._begin_anew(same_history=True)
@@ -186,7 +201,8 @@ class Applied:
             self.relieve()
 
     def adopt(self) -> None:
-        """Go on with the runs of idempotency records of the newest manifest, if it is another one."""
+        """Go on with the runs of idempotency records of the newest manifest, if it is another one. Where whoever wrote
+        it came to another state than this process at the same record, nothing is answered any more."""
         if self.store.generation() == self._generation:
             return
         manifest = self.store.manifest()
@@ -194,7 +210,11 @@ class Applied:
         mine = machine.cursor
         if manifest.cursor.number > mine.number or manifest.cursor.history != mine.history:
             return
-        runs = [Run(self.store.blob(name)) for name in Content.of(manifest).runs]
+        content = Content.of(manifest)
+        number, digest = content.digest
+        if machine.digests.get(number, digest) != digest:
+            self._disagreement = DISAGREES.format(number)
+        runs = [Run(self.store.blob(name)) for name in content.runs]
         with self.lock:
             if self.machine is machine:
                 machine.done.adopt(runs, manifest.cursor.number)

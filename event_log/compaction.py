@@ -98,19 +98,21 @@ class Content:
     checkpoint: str
     parts: list[Part] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
+    digest: tuple[int, int] = (0, 0)
+    """The newest digest of the machine that compacted, and the number of its record."""
 
     def pack(self) -> bytes:
         """As the data of a manifest."""
         parts = [[part.name, part.rows, part.expired, part.oldest, part.newest] for part in self.parts]
-        return json.dumps({"checkpoint": self.checkpoint, "parts": parts, "runs": self.runs}).encode()
+        return json.dumps([self.checkpoint, parts, self.runs, self.digest]).encode()
 
     @classmethod
     def of(cls, manifest: Manifest) -> Content:
         """The same again; empty for a log without blobs."""
         if not manifest.data:
             return cls("")
-        found = json.loads(manifest.data)
-        return cls(found["checkpoint"], [Part(*part) for part in found["parts"]], found["runs"])
+        checkpoint, parts, runs, digest = json.loads(manifest.data)
+        return cls(checkpoint, [Part(*part) for part in parts], runs, tuple(digest))
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -200,8 +202,9 @@ class Compaction:
         work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, self._rest)
         content = Content.of(self._manifest)
         parts, runs = work.parts(content.parts, self._events), work.runs(content.runs, machine)
-        checkpoint = pack(State.of(machine), {"thresholds": _pack_thresholds(living)})
-        new = Content(store.put_blob(checkpoint), parts, runs)
+        state = State.of(machine)
+        checkpoint = pack(state, {"thresholds": _pack_thresholds(living)})
+        new = Content(store.put_blob(checkpoint), parts, runs, state.digest)
         return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
 
 

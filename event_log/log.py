@@ -31,6 +31,7 @@ class Log(Applied):
 
     def append_one(self, series: str, time: int, value: float) -> Stored:
         """`append` for one event without conditions, without the cost of columns."""
+        self.check()
         machine = self.machine
         known = machine.cursor  # read before the id is looked up, never after
         number = machine.series.ids.get(series)
@@ -48,6 +49,7 @@ class Log(Applied):
     def append(self, batch: Batch, conditions: Conditions = PLAIN, expired: int = 0) -> Stored:
         """Store a batch atomically; says what became of it, its events that have expired left out. `expired`: how many
         more the request had. Raises LogFull, TooManySeries, TooManyKeepers, OverBudget or Repeated."""
+        self.check()
         if conditions.once is None and conditions.budget is None and len(batch):
             try:
                 stored = self._append_known(batch, conditions.keep, expired)

@@ -10,6 +10,7 @@ import pytest
 from event_log import applied
 from event_log.applied import Begun, Told
 from event_log.codec import Columns
+from event_log.compaction import compact
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Repeated, Stored
 from event_log.port import Chunk, Cursor, RecordStore
@@ -202,6 +203,7 @@ class TestReplay:
         clock.advance(2 * HOUR)
         add(service, "a", 6.0)
         clean(service)
+        assert compact(store, service._level.judge)
         fresh = service_on(kind.sibling(store), clock)
         found = fresh.replay("a", 1, 10)
         assert (found.gap, found.positions.tolist()) == (True, [4, 5, 7])

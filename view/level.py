@@ -120,7 +120,7 @@ class Level:
 
     def _is_level(self) -> bool:
         """Whether nothing newer can be known without a reading: one word is compared, and no lock is taken."""
-        return self._next is None and self._log.store.is_level(self.projection.cursor)
+        return self._next is None and self._log.is_level(self.projection.cursor)
 
     def _lock_whole(self) -> bool:
         """Lock the projection if it is whole."""

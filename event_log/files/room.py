@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 from event_log.errors import LogFull
 from event_log.files.blobs import STAY_SECONDS
@@ -21,6 +22,8 @@ from event_log.files.opening import OpenLog
 from times import SECOND
 
 BALLAST_BYTES = 256 * 1024
+SPARE_BYTES = 64 * 1024
+"""A segment with less room than this is about to end."""
 WAYS_OUT = "raise TIDEMARK_LOG_MAX_BYTES, or wait until events expire"
 
 T = TypeVar("T")
@@ -46,13 +49,40 @@ def next_segment(files: OpenLog) -> None:
     for start in segments.starts():
         if start > tail.segment:  # its maker died before it was published
             segments.path(start).unlink(missing_ok=True)
-    most = files.options.most_bytes - segments.size
-    if bytes_used(files) + segments.size > most:
-        collect(files, stay_seconds=0)
-        if bytes_used(files) + segments.size > most:
-            raise LogFull(f"the log at {files.path} is full ({files.options.most_bytes} bytes); {WAYS_OUT}")
+    _check_room(files)
     with_room(files, lambda: segments.create(SegmentHead(tail.number, tail.position, tail.crc)))
     files.publish(tail._replace(segment=tail.number, offset=RECORDS))
+
+
+def check(files: OpenLog) -> None:
+    """See that the next records will find room. Raises LogFull, LogUnavailable."""
+    spare = min(SPARE_BYTES, files.segments.size // 4)
+    is_ending = files.head.tail()[1].offset + spare > files.limits[0]
+    if is_ending:
+        _check_room(files)
+    if is_ending or files.fault is not None:
+        with refusing(files.path):
+            _try(files)
+        files.fault = None
+
+
+def _check_room(files: OpenLog) -> None:
+    """See that LOG_MAX_BYTES has room for another segment; what a swap has left behind goes for it. Raises LogFull."""
+    most = files.options.most_bytes - 2 * files.segments.size
+    if bytes_used(files) > most:
+        collect(files, stay_seconds=0)
+        if bytes_used(files) > most:
+            raise LogFull(f"the log at {files.path} is full ({files.options.most_bytes} bytes); {WAYS_OUT}")
+
+
+def _try(files: OpenLog) -> None:
+    """Give a file that nobody needs the room of a segment. Raises OSError."""
+    path = files.path / f"{uuid4().hex}.tmp"
+    try:
+        file = File(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        allocate(file.number, files.segments.size)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def with_room(files: OpenLog, work: Callable[[], T], *, ballast: bool = False) -> T:

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
-from event_log.files import swapping
+from event_log.files import room, swapping
 from event_log.files.disk import refusing
 from event_log.files.head import FAILED, GENERATION, SEQUENCE, SYNCED_NUMBER
 from event_log.files.opening import OpenLog, Options
@@ -53,7 +53,12 @@ class FilesStore(RecordStore):
             files.disown()
 
     def append(self, record: Record, guard: Guard) -> Appended:
-        return append(self._files or self._open(), record, guard)
+        files = self._files or self._open()
+        try:
+            return append(files, record, guard)
+        except LogUnavailable as fault:
+            files.fault = fault
+            raise
 
     def confirm(self, appended: Appended) -> None:
         files, number = self._files or self._open(), appended.number
@@ -113,6 +118,7 @@ class FilesStore(RecordStore):
         files = self._files or self._open()
         if files.words[FAILED]:
             raise LogUnavailable(FAILED_TEXT.format(files.path))
+        room.check(files)
 
     def notice(self) -> str | None:
         files = self._files or self._open()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +76,7 @@ def test_a_bug_is_answered_as_flask_answers_it_and_not_tried_again(
         raise RuntimeError("a bug")
 
     app.testing = False
+    context(app).service.start()
     monkeypatch.setattr(context(app).service.log, "append_one", fail)
     counted: list[Any] = []
     monkeypatch.setattr(context(app).meter, "request", lambda *told: counted.append(told[:3]))
@@ -156,6 +156,6 @@ def test_a_query_is_read_under_the_retention_of_its_moment(app: Flask, monkeypat
     assert way is not None
     assert path.answer(way, b"", b"") is not None
     service = context(app).service
-    shorter = replace(service.rules, retention=60_000_000)
+    shorter = service.rules._replace(retention=60_000_000)
     monkeypatch.setattr(type(service), "rules", shorter)
     assert path.answer(way, b"", b"") is None

@@ -25,6 +25,7 @@ from streaming.subscriber import MOST_WAITING_CHUNKS, Subscriber
 from streaming.wire import SSE, WEBSOCKET, Wire
 from tests.conftest import FakeClock, Shared
 from tests.event_log.faulty_stores import LossyStore
+from times import SECOND
 from view import projection as projection_module
 
 SERIES = ("a", "b", "c")
@@ -310,8 +311,10 @@ class TestGaps:
         following = Following(keep_last=2)
         following.accept([0] * 3000)
         following.clock.now += 2 * following.service.rules.retention
-        while following.service.tick():
-            pass
+        for _ in range(2):  # the horizon rises, then what is dead under it is let go of
+            while following.service.tick():
+                pass
+            following.clock.advance(SECOND)
         following.accept([0])
         received = following.read(following.join("a", 7))
         assert received.startswith(b"a>=")
@@ -374,7 +377,8 @@ class TestGaps:
         following.accept([0, 1, 2])
         for series in SERIES:
             following.end(series)
-        assert [following.read(following.join(series, 1)) for series in SERIES] == [b"", b"b>=7 ", b"c>=7 "]
+        # Of any other name a series may have ended, so that there may be a gap.
+        assert [following.read(following.join(series, 1)) for series in SERIES] == [b"a>=7 ", b"b>=7 ", b"c>=7 "]
 
     def test_who_listens_while_what_this_worker_has_yet_to_read_leaves_the_log_is_told(self) -> None:
         following = Following(keep_last=2)

@@ -280,15 +280,15 @@ def test_a_failure_of_the_feed_ends_its_streams_and_not_the_next_ones(caplog: py
 
 
 def test_its_own_thread_delivers_and_ends() -> None:
-    log = FailingLog()
-    service = EventService(log, Settings(log_url="memory:"), FakeClock())
+    store = FailingStore(FakeClock().moment)
+    service = EventService(store, Settings(log_url="memory:"), FakeClock())
     service.start()
     feed = feed_of(service, lambda subject: Answered(b"", 0), 1)
     subscriber = Subscriber()
     feed.enter(subscriber)
     chunks = feed.events(subscriber, CHANNEL, 0)
     for position in range(1, 4):
-        log.accept()
+        store.accept()
         assert next(chunks).startswith(b"id: %d\n" % position)
     feed.close()
     assert list(chunks) == []

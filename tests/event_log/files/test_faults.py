@@ -108,7 +108,24 @@ def test_a_full_disk_is_named_as_that_and_heals(tmp_path: Path) -> None:
         pytest.raises(LogFull, match=r"the disk of the log at .* is full"),
     ):
         fill(store, Record(WRITE, bytes(BIG), 1))
+    with (
+        failing("posix_fallocate", 1, errno.ENOSPC, for_good=True),
+        pytest.raises(LogFull, match=r"the disk of the log at .* is full"),
+    ):
+        store.check()
+    store.check()
     add(store, Record(WRITE, bytes(BIG), 1))
+    store.close()
+
+
+def test_a_refused_write_is_told_until_the_next_ones_have_room(tmp_path: Path) -> None:
+    store = open_files(tmp_path / "log")
+    with failing("pwrite", 1, errno.EROFS, for_good=True), pytest.raises(LogUnavailable, match="Read-only"):
+        add(store, single(1.0))
+    with failing("posix_fallocate", 1, errno.EROFS, for_good=True), pytest.raises(LogUnavailable, match="Read-only"):
+        store.check()
+    store.check()
+    assert not list((tmp_path / "log").glob("*.tmp"))
     store.close()
 
 
@@ -196,6 +213,8 @@ class TestRoom:
         filled(store, single(1.0))
         used = sum(path.stat().st_size for path in (tmp_path / "log").rglob("*") if path.name != "ballast")
         assert used <= LEAST
+        with pytest.raises(LogFull, match="is full"):
+            store.check()
         ends = filled(store, Record(END, bytes(20), 1, fences=True))
         raises = filled(store, Record(WRITE, b"", timed=True, raises=(0, 0)))
         assert ends >= 10
@@ -211,6 +230,7 @@ class TestRoom:
             cursor, more = chunk.cursor, chunk.more
         name = store.put_blob(bytes(40_000))
         assert store.swap(store.manifest()._replace(generation=1, cursor=cursor, blobs=(name,)))
+        store.check()
         assert filled(store, Record(WRITE, bytes(BIG), 1)) > count / 2
         store.close()
 
