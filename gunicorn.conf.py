@@ -173,7 +173,8 @@ def post_worker_init(worker: Worker) -> None:
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
-            context.service.position()
+            context.service.store.end()  # opens the log, before anything in the background would say the same
+            context.service.start()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)
