@@ -27,8 +27,8 @@ class Persistence:
             self._looked = time.monotonic()
         return self._facts
 
-    def settled(self) -> float | None:
-        """Seconds since all of what was acknowledged until then was safe; None where nothing is, or it is not known."""
+    def synced(self) -> float | None:
+        """Return how many seconds of acknowledged writes a power cut could cost; None where all, or it is not known."""
         facts = self._look()
         if facts.get("aof_enabled") == "1":
             return EVERY_SECOND if facts.get("aof_last_write_status") == "ok" else None

@@ -206,7 +206,7 @@ class RedisStore(RecordStore):
 
     def usage(self) -> Usage:
         used, blobs = self._reads.look(("HMGET", self.keys.head, "bytes", "blobs"))[0]
-        return Usage(int(used or 0) + int(blobs or 0), self._max_bytes, self._persistence.settled())
+        return Usage(int(used or 0) + int(blobs or 0), self._max_bytes, self._persistence.synced())
 
     def sync(self) -> None:
         for _ in range(MOST_TRIMS):
