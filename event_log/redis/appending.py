@@ -14,9 +14,9 @@ from contextlib import suppress
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from event_log.errors import HistoryChanged, LogError, LogFull, LogUnavailable, LogUncertain
+from event_log.errors import HistoryChanged, LogDamaged, LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.port import Appended, Guard, Record, Stale
-from event_log.redis.connection import Packed, Reply, call, pack
+from event_log.redis.connection import NOTHING, Packed, Reply, call, pack
 from event_log.redis.entries import end_of, nonce_of
 from event_log.redis.groups import Gathering, Group
 from event_log.redis.keys import FORMAT, Keys, Mark
@@ -36,7 +36,9 @@ HEALING_SHARE = 64
 """One part of so many is reserved for records that make room."""
 NEVER = 9 * 10**18
 """In place of what a writer knows, or of its oldest event, where that does not matter."""
-NOTHING = Packed(b"", 0)
+
+Follow = Callable[[], tuple[Packed, Callable[[list[Reply]], None]]]
+_NO_FOLLOWING = NOTHING, list[Reply].clear
 
 
 class Appending:
@@ -55,10 +57,8 @@ class Appending:
         """The newest record this process knows of."""
         self.copied = Appended(0, 0)
         """The newest record of which it knows that as many replicas as asked for have it, and all before."""
-        self.follow: Callable[[], Packed] = lambda: NOTHING
-        """Makes the reading that goes with records which are decided when they are applied."""
-        self.followed: Callable[[list[Reply]], None] = lambda replies: None
-        """Is given the answers to it."""
+        self.follow: Follow = lambda: _NO_FOLLOWING
+        """Makes the reading that goes with records which are decided when they are applied, and takes the answers."""
 
     def append(self, record: Record, guard: Guard) -> Appended:
         """As the port says."""
@@ -88,12 +88,7 @@ class Appending:
     def arrive(self) -> None:
         """Begin a log where there is none, or another history after Redis was started or promoted, or where it lacks
         what was given. Raises LogDamaged where the keys are those of something else."""
-        try:
-            with self._pool.session() as session:
-                session.look()
-                self._arrive(session)
-        except (RedisError, OSError) as fault:
-            raise unavailable(self._where, fault) from fault
+        self._pool.twice(self._arrive)
 
     def renew(self, history: int) -> None:
         """Begin another history than this one if Redis was started or promoted since. Raises LogUnavailable."""
@@ -101,13 +96,20 @@ class Appending:
             self.probe(history)
 
     def _arrive(self, session: Session) -> None:
+        session.look()  # its stamp may be an old one, and would never be the log's again
         history = int.from_bytes(os.urandom(8), "big") >> 1
         keys = (self._keys.head, self._keys.stream, self._keys.manifest, self._keys.former)
         command = call(ARRIVE, keys, f"{FORMAT} {session.stamp}", history, self.tip.position, self._now())
         if session.ask(command)[0] == OTHER_KEYS:
-            former = session.trip(pack(("HGET", self._keys.former, "format")))[0]
-            known = isinstance(former, bytes)
-            raise other_format(self._where, former.decode(), FORMAT) if known else other_keys(self._where)
+            raise self._other(session)
+
+    def _other(self, session: Session) -> LogDamaged:
+        """What to say of keys that are not those of a log of this format."""
+        fields = pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format"))
+        for found in session.trip(fields):
+            if isinstance(found, bytes):
+                return other_format(self._where, found.decode(errors="replace").partition(" ")[0], FORMAT)
+        return other_keys(self._where)
 
     def _settle(self, group: Group) -> list[Group]:
         """Append a group, or find out that it was. Answers all of it, or returns the parts in which it is to be
@@ -137,11 +139,18 @@ class Appending:
         with self._pool.session() as session:
             self._gathering.most = MOST if session.is_far else 1
             if group.sent_by is not None and (end := self._find(session, group.sent_by, group)) is not None:
-                self.note(end)
-                self._affirm(session, HEAL, group.history, self._wait)
-                group.answer(end)
+                self._found(session, group, end)
                 return []
             return self._send(session, group)
+
+    def _found(self, session: Session, group: Group, end: Appended) -> None:
+        self.note(end)
+        if self._wait.answers:
+            try:
+                self._affirm(session, HEAL, self._current(session), self._wait)
+            except HistoryChanged as change:
+                raise LogUncertain(f"{change}; it may have been lost") from change
+        group.answer(end)
 
     def _find(self, session: Session, sent_by: Client, group: Group) -> Appended | None:
         """Return where an entry ends, which cannot be stored any more unless it has been."""
@@ -161,15 +170,15 @@ class Appending:
         if group.sent_by is None:
             group.behind, group.deadline = self.tip, time.monotonic() + UNCERTAIN
         group.sent_by = session.client
-        follow = self.follow() if any(job.guard.known is None for job in group.jobs) else NOTHING
+        follow, take = self.follow() if any(job.guard.known is None for job in group.jobs) else _NO_FOLLOWING
         reply, *more = session.trip(self._packed(session, group) + follow + self._wait)
         if isinstance(reply, bytes):
             end = end_of(reply)
             self.note(end)
             if follow.answers:
-                self.followed(more[: follow.answers])
+                take(more[: follow.answers])
             try:
-                self._check_copies(more[-1:], end)
+                self._check_copies(more[follow.answers :], end)
             except LogUncertain as fault:
                 group.fail(fault)
             else:
@@ -190,7 +199,7 @@ class Appending:
                 raise fault  # and have another connection
             group.fail(fault)
         elif reply == OTHER_MARK:
-            if self._is_still(session, group.history):
+            if self._current(session) == group.history:
                 return [group]
             group.fail(HistoryChanged(f"{self._where} was started or promoted since the log was read"))
         elif len(group.jobs) > 1:
@@ -202,40 +211,29 @@ class Appending:
             group.fail(full(self._where))
         return []
 
-    def _is_still(self, session: Session, history: int) -> bool:
-        """Whether the log has this history. Begins another one if Redis was started or promoted since."""
-        session.look()  # its stamp may be an old one, and would never be the log's again
-        mark = session.ask(("HGET", self._keys.head, "mark"))[0]
-        if mark is None or Mark.read(mark, self._where).stamp != session.stamp:
-            self._arrive(session)
-            return False
-        return Mark.read(mark, self._where).history == history
+    def _current(self, session: Session) -> int:
+        """Return the history of the log: another one than before if Redis was started or promoted since."""
+        self._arrive(session)
+        return Mark.read(session.ask(("HGET", self._keys.head, "mark"))[0], self._where).history
 
     def _write_nothing(self, script: Script, history: int, wait: Packed) -> None:
-        """Write something that is no record over some connection; another one where it broke."""
-        for attempt in range(2):
-            try:
-                with self._pool.session() as session:
-                    self._affirm(session, script, history, wait)
-                return
-            except (RedisError, OSError) as fault:
-                if attempt:
-                    raise unavailable(self._where, fault) from fault
+        """Write something that is no record."""
+        self._pool.twice(lambda session: self._affirm(session, script, history, wait))
 
     def _affirm(self, session: Session, script: Script, history: int, wait: Packed) -> None:
         arguments = self._mark(session, history), b"0", b"0", b"0", b"0", b"0", b""
         reply, *copies = session.trip(self._call(script, arguments) + wait)
         if isinstance(reply, Exception):
             raise reply if code_of(reply) == "NOSCRIPT" else unavailable(self._where, reply)
-        if reply == OTHER_MARK and not self._is_still(session, history):
-            raise HistoryChanged(f"{self._where} was started or promoted since this was stored")
         if reply == OTHER_MARK:
-            raise RedisConnectionError("its stamp is that of another master")
+            if self._current(session) != history:
+                raise HistoryChanged(f"{self._where} was started or promoted since this was stored")
+            raise RedisConnectionError("its stamp was that of another master")
         self._check_copies(copies)
 
     def _check_copies(self, copies: list[Reply], end: Appended | None = None) -> None:
         """Raises LogUncertain where fewer replicas than asked for have what was written."""
-        if not self._pool.url.wait:
+        if not copies:
             return
         if isinstance(copies[0], Exception):
             raise LogUncertain(f"{unavailable(self._where, copies[0])}; it may have been stored")

@@ -40,6 +40,9 @@ class Packed(NamedTuple):
         return Packed(self.data + other.data, self.answers + other.answers)
 
 
+NOTHING = Packed(b"", 0)
+
+
 def pack(*commands: Command) -> Packed:
     """Return the bytes to send for these commands."""
     return Packed(b"".join([pack_command(command) for command in commands]), len(commands))  # type: ignore[arg-type]

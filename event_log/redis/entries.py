@@ -79,6 +79,8 @@ class Decoder:
         end, fields = end_of(entry[0]), entry[1]
         data = fields[1] if fields[0] == b"r" else b""
         self.size += len(data)
+        if end.number <= self.end.number:
+            return
         if len(data) == NONCE + _TAGGED and data.startswith(_ONE, NONCE) and end.number == self.end.number + 1:
             self._run.append(data[NONCE:])
             self._positions.append(end.position)

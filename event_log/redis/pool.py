@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from redis.exceptions import RedisError
 
 from event_log.redis.connection import PATIENCE, Command, Packed, Reply, pack
 from event_log.redis.session import ROLE, Session, not_master
-from event_log.redis_faults import code_of, unavailable
+from event_log.redis_faults import unavailable
 from event_log.redis_url import RedisUrl
 
 MOST = 3
 """Connections; more who ask at once wait."""
+
+
+T = TypeVar("T")
 
 
 class _Line:
@@ -61,14 +65,17 @@ class Pool:
             line.turn.release()
 
     def look(self, packed: Packed) -> list[Reply]:
-        """Return the answers to commands that only read, or may be done twice; asked again where the connection broke,
-        most often since long. Raises LogUnavailable; also for the first answer that is an error."""
+        """Return the answers to commands that only read, or may be done twice. Raises LogUnavailable; also for the
+        first answer that is an error."""
+        return self.twice(lambda session: self._look(session, packed))
+
+    def twice(self, work: Callable[[Session], T]) -> T:
+        """Do what may be done twice; again where the connection broke, most often since long. Raises LogUnavailable."""
+        with suppress(RedisError, OSError), self.session() as session:
+            return work(session)
         try:
-            return self._look(packed)
-        except (RedisError, OSError):
-            pass
-        try:
-            return self._look(packed)
+            with self.session() as session:
+                return work(session)
         except (RedisError, OSError) as fault:
             raise unavailable(str(self.url), fault) from fault
 
@@ -84,15 +91,14 @@ class Pool:
                     line.let_go()
                     line.turn.release()
 
-    def _look(self, packed: Packed) -> list[Reply]:
-        with self.session() as session:
-            role, *replies = session.trip(ROLE + packed)
-            if (fault := not_master(str(self.url), role)) is not None:
-                raise fault
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply if code_of(reply) == "NOSCRIPT" else unavailable(str(self.url), reply)
-            return replies
+    def _look(self, session: Session, packed: Packed) -> list[Reply]:
+        role, *replies = session.trip(ROLE + packed)
+        if (fault := not_master(str(self.url), role)) is not None:
+            raise fault
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise unavailable(str(self.url), reply)
+        return replies
 
     def _free(self) -> _Line:
         """One that nobody else uses, taken."""

@@ -6,13 +6,13 @@ record of that number at that position.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from event_log.errors import HistoryChanged, LogUnavailable
 from event_log.port import Behind, Chunk, Cursor
-from event_log.redis.appending import NOTHING, Appending
-from event_log.redis.connection import Packed, Reply, pack
+from event_log.redis.appending import Appending
+from event_log.redis.connection import NOTHING, Packed, Reply, pack
 from event_log.redis.entries import Decoder, Missing, holds
 from event_log.redis.keys import Keys, Mark
 from event_log.redis.pool import Pool
@@ -46,7 +46,7 @@ class Reading:
         """That of the last records or manifest read."""
         self.generation = 0
         """As of the last read."""
-        appending.follow, appending.followed = self._follow, self._note
+        appending.follow = self._follow
 
     def read(self, cursor: Cursor, limit: int) -> Chunk:
         """As the port says."""
@@ -74,13 +74,15 @@ class Reading:
         start = f"({cursor.position}-{cursor.number}" if cursor.number else "-"
         return pack(("HMGET", self._keys.head, *_FIELDS), ("XRANGE", self._keys.stream, start, "+", "COUNT", count))
 
-    def _follow(self) -> Packed:
-        """The reading that goes with an append, for the reader that is furthest."""
-        return self._packed(self._furthest, MOST_ENTRIES) if self._furthest.history else NOTHING
+    def _follow(self) -> tuple[Packed, Callable[[list[Reply]], None]]:
+        """The reading that goes with an append, for the reader that is furthest, and what takes the answers."""
+        cursor = self._furthest
 
-    def _note(self, replies: list[Reply]) -> None:
-        if not any(isinstance(reply, Exception) for reply in replies) and replies[1]:
-            self._ahead = _Ahead(self._furthest, replies)
+        def take(replies: list[Reply]) -> None:
+            if not any(isinstance(reply, Exception) for reply in replies) and replies[1]:
+                self._ahead = _Ahead(cursor, replies)
+
+        return self._packed(cursor, MOST_ENTRIES) if cursor.history else NOTHING, take
 
     def _chunk(self, cursor: Cursor, limit: int, replies: Sequence[Reply]) -> Chunk:
         (mark, newest, generation, compacted), entries = replies
@@ -116,6 +118,7 @@ class Reading:
         own = f"{cursor.position}-{cursor.number}"
         found = self._pool.ask(("XRANGE", self._keys.stream, own, "+", "COUNT", 1))[0]
         if found and holds(found[0], cursor.number, cursor.position):
+            self._appending.arrive()  # which tells whether something was lost that this process has written, not read
             return
         if cursor.number < compacted:
             raise HistoryChanged(f"{self._where} was started or promoted, and what was read before is compacted")
