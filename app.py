@@ -29,8 +29,9 @@ from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
 from api.guard import Guard
 from api.guard import register as register_guard
-from event_log.base import EventLog, LogUnavailable
-from event_log.urls import open_log, printable_url
+from event_log.errors import LogUnavailable
+from event_log.port import RecordStore
+from event_log.urls import open_store, printable_url
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
 from settings import PREFIX, START_ID, VERSION, BadSetting, Settings, read_address, read_settings
@@ -45,18 +46,18 @@ def create_app(
     settings: Settings | None = None,
     *,
     clock: Callable[[], int] = wall_clock,
-    log: EventLog | None = None,
+    store: RecordStore | None = None,
     follow: bool = False,
 ) -> Flask:
     """The application, wired; `follow` has the service follow its log in the background. Raises BadSetting."""
     settings = settings or read_settings()
-    log = log or open_log(settings)
+    store = store or open_store(settings)
     app = Application(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
-    service = MeteredService(meter, log, settings, clock, follow=follow, start=os.environ.get(START_ID))
+    service = MeteredService(meter, store, settings, clock, follow=follow, start=os.environ.get(START_ID))
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
     attach(app, Context(service, settings, meter, boundary, guard))
     api.boundary.register(app)

@@ -1,42 +1,43 @@
 """EventService: the one door to events.
 
-On the way in an event is weighed against the clock and appended to the log, nothing else. A question first
-takes in what is new in the log, and answers from the view, under its lock and with one reading of the clock;
-so it sees every event acknowledged before it began, by whichever worker.
+On the way in an event is weighed against the clock and appended to the log, nothing else. A question first takes in
+what is new in the log, and answers from the projection, under its lock and with one reading of the clock; so it sees
+every event acknowledged before it began, by whichever worker.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from struct import Struct
-from typing import Self, TypeVar
+import threading
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import PLAIN, Batch, EventLog, Ids, LogFull, LogUncertain, Memo, Rules, Terms, Times, Usage, Values
+from event_log.batch import Batch, Ids, Times, Values
+from event_log.errors import LogError, LogUnavailable, LogUncertain
+from event_log.idempotency import Done
+from event_log.log import Log
+from event_log.outcomes import Stored
+from event_log.port import RecordStore, Usage
+from event_log.rules import Rules
+from event_log.upkeep import Upkeep
+from event_log.writes import PLAIN, Conditions
 from follower import Follower
 from settings import Settings
 from times import MINUTE, SECOND, wall_clock
-from view.portions import give_way
+from view.level import Level, Listener
 from view.questions import Questions
-from view.replica import Listener
 
-T = TypeVar("T")
-
-CLEANING_STEPS = 64
-"""Most steps of cleaning for one write that finds the log full."""
 SERIES_A_ROUND = 1000
-"""How many series are looked at for idleness at a time."""
+"""Maximum number of series that are looked at for idleness at a time."""
 ENDS_A_ROUND = 10
-"""How many idle series are ended at a time, at most."""
+"""Maximum number of idle series that are ended at a time."""
 IDLE_ROWS = 5 * MINUTE
 """What percentiles need is let go of when nobody has asked for them for so long."""
-_BECAME = Struct("<II")
-"""How a memo says what became of its events: how many were stored, how many had expired."""
+LATE_SECONDS = 5.0
+"""What is not synced for longer than this, people should know."""
 
 
 class TooFarAhead(Exception):
@@ -50,27 +51,16 @@ class TooFarAhead(Exception):
         """How far ahead is allowed, in microseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of a request's events, and where the log stood behind them."""
-
-    stored: int
-    expired: int
-    position: int
-
-    @classmethod
-    def again(cls, memo: Memo) -> Self:
-        """What became of a request that was done before."""
-        stored, expired = _BECAME.unpack(memo.answer)
-        return cls(stored, expired, memo.position)
-
-
 class EventService(Questions):
     """Events in, answers out, over a log that others may share."""
 
+    log: Log
+    """Opened by `start`, in the process that uses it."""
+    _upkeep: Upkeep
+
     def __init__(
         self,
-        log: EventLog,
+        store: RecordStore,
         settings: Settings,
         clock: Callable[[], int] = wall_clock,
         *,
@@ -78,42 +68,54 @@ class EventService(Questions):
         start: str | None = None,
     ) -> None:
         """`start` is an id that all processes of one start of the service share, and no other start has."""
-        super().__init__(log, settings, clock)
+        super().__init__(settings, clock)
+        self.store = store
+        self._own_rules = Rules(
+            retention=settings.retention,
+            keep_last=settings.keep_last,
+            window=settings.window,
+            max_future=settings.max_future,
+            max_series=settings.max_series,
+            max_symbols=settings.max_symbols,
+        )
         self._start = start or secrets.token_hex(16)
-        self._pid = 0  # of the process that has begun to use the log
-        self._made_in = os.getpid()  # the process in which the locks were made
-        self._follower = Follower(self.tick, log.sync) if follow else None
-        self._cleaning = False  # there was more to clean
+        self._listeners: list[Listener] = []
+        self._pid = 0  # of the process that has opened the log
+        self._opening: dict[int, threading.Lock] = {}  # by process: locks must be made after the fork
+        self._attempts = 0
+        self._fault = LogUnavailable()
+        """Why the last attempt to open it failed."""
+        self._follower = Follower(self.tick, store.sync) if follow else None
         self._looked_at: list[int] = []  # series yet to be looked at for idleness
-        self._maintained = 0  # when what percentiles need was last put in order
+        self._kept_up = 0  # when what is due about once a second was last done
 
     @property
     def rules(self) -> Rules:
-        """The rules in force, as far as the view has read."""
-        return self._replica.seen.rules
-
-    @property
-    def generation(self) -> int:
-        """How often the log has told of another history."""
-        return self._replica.generation
+        """The rules in force, as far as this process has applied the log; before that its own."""
+        return self.log.machine.rules if self._pid == os.getpid() else self._own_rules
 
     def add(
-        self, series: str, time: int | None, value: float, *, max_age: int | None = None, terms: Terms = PLAIN
-    ) -> Accepted:
-        """Log one event; a time of None means now. One older than `max_age`, if given, counts as expired.
-        What a memo of `terms` answers is filled in here. Raises TooFarAhead or a LogError, having stored nothing."""
+        self,
+        series: str,
+        time: int | None,
+        value: float,
+        *,
+        max_age: int | None = None,
+        conditions: Conditions = PLAIN,
+    ) -> Stored:
+        """Log one event; a time of None means now. One older than `max_age`, if given, counts as expired. Raises
+        TooFarAhead or a LogError, having stored nothing."""
         self.start()
-        now = self.clock()
+        now, machine = self.clock(), self.log.machine
         if time is None:
-            time = now
-        elif time > now + self.settings.max_future:
-            raise TooFarAhead([0], self.settings.max_future)
+            time = max(now, machine.horizon + 1)  # a clock behind the horizon would have it dead at birth
+        elif time > now + machine.rules.max_future:
+            raise TooFarAhead([0], machine.rules.max_future)
         elif time <= self._cutoff(now) or (max_age is not None and time < now - max_age):
-            return self._refuse(1, terms)
-        if terms is PLAIN:
-            return Accepted(1, 0, self._append(lambda: self.log.append_one(series, time, value)))
-        batch = Batch([series], None, time, np.array([value]))
-        return self._store(batch, 0, terms)
+            return self._refuse(1, conditions)
+        if conditions is PLAIN:
+            return self.log.append_one(series, time, value)
+        return self._store(Batch([series], None, time, np.array([value])), 0, conditions)
 
     def add_many(
         self,
@@ -121,179 +123,167 @@ class EventService(Questions):
         name_indexes: Ids | None,
         times: Times | None,
         values: Values,
-        terms: Terms = PLAIN,
-    ) -> Accepted:
+        conditions: Conditions = PLAIN,
+    ) -> Stored:
         """Log a batch, all or nothing. `name_indexes` has for each event the index of its series in `names`, None
-        for names[0]; times of None mean now. What a memo of `terms` answers is filled in here. Raises TooFarAhead or
-        a LogError, having stored nothing."""
+        for names[0]; times of None mean now. Raises TooFarAhead or a LogError, having stored nothing."""
         self.start()
-        now = self.clock()
-        batch = Batch(names, name_indexes, now if times is None else times, values)
-        if times is not None:
-            ahead = np.flatnonzero(times > now + self.settings.max_future)
-            if len(ahead):
-                raise TooFarAhead(ahead[:100].tolist(), self.settings.max_future)
-            fresh = times > self._cutoff(now)
-            if not fresh.all():
-                batch = _chosen(names, name_indexes, times, values, fresh)
+        now, machine = self.clock(), self.log.machine
+        if times is None:
+            return self._store(Batch(names, name_indexes, max(now, machine.horizon + 1), values), 0, conditions)
+        ahead = np.flatnonzero(times > now + machine.rules.max_future)
+        if len(ahead):
+            raise TooFarAhead(ahead[:100].tolist(), machine.rules.max_future)
+        unexpired = times > self._cutoff(now)
+        if unexpired.all():
+            return self._store(Batch(names, name_indexes, times, values), 0, conditions)
+        batch = _chosen(names, name_indexes, times, values, unexpired)
         if not len(batch):
-            return self._refuse(len(values), terms)
-        return self._store(batch, len(values) - len(batch), terms)
+            return self._refuse(len(values), conditions)
+        return self._store(batch, len(values) - len(batch), conditions)
 
-    def recall(self, key: bytes) -> Memo | None:
-        """What is remembered of a write that was done once under this key."""
+    def recall(self, key: bytes) -> Done | None:
+        """What is remembered of a write that was done once under this key, as far as this process knows."""
         self.start()
-        return self.log.recall(key, self.clock())
+        return self.log.recall(key)
 
     def listen(self, listener: Listener) -> None:
-        """Have `listener` called with each portion of the log, as the view takes it in, and with None when the
-        history is another one."""
-        self._replica.listen(listener)
+        """Have `listener` called with each portion of the log, as the projection takes it in, and when another one has
+        taken its place."""
+        self._listeners.append(listener)
 
     def series_id(self, name: str) -> int | None:
         """The id under which the log tells of a series; None for one not seen, or ended."""
-        return self._replica.seen.ids.get(name)
+        return self._level.projection.ids.get(name)
 
-    def ended_series(self) -> Mapping[int, str]:
-        """The series that ended in the portion of which listeners were told last, by that id."""
-        return self._replica.seen.ended
+    def series_count(self) -> int:
+        """How many series live."""
+        return len(self._level.projection.ids)
 
     def end_series(self, name: str) -> int | None:
         """End a series: its events are gone from every answer from the position on that is returned; None for one
         that is not there. The name may begin anew."""
         self.start()
-        with self._replica as seen:
-            number = seen.ids.get(name)
-        return None if number is None else self._append(lambda: self.log.end_series(number))
+        with self._level as projection:
+            number = projection.ids.get(name)
+        return None if number is None else self.log.end_series(number)
 
     def ready(self) -> bool:
-        """Whether the view has caught up with the log since this process started."""
+        """Whether the projection has been level with the log since this process started."""
         self.start()
         if self._follower is None or not self._follower.start():
-            with self._replica:
+            with self._level:
                 pass
-        return self._replica.ready
+        return self._level.is_ready
 
     def start(self) -> None:
         """Use the log from now on in this process: claim the rules, follow it in the background. Raises
         LogUnavailable."""
         pid = os.getpid()
-        if self._pid != pid:
-            if self._made_in != pid:
-                self._made_in = pid
-                self._replica.renew_locks()
-            if self._follower is not None:
-                self._follower.start()  # first: it comes back here until the log is there
-            self.log.claim(self._own_rules, self._start)
-            self._replica.glance()
+        if self._pid == pid:
+            return
+        if self._follower is not None:
+            self._follower.start()  # first: it comes back here until the log is there
+        attempts = self._attempts
+        with self._opening.setdefault(pid, threading.Lock()):
+            if self._pid == pid:
+                return
+            if self._attempts != attempts:  # one attempt serves all who wait for it
+                raise LogUnavailable(str(self._fault)) from self._fault
+            try:
+                self._open()
+            except LogError as fault:
+                self._attempts, self._fault = self._attempts + 1, LogUnavailable(str(fault))
+                raise
             self._pid = pid
+
+    def _open(self) -> None:
+        log = Log(self.store)
+        level = Level(log, self.settings.percentile_bytes, self._listeners)
+        log.relieve = level.advance
+        log.claim(self._own_rules, self._start)
+        self.log, self._level, self._upkeep = log, level, Upkeep(log, level.judge)
 
     def advance(self) -> bool:
         """Take in the next portion of the log; says whether there is more."""
         self.start()
-        return self._replica.advance()
+        return self._level.advance()
 
     def tick(self) -> bool:
-        """Do a bounded piece of what is due: catch up, maintain, prune, clean, end idle series. Says whether more is
+        """Do a bounded piece of what is due: catch up, maintain, prune, compact, end idle series. Says whether more is
         waiting."""
         self.start()
-        if self._replica.advance():
+        if self._level.advance():
             return True
         now = self.clock()
-        if now >= self._maintained + SECOND:
-            self._maintained = now
-            self._replica.maintain(now, IDLE_ROWS)
-        horizon = now - self.rules.retention
-        if horizon < self._replica.seen.view.horizon + SECOND and not self._cleaning:
-            return False
-        self._replica.prune()
-        self._cleaning = self._clean(horizon)
-        if not self._cleaning:
-            self._end_idle()
-        return self._cleaning
+        if not self._kept_up <= now < self._kept_up + SECOND:  # also where the clock was set back
+            self._kept_up = now
+            self._level.maintain(now, IDLE_ROWS)
+            self._level.prune()
+            self._upkeep.tick(now)
+            self._end_idle(now)
+        return False
 
     def position(self) -> int:
         """The highest position given so far."""
         self.start()
-        return self.log.position()
+        return self.store.end().position
 
     def check(self) -> None:
         """Raises LogUnavailable, with the reason, when the log cannot be read or written."""
-        self.log.check()
+        self.store.check()
+        if self._pid == os.getpid():
+            self.log.check()
 
     def notice(self) -> str | None:
         """What a person should know of the log though it works."""
-        return self.log.notice()
+        age = self.store.usage().synced
+        late = None
+        if age is not None and age > LATE_SECONDS:
+            late = f"what came in the last {age:.0f} seconds is not yet safe from a power cut"
+        return "; ".join(filter(None, (self.store.notice(), late))) or None
 
     def usage(self) -> Usage:
         """What the log takes and may take."""
-        return self.log.usage()
+        return self.store.usage()
 
     def close(self) -> None:
         """Stop following and let go of the log."""
         if self._follower is not None:
             self._follower.stop()
-        self.log.close()
+        self.store.close()
 
     def _cutoff(self, now: int) -> int:
         """An event at or before it is expired."""
-        seen = self._replica.seen
-        return max(now - seen.rules.retention, seen.view.horizon)
+        machine = self.log.machine
+        return max(now - machine.rules.retention, machine.horizon)
 
-    def _refuse(self, count: int, terms: Terms) -> Accepted:
+    def _refuse(self, count: int, conditions: Conditions) -> Stored:
         """Store nothing of a request whose events have all expired, but remember that it was done, and have it paid."""
-        if terms.once is None and terms.budget is None:
-            return Accepted(0, count, self.log.position())
-        return self._store(Batch((), None, 0, np.empty(0)), count, Terms(once=terms.once, budget=terms.budget))
+        if conditions.once is None and conditions.budget is None:
+            return Stored(0, count, self.store.end().position)
+        nothing = Batch((), None, 0, np.empty(0))
+        return self._store(nothing, count, Conditions(once=conditions.once, budget=conditions.budget))
 
-    def _store(self, batch: Batch, expired: int, terms: Terms) -> Accepted:
-        """Store what has not expired of a request; where it is done once, with what became of it."""
-        if terms.once is not None:
-            terms = replace(terms, once=replace(terms.once, answer=_BECAME.pack(len(batch), expired)))
+    def _store(self, batch: Batch, expired: int, conditions: Conditions) -> Stored:
+        """Store what has not expired of a request."""
         try:
-            position = self._append(lambda: self.log.append(batch, terms))
+            return self.log.append(batch, conditions, expired)
         except LogUncertain as fault:
             fault.events = len(batch) + expired
             raise
-        return Accepted(len(batch), expired, position)
 
-    def _append(self, append: Callable[[], T]) -> T:
-        try:
-            return append()
-        except LogFull:
-            self._make_room()
-            return append()
-
-    def _make_room(self) -> None:
-        with self._replica as seen:
-            horizon = self.clock() - seen.rules.retention
-        for _ in range(CLEANING_STEPS):
-            if not self._clean(horizon):
-                break
-            give_way()
-
-    def _clean(self, horizon: int) -> bool:
-        """One step of cleaning; says whether there may be more."""
-        with self._replica.lock:
-            seen, position = self._replica.seen, self._replica.seen.place.position
-
-        def kept_since(series: int) -> tuple[int, int]:
-            with self._replica.lock:
-                return seen.kept_since(series)
-
-        return self.log.clean(horizon, kept_since, position)
-
-    def _end_idle(self) -> None:
+    def _end_idle(self, now: int) -> None:
         """End some of the series that have had no event for IDLE."""
         if not self.settings.idle:
             return
-        with self._replica.lock:
-            seen, position = self._replica.seen, self._replica.seen.place.position
-            self._looked_at = self._looked_at or list(seen.series)
+        with self._level.held() as projection:
+            position, windows = projection.cursor.position, projection.view.windows
+            self._looked_at = self._looked_at or list(projection.series)
             some = [self._looked_at.pop() for _ in range(min(SERIES_A_ROUND, len(self._looked_at)))]
-            latest = self.clock() - self.settings.idle
-            windows = seen.view.windows
-            idle = [number for number in some if number in windows and windows[number].latest < latest]
+            idle = [
+                number for number in some if number in windows and windows[number].latest < now - self.settings.idle
+            ]
         for number in idle[:ENDS_A_ROUND]:
             self.log.end_series(number, quiet_since=position)
         self._looked_at.extend(idle[ENDS_A_ROUND:])

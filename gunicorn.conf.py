@@ -23,12 +23,13 @@ from access.exposure import exposed
 from access.foreign import JSON_HEADERS
 from access.keys import BadKeys
 from access.watch import Watch
-from event_log.base import LogError, LogUnavailable
+from event_log.errors import LogError, LogUnavailable
 from event_log.urls import is_on_this_machine, serves_many_processes
 from garbage import Survivors
 from metrics.meter import shared
 from overload import Patience, Shedding
 from server_logs import JsonLogger, report_hub_errors
+from serving import handover
 from serving.worker import Worker as OwnWorker
 from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
 from times import SECOND
@@ -107,11 +108,12 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(2)
     if server.cfg.workers > 1 and not serves_many_processes(_settings.log_url):
         url = _settings.log_url
-        _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or an lmdb: log")
+        _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or a file: log")
         sys.exit(2)
     if _keys is None and (warning := exposed(server.cfg.address)):
         _say(warning)
     shared()  # here, so that all workers count in the same table
+    handover.shared()  # likewise
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
     os.environ[START_ID] = secrets.token_hex(16)
 
@@ -123,6 +125,13 @@ def _allow_files(wanted: int) -> None:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def on_reload(server: Arbiter) -> None:
+    """Have the old workers accept connections until the new ones are ready. Two at once would each answer from a log
+    of their own, if that is one of a single process."""
+    if serves_many_processes(_settings.log_url):
+        handover.shared().begin(server.worker_age, server.cfg.workers)
 
 
 def when_ready(server: Arbiter) -> None:
@@ -172,6 +181,7 @@ def post_worker_init(worker: Worker) -> None:
         context.service.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
     Survivors().begin()
+    handover.shared().tell_ready(worker.age)
 
 
 def _begin_serving(worker: Worker, context: Any) -> None:

@@ -107,9 +107,9 @@ class Settings:
         str(GIB // 4), _whole(0, 1024**5), "Most bytes of a worker's memory for what speeds percentiles up"
     )
     log_url: str = _setting(
-        "lmdb:instance/log",
+        "file:instance/events",
         checked_url,
-        "Where events are logged: `lmdb:` and a path, `redis://`, or `memory:`",
+        "Where events are logged: `file:` and a path, `redis://`, or `memory:`",
     )
     log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
     sync: str = _setting(

@@ -42,9 +42,9 @@ def parse_timestamp(text: str) -> int:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         raise ValueError(f"There is no such date or time as {text}.") from None
-    offset = moment.utcoffset()
-    shift = 0 if offset is None else offset // _MICROSECOND
-    return (moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND - shift
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _form_fault(text: str) -> str:

@@ -32,7 +32,7 @@ from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
 from api.statistics import shown
-from event_log.base import LogError, LogUncertain
+from event_log.errors import LogError, LogUncertain
 from event_service import EventService, TooFarAhead
 
 Take = Callable[[bytes], Outcome | None]
@@ -48,9 +48,9 @@ _NAMES = (
     "X-FORWARDED-FOR X-FORWARDED-HOST X-FORWARDED-PORT X-FORWARDED-PREFIX X-FORWARDED-PROTO X-REAL-IP X-REQUEST-ID "
     "X-REQUESTED-WITH"
 )
-_WITHOUT_BODY = frozenset(_NAMES.split())
-"""Names of the headers that change no answer."""
-_WITH_BODY = _WITHOUT_BODY | {"CONTENT-TYPE", "CONTENT-LENGTH"}
+_WITHOUT_BODY = frozenset((*_NAMES.split(), "CONTENT-LENGTH"))
+"""Names of the headers that change no answer to a request without a body, once its length, if it tells one, is 0."""
+_WITH_BODY = _WITHOUT_BODY | {"CONTENT-TYPE"}
 _LENGTH = re.compile("[0-9]{1,9}")
 _PREFIXES = ("", "/v1")
 _STATISTICS = "/statistics"
@@ -102,7 +102,8 @@ class FastPath:
             if take is None or length is None or query or not fields.keys() <= _WITH_BODY:
                 return None
             return Way(method, path, query, fields, path, take, length, closes)
-        if method != "GET" or not fields.keys() <= _WITHOUT_BODY:
+        has_body = fields.get("CONTENT-LENGTH", "0") != "0"  # some clients tell the length even where there is none
+        if method != "GET" or has_body or not fields.keys() <= _WITHOUT_BODY:
             return None
         if path in self._statistics:
             return Way(method, path, query, fields, path, self._question(None, query), 0, closes)

@@ -19,9 +19,9 @@ from flask import Flask, current_app, request
 from access.keys import READ, WRITE, Key
 from access.places import Places
 from access.watch import Watch
-from api.context import context, service
+from api.context import context
 from api.problems import Problem
-from event_log.base import PLAIN, Budget, Terms
+from event_log.writes import PLAIN, Budget, Conditions
 
 _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
@@ -92,9 +92,9 @@ def permit_each(names: Iterable[str], events: int) -> None:
         raise _not_these(key, unseen)
 
 
-def terms(events: int = 1, base: Terms = PLAIN) -> Terms:
-    """The terms on which this request stores so many events: `base`, and paid from the budget of its key if that has
-    one. 413 where it never could be."""
+def conditions(events: int = 1, base: Conditions = PLAIN) -> Conditions:
+    """The conditions under which this request stores so many events: `base`, and paid from the budget of its key if
+    that has one. 413 where it never could be."""
     key: Key | None = request.environ.get(_KEY)
     if key is None or key.rate is None:
         return base
@@ -103,7 +103,7 @@ def terms(events: int = 1, base: Terms = PLAIN) -> Terms:
         raise Problem(
             413, f"The key {key.name} may write at most {rate.burst} events at once, not {events}; send them in parts."
         )
-    return replace(base, budget=Budget(key.name, rate.per_second, rate.burst, service().clock()))
+    return replace(base, budget=Budget(key.name, rate.per_second, rate.burst))
 
 
 def look_again() -> None:

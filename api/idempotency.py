@@ -1,6 +1,6 @@
 """Safe retries: a request with an `Idempotency-Key` is done at most once, however often it is sent.
 
-The memo of it is stored in the same step as its events, so that no crash comes between the two and every worker finds
+The record of it is stored in the same step as its events, so that no crash comes between the two and every worker finds
 it. A request that is refused leaves none: put right, it may come again under its key.
 """
 
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from hashlib import sha256
+from hashlib import blake2b
 
 from flask import Response, after_this_request, request
 
 from api.context import service
 from api.guard import current_key
 from api.problems import Problem, invalid
-from event_log.base import PLAIN, DoneBefore, Memo, Once, Terms
-from event_service import Accepted
+from event_log.idempotency import Done
+from event_log.outcomes import Repeated, Stored
+from event_log.writes import PLAIN, Conditions, Once
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -27,25 +28,24 @@ _IN_ENVIRON = "HTTP_IDEMPOTENCY_KEY"
 _NAMED = re.compile(PATTERN)
 
 
-def at_most_once(kind: str, body: bytes, write: Callable[[Terms], Accepted]) -> Accepted:
-    """What `write` makes of this request on the terms it is given, or made of it before. `body` is as it was sent,
-    unpacked, and `kind` the media type it was read as.
+def at_most_once(kind: str, body: bytes, write: Callable[[Conditions], Stored]) -> Stored:
+    """What `write` makes of this request under the conditions it is given, or made of it before. `body` is as it was
+    sent, unpacked, and `kind` the media type it was read as.
 
-    A memo is looked for before anything is weighed: neither time nor a budget can refuse what was accepted. Where one
-    appears between the look and the write, the log refuses the second.
+    An idempotency record is looked for before anything is weighed: neither time nor a budget can refuse what was
+    accepted. Where this process does not know of it yet, the log refuses the second write.
     """
     key = request.environ.get(_IN_ENVIRON)
     if key is None:
         return write(PLAIN)
     digest, sent = _digest_of_key(key), _digest_of_request(kind, body)
-    memo = service().recall(digest)
-    if memo is not None:
-        return _again(memo, sent)
-    now = service().clock()
+    done = service().recall(digest)
+    if done is not None:
+        return _again(done, sent)
     try:
-        return write(Terms(once=Once(digest, sent, b"", now, now + service().rules.retention)))
-    except DoneBefore as before:
-        return _again(before.memo, sent)
+        return write(Conditions(once=Once(digest, sent)))
+    except Repeated as repeated:
+        return _again(repeated.done, sent)
 
 
 def _digest_of_key(key: str) -> bytes:
@@ -64,17 +64,18 @@ def _digest_of_request(kind: str, body: bytes) -> bytes:
 
 def _digest(*parts: str | bytes) -> bytes:
     """Of parts of which none but the last has a NUL in it."""
-    return sha256(b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)).digest()
+    joined = b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)
+    return blake2b(joined, digest_size=16).digest()
 
 
-def _again(memo: Memo, sent: bytes) -> Accepted:
+def _again(done: Done, sent: bytes) -> Stored:
     """What became of the request that decided; 422 where that was another one."""
-    if memo.body != sent:
+    if done.body != sent:
         raise Problem(
             422, f"This {KEY} came before with another request (operation, media type or body); give this one its own."
         )
     after_this_request(_mark)
-    return Accepted.again(memo)
+    return Stored(done.stored, done.expired, done.position)
 
 
 def _mark(response: Response) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api.context import settings
+from api.context import service
 from api.problems import invalid
 from times import format_duration, format_timestamp
 from view.answers import MOST_POINTS, OutOfReach, TooManyPoints
@@ -25,7 +25,9 @@ def within_reach() -> Iterator[None]:
 
 def _out_of_reach(fault: OutOfReach) -> str:
     if fault.at > fault.latest:
-        return f"More than {format_duration(settings().max_future)} ahead of the server's clock, which is the limit."
+        return (
+            f"More than {format_duration(service().rules.max_future)} ahead of the server's clock, which is the limit."
+        )
     earliest = format_timestamp(fault.earliest)
     if not fault.window:
         return f"Reaches behind the retention; the earliest is {earliest}."

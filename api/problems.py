@@ -12,8 +12,8 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api.context import settings
-from event_log.base import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
+from api.context import service, settings
+from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
 from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -160,6 +160,6 @@ def _from_over_budget(error: OverBudget) -> Problem:
 def _from_too_many_series() -> Problem:
     return Problem(
         429,
-        f"The request names a new series, and there are {settings().max_series} already, "
+        f"The request names a new series, and there are {service().rules.max_series} already, "
         "which is the limit (MAX_SERIES); use a series that exists. Nothing was stored.",
     )

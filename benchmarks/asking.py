@@ -19,7 +19,7 @@ import websocket
 
 from benchmarks import bodies
 from benchmarks.flooding import FLOODS, POLICY, flood
-from event_log.base import Batch
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
 from times import MINUTE, wall_clock
 

@@ -22,7 +22,8 @@ from threading import Thread
 import numpy as np
 
 from benchmarks.table import machine, show
-from event_log.base import START, Batch
+from event_log.base import START
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
 from event_service import EventService
 from settings import Settings

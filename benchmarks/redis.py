@@ -23,12 +23,13 @@ from redis import Redis
 from benchmarks.far import cpu_of, far_from
 from benchmarks.http import _POST, ALL_CORES, CONNECTIONS, ONE_CORE, SHARED, Layout, Load, load, serving
 from benchmarks.table import machine, show
-from event_log.base import START, Events, Rules
+from event_log.base import START, Events
 from event_log.records import pack_one
+from event_log.redis.scripts import APPEND
+from event_log.redis.session import call
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_scripts import APPEND
-from event_log.redis_session import call
-from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
 from event_service import EventService
 from settings import Settings
 from tests.redis_server import RedisServer

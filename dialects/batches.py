@@ -9,8 +9,8 @@ from marshmallow import fields
 
 from access.keys import READ, WRITE
 from api.answers import Outcome, answer
-from api.context import service, settings
-from api.guard import needs, permit, permit_each, terms
+from api.context import service
+from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, WRITTEN, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
@@ -19,8 +19,9 @@ from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, Symbol, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
-from event_log.base import Terms, TooManyKeepers
-from event_service import Accepted
+from event_log.errors import TooManyKeepers
+from event_log.outcomes import Stored
+from event_log.writes import Conditions
 
 SMALLEST_K = 1
 LARGEST_K = 8
@@ -64,22 +65,22 @@ def add_batch() -> Response:
     permit_each([symbol], len(values))
     try:
         accepted = at_most_once(
-            JSON, body, lambda once: service().add_many([symbol], None, None, values, _terms(len(values), once))
+            JSON, body, lambda once: service().add_many([symbol], None, None, values, _conditions(len(values), once))
         )
     except TooManyKeepers as error:
-        raise Refused(400, f"Maximum number of symbols ({settings().max_symbols}) reached") from error
+        raise Refused(400, f"Maximum number of symbols ({service().rules.max_symbols}) reached") from error
     added, status, position = added_outcome(symbol, accepted)
     return answer(added, status, position=position)
 
 
-def added_outcome(symbol: str, accepted: Accepted) -> Outcome:
+def added_outcome(symbol: str, accepted: Stored) -> Outcome:
     """What is answered when a batch was taken in."""
     body = {"status": "success", "message": f"Added batch for symbol: {symbol}"}
     return Outcome(body, 201, accepted.position)
 
 
-def _terms(events: int, once: Terms) -> Terms:
-    return terms(events, replace(once, keep=KEEP, most_keepers=settings().max_symbols))
+def _conditions(events: int, once: Conditions) -> Conditions:
+    return conditions(events, replace(once, keep=KEEP, symbols=True))
 
 
 @bp.get("/stats/")

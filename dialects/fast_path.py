@@ -12,7 +12,7 @@ from api.fast_path import Take
 from api.reading.schemas import SERIES_NAME
 from dialects import PREFIX, batches, ticks, transactions
 from dialects.plain_batches import plain_batch_in
-from event_log.base import Terms
+from event_log.writes import Conditions
 from event_service import EventService
 from times import MINUTE
 
@@ -22,7 +22,7 @@ _MILLISECOND = 1000
 def takes(service: EventService) -> dict[str, Take]:
     """How plain posts of the dialects are taken, by path."""
     most = service.settings.max_batch
-    of_a_symbol = Terms(keep=batches.KEEP, most_keepers=service.settings.max_symbols)
+    of_a_symbol = Conditions(keep=batches.KEEP, symbols=True)
 
     def tick(body: bytes) -> Outcome | None:
         found = _read(body, {"instrument", "price", "timestamp"}, "price")

@@ -8,11 +8,12 @@ from flask import Response
 
 from api.answers import JSON, POSITION, Outcome, answer
 from api.context import service
-from api.guard import terms
+from api.guard import conditions
 from api.idempotency import at_most_once
 from dialects.requests import refuse, value_error
-from event_log.base import Terms
-from event_service import Accepted, TooFarAhead
+from event_log.outcomes import Stored
+from event_log.writes import Conditions
+from event_service import TooFarAhead
 from rolling.summary import Summary
 from times import MINUTE, format_duration
 
@@ -25,11 +26,11 @@ _FIGURES: dict[str, Callable[[Summary], float | int | None]] = {
 }
 
 
-def add(body: bytes, series: str, time: int, value: float) -> Accepted:
+def add(body: bytes, series: str, time: int, value: float) -> Stored:
     """Store the event of a body, unless it is older than a minute. Raises Refused when it is too far ahead."""
 
-    def write(once: Terms) -> Accepted:
-        return service().add(series, time, value, max_age=MINUTE, terms=terms(base=once))
+    def write(once: Conditions) -> Stored:
+        return service().add(series, time, value, max_age=MINUTE, conditions=conditions(base=once))
 
     try:
         return at_most_once(JSON, body, write)

@@ -22,7 +22,7 @@ from api.stream_answers import feed, give_places_back, require_place, require_st
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
-from event_log.base import Times, Values
+from event_log.batch import Times, Values
 from streaming.websocket import WebSocket, serve
 from streaming.wire import Wire, json_timestamps, text_frame
 from times import format_timestamp

@@ -15,7 +15,7 @@ from dialects import last_minute
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number, SeriesName
 from dialects.requests import load_body
-from event_service import Accepted
+from event_log.outcomes import Stored
 
 bp = Blueprint("ticks", __name__)
 
@@ -43,7 +43,7 @@ def add_tick() -> Response:
     )
 
 
-def added_outcome(accepted: Accepted) -> Outcome:
+def added_outcome(accepted: Stored) -> Outcome:
     """What is answered when a tick was taken in, or was too old."""
     return Outcome({}, 201, accepted.position) if accepted.stored else Outcome(None, 204, accepted.position)
 

@@ -16,7 +16,7 @@ from dialects import last_minute
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number
 from dialects.requests import load_body
-from event_service import Accepted
+from event_log.outcomes import Stored
 
 SERIES = "transactions"
 """Where they are kept among the other series."""
@@ -46,7 +46,7 @@ def add_transaction() -> Response:
     )
 
 
-def added_outcome(accepted: Accepted) -> Outcome:
+def added_outcome(accepted: Stored) -> Outcome:
     """What is answered when a transaction was taken in, or was too old."""
     return Outcome(None, 201 if accepted.stored else 204, accepted.position)
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from event_log.base import HistoryChanged
-from event_log.compaction import Content, Loading, begin
+from event_log.compaction import Beginning, Content, Loading, begin
+from event_log.errors import HistoryChanged, LogDamaged, LogUnavailable
 from event_log.idempotency import Run
 from event_log.machine import Machine
 from event_log.port import Behind, Chunk, Cursor, RecordStore
@@ -20,7 +20,12 @@ CHUNK = 20_000
 """Positions that are read at a time: to apply as many takes a few milliseconds."""
 BACKLOG = 150_000
 """Positions that may be applied and not yet told: about 4 MiB."""
-
+DISAGREES = (
+    "at record {} of the log this process has come to another state than the one that compacted it: two releases "
+    "that do not agree, or a fault of memory; restart it, and report this"
+)
+MOST_TRIES = 10
+"""Maximum checkpoints that one beginning tries to load."""
 
 REST_SECONDS = 0.0005
 """Not 0: after a sleep of 0 gevent looks at no socket."""
@@ -33,6 +38,8 @@ class Begun(HistoryChanged):
         super().__init__("the log is read from its beginning" if same_history else "the log has another history")
         self.same_history = same_history
         """Whether positions mean what they meant before."""
+        self.position = 0
+        """Where the projection stands that has taken the place of the one before."""
 
 
 class Told(NamedTuple):
@@ -42,6 +49,16 @@ class Told(NamedTuple):
     cursor: Cursor
     """Where a projection that has taken all of this stands; number 0 while a checkpoint is being loaded."""
     more: bool
+
+
+def _beginning(store: RecordStore) -> Beginning:
+    """Load the newest checkpoint, which may be swapped for another one meanwhile."""
+    for _ in range(MOST_TRIES):
+        try:
+            return begin(store)
+        except Behind:
+            continue
+    raise LogUnavailable("others keep compacting the log while its checkpoint is read")
 
 
 class Applied:
@@ -61,13 +78,14 @@ class Applied:
         # Under _reading: what was read and is yet to be applied, and whether there was more.
         self._unapplied: deque[Chunk] = deque()
         self._more = False
+        self._disagreement = ""
         self._begin()
-        self.relieve: Callable[[], None] = lambda: None
+        self.relieve: Callable[[], object] = lambda: None
         """Has the projection take in what it was not told yet."""
 
     def _begin(self) -> None:
-        """Load the newest checkpoint."""
-        beginning = begin(self.store)
+        """Load the newest checkpoint. Raises LogUnavailable."""
+        beginning = _beginning(self.store)
         with self.lock:
             self.machine: Machine = beginning.machine
             self._generation = beginning.manifest.generation
@@ -86,6 +104,15 @@ class Applied:
         """Have the projection begin anew: it has failed in the middle of what it was told."""
         with self._reading:
             self._begin_anew(same_history=True)
+
+    def check(self) -> None:
+        """Raises LogDamaged where this process has applied the log otherwise than another one."""
+        if self._disagreement:
+            raise LogDamaged(self._disagreement)
+
+    def is_level(self, cursor: Cursor) -> bool:
+        """Whether nothing newer than this can be known without a trip, for a fraction of a microsecond."""
+        return not self._disagreement and self.store.is_level(cursor)
 
     def read(self) -> Told:
         """What the projection is told next, which has one call of this under way at a time. Never behind a write that
@@ -128,6 +155,7 @@ class Applied:
     def advance(self, upto: int | None = None) -> bool:
         """Read the next records if all that was read is applied, and apply a portion, unless another one has applied
         the record `upto` meanwhile; says whether there is more."""
+        self.check()
         with self._reading:
             if self._is_broken:
                 self._begin_anew(same_history=True)
@@ -142,6 +170,8 @@ class Applied:
                     return True
                 self._more = chunk.more
                 self._unapplied.extend(portions(chunk, machine.cursor))
+                if not self._unapplied:
+                    machine.cursor = chunk.cursor  # the store's note of where it goes on may be another one
             if self._unapplied:
                 self._apply(machine)
             return self._more or bool(self._unapplied)
@@ -171,7 +201,8 @@ class Applied:
             self.relieve()
 
     def adopt(self) -> None:
-        """Go on with the runs of idempotency records of the newest manifest, if it is another one."""
+        """Go on with the runs of idempotency records of the newest manifest, if it is another one. Where whoever wrote
+        it came to another state than this process at the same record, nothing is answered any more."""
         if self.store.generation() == self._generation:
             return
         manifest = self.store.manifest()
@@ -179,7 +210,11 @@ class Applied:
         mine = machine.cursor
         if manifest.cursor.number > mine.number or manifest.cursor.history != mine.history:
             return
-        runs = [Run(self.store.blob(name)) for name in Content.of(manifest).runs]
+        content = Content.of(manifest)
+        number, digest = content.digest
+        if machine.digests.get(number, digest) != digest:
+            self._disagreement = DISAGREES.format(number)
+        runs = [Run(self.store.blob(name)) for name in content.runs]
         with self.lock:
             if self.machine is machine:
                 machine.done.adopt(runs, manifest.cursor.number)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -18,8 +20,9 @@ REST_SECONDS = 0.0005
 
 
 def aside(work: Callable[[], T]) -> T:
-    """Do blocking work; under gevent in its pool of real threads, while the other greenlets go on."""
-    if _is_patched():
+    """Do blocking work; under gevent in its pool of real threads, while the other greenlets go on. In one of these it
+    is done at once."""
+    if _has_greenlets():
         done: T = sys.modules["gevent"].get_hub().threadpool.apply(work)
         return done
     return work()
@@ -43,7 +46,7 @@ class Turns:
         self, clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] | None = None
     ) -> None:
         self._clock = clock
-        self._sleep = sleep or _native_sleep()
+        self._sleep = sleep or native_sleep()
         self._end = clock() + TURN_SECONDS
 
     def give_way(self) -> None:
@@ -59,12 +62,22 @@ class Turns:
             self.give_way()
 
 
-def _native_sleep() -> Callable[[float], None]:
+def native_sleep() -> Callable[[float], None]:
     """The sleep of a real thread, which knows nothing of greenlets."""
     if _is_patched():
         sleep: Callable[[float], None] = sys.modules["gevent.monkey"].get_original("time", "sleep")
         return sleep
     return time.sleep
+
+
+def sleep(seconds: float) -> None:
+    """Let the other greenlets of this thread go on, or only the other threads where it has none."""
+    (time.sleep if _has_greenlets() else native_sleep())(seconds)
+
+
+def _has_greenlets() -> bool:
+    """Whether this is the thread in which gevent runs: the main one, whose id on Linux is that of the process."""
+    return _is_patched() and (sys.platform != "linux" or threading.get_native_id() == os.getpid())
 
 
 def _is_patched() -> bool:

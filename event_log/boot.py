@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 
 _KERNEL = Path("/proc/sys/kernel/random/boot_id")
 _MEMORY = Path("/dev/shm/tidemark-boot-id")

@@ -16,9 +16,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import LogDamaged
 from event_log.codec import Data
-from event_log.errors import LogUnavailable
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.idempotency import Remembered
 from event_log.machine import Machine
 from event_log.port import Cursor
@@ -59,6 +58,8 @@ class State:
     forgotten: int
     buckets: list[tuple[str, float, int, float, int]]
     sweep_at: int
+    digest: tuple[int, int]
+    """The newest of the machine's digests, and the number of its record; 0 where there is none."""
     newest: list[tuple[bytes, Remembered]] = field(default_factory=list)
     """The idempotency records that are in no run. No part of a packed checkpoint."""
 
@@ -81,6 +82,7 @@ class State:
             machine.done.forgotten,
             machine.buckets.items(),
             machine.buckets.sweep_at,
+            next(reversed(machine.digests.items()), (0, 0)),
             machine.done.newest(),
         )
 
@@ -95,6 +97,7 @@ class State:
         machine.series.unknown_until = self.unknown_until
         machine.done.forgotten = self.forgotten
         machine.buckets.load(self.buckets, self.sweep_at)
+        machine.digests = dict([self.digest])
         return machine
 
 
@@ -115,6 +118,7 @@ def pack(state: State, extra: Mapping[str, bytes] | None = None) -> bytes:
         "forgotten": state.forgotten,
         "buckets": state.buckets,
         "sweep_at": state.sweep_at,
+        "digest": state.digest,
         "owners": owners,
     }
     names = [series.name.encode() for series in state.series.values()]
@@ -171,6 +175,7 @@ def _state_of(small: dict[str, Any], series: dict[int, Series], latest: NDArray[
     small["cursor"], small["rules"] = Cursor(*small["cursor"]), Rules(*small["rules"])
     small["starts"] = [bytes.fromhex(start) for start in small["starts"]]
     small["jumps"] = [(start, to) for start, to in small["jumps"]]
+    small["digest"] = tuple(small["digest"])
     small["buckets"] = [tuple(bucket) for bucket in small["buckets"]]
     return State(series=series, latest=latest, **small)
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import Batch, Ids, LogDamaged, LogUnavailable, Times, Values
+from event_log.batch import Batch, Ids, Times, Values
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.rules import RULES, Rules
 
 Data = bytes | memoryview

@@ -25,7 +25,7 @@ from event_log.event_blocks import pack_blocks, unpack_blocks
 from event_log.idempotency import Run, merge_runs, pack_run
 from event_log.machine import Machine
 from event_log.port import Manifest, RecordStore
-from event_log.steps import Began, Horizon, Jump, Rows, RulesChange, Step
+from event_log.steps import Began, Ends, Horizon, Jump, Rows, RulesChange, Step
 
 MOST_EVENTS = 1_000_000
 """Positions after which a compaction goes no further, so that its memory stays bounded."""
@@ -98,19 +98,21 @@ class Content:
     checkpoint: str
     parts: list[Part] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
+    digest: tuple[int, int] = (0, 0)
+    """The newest digest of the machine that compacted, and the number of its record."""
 
     def pack(self) -> bytes:
         """As the data of a manifest."""
         parts = [[part.name, part.rows, part.expired, part.oldest, part.newest] for part in self.parts]
-        return json.dumps({"checkpoint": self.checkpoint, "parts": parts, "runs": self.runs}).encode()
+        return json.dumps([self.checkpoint, parts, self.runs, self.digest]).encode()
 
     @classmethod
     def of(cls, manifest: Manifest) -> Content:
         """The same again; empty for a log without blobs."""
         if not manifest.data:
             return cls("")
-        found = json.loads(manifest.data)
-        return cls(found["checkpoint"], [Part(*part) for part in found["parts"]], found["runs"])
+        checkpoint, parts, runs, digest = json.loads(manifest.data)
+        return cls(checkpoint, [Part(*part) for part in parts], runs, tuple(digest))
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -171,6 +173,7 @@ def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
     if state.horizon > EARLIEST:
         steps.append(Horizon(state.horizon))
     steps.extend(Jump(*jump) for jump in state.jumps)
+    steps.append(Ends(state.ended, state.unknown_until))
     for number, entry in state.series.items():
         time, position, forgotten = thresholds.get(number, Threshold(LATEST, 0, 0))
         steps.append(Began(number, entry, (time, position), forgotten))
@@ -199,8 +202,9 @@ class Compaction:
         work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, self._rest)
         content = Content.of(self._manifest)
         parts, runs = work.parts(content.parts, self._events), work.runs(content.runs, machine)
-        checkpoint = pack(State.of(machine), {"thresholds": _pack_thresholds(living)})
-        new = Content(store.put_blob(checkpoint), parts, runs)
+        state = State.of(machine)
+        checkpoint = pack(state, {"thresholds": _pack_thresholds(living)})
+        new = Content(store.put_blob(checkpoint), parts, runs, state.digest)
         return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
 
 

@@ -1,8 +1,6 @@
-"""Why a log cannot do what was asked, as `event_log.base` promises it."""
+"""Why a log cannot do what was asked."""
 
 from __future__ import annotations
-
-from event_log.terms import Memo
 
 
 class LogError(Exception):
@@ -21,7 +19,7 @@ class LogUncertain(LogUnavailable):
 
 
 class LogFull(LogUnavailable):
-    """No room is left for a write, even after cleaning."""
+    """No room is left for a write; compaction makes room as events expire."""
 
 
 class LogDamaged(LogUnavailable):
@@ -29,15 +27,15 @@ class LogDamaged(LogUnavailable):
 
 
 class HistoryChanged(LogError):
-    """The log no longer has, or can no longer tell from, what this reader has read: it must begin anew at START."""
+    """The log no longer has, or can no longer tell from, what this reader has read: it must begin anew."""
 
 
 class TooManySeries(LogError):
-    """A write would register more series than MAX_SERIES."""
+    """A write would begin more series than are allowed."""
 
 
 class TooManyKeepers(LogError):
-    """A write would give more series a keep of their own than its terms allow."""
+    """A write would give more series a keep of their own than MAX_SYMBOLS."""
 
 
 class OverBudget(LogError):
@@ -47,11 +45,3 @@ class OverBudget(LogError):
         super().__init__(retry_after)
         self.retry_after = retry_after
         """Seconds after which it will hold them, if nobody else spends it."""
-
-
-class DoneBefore(LogError):
-    """A write with this key was done before, and not forgotten yet."""
-
-    def __init__(self, memo: Memo) -> None:
-        super().__init__(memo)
-        self.memo = memo

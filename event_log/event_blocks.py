@@ -14,8 +14,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import LogDamaged
 from event_log.codec import Columns, Data
+from event_log.errors import LogDamaged
 
 ROWS = 65_536
 _HEAD = Struct("<IHHII")  # checksum of the rest of the block, version, nothing yet, rows, bytes behind this head

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from event_log.aside import aside
-from event_log.base import LogError, LogUnavailable
+from event_log.errors import LogError, LogUnavailable
 
 
 class GroupCommit:

@@ -13,8 +13,8 @@ from zlib import crc32
 
 import numpy as np
 
-from event_log.base import LogDamaged
 from event_log.codec import Data
+from event_log.errors import LogDamaged
 
 _HEAD = Struct("<IIQ")  # checksum of the rest, version, how many
 _RUN_VERSION = 1

@@ -9,8 +9,9 @@ import numpy as np
 
 from event_log import codec
 from event_log.applied import Applied
-from event_log.base import Batch, HistoryChanged, LogError, LogUnavailable, LogUncertain
+from event_log.batch import Batch
 from event_log.codec import NONCE, Claim, End
+from event_log.errors import HistoryChanged, LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
 from event_log.machine import Machine
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
@@ -30,6 +31,7 @@ class Log(Applied):
 
     def append_one(self, series: str, time: int, value: float) -> Stored:
         """`append` for one event without conditions, without the cost of columns."""
+        self.check()
         machine = self.machine
         known = machine.cursor  # read before the id is looked up, never after
         number = machine.series.ids.get(series)
@@ -47,9 +49,10 @@ class Log(Applied):
     def append(self, batch: Batch, conditions: Conditions = PLAIN, expired: int = 0) -> Stored:
         """Store a batch atomically; says what became of it, its events that have expired left out. `expired`: how many
         more the request had. Raises LogFull, TooManySeries, TooManyKeepers, OverBudget or Repeated."""
-        if conditions == PLAIN and len(batch):
+        self.check()
+        if conditions.once is None and conditions.budget is None and len(batch):
             try:
-                stored = self._append_known(batch, expired)
+                stored = self._append_known(batch, conditions.keep, expired)
             except (Stale, HistoryChanged):
                 self.catch_up()
             else:
@@ -57,12 +60,13 @@ class Log(Applied):
                     return stored
         return self._write(Write(batch, conditions, expired))
 
-    def _append_known(self, batch: Batch, expired: int) -> Stored | None:
-        """Store a batch without conditions whose series are all known; None where one is not. Raises Stale."""
+    def _append_known(self, batch: Batch, keep: int | None, expired: int) -> Stored | None:
+        """Store a batch whose series are all known, and have this keep if one is asked for; None where one is not or
+        has not. Raises Stale."""
         machine = self.machine
         known = machine.cursor
         ids = machine.series.known(batch.names)
-        if ids is None:
+        if ids is None or (keep is not None and not machine.series.all_keep(ids, keep)):
             return None
         oldest = batch.times if isinstance(batch.times, int) else int(batch.times.min())
         record = Record(codec.BATCH, codec.pack_batch(batch, ids), len(batch))
@@ -93,10 +97,8 @@ class Log(Applied):
         try:
             return self._admit(write)
         except Repeated as repeated:
-            try:
-                self.store.confirm(self.store.end())
-            except HistoryChanged:
-                raise TryAgain from repeated  # what the answer rests on may be lost
+            if not self._is_safe():
+                raise TryAgain from repeated
             raise
 
     def _admit(self, write: Write) -> int:
@@ -148,9 +150,19 @@ class Log(Applied):
             raise TryAgain from change
 
     def recall(self, key: bytes) -> Done | None:
-        """What became of a write with this key, as far as this process knows."""
+        """Return what became of a write with this key, as far as this process knows, once that is as safe as what is
+        acknowledged. Raises LogUncertain."""
         with self.lock:
-            return self.machine.done.find(key)
+            done = self.machine.done.find(key)
+        return done if done is not None and self._is_safe() else None
+
+    def _is_safe(self) -> bool:
+        """Confirm all that this process has read, on which an answer rests; False where it may be lost."""
+        try:
+            self.store.confirm(self.store.end())
+        except HistoryChanged:
+            return False
+        return True
 
     def claim(self, rules: Rules, start: str, began: int | None = None) -> None:
         """Put these rules in force, unless this start of the service (a random id that all its processes share) has

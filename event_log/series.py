@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import Ids, Times
+from event_log.batch import Ids, Times
 
 MOST_ENDED = 10_000
 """Maximum number of ended names whose end position is remembered."""
@@ -124,6 +124,11 @@ class SeriesTable:
             return [self.ids[name] for name in names]
         except KeyError:
             return None
+
+    def all_keep(self, numbers: Iterable[int], keep: int) -> bool:
+        """Whether each of these series lives and retains so many events of its own."""
+        found = map(self.by_id.get, numbers)
+        return all(series is not None and series.keep == keep for series in found)
 
     def _check(self) -> None:
         """Assert what holds between any two records."""

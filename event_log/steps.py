@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -78,4 +79,13 @@ class Jump(NamedTuple):
     to: int
 
 
-Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump
+class Ends(NamedTuple):
+    """Where series have ended before all that is told."""
+
+    names: Mapping[str, int]
+    """Position of the last end of each name; the latest end comes last."""
+    until: int
+    """A series of any other name may have ended at or before this position."""
+
+
+Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | Ends

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from event_log.aside import Turns, aside
-from event_log.base import HistoryChanged
 from event_log.compaction import MOSTLY_DEAD, Compaction, Content, Verdict
+from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.port import Behind
 

@@ -7,32 +7,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from event_log.base import EventLog
+    from event_log.port import RecordStore
     from settings import Settings
 
 _SECRET = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 _OPTION = re.compile(r"(?:name|wait|db|ca|cert|key|sentinel_user|sentinel_password)=")
 _MEMORY = "memory:"
+_FILE = "file:"
 _LMDB = "lmdb:"
 _REDIS = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+sentinel")
 
 
 def checked_url(url: str) -> str:
     """The URL, if it names a log. Raises ValueError that says what to write."""
-    if url == _MEMORY or (url.startswith(_LMDB) and url != _LMDB):
+    if url == _MEMORY or (url.startswith(_FILE) and url != _FILE):
         return url
+    if url.startswith(_LMDB):
+        raise ValueError(
+            "the log on LMDB is no more; write file: and the path of another folder, such as file:instance/events, and "
+            "leave the old folder as it is: release 1.0 still reads it"
+        )
     if url.partition("://")[0] in _REDIS:
-        from event_log.redis_url import parse_redis_url
+        from event_log.redis.url import parse_redis_url
 
         parse_redis_url(url)
         return url
-    raise ValueError("write memory: or lmdb: and a path, such as lmdb:/var/lib/tidemark, or a redis:// URL")
+    raise ValueError("write memory: or file: and a path, such as file:/var/lib/tidemark, or a redis:// URL")
 
 
 def printable_url(url: str) -> str:
     """The URL without its secrets, for logs and errors; also one that is no good."""
     scheme, colon, rest = url.partition(":")
-    if scheme == "lmdb":
+    if scheme in ("file", "lmdb"):
         return url
     location, mark, query = rest.partition("?")
     if "@" in query and "@" not in location and not _OPTION.match(query):  # a password that was to be percent-encoded
@@ -52,23 +58,18 @@ def is_on_this_machine(url: str) -> bool:
     return url.partition("://")[0] not in _REDIS
 
 
-def open_log(settings: Settings) -> EventLog:
-    """The log that LOG_URL names. Only what it needs is imported: a log on LMDB needs no Redis."""
+def open_store(settings: Settings) -> RecordStore:
+    """The store of records that LOG_URL names. Only what it needs is imported: files need no Redis."""
     if settings.log_url == _MEMORY:
-        from event_log.memory import MemoryLog
+        from event_log.memory_store import MemoryStore
 
-        return MemoryLog(settings.max_series)
-    if settings.log_url.partition("://")[0] in _REDIS:
-        from event_log.redis_log import RedisLog
-        from event_log.redis_url import parse_redis_url
+        return MemoryStore()
+    if settings.log_url.startswith(_FILE):
+        from event_log.files.store import FilesStore
 
-        url = parse_redis_url(settings.log_url)
-        return RedisLog(url, max_bytes=settings.log_max_bytes, max_series=settings.max_series)
-    from event_log.lmdb_log import LmdbLog
+        path = Path(settings.log_url.removeprefix(_FILE))
+        return FilesStore(path, max_bytes=settings.log_max_bytes, sync=settings.sync)
+    from event_log.redis.store import RedisStore
+    from event_log.redis.url import parse_redis_url
 
-    return LmdbLog(
-        Path(settings.log_url.removeprefix(_LMDB)),
-        max_bytes=settings.log_max_bytes,
-        sync=settings.sync,
-        max_series=settings.max_series,
-    )
+    return RedisStore(parse_redis_url(settings.log_url), max_bytes=settings.log_max_bytes)

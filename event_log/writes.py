@@ -7,8 +7,9 @@ from struct import Struct, pack, unpack
 
 import numpy as np
 
-from event_log.base import Batch, LogDamaged
+from event_log.batch import Batch
 from event_log.codec import Data, pack_events, unpack_events
+from event_log.errors import LogDamaged
 
 _HEAD = Struct("<BII")  # flags, how many names, how many events had expired on arrival
 _KEEP = Struct("<q?")

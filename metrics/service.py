@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from event_service import Accepted, EventService
+from event_log.outcomes import Stored
+from event_service import EventService
 from metrics.meter import Meter
 
 
@@ -15,13 +16,13 @@ class MeteredService(EventService):
         super().__init__(*args, **kwargs)
         self._meter = meter
 
-    def add(self, *args: Any, **kwargs: Any) -> Accepted:
+    def add(self, *args: Any, **kwargs: Any) -> Stored:
         """`EventService.add`, counted."""
         accepted = super().add(*args, **kwargs)
         self._meter.accepted(accepted.stored, accepted.expired)
         return accepted
 
-    def add_many(self, *args: Any, **kwargs: Any) -> Accepted:
+    def add_many(self, *args: Any, **kwargs: Any) -> Stored:
         """`EventService.add_many`, counted."""
         accepted = super().add_many(*args, **kwargs)
         self._meter.accepted(accepted.stored, accepted.expired)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,22 @@ class Connection:
             gevent.sleep(0)
             return
         until = self._worker.clock() + self._worker.head_seconds
-        self._wait(self._worker.waits.idle, until, self._hub.wait, self._readable)
+        try:
+            self._wait(self._worker.waits.idle, until, self._hub.wait, self._readable)
+        except Overdue:
+            self._data = self._receive_at_once()
+
+    def _receive_at_once(self) -> bytes:
+        """Return what has come though the wait for it is over; raise Overdue if nothing has. A worker that had to wait
+        for a processor hears of the end of the wait before it hears of the request, which would be lost."""
+        self._client.settimeout(0.0)
+        try:
+            received: bytes = self._client.recv(_READ)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            raise Overdue from None
+        finally:
+            self._client.settimeout(None)
+        return received
 
     def _serve_one(self) -> bool:
         """Answer a request; return whether another may follow."""
@@ -98,6 +114,8 @@ class Connection:
             waiting[self._greenlet] = self._begun + worker.head_seconds
             try:
                 self._data = self._client.recv(_READ)
+            except Overdue:
+                self._data = self._receive_at_once()
             finally:
                 del waiting[self._greenlet]
         self._head_end = end = self._data.find(END) + len(END)

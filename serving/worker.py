@@ -20,6 +20,7 @@ from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
+import gevent
 from gevent.server import StreamServer
 from gunicorn import SERVER, util
 from gunicorn.config import Config
@@ -27,6 +28,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from overload import Refusal, Shedding
 from serving.connection import Connection, is_tls
+from serving.handover import shared
 from serving.heads import LONGEST, Heads, Peer
 from serving.waits import Overdue, Waits
 
@@ -39,6 +41,9 @@ LEAST_RATE = 8192.0
 """For each so many bytes of it that have come, it may take a second more."""
 SEND_SECONDS = 30
 """How long the kernel tries to send without progress, before it ends a connection."""
+HANDOVER_SECONDS = 20.0
+"""How long a worker that a reload replaces goes on for new ones that are not ready."""
+_HANDOVER_LOOK_SECONDS = 0.05
 _AT_DEFAULT = (
     *("statsd_host", "proxy_protocol", "protocol", "http_protocols", "http2_cleartext", "http2_max_concurrent_streams"),
     *("http2_initial_window_size", "http2_max_frame_size", "http2_max_header_list_size", "limit_request_fields"),
@@ -57,12 +62,14 @@ class Worker(GeventWorker):
     body_seconds = BODY_SECONDS
     least_rate = LEAST_RATE
     send_seconds = SEND_SECONDS
+    handover_seconds = HANDOVER_SECONDS
     clock = staticmethod(monotonic)
     waits: Waits
     max_bodies: int
     held = 0
     """Bytes of bodies that requests hold in memory, but for what came with their heads."""
     _is_prepared = False
+    _hands_over = False
     declined: Sequence[str] = ()
     """Settings of gunicorn for which its own loop serves all connections."""
     _fast: FastPath | None = None
@@ -120,6 +127,20 @@ class Worker(GeventWorker):
         if self.cfg.workers > 1:
             server.max_accept = 1  # as gunicorn has it
         return server
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End; if a reload replaces this worker, then once all new ones are ready. A second signal ends it anyway."""
+        if self._hands_over or not shared().is_replaced(self.age):
+            super().handle_exit(sig, frame)
+        else:
+            self._hands_over = True
+            gevent.spawn(self._hand_over)
+
+    def _hand_over(self) -> None:
+        until = self.clock() + self.handover_seconds
+        while not shared().is_complete() and self.clock() < until:
+            gevent.sleep(_HANDOVER_LOOK_SECONDS)
+        self.alive = False
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""

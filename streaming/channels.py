@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from event_log.base import Events, SeriesEnd, Times, Values
+from event_log.applied import Told
+from event_log.batch import Times, Values
+from event_log.codec import Columns, joined
+from event_log.steps import Jump, Rows, SeriesEnd, Step
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
 from view.answers import Replayed
@@ -46,9 +49,6 @@ class Source(Protocol):
     def series_id(self, name: str) -> int | None:
         """The id under which `Channels` is told of a series; None for one not seen, or ended."""
 
-    def ended_series(self) -> Mapping[int, str]:
-        """The series that ended in the portion of which `Channels` is being told, by that id."""
-
 
 class _Piece(NamedTuple):
     """What waits to be handed out of one series: events, or word that some are lost."""
@@ -74,9 +74,31 @@ class _Piece(NamedTuple):
         start = int(self.positions.searchsorted(position, side="right"))
         return self._replace(positions=self.positions[start:], times=self.times[start:], values=self.values[start:])
 
+    def first(self, count: int) -> _Piece:
+        """Its first events."""
+        return self._replace(positions=self.positions[:count], times=self.times[:count], values=self.values[:count])
+
     def write(self, wire: Wire) -> bytes:
         gap = b"" if self.gap is None else wire.gap(self.series, self.gap)
         return gap + (wire.events(*self[:4]) if len(self.positions) else b"")
+
+
+class _Missed(NamedTuple):
+    """What waits to be fetched from the windows of one series: what stands behind a position, up to another one."""
+
+    series: str
+    after: int
+    until: int
+
+    @property
+    def begin(self) -> int:
+        """The first position of which it says something."""
+        return self.after + 1
+
+    @property
+    def end(self) -> int:
+        """Who is handed it has had everything up to here."""
+        return self.until
 
 
 class Channels:
@@ -89,8 +111,7 @@ class Channels:
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
         self._ids: dict[int, str] = {}  # of their series, as last looked up
         self._told = 0  # how far the view has read, as far as known
-        self._walking = False  # what is told is what was left of a longer stretch, and more of that comes
-        self._waiting: deque[_Piece] = deque()
+        self._waiting: deque[_Piece | _Missed] = deque()
         self._waiting_events = 0
 
     def __bool__(self) -> bool:
@@ -144,62 +165,71 @@ class Channels:
             if not self._members:
                 self._forget_waiting()
 
-    def take(self, events: Events) -> None:
-        """Note what the view has taken in, as far as somebody wants it; cheap, for the view's reader waits for it."""
+    def take(self, told: Told) -> None:
+        """Note what the projection has taken in, as far as somebody wants it; cheap, for its reader waits for it."""
         with self._lock:
-            whole = self._walking or events.fills(self._told)
-            self._walking = events.kept and events.more
-            self._told = events.place.position
+            self._told = told.cursor.position
             if self._members:
-                before = self._ids
+                names = dict(self._ids)
                 self._look_up_ids()
-                pieces = _pieces(events, before | self._ended_members() | self._ids)
-                if not whole:
-                    self._lose_before(pieces)
-                for piece in pieces:
+                names |= self._ids
+                for piece in _pieces(told.steps, names, self._members):
                     self._wait(piece)
 
-    def lose_all(self, position: int) -> None:
-        """Tell all that the log has another history now, which the view has read up to `position`: the positions that
-        they have had mean nothing any more."""
+    def begin_anew(self, position: int) -> None:
+        """Give all what they have not had, from the windows of the projection that has taken the place of the one
+        before, up to where that stands; and word of a gap where some of it is no longer there."""
         with self._lock:
+            had = dict.fromkeys(self._members, self._told)
+            for waiting in reversed(self._waiting):
+                if waiting.series in had:
+                    had[waiting.series] = waiting.begin - 1
             self._forget_waiting()
             self._told = position
             self._look_up_ids()
-            for series, wires in self._members.items():
-                self._wait(_gap(series, position))
-                for wire, members in wires.items():
-                    wires[wire] = dict.fromkeys(members, 0)
-
-    def _lose_before(self, pieces: list[_Piece]) -> None:
-        """Tell all that something is gone which stood before these, and which the view has not read."""
-        first = {piece.series: piece.begin for piece in reversed(pieces)}
-        for series in self._members:
-            self._wait(_gap(series, first.get(series, self._told + 1) - 1))
+            self._waiting.extend(_Missed(series, after, position) for series, after in had.items())
+            for wires in self._members.values():
+                for members in wires.values():
+                    members.update({member: min(own, position) for member, own in members.items()})
 
     def step(self) -> bool:
-        """Hand out some of what waits; whether there is more."""
+        """Hand out some of what waits; whether there is more. Raises LogUnavailable."""
         with self._lock:
-            if self._waiting:
-                piece = self._waiting.popleft()
+            missed = self._waiting[0] if self._waiting else None
+        if isinstance(missed, _Missed):  # not under the lock: whoever is taking in what is new tells us of it
+            self._fetched(missed, self._source.replay(missed.series, missed.after, PIECE_EVENTS))
+        with self._lock:
+            piece = self._waiting.popleft() if self._waiting else None
+            if isinstance(piece, _Missed):
+                self._waiting.appendleft(piece)
+            elif piece is not None:
                 if len(piece.positions) > PIECE_EVENTS:
                     self._waiting.appendleft(piece.behind(int(piece.positions[PIECE_EVENTS - 1])))
-                    piece = piece._replace(
-                        positions=piece.positions[:PIECE_EVENTS],
-                        times=piece.times[:PIECE_EVENTS],
-                        values=piece.values[:PIECE_EVENTS],
-                    )
+                    piece = piece.first(PIECE_EVENTS)
                 self._waiting_events -= len(piece.positions)
                 self._hand_out(piece)
             return bool(self._waiting)
 
+    def _fetched(self, missed: _Missed, found: Replayed) -> None:
+        """Put what was fetched in place of what was missed, unless that waits no more."""
+        with self._lock:
+            if not self._waiting or self._waiting[0] is not missed:
+                return
+            self._waiting.popleft()
+            count = int(found.positions.searchsorted(missed.until, side="right"))
+            if found.more and count == len(found.positions):
+                self._waiting.appendleft(missed._replace(after=int(found.positions[-1])))
+            if count:
+                columns = found.positions, found.times, found.values
+                self._waiting.appendleft(_Piece(missed.series, *columns).first(count))
+                self._waiting_events += count
+            if found.gap:
+                first_there = int(found.positions[0]) if count else missed.until + 1
+                self._waiting.appendleft(_gap(missed.series, first_there - 1))
+
     def _look_up_ids(self) -> None:
         found = {self._source.series_id(series): series for series in self._members}
         self._ids = {series_id: series for series_id, series in found.items() if series_id is not None}
-
-    def _ended_members(self) -> dict[int, str]:
-        """What has ended just now; some of it may have begun since ids were last looked up."""
-        return {number: name for number, name in self._source.ended_series().items() if name in self._members}
 
     def _wait(self, piece: _Piece) -> None:
         self._waiting.append(piece)
@@ -233,17 +263,24 @@ def _gap(series: str, position: int) -> _Piece:
     return _Piece(series, nothing, nothing, np.empty(0), position + 1)
 
 
-def _pieces(events: Events, names: dict[int, str]) -> list[_Piece]:
-    """What is to be said of these series, in order of position: events, and where one ended."""
-    pieces = [
-        _gap(names[change.series], change.position)
-        for change in events.changes
-        if isinstance(change, SeriesEnd) and change.series in names
-    ]
-    wanted = np.flatnonzero(np.isin(events.ids, np.fromiter(names, np.uint32)))
-    wanted = wanted[np.argsort(events.ids[wanted], kind="stable")]
-    ids, starts = np.unique(events.ids[wanted], return_index=True)
-    for number, rows in zip(ids.tolist(), np.split(wanted, starts[1:]), strict=False):  # one piece, if no ids
-        columns = events.positions[rows], events.times[rows], events.values[rows]
-        pieces.append(_Piece(names[number], *columns))
+def _pieces(steps: Sequence[Step], names: dict[int, str], wanted: Container[str]) -> list[_Piece]:
+    """Return what is to be said of these series, in order of position: events, where one ended, and where positions
+    jumped. `wanted`: the names of them all, of which some may not be known by id any more."""
+    pieces, columns = list[_Piece](), list[Columns]()
+    for step in steps:
+        if isinstance(step, Columns):
+            columns.append(step)
+        elif isinstance(step, Rows):
+            columns.append(step.columns())
+        elif isinstance(step, SeriesEnd) and step.name in wanted:
+            names = {**names, step.series: step.name}  # it may have begun since ids were last looked up
+            pieces.append(_gap(step.name, step.position))
+        elif isinstance(step, Jump):
+            pieces.extend(_gap(series, step.to) for series in set(names.values()))
+    events = joined(columns)
+    chosen = np.flatnonzero(np.isin(events.ids, np.fromiter(names, np.uint32)))
+    chosen = chosen[np.argsort(events.ids[chosen], kind="stable")]
+    ids, starts = np.unique(events.ids[chosen], return_index=True)
+    for number, rows in zip(ids.tolist(), np.split(chosen, starts[1:]), strict=False):  # one piece, if no ids
+        pieces.append(_Piece(names[number], events.positions[rows], events.times[rows], events.values[rows]))
     return sorted(pieces, key=lambda piece: piece.begin)

@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Hashable
 
-from event_log.base import Events, LogUnavailable
+from event_log.applied import Begun, Told
+from event_log.errors import LogUnavailable
 from streaming.channels import Channel, Channels, Source
 from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
 from streaming.polling import DISCONNECTED, READABLE, SocketPoll
@@ -136,12 +137,12 @@ class Feed:
         self._something_new.set()
         return position
 
-    def hear(self, events: Events | None) -> None:
-        """Hear what the view has taken in, or (None) that the log has another history now."""
-        if events is None:
-            self._channels.lose_all(self._source.position())
+    def hear(self, told: Told | Begun) -> None:
+        """Hear what the projection has taken in, or that another one has taken its place."""
+        if isinstance(told, Begun):
+            self._channels.begin_anew(told.position)
         else:
-            self._channels.take(events)
+            self._channels.take(told)
         if self._channels.waiting:
             self._something_new.set()
 
@@ -185,12 +186,12 @@ class Feed:
             return not self._running
 
     def _follow(self) -> bool:
-        """See that the view takes in what is new, and hand out some of that; whether there is more."""
+        """See that the projection takes in what is new, and hand out some of that; whether there is more."""
         try:
             more = self._source.advance()
-        except LogUnavailable:
-            more = False  # it may come back; nothing is skipped, since the view stays where it is
-        return self._channels.step() or more
+            return self._channels.step() or more
+        except LogUnavailable:  # it may come back; nothing is skipped, since the projection stays where it is
+            return False
 
     def _listen(self) -> float:
         """Wake the readers of those WebSockets whose clients have said something; seconds until the next look."""

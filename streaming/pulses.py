@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from streaming.subscriber import Subscriber
 
 FRESH_SECONDS = 1.0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from event_log.base import Times, Values
+from event_log.batch import Times, Values
 from streaming.endings import Ending
 from times import SECOND
 

@@ -15,13 +15,14 @@ from werkzeug.routing import Rule
 
 import app as composition
 from api.context import context
-from event_log.memory import MemoryLog
+from event_log.log_time import Moment
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import Settings
 from tests import file_order, soak
 from tests.browser import browser as browser  # fixtures
 from tests.browser import driver as driver
-from tests.event_log.logs import LOGS, Kind
+from tests.event_log.stores import STORES, Clocks, StoreKind
 from times import parse_timestamp
 
 # How long an example takes says more about the machine than about the code; speed has its benchmarks.
@@ -98,6 +99,10 @@ class FakeClock:
         """Let time pass; a negative number is a clock that was set back."""
         self.now += microseconds
 
+    def moment(self) -> Moment:
+        """The same for a store, whose boot clock is in step."""
+        return Moment(self.now, self.now)
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -114,7 +119,7 @@ def settings() -> Settings:
 @pytest.fixture
 def app(settings: Settings, clock: FakeClock) -> Flask:
     """The whole application, its log in memory; a bug in a view fails the test instead of becoming a 500."""
-    app = composition.create_app(settings, clock=clock, log=MemoryLog(settings.max_series))
+    app = composition.create_app(settings, clock=clock, store=MemoryStore(clock.moment))
     app.testing = True
     return app
 
@@ -131,9 +136,20 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-@pytest.fixture(params=LOGS)
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    """A kind of log: whatever test takes it is run on each."""
-    kind = LOGS[request.param](tmp_path)
+class Shared(Clocks):
+    """The clocks of a store that go by the clock of the service."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def __call__(self) -> Moment:
+        return self._clock.moment()
+
+
+@pytest.fixture(params=STORES)
+def kind(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[StoreKind]:
+    """A kind of store: whatever test takes it is run on each."""
+    kind = STORES[request.param](tmp_path, Shared(clock))
     yield kind
     kind.close()

@@ -198,7 +198,7 @@ class Server:
             "HOST": "127.0.0.1",
             "TIDEMARK_ALLOWED_HOSTS": "x",  # the Host of requests that tests write by hand
             "PORT": str(self.port),
-            "TIDEMARK_LOG_URL": f"lmdb:{self.directory / 'log'}",
+            "TIDEMARK_LOG_URL": f"file:{self.directory / 'log'}",
         }
         return inherited | own | self.env
 

@@ -27,7 +27,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def environment(tmp_path: Path) -> dict[str, str]:
     """That of a person who has set nothing but where the log stands."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
-    return inherited | {"TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}", "HOST": "127.0.0.1"}
+    return inherited | {"TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}", "HOST": "127.0.0.1"}
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_log_and_a_clock_can_be_given() -> None:
 
 
 def test_importing_runs_nothing(run: Run) -> None:
-    script = "import sys, app; print([name for name in sys.modules if name.startswith('event_log.lmdb')])"
+    script = "import sys, app; print([name for name in sys.modules if name.startswith('event_log.files')])"
     assert run("-c", script, TIDEMARK_WINDOW="not a window").stdout == "[]\n"
 
 
@@ -160,7 +160,7 @@ def test_python_app_py_serves_and_keeps(development_server: tuple[subprocess.Pop
 
 def test_a_log_that_cannot_be_opened_stops_the_development_server_with_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = run("app.py", TIDEMARK_LOG_URL=f"lmdb:{tmp_path / 'file' / 'log'}", PORT="0")
+    ended = run("app.py", TIDEMARK_LOG_URL=f"file:{tmp_path / 'file' / 'log'}", PORT="0")
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1].startswith("tidemark: ")
     assert "Traceback" not in ended.stderr

@@ -22,8 +22,8 @@ import yaml
 from flask import Flask
 
 from api.context import context
-from event_log.redis_faults import OLDEST
-from event_log.redis_url import parse_redis_url
+from event_log.redis.faults import OLDEST
+from event_log.redis.url import parse_redis_url
 from settings import VARIABLES
 from tests.servers import CHECKOUT, Server, ServerFailed
 from tests.tls import TlsServer, trusted_certificate
@@ -218,7 +218,7 @@ def test_compose_keeps_the_events_in_a_volume() -> None:
     volume, _, place = service["volumes"][0].partition(":")
     assert volume in compose["volumes"]
     assert place == instruction("VOLUME")
-    assert "TIDEMARK_LOG_URL=lmdb:/data/log" in shlex.split(instruction("ENV"))
+    assert "TIDEMARK_LOG_URL=file:/data/events" in shlex.split(instruction("ENV"))
 
 
 @pytest.mark.parametrize(("name", "keys"), [("docker-compose.yml", "./keys"), ("deploy/compose.yml", "../keys")])
@@ -330,7 +330,7 @@ def test_the_command_line_overrides_the_file(arguments: list[str]) -> None:
 
 def test_a_log_that_cannot_be_opened_stops_the_start_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"not a log" * 1000)
-    server = Server(["-w", "3"], {"TIDEMARK_LOG_URL": f"lmdb:{tmp_path}", "TIDEMARK_LOG_LEVEL": "ERROR"})
+    server = Server(["-w", "3"], {"TIDEMARK_LOG_URL": f"file:{tmp_path}", "TIDEMARK_LOG_LEVEL": "ERROR"})
     with pytest.raises(ServerFailed) as failure, server:
         pass
     assert server.process.returncode == 4
@@ -346,7 +346,7 @@ def test_a_stop_while_workers_are_starting_is_heard_by_all(environment: pytest.M
 
 
 def test_another_address_on_the_command_line_is_the_one_used(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    environment.setenv("TIDEMARK_LOG_URL", f"lmdb:{tmp_path / 'log'}")
+    environment.setenv("TIDEMARK_LOG_URL", f"file:{tmp_path / 'log'}")
     command = [sys.executable, "-m", "gunicorn", "--print-config", "--bind", "127.0.0.1:1234", "app:app"]
     shown = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     assert "['127.0.0.1:1234']" in shown

@@ -1,44 +1,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import pytest
 
-from event_log.base import PLAIN, Batch, EventLog, LogFull, Terms, TooManyKeepers, TooManySeries
-from event_log.base import START as BEGIN
-from event_log.memory import EVENT_BYTES, MemoryLog
-from event_service import Accepted, EventService, TooFarAhead
+from event_log import applied
+from event_log.compaction import compact
+from event_log.errors import LogFull, TooManyKeepers, TooManySeries
+from event_log.memory_store import MemoryStore
+from event_log.outcomes import Stored
+from event_log.port import Appended, Guard, Record, RecordStore, Usage
+from event_log.writes import PLAIN, Conditions
+from event_service import EventService, TooFarAhead
 from settings import Settings
 from tests.conftest import FakeClock
-from tests.event_log.logs import Kind
+from tests.event_log.stores import StoreKind
 from tests.rolling.model import assert_summarises, summary_of
 from tests.rolling.sizes import small
 from tests.servers import until
 from times import HOUR, MINUTE, SECOND
-from view import replica
 from view.answers import SeriesInfo
-from view.portions import Pace
 
-SETTINGS = Settings(keep_last=3, max_series=5, idle=0)
-SYMBOL = Terms(keep=10**8, most_keepers=2)
-
-
-@pytest.fixture
-def log(kind: Kind) -> EventLog:
-    return kind.open(max_series=5)
+SETTINGS = Settings(keep_last=3, max_series=5, max_symbols=2, idle=0)
+SYMBOL = Conditions(keep=10**8, symbols=True)
 
 
 @pytest.fixture
-def service(log: EventLog, clock: FakeClock) -> EventService:
-    return EventService(log, SETTINGS, clock)
+def store(kind: StoreKind) -> RecordStore:
+    return kind.open()
 
 
-def add(service: EventService, series: str, *values: float, ago: int = 0, terms: Terms = PLAIN) -> Accepted:
+@pytest.fixture
+def service(store: RecordStore, clock: FakeClock) -> EventService:
+    return EventService(store, SETTINGS, clock)
+
+
+def add(service: EventService, series: str, *values: float, ago: int = 0, conditions: Conditions = PLAIN) -> Stored:
     """A batch of one series, all of it dated so many microseconds ago."""
     times = np.full(len(values), service.clock() - ago)
-    return service.add_many([series], None, times, np.array(values, np.float64), terms)
+    return service.add_many([series], None, times, np.array(values, np.float64), conditions)
 
 
 def clean(service: EventService) -> None:
@@ -50,7 +51,7 @@ def clean(service: EventService) -> None:
 def is_symbol(service: EventService, name: str) -> bool:
     """Whether the service has learnt from the log that a series keeps what a symbol does."""
     service.tick()
-    seen = service._replica.seen
+    seen = service._level.projection
     number = seen.ids.get(name)
     return number is not None and seen.view.windows[number].keep == SYMBOL.keep
 
@@ -65,16 +66,16 @@ def values_of(service: EventService, series: str) -> list[float]:
 
 class TestAdd:
     def test_an_event_is_stored(self, service: EventService, clock: FakeClock) -> None:
-        assert service.add("a", clock.now - SECOND, 1.5) == Accepted(1, 0, 1)
-        assert service.add("a", None, 2.5) == Accepted(1, 0, 2)
+        assert service.add("a", clock.now - SECOND, 1.5) == Stored(1, 0, 1)
+        assert service.add("a", None, 2.5) == Stored(1, 0, 2)
         answer = service.statistics("a", edges=True)
         assert_summarises(answer.summary, [1.5, 2.5])
         assert (answer.first, answer.last, answer.position) == ((clock.now - SECOND, 1.5), (clock.now, 2.5), 2)
 
     def test_the_retention_is_exact_to_the_microsecond(self, service: EventService, clock: FakeClock) -> None:
         service.add("a", None, 0.0)
-        assert service.add("a", clock.now - HOUR, 1.0) == Accepted(0, 1, 1)
-        assert service.add("a", clock.now - HOUR + 1, 2.0) == Accepted(1, 0, 2)
+        assert service.add("a", clock.now - HOUR, 1.0) == Stored(0, 1, 1)
+        assert service.add("a", clock.now - HOUR + 1, 2.0) == Stored(1, 0, 2)
         assert service.statistics("a").summary == summary_of([2.0, 0.0])
 
     def test_too_far_ahead_is_refused_to_the_microsecond(self, service: EventService, clock: FakeClock) -> None:
@@ -104,26 +105,26 @@ class TestAddMany:
         times = np.array([3, 1, 1, 2]) + clock.now - SECOND
         which = np.array([1, 0, 1, 0], np.uint32)
         accepted = service.add_many(["a", "b"], which, times, np.array([1.0, 2.0, 3.0, 4.0]))
-        assert accepted == Accepted(4, 0, 4)
+        assert accepted == Stored(4, 0, 4)
         assert values_of(service, "a") == [2.0, 4.0]
         assert values_of(service, "b") == [3.0, 1.0]
 
     def test_no_times_mean_now(self, service: EventService, clock: FakeClock) -> None:
-        assert service.add_many(["a"], None, None, np.array([1.0, 2.0])) == Accepted(2, 0, 2)
+        assert service.add_many(["a"], None, None, np.array([1.0, 2.0])) == Stored(2, 0, 2)
         answer = service.statistics("a", edges=True)
         assert (answer.first, answer.last) == ((clock.now, 1.0), (clock.now, 2.0))
 
     def test_expired_events_are_counted_and_left_out(self, service: EventService, clock: FakeClock) -> None:
         times = np.array([clock.now - HOUR, clock.now, clock.now - 2 * HOUR])
         which = np.array([0, 1, 2], np.uint32)
-        assert service.add_many(["a", "b", "c"], which, times, np.arange(3.0)) == Accepted(1, 2, 1)
+        assert service.add_many(["a", "b", "c"], which, times, np.arange(3.0)) == Stored(1, 2, 1)
         assert service.series()[0] == [SeriesInfo("b", (clock.now, 1.0), 1, (clock.now, 1.0), (clock.now, 1.0))]
-        assert service.add_many(["b"], None, times, np.arange(3.0)) == Accepted(1, 2, 2)
+        assert service.add_many(["b"], None, times, np.arange(3.0)) == Stored(1, 2, 2)
         assert service.statistics("b").summary == summary_of([1.0, 1.0])
 
     def test_a_batch_of_expired_events_stores_nothing(self, service: EventService) -> None:
         service.add("a", None, 1.0)
-        assert add(service, "b", 1.0, 2.0, ago=HOUR) == Accepted(0, 2, 1)
+        assert add(service, "b", 1.0, 2.0, ago=HOUR) == Stored(0, 2, 1)
         assert service.events("b", 1) is None
 
     def test_one_event_too_far_ahead_refuses_all_and_names_it(self, service: EventService, clock: FakeClock) -> None:
@@ -138,11 +139,11 @@ class TestAddMany:
         assert service.statistics().summary.count == 0
 
     def test_a_symbol_too_many_stores_nothing(self, service: EventService) -> None:
-        add(service, "a", 1.0, terms=SYMBOL)
-        add(service, "b", 1.0, terms=SYMBOL)
+        add(service, "a", 1.0, conditions=SYMBOL)
+        add(service, "b", 1.0, conditions=SYMBOL)
         with pytest.raises(TooManyKeepers):
-            add(service, "c", 1.0, terms=SYMBOL)
-        add(service, "a", 2.0, terms=SYMBOL)
+            add(service, "c", 1.0, conditions=SYMBOL)
+        add(service, "a", 2.0, conditions=SYMBOL)
         assert service.statistics().summary.count == 3
         assert [is_symbol(service, name) for name in "abc"] == [True, True, False]
 
@@ -156,8 +157,8 @@ class TestStatistics:
         clock.advance(1)
         assert service.statistics("a", window=SECOND).summary == summary_of([0.0, 1.0])
 
-    def test_the_configured_window_is_the_default(self, log: EventLog, clock: FakeClock) -> None:
-        service = EventService(log, Settings(window=MINUTE), clock)
+    def test_the_configured_window_is_the_default(self, store: RecordStore, clock: FakeClock) -> None:
+        service = EventService(store, Settings(window=MINUTE), clock)
         add(service, "a", 1.0, ago=2 * MINUTE)
         add(service, "a", 2.0, ago=MINUTE - 1)
         assert service.statistics("a").summary == service.statistics().summary == summary_of([2.0])
@@ -267,8 +268,8 @@ class TestListing:
         assert service.series(limit=1)[0] == [SeriesInfo("a", (start, 1.0), 2, (start, 1.0), (clock.now, 2.0))]
 
 
-def test_a_series_without_live_events_is_still_listed(log: EventLog, clock: FakeClock) -> None:
-    service = EventService(log, Settings(keep_last=0), clock)
+def test_a_series_without_live_events_is_still_listed(store: RecordStore, clock: FakeClock) -> None:
+    service = EventService(store, Settings(keep_last=0), clock)
     service.add("a", None, 1.0)
     start = clock.now
     clock.advance(HOUR)
@@ -291,14 +292,14 @@ class TestTime:
             clock.advance(HOUR)
             clean(service)
             assert service.statistics("a", last=10**9).summary == summary_of([1997.0, 1998.0, 1999.0])
-        assert len(service._replica.seen.view) < 5000
+        assert len(service._level.projection.view) < 5000
 
-    def test_kept_events_outlive_quiet_hours(self, log: EventLog, service: EventService, clock: FakeClock) -> None:
+    def test_kept_events_outlive_quiet_hours(self, store: RecordStore, service: EventService, clock: FakeClock) -> None:
         add(service, "a", *range(100))
         for _ in range(5):
             clock.advance(HOUR)
             service.tick()
-        for other in (service, EventService(log, SETTINGS, clock)):
+        for other in (service, EventService(store, SETTINGS, clock)):
             assert other.statistics("a", last=10).summary == summary_of([97.0, 98.0, 99.0])
             assert other.statistics(last=2).summary == summary_of([98.0, 99.0])
             assert other.statistics("a").summary.count == 0
@@ -319,26 +320,23 @@ class TestTime:
         assert service.statistics("a").summary == summary_of([10.0, 13.0, 11.0])
         assert service.statistics("a", window=MINUTE).summary == summary_of([11.0])
 
-    def test_cleaning_is_due_once_a_second(self, service: EventService, clock: FakeClock) -> None:
+    def test_the_horizon_rises_in_steps(self, service: EventService, clock: FakeClock) -> None:
         add(service, "a", 1.0)
         clean(service)
         service.statistics()
-        horizon = service._replica.seen.view.horizon
-        clock.advance(SECOND - 1)
-        assert not service.tick()
-        service.statistics()
-        assert service._replica.seen.view.horizon == horizon
-        clock.advance(1)
-        clean(service)
-        service.statistics()
-        assert service._replica.seen.view.horizon == horizon + SECOND == clock.now - HOUR
+        horizon = service._level.projection.view.horizon
+        for passed in (SECOND, 3 * SECOND):  # a thousandth of the retention is 3.6 s
+            clock.advance(passed)
+            clean(service)
+            service.statistics()
+        assert service._level.projection.view.horizon == horizon + 4 * SECOND == clock.now - HOUR
 
 
 class TestTwoWorkers:
     @pytest.fixture
-    def other(self, log: EventLog, clock: FakeClock) -> EventService:
+    def other(self, store: RecordStore, clock: FakeClock) -> EventService:
         """A second view of the same log."""
-        return EventService(log, SETTINGS, clock)
+        return EventService(store, SETTINGS, clock)
 
     def test_each_sees_what_the_other_was_told(self, service: EventService, other: EventService) -> None:
         for i in range(20):
@@ -351,7 +349,7 @@ class TestTwoWorkers:
     def test_a_series_made_by_the_other_is_known(self, service: EventService, other: EventService) -> None:
         service.add("a", None, 1.0)
         other.add("b", None, 2.0)
-        add(service, "c", 3.0, terms=SYMBOL)
+        add(service, "c", 3.0, conditions=SYMBOL)
         assert other.statistics("b").summary == summary_of([2.0])
         assert (
             [info.name for info in service.series()[0]] == [info.name for info in other.series()[0]] == ["a", "b", "c"]
@@ -359,10 +357,10 @@ class TestTwoWorkers:
         assert is_symbol(other, "c")
 
     def test_a_fresh_symbol_keeps_all(self, service: EventService, other: EventService, clock: FakeClock) -> None:
-        add(service, "s", *range(5000), terms=SYMBOL)
+        add(service, "s", *range(5000), conditions=SYMBOL)
         clock.advance(3 * HOUR)
         clean(service)
-        for view in (service, other, EventService(service.log, SETTINGS, clock)):
+        for view in (service, other, EventService(service.store, SETTINGS, clock)):
             assert view.statistics("s", last=10**8).summary == summary_of([float(i) for i in range(5000)])
 
     def test_becoming_a_symbol_brings_nothing_back(
@@ -373,12 +371,12 @@ class TestTwoWorkers:
         clean(service)
         other.statistics()
         add(service, "s", 10.0)
-        add(service, "s", 11.0, terms=SYMBOL)
+        add(service, "s", 11.0, conditions=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "s", 12.0)
         clean(other)
         # Its last three were 8, 9 and 10 when it became a symbol.
-        for view in (service, other, EventService(service.log, SETTINGS, clock)):
+        for view in (service, other, EventService(service.store, SETTINGS, clock)):
             assert values_of(view, "s") == [8.0, 9.0, 10.0, 11.0, 12.0]
             assert is_symbol(view, "s")
 
@@ -387,12 +385,12 @@ class TestTwoWorkers:
     ) -> None:
         add(service, "s", *range(10))
         service.statistics()
-        add(other, "s", 10.0, terms=SYMBOL)
+        add(other, "s", 10.0, conditions=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "t", 0.0)
-        for _ in range(3):  # as if the other had written just before the log was locked for cleaning
-            service._clean(clock.now - HOUR)
-        for view in (service, other, EventService(service.log, SETTINGS, clock)):
+        service._upkeep.tick(clock.now)
+        assert compact(service.store, service._level.judge)
+        for view in (service, other, EventService(service.store, SETTINGS, clock)):
             assert values_of(view, "s") == [float(i) for i in range(11)]
 
     def test_portions_change_nothing(
@@ -402,13 +400,13 @@ class TestTwoWorkers:
             add(service, "s", i, i + 0.5)
             add(service, "t", i)
         service.statistics()
-        add(service, "s", 100.0, terms=SYMBOL)
+        add(service, "s", 100.0, conditions=SYMBOL)
         clock.advance(2 * HOUR)
         add(service, "t", 100.0)
         clean(service)
-        monkeypatch.setattr(replica, "Pace", partial(Pace, 40, 40, 40))
+        monkeypatch.setattr(applied, "CHUNK", 40)
         with small():  # blocks of a few events are let go of at once
-            for view in (service, other, EventService(service.log, SETTINGS, clock)):
+            for view in (service, other, EventService(service.store, SETTINGS, clock)):
                 assert view.statistics("s", last=10**8).summary.count == 121
                 assert view.statistics("t", last=10**8).summary == summary_of([58.0, 59.0, 100.0])
                 assert view.statistics().summary == summary_of([100.0])
@@ -416,11 +414,11 @@ class TestTwoWorkers:
 
 @pytest.mark.no_cover
 @pytest.mark.soak(seed=(range(1), range(10)))
-def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, seed: int) -> None:
+def test_any_number_of_views_agree_with_a_list(store: RecordStore, clock: FakeClock, seed: int) -> None:
     """Two views that live and one that is made anew for each question, under a clock that also steps back."""
     generator = np.random.default_rng(seed)
     settings = Settings(retention=10 * SECOND, window=10 * SECOND, keep_last=4, max_future=SECOND)
-    services = [EventService(log, settings, clock) for _ in range(2)]
+    services = [EventService(store, settings, clock) for _ in range(2)]
     everything: list[tuple[int, int, float, str]] = []
     for step in range(150):
         service = services[step % 2]
@@ -429,7 +427,8 @@ def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, 
         size = int(generator.choice([1, 2, 60]))
         times = clock.now - generator.integers(-SECOND, 12 * SECOND, size)
         values = generator.normal(size=size)
-        horizon = max(clock.now - settings.retention, log.read(BEGIN, 1).horizon)
+        services[0].statistics()
+        horizon = max(clock.now - settings.retention, services[0].log.machine.horizon)
         accepted = service.add_many([name], None, times, values)
         stored = [(int(t), float(v)) for t, v in zip(times, values, strict=True) if t > horizon]
         assert accepted.stored in {len(stored), int((times > clock.now - settings.retention).sum())}
@@ -441,9 +440,9 @@ def test_any_number_of_views_agree_with_a_list(log: EventLog, clock: FakeClock, 
         everything += [(t, first + i, v, name) for i, (t, v) in enumerate(stored)]
         if step % 3 == 0:
             service.tick()
-        fresh = EventService(log, settings, clock)
+        fresh = EventService(store, settings, clock)
         for asked in (services[0], services[1], fresh):
-            assert_agrees(asked, everything, max(clock.now - settings.retention, log.read(BEGIN, 1).horizon))
+            assert_agrees(asked, everything, max(clock.now - settings.retention, services[0].log.machine.horizon))
 
 
 def assert_agrees(service: EventService, everything: list[tuple[int, int, float, str]], horizon: int) -> None:
@@ -460,19 +459,22 @@ def assert_agrees(service: EventService, everything: list[tuple[int, int, float,
     assert service.statistics(last=7).summary == summary_of([v for _, _, v, _ in sorted(kept)[-7:]])
 
 
-class SmallLog(MemoryLog):
+class SmallStore(MemoryStore):
     """Has room for 40,000 events."""
 
-    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
-        if self.usage().bytes_used // EVENT_BYTES + len(batch) > 40_000:
+    def append(self, record: Record, guard: Guard) -> Appended:
+        if record.raises is None and self.usage().bytes_used + len(record.payload) > 40_000 * 16:
             raise LogFull("full")
-        return super().append(batch, terms)
+        return super().append(record, guard)
+
+    def usage(self) -> Usage:
+        return super().usage()._replace(bytes_allowed=40_000 * 16)
 
 
 class TestFullLog:
     @pytest.fixture
-    def log(self) -> EventLog:
-        return SmallLog()
+    def store(self, clock: FakeClock) -> RecordStore:
+        return SmallStore(clock.moment)
 
     def fill(self, service: EventService, clock: FakeClock) -> int:
         """Write until nothing fits any more; how many batches did."""
@@ -483,16 +485,19 @@ class TestFullLog:
                 batches += 1
         return batches
 
-    def test_a_write_that_finds_it_full_makes_room_and_tries_again(
+    def test_one_that_is_full_is_compacted_and_takes_writes_again(
         self, service: EventService, clock: FakeClock
     ) -> None:
         batches = self.fill(service, clock)
         assert service.statistics().summary.count == 5000 * batches > 10_000
         clock.advance(HOUR)
+        clean(service)
+        clock.advance(10 * MINUTE)  # for so long readers may still need what was compacted
+        service.store.sync()
         assert add(service, "a", *[2.0] * 5000).stored == 5000
         assert service.statistics().summary.count == 5000
 
-    def test_a_write_that_stays_refused_loses_nothing(self, service: EventService, clock: FakeClock) -> None:
+    def test_a_write_that_is_refused_stores_nothing(self, service: EventService, clock: FakeClock) -> None:
         batches = self.fill(service, clock)
         with pytest.raises(LogFull):
             add(service, "b", *[2.0] * 20_000)
@@ -502,17 +507,17 @@ class TestFullLog:
 
 class TestFollowing:
     @pytest.fixture
-    def following(self, log: EventLog, clock: FakeClock) -> Iterator[EventService]:
+    def following(self, store: RecordStore, clock: FakeClock) -> Iterator[EventService]:
         """A service that follows its log in the background."""
-        service = EventService(log, SETTINGS, clock, follow=True)
+        service = EventService(store, SETTINGS, clock, follow=True)
         yield service
         service.close()
 
     def test_it_is_ready_once_it_has_caught_up(
-        self, log: EventLog, following: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+        self, store: RecordStore, following: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(replica, "Pace", partial(Pace, 10, 10, 10))
-        writer = EventService(log, SETTINGS, clock)
+        monkeypatch.setattr(applied, "CHUNK", 10)
+        writer = EventService(store, SETTINGS, clock)
         for _ in range(10):
             add(writer, "a", *range(10))
         following.start()

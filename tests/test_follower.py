@@ -11,7 +11,7 @@ from queue import Queue
 
 import pytest
 
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from follower import Follower
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 
-from event_log.base import DoneBefore, EventLog, Events, Once, Place, Rules, Terms
-from event_log.memory import MemoryLog
-from event_service import Accepted, EventService
+from event_log import applied
+from event_log.applied import Begun, Told
+from event_log.codec import Columns
+from event_log.compaction import compact
+from event_log.memory_store import MemoryStore
+from event_log.outcomes import Repeated, Stored
+from event_log.port import Chunk, Cursor, RecordStore
+from event_log.steps import Rows, SeriesEnd
+from event_log.writes import PLAIN, Conditions, Once
+from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
-from tests.event_log.logs import Kind
+from tests.event_log.stores import StoreKind
 from tests.rolling.model import summary_of
 from times import HOUR, MINUTE, SECOND
-from view import catching_up, replica
-from view.portions import Pace
+from view import catching_up
+from view import level as level_module
 
 DAY = 24 * HOUR
 SOON = 20.0
@@ -25,17 +31,17 @@ SOON = 20.0
 
 
 @pytest.fixture
-def log(kind: Kind) -> EventLog:
+def store(kind: StoreKind) -> RecordStore:
     return kind.open()
 
 
-def service_on(log: EventLog, clock: FakeClock, start: str | None = None, **settings: int) -> EventService:
-    return EventService(log, Settings(**{"keep_last": 3, **settings}), clock, start=start)  # type: ignore[arg-type]
+def service_on(store: RecordStore, clock: FakeClock, start: str | None = None, **settings: int) -> EventService:
+    return EventService(store, Settings(**{"keep_last": 3, **settings}), clock, start=start)  # type: ignore[arg-type]
 
 
-def add(service: EventService, series: str, *values: float, ago: int = 0, terms: Terms | None = None) -> Accepted:
+def add(service: EventService, series: str, *values: float, ago: int = 0, conditions: Conditions = PLAIN) -> Stored:
     times = np.full(len(values), service.clock() - ago)
-    return service.add_many([series], None, times, np.array(values, np.float64), terms or Terms())
+    return service.add_many([series], None, times, np.array(values, np.float64), conditions)
 
 
 def clean(service: EventService) -> None:
@@ -44,74 +50,74 @@ def clean(service: EventService) -> None:
 
 
 class TestRules:
-    def test_those_of_the_last_start_hold_for_all(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        old = service_on(log, clock, "old", keep_last=100)
+    def test_those_of_the_last_start_hold_for_all(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        old = service_on(store, clock, "old", keep_last=100)
         add(old, "a", *range(30))
         add(old, "b", 1.0)
-        new = service_on(kind.sibling(log), clock, "new", keep_last=5, retention=30 * MINUTE, window=10 * MINUTE)
+        new = service_on(kind.sibling(store), clock, "new", keep_last=5, retention=30 * MINUTE, window=10 * MINUTE)
         clock.advance(20 * MINUTE)
         add(new, "a", 30.0)
-        worker = service_on(kind.sibling(log), clock, "old", keep_last=100)  # made anew by the older start
+        worker = service_on(kind.sibling(store), clock, "old", keep_last=100)  # made anew by the older start
         for _ in range(2):
             for service in (old, new, worker):
                 assert service.statistics("a", window=HOUR).summary.count == 31
                 assert service.statistics("a", last=100).summary.count == 31
-                assert service.rules == Rules(30 * MINUTE, 5)
+                assert service.rules[:3] == (30 * MINUTE, 5, 10 * MINUTE)
             clock.advance(-1)
         clock.advance(20 * MINUTE)
         for _ in range(2):
-            for service in (old, new, worker, service_on(kind.sibling(log), clock, "old", keep_last=100)):
+            for service in (old, new, worker, service_on(kind.sibling(store), clock, "old", keep_last=100)):
                 assert service.statistics("a", window=HOUR).summary == summary_of([30.0])
                 assert service.statistics("a", last=100).summary == summary_of([26.0, 27.0, 28.0, 29.0, 30.0])
                 assert service.statistics("b", last=100).summary.count == 1
                 assert add(service, "c", 1.0, ago=31 * MINUTE).expired == 1
             clean(old)
 
-    def test_all_workers_of_a_start_claim_as_one(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        services = [service_on(kind.sibling(log), clock, "one", keep_last=i) for i in range(4)]
+    def test_all_workers_of_a_start_claim_as_one(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        services = [service_on(kind.sibling(store), clock, "one", keep_last=i) for i in range(4)]
         for service in services:
             service.add("a", None, 1.0)
         for service in services:
             assert service.statistics().summary.count == 4
             assert service.rules.keep_last == 0
-        assert log.position() == 4
+        assert store.end().position == 4
 
-    def test_nothing_comes_back_under_longer_rules(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        old = service_on(log, clock, keep_last=2)
+    def test_nothing_comes_back_under_longer_rules(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        old = service_on(store, clock, keep_last=2)
         add(old, "a", 1.0, 2.0, 3.0, 4.0)
         clock.advance(2 * HOUR)
         clean(old)
-        new = service_on(kind.sibling(log), clock, keep_last=100, retention=DAY)
-        for service in (new, old, service_on(kind.sibling(log), clock, keep_last=100, retention=DAY)):
+        new = service_on(kind.sibling(store), clock, keep_last=100, retention=DAY)
+        for service in (new, old, service_on(kind.sibling(store), clock, keep_last=100, retention=DAY)):
             assert service.statistics("a", window=DAY).summary.count == 0
             assert service.statistics("a", last=100).summary == summary_of([3.0, 4.0])
 
     def test_a_fresh_worker_calls_expired_what_its_siblings_do(
-        self, kind: Kind, log: EventLog, clock: FakeClock
+        self, kind: StoreKind, store: RecordStore, clock: FakeClock
     ) -> None:
-        old = service_on(log, clock, "one")
+        old = service_on(store, clock, "one")
         old.add("a", None, 1.0)
         clock.advance(2 * HOUR)
         clean(old)
         clock.advance(-MINUTE)
         late = clock.now - HOUR + SECOND
-        fresh = service_on(kind.sibling(log), clock, "one")
+        fresh = service_on(kind.sibling(store), clock, "one")
         assert fresh.add("a", late, 2.0).stored == old.add("a", late, 2.0).stored == 0
 
-    def test_no_window_reaches_behind_the_retention_in_force(self, log: EventLog, clock: FakeClock) -> None:
-        service = service_on(log, clock, keep_last=0, retention=MINUTE, window=MINUTE)
+    def test_no_window_reaches_behind_the_retention_in_force(self, store: RecordStore, clock: FakeClock) -> None:
+        service = service_on(store, clock, keep_last=0, retention=MINUTE, window=MINUTE)
         service.add("a", None, 1.0)
         clock.advance(MINUTE)
         assert service.statistics("a", window=HOUR).summary.count == 0
 
 
 class TestEnd:
-    def test_a_series_is_gone_from_every_answer(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        service, other = service_on(log, clock), service_on(kind.sibling(log), clock)
+    def test_a_series_is_gone_from_every_answer(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        service, other = service_on(store, clock), service_on(kind.sibling(store), clock)
         add(service, "a", 1.0, 2.0)
         add(other, "b", 3.0)
         assert other.end_series("a") == 4
-        for view in (service, other, service_on(kind.sibling(log), clock)):
+        for view in (service, other, service_on(kind.sibling(store), clock)):
             assert view.statistics().summary == summary_of([3.0])
             assert view.statistics("a", last=9).summary.count == 0
             assert view.events("a", 9) is None
@@ -120,9 +126,9 @@ class TestEnd:
         assert service.end_series("a") is None
         assert service.end_series("never") is None
 
-    def test_its_name_may_begin_anew(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        service, other = service_on(log, clock), service_on(kind.sibling(log), clock)
-        add(service, "a", 1.0, terms=Terms(keep=100))
+    def test_its_name_may_begin_anew(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        service, other = service_on(store, clock), service_on(kind.sibling(store), clock)
+        add(service, "a", 1.0, conditions=Conditions(keep=100))
         service.end_series("a")
         clock.advance(SECOND)
         add(other, "a", 5.0)
@@ -130,8 +136,8 @@ class TestEnd:
             assert view.statistics("a").summary == summary_of([5.0])
             assert view.series()[0][0].initial == (clock.now, 5.0)
 
-    def test_an_idle_series_ends_by_itself(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        service, other = service_on(log, clock, idle=DAY), service_on(kind.sibling(log), clock, idle=DAY)
+    def test_an_idle_series_ends_by_itself(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        service, other = service_on(store, clock, idle=DAY), service_on(kind.sibling(store), clock, idle=DAY)
         add(service, "quiet", 1.0)
         add(service, "busy", 1.0)
         clock.advance(DAY)
@@ -143,27 +149,29 @@ class TestEnd:
         for view in (service, other):
             assert [info.name for info in view.series()[0]] == ["busy"]
         clock.advance(30 * DAY)
-        clean(service_on(kind.sibling(log), clock, idle=0))
+        clean(service_on(kind.sibling(store), clock, idle=0))
         assert [info.name for info in other.series()[0]] == ["busy"]
 
-    def test_one_that_another_has_just_written_to_stays(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        service, other = service_on(log, clock, idle=DAY), service_on(kind.sibling(log), clock, idle=DAY)
+    def test_one_that_another_has_just_written_to_stays(
+        self, kind: StoreKind, store: RecordStore, clock: FakeClock
+    ) -> None:
+        service, other = service_on(store, clock, idle=DAY), service_on(kind.sibling(store), clock, idle=DAY)
         add(service, "a", 1.0)
         clock.advance(2 * DAY)
         service.statistics()
         add(other, "a", 2.0)
-        service._end_idle()  # before it has read what the other wrote
+        service._end_idle(clock.now)  # before it has read what the other wrote
         assert service.statistics("a", last=9).summary == summary_of([1.0, 2.0])
 
     def test_what_all_has_left_is_listed_by_a_fresh_worker_too(
-        self, kind: Kind, log: EventLog, clock: FakeClock
+        self, kind: StoreKind, store: RecordStore, clock: FakeClock
     ) -> None:
-        service = service_on(log, clock, keep_last=0, idle=2 * DAY)
+        service = service_on(store, clock, keep_last=0, idle=2 * DAY)
         add(service, "a", 1.0, 2.0)
         clock.advance(HOUR + SECOND)
         add(service, "b", 3.0)
         clean(service)
-        views = [service, service_on(kind.sibling(log), clock, keep_last=0, idle=2 * DAY)]
+        views = [service, service_on(kind.sibling(store), clock, keep_last=0, idle=2 * DAY)]
         for view in views:
             assert [(info.name, info.count) for info in view.series()[0]] == [("a", 0), ("b", 1)]
         clock.advance(3 * DAY)
@@ -173,8 +181,8 @@ class TestEnd:
 
 
 class TestReplay:
-    def test_events_behind_a_position_in_order_of_position(self, log: EventLog, clock: FakeClock) -> None:
-        service = service_on(log, clock)
+    def test_events_behind_a_position_in_order_of_position(self, store: RecordStore, clock: FakeClock) -> None:
+        service = service_on(store, clock)
         add(service, "a", 1.0)
         add(service, "b", 2.0)
         add(service, "a", 3.0, ago=MINUTE)
@@ -188,14 +196,15 @@ class TestReplay:
         assert not service.replay("a", 0, 3).more
         assert len(service.replay("a", 4, 9).values) == len(service.replay("never", 0, 9).values) == 0
 
-    def test_what_has_gone_since_is_a_gap(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        service = service_on(log, clock)
+    def test_what_has_gone_since_is_a_gap(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        service = service_on(store, clock)
         add(service, "a", 1.0, 2.0, 3.0, 4.0, 5.0)
         add(service, "quiet", 1.0)
         clock.advance(2 * HOUR)
         add(service, "a", 6.0)
         clean(service)
-        fresh = service_on(kind.sibling(log), clock)
+        assert compact(store, service._level.judge)
+        fresh = service_on(kind.sibling(store), clock)
         found = fresh.replay("a", 1, 10)
         assert (found.gap, found.positions.tolist()) == (True, [4, 5, 7])
         assert not fresh.replay("a", 3, 10).gap
@@ -204,15 +213,21 @@ class TestReplay:
 
 
 class TestListening:
-    def test_each_portion_is_told_in_order_once(self, kind: Kind, log: EventLog, clock: FakeClock) -> None:
-        service, other = service_on(log, clock, "one"), service_on(kind.sibling(log), clock, "one")
+    def test_each_portion_is_told_in_order_once(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
+        service, other = service_on(store, clock, "one"), service_on(kind.sibling(store), clock, "one")
         told: list[int] = []
 
-        def listen(events: Events | None) -> None:
-            assert events is not None
-            told.extend(events.positions.tolist())
-            told.extend(change.position for change in events.changes)
+        def listen(each: Told | Begun) -> None:
+            assert isinstance(each, Told)
+            for step in each.steps:
+                if isinstance(step, Rows):
+                    told.extend(row[0] for row in step.rows)
+                elif isinstance(step, Columns):
+                    told.extend(step.positions.tolist())
+                elif isinstance(step, SeriesEnd):
+                    told.append(step.position)
 
+        service.statistics()
         service.listen(listen)
         for value in range(5):
             add(other, "a", value, value + 0.5)
@@ -223,14 +238,15 @@ class TestListening:
         assert service.series_id("a") is None
 
     def test_a_fault_of_a_listener_harms_nobody(
-        self, log: EventLog, clock: FakeClock, caplog: pytest.LogCaptureFixture
+        self, store: RecordStore, clock: FakeClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        service = service_on(log, clock)
-        told: list[Events | None] = []
+        service = service_on(store, clock)
+        told: list[Told | Begun] = []
 
-        def fail(events: Events | None) -> None:
+        def fail(each: Told | Begun) -> None:
             raise RuntimeError("a bug")
 
+        service.statistics()
         service.listen(fail)
         service.listen(told.append)
         add(service, "a", 1.0)
@@ -238,59 +254,35 @@ class TestListening:
         assert told
         assert "telling of new events failed" in caplog.text
 
-    def test_another_history_is_taken_in_aside(self, clock: FakeClock) -> None:
-        log = MemoryLog(recent_changes=1)
-        service, other = service_on(log, clock, "one"), service_on(log, clock, "one")
-        add(service, "a", 1.0)
-        service.statistics()
-        told: list[Events | None] = []
-        service.listen(told.append)
-        for keep in range(10):
-            add(other, "a", 2.0, terms=Terms(keep=keep))
-        clock.advance(2 * HOUR)
-        add(other, "b", 3.0)
-        clock.advance(2 * HOUR)
-        clean(other)
-        assert service.statistics("a", last=99).summary == other.statistics("a", last=99).summary
-        assert told == [None]
-        assert service.generation == 1
-        add(other, "b", 4.0)
-        service.statistics()
-        assert told[1] is not None
-        assert told[1].values.tolist() == [4.0]
-
 
 class TestOnce:
-    def once(self, clock: FakeClock) -> Terms:
-        return Terms(once=Once(b"key", b"body", b"", clock.now, clock.now + MINUTE))
+    KEY, BODY = b"k" * 16, b"b" * 16
+    ONCE = Conditions(once=Once(KEY, BODY))
 
-    def test_a_write_is_done_once(self, log: EventLog, clock: FakeClock) -> None:
-        service = service_on(log, clock)
-        assert service.recall(b"key") is None
-        service.add("a", None, 1.0, terms=self.once(clock))
+    def test_a_write_is_done_once(self, store: RecordStore, clock: FakeClock) -> None:
+        service = service_on(store, clock)
+        assert service.recall(self.KEY) is None
+        service.add("a", None, 1.0, conditions=self.ONCE)
         for _ in range(2):
-            with pytest.raises(DoneBefore):
-                add(service, "a", 1.0, 2.0, terms=self.once(clock))
-        memo = service.recall(b"key")
-        assert memo is not None
-        assert (memo.body, Accepted.again(memo), service.position()) == (b"body", Accepted(1, 0, 1), 1)
+            with pytest.raises(Repeated):
+                add(service, "a", 1.0, 2.0, conditions=self.ONCE)
+        assert service.recall(self.KEY) == (self.BODY, 1, 0, 1)
+        assert service.position() == 1
 
-    def test_the_memo_says_what_became_of_the_events(self, log: EventLog, clock: FakeClock) -> None:
-        service = service_on(log, clock)
+    def test_what_became_of_the_events_is_remembered(self, store: RecordStore, clock: FakeClock) -> None:
+        service = service_on(store, clock)
         times = np.array([clock.now, clock.now - 2 * HOUR, clock.now - 1])
-        accepted = service.add_many(["a"], None, times, np.ones(3), self.once(clock))
-        memo = service.recall(b"key")
-        assert memo is not None
-        assert accepted == Accepted.again(memo) == Accepted(2, 1, 2)
+        assert service.add_many(["a"], None, times, np.ones(3), self.ONCE) == Stored(2, 1, 2)
+        assert service.recall(self.KEY) == (self.BODY, 2, 1, 2)
 
-    def test_one_whose_events_have_all_expired_is_remembered_too(self, log: EventLog, clock: FakeClock) -> None:
-        service = service_on(log, clock)
-        assert add(service, "a", 1.0, ago=2 * HOUR, terms=self.once(clock)) == Accepted(0, 1, 0)
-        with pytest.raises(DoneBefore):
-            add(service, "a", 1.0, terms=self.once(clock))
+    def test_one_whose_events_have_all_expired_is_remembered_too(self, store: RecordStore, clock: FakeClock) -> None:
+        service = service_on(store, clock)
+        assert add(service, "a", 1.0, ago=2 * HOUR, conditions=self.ONCE) == Stored(0, 1, 0)
+        with pytest.raises(Repeated):
+            add(service, "a", 1.0, conditions=self.ONCE)
 
 
-class SlowLog(MemoryLog):
+class SlowStore(MemoryStore):
     """Reads only when it may."""
 
     def __init__(self) -> None:
@@ -299,29 +291,32 @@ class SlowLog(MemoryLog):
         self.may_read.set()
         self.reading = Event()
 
-    def read(self, place: Place, limit: int = 1_000_000) -> Events:
+    def is_level(self, cursor: Cursor) -> bool:
+        return False
+
+    def read(self, cursor: Cursor, limit: int) -> Chunk:
         self.reading.set()
         assert self.may_read.wait(SOON)
-        return super().read(place, limit)
+        return super().read(cursor, limit)
 
 
 def test_while_the_log_is_read_nothing_is_held(clock: FakeClock) -> None:
-    log = SlowLog()
-    service = service_on(log, clock)
+    store = SlowStore()
+    service = service_on(store, clock)
     service.add("a", None, 1.0)
     service.statistics()
-    log.may_read.clear()
-    log.reading.clear()
+    store.may_read.clear()
+    store.reading.clear()
     counts: list[int] = []
     asking = [Thread(target=lambda: counts.append(service.statistics().summary.count)) for _ in range(3)]
     for thread in asking:
         thread.start()
-    assert log.reading.wait(SOON)
-    assert service._replica.lock.acquire(timeout=SOON)
-    service._replica.lock.release()
-    assert service.add("a", None, 2.0) == Accepted(1, 0, 2)
-    assert (service.position(), service.rules.keep_last, service._replica.ready) == (2, 3, True)
-    log.may_read.set()
+    assert store.reading.wait(SOON)
+    assert service._level.lock.acquire(timeout=SOON)
+    service._level.lock.release()
+    assert service.add("a", None, 2.0) == Stored(1, 0, 2)
+    assert (service.position(), service.rules.keep_last, service._level.is_ready) == (2, 3, True)
+    store.may_read.set()
     for thread in asking:
         thread.join(SOON)
     assert set(counts) <= {1, 2}
@@ -331,12 +326,12 @@ def test_while_the_log_is_read_nothing_is_held(clock: FakeClock) -> None:
 def test_a_long_log_is_taken_in_in_portions_between_which_others_go_first(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = MemoryLog()
-    writer = service_on(log, clock, "one")
+    store = MemoryStore(clock.moment)
+    writer = service_on(store, clock, "one")
     for _ in range(20):
         add(writer, "a", *range(100))
-    monkeypatch.setattr(replica, "Pace", partial(Pace, 100, 100, 100))
-    service = service_on(log, clock, "one")
+    monkeypatch.setattr(applied, "CHUNK", 100)
+    service = service_on(store, clock, "one")
     seen: list[bool] = []
 
     def others_go_first() -> None:
@@ -345,9 +340,9 @@ def test_a_long_log_is_taken_in_in_portions_between_which_others_go_first(
         other.join(SOON)
 
     def look() -> None:
-        assert service._replica.lock.acquire(timeout=SOON)
-        service._replica.lock.release()
-        seen.append(service._replica.ready)
+        assert service._level.lock.acquire(timeout=SOON)
+        service._level.lock.release()
+        seen.append(service._level.is_ready)
         writer.add("b", None, 1.0)
 
     monkeypatch.setattr(catching_up, "give_way", others_go_first)
@@ -359,8 +354,8 @@ def test_a_long_log_is_taken_in_in_portions_between_which_others_go_first(
 
 def test_a_question_waits_until_a_portion_is_taken_in_whole(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a series takes several steps; none shows."""
-    log = MemoryLog()
-    service = service_on(log, clock, "one")
+    store = MemoryStore(clock.moment)
+    service = service_on(store, clock, "one")
     rng = np.random.default_rng(1)
     for _ in range(10):
         names = rng.integers(0, 2, 2000).astype(np.uint32)
@@ -368,14 +363,14 @@ def test_a_question_waits_until_a_portion_is_taken_in_whole(clock: FakeClock, mo
     whole = service.statistics().summary.count
     ended = service.statistics("a").summary.count
     answers: list[int] = []
-    monkeypatch.setattr(replica, "run_for", lambda work: next(work, "end") == "end")
+    monkeypatch.setattr(level_module, "run_for", lambda work: next(work, "end") == "end")
     threads: list[Thread] = []
 
     def ask() -> None:
         threads.append(Thread(target=lambda: answers.append(service.statistics().summary.count)))
         threads[-1].start()
 
-    monkeypatch.setattr(replica, "give_way", ask)
+    monkeypatch.setattr(level_module, "give_way", ask)
     service.end_series("a")
     assert service.statistics().summary.count == whole - ended
     for thread in threads:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from event_log.base import Times, Values
+from event_log.batch import Times, Values
 from rolling.percentiles import Percentiles
 from rolling.summary import Summary
 

@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from rolling.steps import Steps
-from view.log_view import LogView
+from view.level import Level
 from view.portions import give_way, run_for
-from view.replica import Replica
+from view.projection import Projection
 
 SECONDS = 0.005
 """About how long a portion takes; the last may take longer, as it puts together what all have found."""
 
 T = TypeVar("T")
-Question = Callable[[LogView], Steps[T]]
+Question = Callable[[Projection], Steps[T]]
 """Works something out from a view; others are let in where it yields, and what it returns is of that last moment."""
 
 
-def ask(replica: Replica, question: Question[T]) -> T:
+def ask(level: Level, question: Question[T]) -> T:
     """The answer to a question, put to a view that knows all that was acknowledged by now; anew where the history
     becomes another one meanwhile."""
     asked: _Asked[T] | None = None
     while True:
-        with replica if asked is None else replica.held() as seen:
-            if asked is None or asked.seen is not seen:
-                asked = _Asked(seen, question)
+        with level if asked is None else level.held() as projection:
+            if asked is None or asked.projection is not projection:
+                asked = _Asked(projection, question)
             if run_for(asked.work, SECONDS):
                 return asked.answer
         give_way()
@@ -36,9 +36,9 @@ class _Asked(Generic[T]):
 
     answer: T
 
-    def __init__(self, seen: LogView, question: Question[T]) -> None:
-        self.seen = seen
-        self.work = self._work(question(seen))
+    def __init__(self, projection: Projection, question: Question[T]) -> None:
+        self.projection = projection
+        self.work = self._work(question(projection))
 
     def _work(self, steps: Steps[T]) -> Iterator[None]:
         self.answer = yield from steps

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
 from event_log.applied import Begun, Told
+from event_log.compaction import Threshold, Verdict
+from event_log.errors import HistoryChanged
 from event_log.log import Log
 from rolling.view import PERCENTILE_BYTES
 from view.catching_up import CatchingUp
@@ -33,10 +35,12 @@ logger = logging.getLogger("tidemark.projection")
 class Level:
     """`with level as projection:` gives a projection that is level with the log, and locked."""
 
-    def __init__(self, log: Log, percentile_bytes: int = PERCENTILE_BYTES) -> None:
+    def __init__(self, log: Log, percentile_bytes: int = PERCENTILE_BYTES, listeners: Sequence[Listener] = ()) -> None:
+        """Each of `listeners`, which may grow, is called for every portion by whoever takes it in, and must not take
+        long."""
         self._log = log
         self._percentile_bytes = percentile_bytes
-        self._listeners: list[Listener] = []
+        self._listeners = listeners
         self.lock = threading.RLock()
         """Guards `projection` and all that it holds."""
         self.projection = self._new()
@@ -51,6 +55,8 @@ class Level:
         self._catch_up = CatchingUp(self._read, self._take)
 
     def __enter__(self) -> Projection:
+        if self._is_level() and self._lock_whole():
+            return self.projection
         while True:
             self._catch_up()
             if self._lock_whole():
@@ -76,10 +82,6 @@ class Level:
         """Take in what comes next; says whether there is more."""
         return self._catch_up.advance()
 
-    def listen(self, listener: Listener) -> None:
-        """Have `listener` called for every portion from now on, by whoever takes it in; it must not take long."""
-        self._listeners.append(listener)
-
     def prune(self) -> None:
         """Let go of what is dead, a portion at a time."""
         self.run(lambda projection: projection.view.prune(projection.view.horizon))
@@ -87,6 +89,18 @@ class Level:
     def maintain(self, moment: int, idle: int) -> None:
         """Keep what percentiles need in order, a portion at a time; see `rolling.memory.Memory.maintain`."""
         self.run(lambda projection: projection.view.maintain(moment, idle))
+
+    def judge(self, number: int) -> Verdict:
+        """Say of each series what is dead for good, once all up to the record `number` is taken in. Raises
+        HistoryChanged where that record is lost."""
+        thresholds: dict[int, Threshold] = {}
+        with self as projection:
+            horizon = projection.view.horizon
+            if projection.cursor.number < number:
+                raise HistoryChanged("what was to be judged is lost")
+        if not self.run(lambda projection: projection.judge(thresholds)):
+            raise HistoryChanged("what judges has begun anew")
+        return Verdict(horizon, thresholds)
 
     def run(self, begin: Callable[[Projection], Iterator[None]]) -> bool:
         """Do work on the projection that changes no answer, a portion at a time, and none while something is being
@@ -103,6 +117,10 @@ class Level:
 
     def _new(self) -> Projection:
         return Projection(self._percentile_bytes)
+
+    def _is_level(self) -> bool:
+        """Whether nothing newer can be known without a reading: one word is compared, and no lock is taken."""
+        return self._next is None and self._log.is_level(self.projection.cursor)
 
     def _lock_whole(self) -> bool:
         """Lock the projection if it is whole."""
@@ -163,6 +181,7 @@ class Level:
                 self._is_whole = True
                 self.generation += begun is not None and not begun.same_history
             if begun is not None:
+                begun.position = self.projection.cursor.position
                 self._tell(begun)
         self.is_ready = True
 

@@ -13,10 +13,10 @@ from rolling.span import Span
 from rolling.steps import Steps
 from rolling.timeline import Row
 from view.answers import NO_EXTRAS, End, Extras, Figures, Listed, Order, SeriesInfo
-from view.log_view import LogView
+from view.projection import Projection
 
 NAMES_AT_A_TIME = 500
-"""At how many names is looked in one portion, where some may not be seen."""
+"""At how many names is looked in one portion, where some may not be projection."""
 
 
 class Page(NamedTuple):
@@ -36,42 +36,42 @@ class Over(NamedTuple):
 
 
 class Listing:
-    """One listing of what a view has seen. Not thread safe: the caller holds the view's lock in each portion."""
+    """One listing of what a view has projection. Not thread safe: the caller holds the view's lock in each portion."""
 
-    def __init__(self, seen: LogView, page: Page, order: Order, over: Over) -> None:
-        self._seen = seen
+    def __init__(self, projection: Projection, page: Page, order: Order, over: Over) -> None:
+        self._projection = projection
         self._page = page
         self._order = order
         self._over = over
         self._visible = order.visible and cache(order.visible)
-        self._infos = seen.view.together(over.cutoff, self._info)
-        self._scores = seen.view.together(over.cutoff, self._score)
+        self._infos = projection.view.together(over.cutoff, self._info)
+        self._scores = projection.view.together(over.cutoff, self._score)
 
     def steps(self) -> Steps[Listed]:
         """The page; takes portions."""
         if self._visible is not None:
-            for number, name in enumerate(self._seen.page(self._page.prefix, None, self._page.after), 1):
+            for number, name in enumerate(self._projection.page(self._page.prefix, None, self._page.after), 1):
                 self._visible(name)
                 if number % NAMES_AT_A_TIME == 0:
                     yield
         while True:
             names = yield from self._ordered()
             shown = names[: self._page.limit]
-            numbers = [self._seen.ids[name] for name in shown]
+            numbers = [self._projection.ids[name] for name in shown]
             stale = self._infos.stale(numbers)
             if not stale:
                 break
             yield from self._infos.find(stale)
         more = len(names) > len(shown) and self._order.by_name
         infos = [info for number in numbers if (info := self._infos[number]) is not None]
-        return infos, shown[-1] if more else None, self._seen.place.position
+        return infos, shown[-1] if more else None, self._projection.cursor.position
 
     def _names(self, most: int | None) -> list[str]:
         """Those of the page by name, the first of them at least."""
         prefix, _, after = self._page
         if self._visible is None:
-            return self._seen.page(prefix, most, after)
-        return list(filter(self._visible, self._seen.page(prefix, None, after)))
+            return self._projection.page(prefix, most, after)
+        return list(filter(self._visible, self._projection.page(prefix, None, after)))
 
     def _ordered(self) -> Steps[list[str]]:
         """The names of the page in its order, and one more at least if there are more, as things stand at the end."""
@@ -82,7 +82,7 @@ class Listing:
             return self._names(None)[::-1]
         while True:
             names = self._names(None)
-            numbers = [self._seen.ids[name] for name in names]
+            numbers = [self._projection.ids[name] for name in names]
             stale = self._scores.stale(numbers)
             if not stale:
                 break
@@ -93,10 +93,10 @@ class Listing:
     def _info(self, number: int) -> Steps[SeriesInfo | None]:
         """What is to be said of a series as things stand at the end; None where it has ended."""
         figures = None if self._over.span is None else (yield from self._figures(number, self._over.extras))
-        entry, window = self._seen.series.get(number), self._seen.view.windows.get(number)
+        entry, window = self._projection.series.get(number), self._projection.view.windows.get(number)
         if entry is None or window is None:
             return None
-        count = window.live(max(self._over.cutoff, self._seen.view.horizon))
+        count = window.live(max(self._over.cutoff, self._projection.view.horizon))
         first, last = (end_of(window.row(count)), end_of(window.row(1))) if count else (None, None)
         return SeriesInfo(entry.name, (entry.created, entry.initial), count, first, last, figures)
 
@@ -106,7 +106,7 @@ class Listing:
 
     def _figures(self, number: int, extras: Extras) -> Steps[Figures]:
         assert self._over.span is not None
-        tail, found = yield from self._seen.view.figures(
+        tail, found = yield from self._projection.view.figures(
             number, self._over.span, ends=extras.edges, wanted=extras.percentiles
         )
         return Figures(tail.summary, end_of(tail.first), end_of(tail.last), found)

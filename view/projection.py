@@ -34,14 +34,13 @@ class Projection:
     def __init__(self, percentile_bytes: int = PERCENTILE_BYTES) -> None:
         self.rules = UNCLAIMED
         self.cursor = Cursor(0)
-        self.view = View(self.rules.keep_last, lambda series: self.series[series].keep, percentile_bytes)
         self.series: dict[int, Series] = {}
-        """The series that live, by id."""
+        """The series that live, by id. Each has its window."""
+        series = self.series  # not `self`: in a cycle it would stay in memory once another one has taken its place
+        self.view = View(self.rules.keep_last, lambda number: series[number].keep, percentile_bytes)
         self.ids: dict[str, int] = {}
         self.jumps: list[tuple[int, int]] = []
         """Jumps of positions, as (from, to): what may once have stood between them, `to` included, was lost."""
-        self.ended: dict[int, str] = {}
-        """The series that ended in what was taken in last, and their names."""
         self._ends: dict[str, int] = {}  # of names: where a series of it ended last; the latest end comes last
         self._ends_until = 0  # of any other name a series may have ended at or before this position
         self._dead_before: dict[int, tuple[int, int]] = {}  # by series, raised at each change and never lowered
@@ -66,7 +65,6 @@ class Projection:
 
     def take(self, told: Told) -> Iterator[None]:
         """Take in what was told next, in steps."""
-        self.ended = {}
         for number, step in enumerate(told.steps, 1):
             yield from self._take(step)
             if number % SERIES_A_STEP == 0:
@@ -88,8 +86,10 @@ class Projection:
             yield from self._end(step)
         elif isinstance(step, Horizon):
             self.view.raise_horizon(step.horizon)
+        elif isinstance(step, Jump):
+            self.jumps.append((step.start, step.to))
         else:
-            self._jump(step)
+            self._ends, self._ends_until = dict(step.names), step.until
 
     def _add(self, events: Columns) -> Iterator[None]:
         for start in range(0, len(events), TOGETHER):
@@ -103,8 +103,9 @@ class Projection:
         self._names = None
         if step.dead_before > ALL_LIVE:
             self._dead_before[step.series] = step.dead_before
+        window = self.view.window(step.series)
         if step.forgotten:
-            self.view.window(step.series).forget(step.forgotten, self.view.horizon)
+            window.forget(step.forgotten, self.view.horizon)
 
     def _change_keep(self, step: KeepChange) -> Iterator[None]:
         self._note_dead(step.series)
@@ -125,14 +126,10 @@ class Projection:
         del self.series[step.series], self.ids[step.name]
         self._dead_before.pop(step.series, None)
         self._names = None
-        self.ended[step.series] = step.name
         self._ends.pop(step.name, None)
         self._ends[step.name] = step.position
         if len(self._ends) > MOST_ENDS:
             self._ends_until = self._ends.pop(next(iter(self._ends)))
-
-    def _jump(self, step: Jump) -> None:
-        self.jumps.append((step.start, step.to))
 
     def _note_dead(self, series: int) -> None:
         """Note which events of a series are dead, before it may come to retain more."""

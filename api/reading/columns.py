@@ -14,7 +14,7 @@ from marshmallow import ValidationError
 from api.problems import MOST_ERRORS, Problem, invalid
 from api.reading.schemas import DEFAULT_SERIES, SERIES_NAME, EventSchema
 from api.reading.timestamps import parse_timestamps
-from event_log.base import Ids, Times, Values
+from event_log.batch import Ids, Times, Values
 from times import parse_timestamp
 from view.portions import giving_way
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.base import Times
+from event_log.batch import Times
 from times import SECOND, parse_timestamp
 from view.portions import giving_way
 

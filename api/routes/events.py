@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from access.keys import WRITE
 from api.answers import Outcome, answer
 from api.context import service
-from api.guard import needs, permit, permit_each, terms
+from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import COUNT, WRITE_ERRORS, WRITTEN, object_of, share
 from api.openapi.operation import Body, Operation, Reply, describe
@@ -16,8 +16,9 @@ from api.reading.batch_formats import CSV, FORMATS, NDJSON, parse_event, parse_e
 from api.reading.bodies import JSON, media_type, read_body
 from api.reading.queries import Query, load_query
 from api.reading.schemas import ColumnsSchema, EventSchema
-from event_log.base import Terms
-from event_service import Accepted, TooFarAhead
+from event_log.outcomes import Stored
+from event_log.writes import Conditions
+from event_service import TooFarAhead
 from times import format_duration
 
 bp = Blueprint("events", __name__)
@@ -35,7 +36,9 @@ def post_event() -> Response:
     series, time, value = parse_event(body)
     permit(series)
     try:
-        accepted = at_most_once(kind, body, lambda once: service().add(series, time, value, terms=terms(base=once)))
+        accepted = at_most_once(
+            kind, body, lambda once: service().add(series, time, value, conditions=conditions(base=once))
+        )
     except TooFarAhead as fault:
         raise invalid(_too_far_ahead(fault)) from fault
     return _answer(accepted)
@@ -51,8 +54,8 @@ def post_events() -> Response:
     events = parse_events(kind, body)
     permit_each(events.names, len(events.values))
 
-    def write(once: Terms) -> Accepted:
-        paid = terms(len(events.values), once)
+    def write(once: Conditions) -> Stored:
+        paid = conditions(len(events.values), once)
         return service().add_many(events.names, events.which, events.times, events.values, paid)
 
     try:
@@ -62,13 +65,13 @@ def post_events() -> Response:
     return _answer(accepted)
 
 
-def accepted_outcome(accepted: Accepted) -> Outcome:
+def accepted_outcome(accepted: Stored) -> Outcome:
     """What is answered when events were accepted."""
     body = {"stored": accepted.stored, "expired": accepted.expired}
     return Outcome(body, 201 if accepted.stored else 200, accepted.position)
 
 
-def _answer(accepted: Accepted) -> Response:
+def _answer(accepted: Stored) -> Response:
     body, status, position = accepted_outcome(accepted)
     return answer(body, status, position=position)
 

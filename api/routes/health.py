@@ -9,7 +9,7 @@ from api.context import context, service
 from api.guard import open_to_all
 from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 
 _BROKEN_KEYS = (
     "The key file is not used as it is now, the last good one is; the log of the service says why, as does "

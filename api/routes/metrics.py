@@ -10,14 +10,14 @@ from prometheus_client.core import Metric
 
 from access.keys import METRICS
 from api.answers import in_portions
-from api.context import meter, service, settings
+from api.context import meter, service
 from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Include, Prefix, Window
 from api.statistics import extras, shown
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from metrics import exposition
 from metrics.meter import Totals
 from settings import VERSION
@@ -61,21 +61,21 @@ def get_metrics() -> Response:
 
 
 def _standing() -> exposition.Gauges:
-    everything = service().statistics(window=settings().retention)
+    everything = service().statistics(window=service().rules.retention)
     usage = service().usage()
     return (
         ("live_events", "Events of the retention.", everything.summary.count),
-        ("series", "Series known.", sum(not series.ended for series in service().log.series.values())),
-        ("log_position", "Where the log stands: how many events were accepted.", everything.position),
+        ("series", "Series known.", service().series_count()),
+        ("log_position", "Where the log stands.", everything.position),
         ("log_used_bytes", "What the log takes.", usage.bytes_used),
         ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
-        ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", usage.settled),
+        ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", usage.synced),
     )
 
 
 def _windows(query: dict[str, Any]) -> list[Metric]:
     """The statistics of every series asked for, as one gauge; and whether that are all of them."""
-    window = query.get("window") or settings().window
+    window = query.get("window") or service().rules.window
     include = query["include"]
     infos, following, _ = service().ranking(
         query.get("series", ""), MOST_SERIES, None, Scope(window), Order(visible=visible()), extras(include)

@@ -18,12 +18,12 @@ from event_log.errors import HistoryChanged, LogDamaged, LogError, LogFull, LogU
 from event_log.port import Appended, Guard, Record, Stale
 from event_log.redis.connection import NOTHING, Packed, Reply, call, pack
 from event_log.redis.entries import end_of, nonce_of
+from event_log.redis.faults import code_of, other_format, other_keys, unavailable
 from event_log.redis.groups import Gathering, Group
 from event_log.redis.keys import FORMAT, Keys, Mark
 from event_log.redis.pool import MOST, Pool
 from event_log.redis.scripts import APPEND, ARRIVE, FULL, HEAL, OTHER_KEYS, OTHER_MARK, STALE, Script
 from event_log.redis.session import Client, Session
-from event_log.redis_faults import code_of, other_format, other_keys, unavailable
 
 UNCERTAIN = 2.0
 """Seconds after which an append whose answer was lost is given up."""

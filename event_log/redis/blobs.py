@@ -10,11 +10,11 @@ from event_log.port import Behind, Cursor, Manifest
 from event_log.redis.appending import Appending
 from event_log.redis.clock import RedisClock
 from event_log.redis.connection import call
+from event_log.redis.faults import code_of, unavailable
 from event_log.redis.keys import CHUNK, FORMAT, Keys
 from event_log.redis.pool import Pool
 from event_log.redis.reading import Reading
 from event_log.redis.scripts import OTHER_MARK, SWAP
-from event_log.redis_faults import code_of, unavailable
 from times import SECOND
 
 GRACE_SECONDS = 600

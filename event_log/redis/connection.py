@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from event_log.redis.scripts import Script
-from event_log.redis_url import RedisUrl
+from event_log.redis.url import RedisUrl
 
 PATIENCE = 1.0
 """Seconds after which an answer counts as lost, and the connection with it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from event_log.redis_faults import other_format
+from event_log.redis.faults import other_format
 
 CHUNK = 1024 * 1024
 """Bytes of a blob that lie under one key, so that no command holds Redis for long."""

@@ -11,9 +11,9 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from event_log.redis.connection import PATIENCE, Command, Packed, Reply, pack
+from event_log.redis.faults import unavailable
 from event_log.redis.session import ROLE, Session, not_master
-from event_log.redis_faults import unavailable
-from event_log.redis_url import RedisUrl
+from event_log.redis.url import RedisUrl
 
 MOST = 3
 """Connections; more who ask at once wait."""

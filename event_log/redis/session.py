@@ -14,9 +14,9 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.errors import LogUnavailable
 from event_log.redis.connection import PATIENCE, Command, Connection, Packed, Reply, connect, pack
+from event_log.redis.faults import OLDEST, too_old, unavailable
 from event_log.redis.scripts import ALL
-from event_log.redis_faults import OLDEST, too_old, unavailable
-from event_log.redis_url import RedisUrl
+from event_log.redis.url import RedisUrl
 
 FAR = 0.0003
 """Seconds of a trip, from which on several are made at a time. Near by, fewer and fuller trips spare Redis work."""

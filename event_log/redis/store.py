@@ -14,7 +14,7 @@ from event_log.redis.facts import Facts
 from event_log.redis.keys import Keys
 from event_log.redis.pool import Pool
 from event_log.redis.reading import Reading
-from event_log.redis_url import RedisUrl
+from event_log.redis.url import RedisUrl
 
 SOME_ROOM = 64 * 1024
 """Bytes of a common batch. A log that has not so much left is not healthy, whatever smaller may still go in."""

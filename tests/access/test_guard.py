@@ -21,7 +21,7 @@ from api import boundary
 from api.context import context
 from api.guard import Guard, need_of
 from api.openapi.document import build
-from event_log.memory import MemoryLog
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import BadSetting, Settings
 
@@ -35,7 +35,7 @@ def described(app: Flask) -> dict[str, Any]:
         return build(app)
 
 
-CALLS = list(calls(described(composition.create_app(Settings(), log=MemoryLog(10)))))
+CALLS = list(calls(described(composition.create_app(Settings(), store=MemoryStore()))))
 OPEN = {"/health", "/health/live", "/health/ready", "/dialects/tickers/health"}
 GUARDED = [call for call in CALLS if call.path not in OPEN]
 each_call = pytest.mark.parametrize("call", CALLS, ids=str)
@@ -158,7 +158,7 @@ def test_health_is_open_to_all(call: Call, client: FlaskClient) -> None:
 
 @each_call
 def test_without_keys_everyone_may_do_everything(call: Call) -> None:
-    app = composition.create_app(Settings(), log=MemoryLog(1000))
+    app = composition.create_app(Settings(), store=MemoryStore())
     assert call.ask(app.test_client()).status_code not in (401, 403)
     assert app.before_request_funcs[None] == [boundary.check]  # nor does anyone pay for a guard
 

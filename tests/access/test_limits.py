@@ -149,15 +149,15 @@ def test_expired_events_among_others_cost_nothing(client: FlaskClient) -> None:
     assert [client.post("/events", json=mixed, headers=header()).status_code for _ in range(21)] == [*[201] * 20, 429]
 
 
-def test_a_key_without_a_rate_makes_no_terms(app: Flask) -> None:
-    from api.guard import terms
-    from event_log.base import PLAIN
+def test_a_key_without_a_rate_makes_no_conditions(app: Flask) -> None:
+    from api.guard import conditions
+    from event_log.writes import PLAIN
 
     guard = context(app).guard
     assert guard is not None
     with app.test_request_context("/event", method="POST", headers=header("free")):
         guard.check()
-        assert terms(5) is PLAIN
+        assert conditions(5) is PLAIN
 
 
 @pytest.fixture

@@ -8,59 +8,55 @@ from contextlib import closing
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
 import app as composition
 from api.context import context
-from event_log.base import PLAIN, START, Batch, LogUnavailable, Terms
-from event_log.memory import MemoryLog
+from event_log.errors import LogUnavailable
+from event_log.log import Log
+from event_log.memory_store import MemoryStore
+from event_log.port import Appended, Guard, Record
 from settings import Settings
 from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import FakeClock
+from tests.event_log.projection import Projection
 
 SEED = 14
 OWN = "127.0.0.1"
 """The address of our side of each connection, and of the other."""
 ENOUGH = 6_000
-"""Number of requests by which each wrong fast path has been found; the last of them is found at the 4,808th."""
+"""Number of requests by which each wrong fast path has been found; the last of them is found at the 4,924th."""
 
 Told = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers, body."""
 
 
-class UnsteadyLog(MemoryLog):
+class UnsteadyStore(MemoryStore):
     """Refuses what it is told to refuse."""
 
     refuses = False
 
-    def append(self, batch: Batch, terms: Terms = PLAIN) -> int:
-        self._refuse()
-        return super().append(batch, terms)
-
-    def append_one(self, series: str, time: int, value: float) -> int:
-        self._refuse()
-        return super().append_one(series, time, value)
-
-    def _refuse(self) -> None:
+    def append(self, record: Record, guard: Guard) -> Appended:
         if self.refuses:
             raise LogUnavailable("as told")
+        return super().append(record, guard)
 
 
 class Side:
-    """One of the two: an application, its log, and how it is called."""
+    """One of the two: an application, its store, and how it is called."""
 
     def __init__(self, clock: FakeClock, *, fast: bool) -> None:
         settings = Settings(keep_last=10, max_series=14, max_symbols=3, max_batch=MAX_BATCH, max_body=MAX_BODY)
-        self.log = UnsteadyLog(settings.max_series)
-        self.app = composition.create_app(settings, clock=clock, log=self.log)
+        self.store = UnsteadyStore(clock.moment)
+        self.app = composition.create_app(settings, clock=clock, store=self.store)
+        context(self.app).service.start()
         self.path = context(self.app).fast_path(self.app) if fast else None
         self.left = 0
         """How many requests have come to Flask."""
 
     def tell(self, request: Generated) -> Told:
         """What it answers."""
-        self.log.refuses = request.log_refuses
+        self.store.refuses = request.log_refuses
         return self._fast(request) or self._flask(request)
 
     def _fast(self, request: Generated) -> Told | None:
@@ -85,13 +81,10 @@ class Side:
 
     def stored(self) -> list[Any]:
         """All that the log holds, and what its series are."""
-        events = self.log.read(START)
-        columns = (events.ids, events.times, events.values, np.signbit(events.values), events.positions)
-        return [
-            *(column.tolist() for column in columns),
-            [(entry.name, entry.keep) for entry in self.log.series.values()],
-            events.changes,
-        ]
+        told = Projection(Log(self.store))
+        told.follow()
+        series = [(one.name, one.keep) for one in told.series.values()]
+        return [str(told.live()), told.position, series]  # as text, in which -0.0 is not 0.0
 
 
 def _fields(environ: dict[str, str]) -> Iterator[tuple[str, str]]:

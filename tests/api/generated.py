@@ -29,7 +29,7 @@ NAMES = (
     *("a", "b", "AAPL", "BTC/USD", "web/1", "a b", "a%b", "default", "transactions", "x" * 128, "q?", "a//b", "é"),
     *("", "x" * 129, "\x7f", "a\nb", "a/", "/", "/a", "\u20ac", "\x85", "a\x00"),
 )
-METHODS = ("HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "get", "post", "FOO")
+METHODS = ("HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "get", "get", "post", "FOO")
 QUERIES = (
     *("window=60s", "window=60s", "last=3", "window=5m&last=2", "window=2.5", "window=1h30m", "last=12345678"),
     *("window=1h", "window=61m", "window=0", "window=", "last=0", "last=", "last=123456789", "last=-1", "window=1h&"),
@@ -52,6 +52,11 @@ HEADERS = (
     *(("HTTP_HOST", "x,y"), ("HTTP_HOST", ""), ("HTTP_X_FORWARDED_FOR", "1.2.3.4, 5.6.7.8"), ("HTTP_REFERER", "x")),
     *(("HTTP_X_FORWARDED_PROTO", "https"), ("HTTP_X_FORWARDED_HOST", "evil"), ("HTTP_X_FORWARDED_PREFIX", "/v1")),
     *(("HTTP_X_REQUEST_ID", "abc"), ("HTTP_FORWARDED", "for=x"), ("HTTP_CACHE_CONTROL", "no-cache")),
+    *(
+        ("HTTP_SEC_FETCH_SITE", "cross-site"),
+        ("HTTP_SEC_FETCH_SITE", "same-origin"),
+        ("HTTP_SEC_FETCH_MODE", "navigate"),
+    ),
 )
 ODD_HEADERS = (
     *(("HTTP_CONTENT_ENCODING", "gzip"), ("HTTP_CONTENT_ENCODING", "identity"), ("HTTP_EXPECT", "100-continue")),
@@ -132,6 +137,8 @@ class Generator:
             environ[name] = value
         if self._rarely(3):
             environ["REQUEST_METHOD"] = random.choice(METHODS)
+            if self._rarely(50):  # the boundary against foreign pages reads both
+                environ["HTTP_ORIGIN"] = "http://x"
         if self._rarely(3):
             environ["PATH_INFO"] = random.choice((*OTHER_PATHS, *PATHS, *GETS))
         if self._rarely(2):
@@ -150,9 +157,12 @@ class Generator:
                 path += random.choice(("/", "\xff", "\xc3", "\x00", "/events", "\xed\xa0\x80"))
         query = random.choice(QUERIES) if random.random() < 0.5 else ""
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query}
-        if self._rarely(RARE):
+        percent = random.random() * 100
+        if percent < RARE:
             environ |= {"CONTENT_LENGTH": "2", "CONTENT_TYPE": "application/json"}
             return environ, b"{}"
+        if percent < 2 * RARE:
+            environ["CONTENT_LENGTH"] = "0"
         return environ, b""
 
     def _post(self, now: int) -> tuple[dict[str, str], bytes]:
@@ -190,7 +200,8 @@ class Generator:
             return self._object({"instrument": self._text(), "price": self._number(), "timestamp": self._epoch(now)})
         if path.endswith("/transactions"):
             return self._object({"amount": self._number(), "timestamp": self._epoch(now)})
-        return self._object({"symbol": self._text(), "values": self._numbers(self._size())})
+        values = "[[1],[2]]" if self._rarely(RARE) else self._numbers(self._size())
+        return self._object({"symbol": self._text(), "values": values})
 
     def _event(self, now: int) -> bytes:
         fields = {"timestamp": self._timestamp(now), "value": self._number()}

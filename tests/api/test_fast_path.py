@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from api.context import context
 from api.fast_path import FastPath, Way, is_bare, native_takes
 from api.flask_app import route_of
 from api.reading.bodies import JSON
-from event_log.base import LogUncertain
+from event_log.errors import LogUncertain
 from settings import Settings
 from tests.api.both_ways import ENOUGH, SEED, Side, first_difference
 from tests.api.generated import Generator
@@ -77,6 +76,7 @@ def test_a_bug_is_answered_as_flask_answers_it_and_not_tried_again(
         raise RuntimeError("a bug")
 
     app.testing = False
+    context(app).service.start()
     monkeypatch.setattr(context(app).service.log, "append_one", fail)
     counted: list[Any] = []
     monkeypatch.setattr(context(app).meter, "request", lambda *told: counted.append(told[:3]))
@@ -101,7 +101,7 @@ def test_what_may_have_been_stored_is_not_tried_again_through_flask(monkeypatch:
 
     for side in (ours, flasks):
         for name in ("append", "append_one"):
-            monkeypatch.setattr(side.log, name, lose)
+            monkeypatch.setattr(context(side.app).service.log, name, lose)
     generator = Generator(SEED)
     lost = Counter[str]()
     for _ in range(1_000):
@@ -126,6 +126,14 @@ def test_hooks_see_every_request(settings: Settings) -> None:
     assert path.of("POST", "/event", "", {"CONTENT-TYPE": JSON, "CONTENT-LENGTH": "1"}) is None
 
 
+@pytest.mark.parametrize(("length", "is_plain"), [("0", True), ("2", False), ("00", False), ("", False), ("-0", False)])
+def test_a_get_that_tells_the_length_of_no_body_takes_the_fast_path(app: Flask, length: str, is_plain: bool) -> None:
+    path = context(app).fast_path(app)
+    assert path is not None
+    way = path.of("GET", "/statistics", "", {"HOST": "localhost", "CONTENT-LENGTH": length})
+    assert (way is not None) == is_plain  # what is left of a body would be read as the next request
+
+
 def test_a_hook_of_one_blueprint_leaves_the_others_alone() -> None:
     app = composition.create_app(Settings())
     app.before_request_funcs.setdefault("v1_events", []).append(lambda: None)
@@ -148,6 +156,6 @@ def test_a_query_is_read_under_the_retention_of_its_moment(app: Flask, monkeypat
     assert way is not None
     assert path.answer(way, b"", b"") is not None
     service = context(app).service
-    shorter = replace(service.rules, retention=60_000_000)
+    shorter = service.rules._replace(retention=60_000_000)
     monkeypatch.setattr(type(service), "rules", shorter)
     assert path.answer(way, b"", b"") is None

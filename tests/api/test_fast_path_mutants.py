@@ -108,6 +108,7 @@ MUTANTS: dict[str, Patch] = {
     "any name in a path": _always("api.fast_path._series_below", _latin_name),
     "slash at the end": _always("api.fast_path._series_below", _with_slash),
     "HEAD is GET": _asks(lambda method, *rest: ("GET" if method == "HEAD" else method, *rest)),
+    "method in small letters": _asks(lambda method, *rest: (method.upper(), *rest)),
     "path of small letters": _asks(lambda method, path, *rest: (method, path.lower(), *rest)),
     "slashes merged": _asks(lambda method, path, *rest: (method, path.replace("//", "/"), *rest)),
     "always 201": _sends(lambda outcome: outcome._replace(status=201)),

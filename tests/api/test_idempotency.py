@@ -17,14 +17,15 @@ import app as composition
 from access.keys import hash_of
 from api.answers import POSITION
 from api.context import context
-from event_log.base import LogUnavailable, Memo
-from event_log.memory import MemoryLog
+from event_log.errors import LogUnavailable
+from event_log.idempotency import Done
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_names, assert_problem
-from tests.conftest import START, FakeClock
-from tests.event_log.logs import LOGS
-from times import HOUR, MINUTE, format_timestamp
+from tests.conftest import START, FakeClock, Shared
+from tests.event_log.stores import STORES
+from times import HOUR, MINUTE, SECOND, format_timestamp
 
 NOW = "2025-06-26T14:30:00Z"
 OLD = "2025-06-26T12:00:00Z"
@@ -51,13 +52,13 @@ POSTS: list[tuple[str, str, Any, int, int]] = [
 """Path, media type, body, the status it gets, how many events it stores."""
 
 
-@pytest.fixture(params=LOGS)
+@pytest.fixture(params=STORES)
 def app(request: pytest.FixtureRequest, settings: Settings, clock: FakeClock, tmp_path: Path) -> Iterator[Flask]:
-    kind = LOGS[request.param](tmp_path)
-    app = composition.create_app(settings, clock=clock, log=kind.open(max_series=settings.max_series))
+    store = STORES[request.param](tmp_path, Shared(clock))
+    app = composition.create_app(settings, clock=clock, store=store.open())
     app.testing = True
     yield app
-    kind.close()
+    store.close()
 
 
 def post(client: FlaskClient, path: str, body: Any, key: str = "k", **options: Any) -> TestResponse:
@@ -206,14 +207,19 @@ def test_neither_time_nor_order_changes_the_answer(
     assert count(service) == 2
 
 
-def test_it_is_remembered_for_the_retention_and_forgotten_by_twice_that(
+def test_it_is_remembered_for_the_retention_and_max_future(
     client: FlaskClient, service: EventService, clock: FakeClock
 ) -> None:
     body = {"values": [1]}
     post(client, "/events", body)
-    clock.advance(HOUR - 1)
+    clock.advance(HOUR + MINUTE - 1)
+    while service.tick():
+        pass
     assert "Idempotent-Replayed" in post(client, "/events", body).headers
-    clock.advance(HOUR + 2)
+    clock.advance(SECOND * 4)  # by which the horizon has risen
+    for _ in range(2):  # the horizon rises, and what it says is taken in
+        while service.tick():
+            pass
     for other in (True, False):
         fresh = post(client, "/events", {"values": [2]} if other else body, "k" if other else "l")
         assert fresh.status_code == 201
@@ -300,15 +306,15 @@ class TestAccessKeys:
 def test_a_log_that_failed_has_not_done_it(
     settings: Settings, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = MemoryLog(10)
-    app = composition.create_app(settings, clock=clock, log=log)
+    store = MemoryStore(clock.moment)
+    app = composition.create_app(settings, clock=clock, store=store)
     client = app.test_client()
 
     def fails(*_: Any) -> int:
         raise LogUnavailable("no disk")
 
     with monkeypatch.context() as patched:
-        patched.setattr(log, "append", fails)
+        patched.setattr(store, "append", fails)
         assert_problem(post(client, "/event", EVENT), 503)
     assert "Idempotent-Replayed" not in post(client, "/event", EVENT).headers
     assert "Idempotent-Replayed" in post(client, "/event", EVENT).headers
@@ -317,13 +323,13 @@ def test_a_log_that_failed_has_not_done_it(
 
 def test_one_that_was_first_between_look_and_write_decides(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """And though its events have expired meanwhile, the second gets the answer of the first."""
-    log = MemoryLog(10)
-    app = composition.create_app(Settings(), clock=clock, log=log)
+    store = MemoryStore(clock.moment)
+    app = composition.create_app(Settings(), clock=clock, store=store)
     client, service = app.test_client(), context(app).service
     first: list[TestResponse] = []
     recall = service.recall
 
-    def look(key: bytes) -> Memo | None:
+    def look(key: bytes) -> Done | None:
         found = recall(key)
         monkeypatch.undo()
         first.append(post(client, "/event", EVENT))
@@ -334,4 +340,4 @@ def test_one_that_was_first_between_look_and_write_decides(clock: FakeClock, mon
     second = post(client, "/event", EVENT)
     assert told(second) == told(first[0])
     assert (second.status_code, second.headers["Idempotent-Replayed"]) == (201, "true")
-    assert log.position() == 1
+    assert store.end().position == 1

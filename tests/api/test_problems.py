@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import Conflict
 
-from event_log.base import LogFull, LogUnavailable, LogUncertain
+from event_log.errors import LogFull, LogUnavailable, LogUncertain
 from event_service import EventService
 from settings import Settings
 from tests.api.problems import assert_problem
@@ -88,6 +88,7 @@ def refuse(fault: Exception) -> Any:
 def test_a_log_that_cannot_take_a_write(
     client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, fault: LogUnavailable, seconds: str
 ) -> None:
+    service.start()
     monkeypatch.setattr(service.log, "append", refuse(fault))
     monkeypatch.setattr(service.log, "append_one", refuse(fault))
     for path, body in (("/event", EVENT), ("/events", [EVENT])):
@@ -106,6 +107,7 @@ def test_a_log_that_cannot_tell_what_became_of_a_write(
         tried.append(args)
         raise LogUncertain("the answer was lost")
 
+    service.start()
     monkeypatch.setattr(service.log, "append", lose)
     monkeypatch.setattr(service.log, "append_one", lose)
     posts = {"/event": EVENT, "/events": [EVENT], "/dialects/batches/add_batch/": {"symbol": "a", "values": [1.0]}}
@@ -136,7 +138,7 @@ class TestTooManySeries:
         assert client.post("/event", json=EVENT).status_code == 201
         two = [EVENT | {"series": "a"}, EVENT | {"series": "b"}]
         assert_problem(client.post("/events", json=two), 429, "2 already, which is the limit (MAX_SERIES)")
-        assert service.log.position() == 1
+        assert service.position() == 1
         assert client.post("/event", json=EVENT | {"series": "a"}).status_code == 201
         assert_problem(client.post("/event", json=EVENT | {"series": "b"}), 429, "MAX_SERIES")
         assert client.post("/event", json=EVENT).status_code == 201

@@ -19,7 +19,7 @@ from app import create_app
 from dialects import PREFIX
 from dialects.fields import Number
 from dialects.requests import MISSING, refuse
-from event_log.base import LogFull
+from event_log.errors import LogFull
 from event_service import EventService
 from settings import Settings
 from tests.conftest import START, FakeClock
@@ -59,14 +59,14 @@ def shared() -> Flask:
 
 def judge(app: Flask, path: str, body: bytes) -> None:
     """Post, and check that what is not accepted is refused in the dialect's shape and leaves the log as it was."""
-    log = context(app).service.log
-    before = log.position()
+    service = context(app).service
+    before = service.position()
     response = app.test_client().post(path, data=body, content_type="application/json")
     assert response.status_code in {201, 204, 400, 422}
     if response.status_code >= 400:
         assert list(response.get_json()) == ["detail"]
     if response.status_code != 201:
-        assert log.position() == before
+        assert service.position() == before
 
 
 @given(requests())
@@ -142,6 +142,7 @@ def test_a_full_log_is_503_with_retry_after(
     def refuse(*args: Any, **kwargs: Any) -> int:
         raise LogFull("10 bytes are not enough")
 
+    service.start()
     monkeypatch.setattr(service.log, "append", refuse)
     monkeypatch.setattr(service.log, "append_one", refuse)
     response = client.post(path, json=VALID[path])

@@ -11,12 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from dialects.tickers import price_frames
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from event_service import EventService
 from tests.conftest import FakeClock
 from tests.streaming.frames import websocket_messages
 from times import HOUR, SECOND
-from view.replica import Replica
+from view.level import Level
 
 TICKERS = "/dialects/tickers/api/v1/tickers"
 
@@ -53,7 +53,7 @@ def test_health_when_the_log_is_not_available(
     def check() -> None:
         raise LogUnavailable("the disk is gone")
 
-    monkeypatch.setattr(service.log, "check", check)
+    monkeypatch.setattr(service.store, "check", check)
     response = client.get("/dialects/tickers/health")
     assert response.status_code == 503
     assert response.json == {"status": "unhealthy", "detail": "the disk is gone"}
@@ -160,16 +160,16 @@ def test_a_history_is_of_one_series_also_where_that_ends_and_begins_anew_meanwhi
     client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(client, "X", 1)
-    leave, prices = Replica.__exit__, count(2)
+    leave, prices = Level.__exit__, count(2)
 
-    def leave_and_begin_anew(self: Replica, *error: Any) -> None:
+    def leave_and_begin_anew(self: Level, *error: Any) -> None:
         leave(self, *error)
         with monkeypatch.context() as as_before:
-            as_before.setattr(Replica, "__exit__", leave)
+            as_before.setattr(Level, "__exit__", leave)
             service.end_series("X")
             service.add("X", None, next(prices))
 
-    monkeypatch.setattr(Replica, "__exit__", leave_and_begin_anew)
+    monkeypatch.setattr(Level, "__exit__", leave_and_begin_anew)
     found = client.get(f"{TICKERS}/X/history").get_json()
     assert next(prices) > 2
     assert [price["value"] for price in found["history"]] == [found["ticker"]["initial_price"]]

@@ -15,8 +15,8 @@ from typing import Any
 
 import requests
 
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import parse_redis_url
 from tests.event_log.reader import rows_behind
 from tests.nginx import nginx
 from tests.redis_server import RedisServer

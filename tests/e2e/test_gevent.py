@@ -85,7 +85,7 @@ def test_a_preloaded_worker_on_redis_registers_series_of_many_clients_at_once(ar
 
 
 def test_a_process_that_halts_while_it_writes_does_not_halt_the_workers_that_clean(tmp_path: Path) -> None:
-    env = {"TIDEMARK_RETENTION": "0.1s", "TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}"}
+    env = {"TIDEMARK_RETENTION": "0.1s", "TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}"}
     with Server(["-k", "gevent", "-w", "1"], env) as server:
         assert server.post("/events", {"series": "a", "values": [1.0]}).status_code == 201
         other = open_lmdb(tmp_path / "log")

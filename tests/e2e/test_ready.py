@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from event_log.base import Batch
+from event_log.batch import Batch
 from event_log.lmdb_log import LmdbLog
 from tests.servers import Server, until
 from times import MINUTE, SECOND, wall_clock
@@ -44,7 +44,7 @@ def test_a_worker_is_ready_once_it_has_caught_up(tmp_path: Path) -> None:
     write_large_log(tmp_path / "log")
     with Server(["-w", "1"]) as server:
         server.stop()
-        server.env["TIDEMARK_LOG_URL"] = f"lmdb:{tmp_path / 'log'}"
+        server.env["TIDEMARK_LOG_URL"] = f"file:{tmp_path / 'log'}"
         starting = Thread(target=server.start)
         starting.start()
         try:

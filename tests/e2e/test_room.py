@@ -103,7 +103,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[list[int]], None]]]:
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    with disk(tmp_path) as (path, give_room), Server(["-w", "2"], {"TIDEMARK_LOG_URL": f"lmdb:{path}"}) as server:
+    with disk(tmp_path) as (path, give_room), Server(["-w", "2"], {"TIDEMARK_LOG_URL": f"file:{path}"}) as server:
         workers = server.wait_for_workers(2)
         if not may_mount():
             limit(workers, MIB)

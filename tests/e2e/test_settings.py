@@ -27,7 +27,7 @@ def answers(server: Server) -> Counts:
 def test_a_second_service_with_other_settings_changes_the_first(tmp_path: Path) -> None:
     now = wall_clock()
     times = [format_timestamp(now - minutes * MINUTE) for minutes in range(1, 60)]
-    shared = {"TIDEMARK_LOG_URL": f"lmdb:{tmp_path}/log"}
+    shared = {"TIDEMARK_LOG_URL": f"file:{tmp_path}/log"}
     with Server(["-w", "2"], shared | {"TIDEMARK_KEEP_LAST": "50"}) as old:
         columns = {"series": "a", "timestamps": times, "values": [1.0] * len(times)}
         assert old.post("/events", columns).status_code == 201

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from event_log import codec
-from event_log.base import LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.codec import NONCE
+from event_log.errors import LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Stored
 from event_log.port import JUMP, Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Stale

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 from event_log import codec
-from event_log.base import LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.codec import NONCE
+from event_log.errors import LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.idempotency import Done
 from event_log.outcomes import Repeated, Stored, TryAgain, Void
 from event_log.port import Record

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from event_log.applied import Begun
-from event_log.base import HistoryChanged
 from event_log.codec import Columns
 from event_log.compaction import Threshold, Verdict
+from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.rules import UNCLAIMED
-from event_log.steps import Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step
+from event_log.steps import Began, Ends, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step
 from tests.event_log.log_oracle import EARLIEST, Event, OneSeries
 
 
@@ -73,6 +73,8 @@ class Projection:
         elif isinstance(step, Horizon):
             assert step.horizon > self.horizon
             self.horizon = step.horizon
+        elif isinstance(step, Ends):
+            assert not self.number
         else:
             assert isinstance(step, Jump)
             self.jumps.append((step.start, step.to))

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from event_log.base import Batch, HistoryChanged, LogError, LogUnavailable, OverBudget
+from event_log.batch import Batch
 from event_log.compaction import compact
+from event_log.errors import HistoryChanged, LogError, LogUnavailable, OverBudget
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored, TryAgain
 from event_log.port import Behind

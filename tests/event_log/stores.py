@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from event_log.files.store import FilesStore
 from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.port import RecordStore
 from event_log.redis.store import RedisStore
-from event_log.redis_url import parse_redis_url
+from event_log.redis.url import parse_redis_url
 from tests.redis_server import shared
 from times import SECOND
 
@@ -73,6 +74,25 @@ class MemoryStoreKind(StoreKind):
         return
 
 
+class FilesStoreKind(StoreKind):
+    """FilesStore, opened once more in this process: its locks exclude each other as those of two processes do."""
+
+    def __init__(self, folder: Path, clocks: Clocks) -> None:
+        super().__init__(folder, clocks)
+        self._opened: list[FilesStore] = []
+
+    def open(self) -> RecordStore:
+        self._opened.append(FilesStore(self.folder / "log", max_bytes=64 * 1024**2, clock=self.clocks))
+        return self._opened[-1]
+
+    def sibling(self, store: RecordStore) -> RecordStore:
+        return self.open()
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+
 class RedisStoreKind(StoreKind):
     """RedisStore, on a server that all tests of a process share."""
 
@@ -105,5 +125,9 @@ class RedisStoreKind(StoreKind):
                     client.pexpire(key, max(0, left - microseconds // 1000))
 
 
-STORES: dict[str, Callable[[Path, Clocks], StoreKind]] = {"memory": MemoryStoreKind, "redis": RedisStoreKind}
+STORES: dict[str, Callable[[Path, Clocks], StoreKind]] = {
+    "memory": MemoryStoreKind,
+    "files": FilesStoreKind,
+    "redis": RedisStoreKind,
+}
 """Every kind by name; each is given an empty folder. The tests of the port run on each of them."""

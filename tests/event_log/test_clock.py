@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from event_log.base import EventLog
+from event_log.port import RecordStore
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
-from tests.event_log.logs import START, Kind
+from tests.event_log.stores import WALL as START
+from tests.event_log.stores import StoreKind
 from times import HOUR, MINUTE, SECOND
 
 
@@ -19,9 +20,14 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def workers(kind: Kind, log: EventLog, clock: FakeClock) -> list[EventService]:
+def store(kind: StoreKind) -> RecordStore:
+    return kind.open()
+
+
+@pytest.fixture
+def workers(kind: StoreKind, store: RecordStore, clock: FakeClock) -> list[EventService]:
     """Two of them, in whose series nothing outlives the retention."""
-    return [EventService(kind.sibling(log), Settings(keep_last=0), clock, start="one") for _ in range(2)]
+    return [EventService(kind.sibling(store), Settings(keep_last=0), clock, start="one") for _ in range(2)]
 
 
 def counts(workers: list[EventService], window: int = HOUR) -> list[int]:
@@ -63,7 +69,7 @@ def test_a_clock_set_back_by_a_minute_breaks_nothing(workers: list[EventService]
 
 
 def test_what_was_cleaned_stays_gone_when_the_clock_is_set_back(
-    workers: list[EventService], clock: FakeClock, kind: Kind, log: EventLog
+    workers: list[EventService], clock: FakeClock, kind: StoreKind, store: RecordStore
 ) -> None:
     workers[0].add("a", START, 1.0)
     workers[0].add("a", START + MINUTE, 2.0)
@@ -71,6 +77,6 @@ def test_what_was_cleaned_stays_gone_when_the_clock_is_set_back(
     while workers[0].tick():
         pass
     clock.advance(-MINUTE)
-    fresh = EventService(kind.sibling(log), Settings(keep_last=0), clock, start="one")
+    fresh = EventService(kind.sibling(store), Settings(keep_last=0), clock, start="one")
     assert counts([*workers, fresh]) == [1, 1, 1]
     assert workers[1].add("a", START, 3.0).stored == 0

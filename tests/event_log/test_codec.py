@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from event_log import codec
-from event_log.base import Batch, LogDamaged
+from event_log.batch import Batch
 from event_log.checkpoint import State, pack, unpack
 from event_log.codec import Claim, Columns, End, Newer
-from event_log.errors import LogUnavailable
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.event_blocks import ROWS, pack_blocks, unpack_blocks
 from event_log.idempotency import Done, Remembered, Run, merge_runs, pack_run
 from event_log.machine import Machine

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from event_log.base import START as BEGIN
-from event_log.base import Batch, LogUnavailable, LogUncertain, Once, Terms
+from event_log.base import Terms
+from event_log.batch import Batch
+from event_log.errors import LogUnavailable, LogUncertain
 from event_log.group_commit import GroupCommit
+from event_log.writes import Once
 from tests.event_log.logs import START, open_lmdb
 from tests.servers import until
 

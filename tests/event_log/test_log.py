@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from event_log import compaction
-from event_log.base import Batch, LogUnavailable, LogUncertain, OverBudget, TooManyKeepers, TooManySeries
+from event_log.batch import Batch
 from event_log.compaction import Content, compact
+from event_log.errors import LogUnavailable, LogUncertain, OverBudget, TooManyKeepers, TooManySeries
 from event_log.log import Log
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Repeated, Stored

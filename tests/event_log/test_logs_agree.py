@@ -12,9 +12,10 @@ from threading import Barrier, Thread
 import numpy as np
 import pytest
 
-from event_log.base import Batch, LogError, LogUnavailable
+from event_log.batch import Batch
 from event_log.checkpoint import State, pack
 from event_log.compaction import compact
+from event_log.errors import LogError, LogUnavailable
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.rules import Rules

@@ -17,7 +17,7 @@ from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP
 from event_log.redis.store import RedisStore
-from event_log.redis_url import parse_redis_url
+from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
 from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection

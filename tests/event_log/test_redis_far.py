@@ -11,12 +11,14 @@ from unittest.mock import patch
 import pytest
 
 from event_log import redis_session
-from event_log.base import START, Events, LogUnavailable, Rules
-from event_log.redis_crew import ABREAST
-from event_log.redis_lines import MOST, Lines
+from event_log.base import START, Events
+from event_log.errors import LogUnavailable
+from event_log.redis.crew import ABREAST
+from event_log.redis.lines import MOST, Lines
+from event_log.redis.session import Packed, Reply, pack
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_session import Packed, Reply, pack
-from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
 from event_service import EventService
 from settings import Settings
 from tests.event_log.logs import START as NOW

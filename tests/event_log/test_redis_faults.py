@@ -13,23 +13,13 @@ from threading import Thread, Timer
 import numpy as np
 import pytest
 
-from event_log.base import (
-    START,
-    Batch,
-    Budget,
-    HistoryChanged,
-    LogDamaged,
-    LogError,
-    LogFull,
-    LogUnavailable,
-    LogUncertain,
-    Once,
-    Place,
-    Rules,
-    Terms,
-)
+from event_log.base import START, Place, Terms
+from event_log.batch import Batch
+from event_log.errors import HistoryChanged, LogDamaged, LogError, LogFull, LogUnavailable, LogUncertain
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
+from event_log.writes import Budget, Once
 from tests.event_log.logs import START as NOW
 from tests.event_log.logs import batch
 from tests.event_log.reader import rows_behind

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from event_log.base import Rules, Terms, TooManyKeepers, TooManySeries
+from event_log.base import Terms
+from event_log.errors import TooManyKeepers, TooManySeries
+from event_log.redis.url import parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import parse_redis_url
+from event_log.rules import Rules
 from tests.event_log.logs import START as NOW
 from tests.event_log.logs import batch, ids
 from tests.event_log.reader import Reader, rows_behind

@@ -12,12 +12,12 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from event_log.base import Batch
+from event_log.batch import Batch
 from event_log.errors import LogUnavailable
 from event_log.log import Log
 from event_log.port import JUMP
 from event_log.redis.store import RedisStore
-from event_log.redis_url import parse_redis_url
+from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
 from tests.event_log.projection import Projection
 from tests.event_log.stores import WALL

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from event_log.base import START, LogUnavailable, Rules
+from event_log.base import START
+from event_log.errors import LogUnavailable
+from event_log.redis.url import RedisUrl, parse_redis_url
 from event_log.redis_log import RedisLog
-from event_log.redis_url import RedisUrl, parse_redis_url
+from event_log.rules import Rules
 from event_log.urls import checked_url, is_on_this_machine, open_log, printable_url, serves_many_processes
 from settings import BadSetting, Settings, read_settings
 from tests.redis_server import RedisServer

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from event_log import upkeep
-from event_log.base import Batch, LogDamaged, LogUnavailable
+from event_log.batch import Batch
 from event_log.codec import SINGLE, SINGLE_ROW, WRITE, Singles
+from event_log.compaction import compact
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.log import Log
 from event_log.machine import Machine
 from event_log.memory_store import MemoryStore
@@ -156,7 +158,7 @@ import faulthandler
 import gevent
 import numpy as np
 from event_log import upkeep
-from event_log.base import Batch
+from event_log.batch import Batch
 from event_log.log import Log
 from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
@@ -217,3 +219,27 @@ def test_a_tick_raises_the_horizon() -> None:
     one.upkeep.tick(clocks.wall)
     one.projection.follow()
     assert one.projection.horizon == clocks.wall - HOUR - SECOND
+
+
+def test_one_that_came_to_another_state_than_who_compacted_answers_no_more() -> None:
+    clocks = Clocks()
+    store = MemoryStore(clocks)
+    one, other, sound = (OneProcess(store) for _ in range(3))
+    one.log.append(some(clocks))
+    other.projection.follow()
+    other.log.machine.series.keepers += 1  # as by a fault of memory
+    one.upkeep.tick(clocks.wall)
+    for process in (one, other, sound):
+        process.projection.follow()
+    assert compact(store, one.projection.judge)
+    for process in (one, sound):
+        process.log.adopt()
+        process.log.check()
+    other.log.adopt()
+    for answer in (other.log.check, other.log.advance, lambda: other.log.append(some(clocks))):
+        with pytest.raises(LogDamaged, match="come to another state"):
+            answer()
+    assert not other.log.is_level(other.log.machine.cursor)
+    fresh = OneProcess(store)
+    fresh.projection.follow()
+    fresh.log.check()

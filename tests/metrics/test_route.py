@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.context import context
-from event_log.base import LogUnavailable, LogUncertain
+from event_log.errors import LogUnavailable, LogUncertain
 from event_service import EventService
 from metrics.meter import Meter
 from metrics.table import Table
@@ -149,6 +149,7 @@ def test_events_that_may_have_been_stored_are_counted_alike_on_both_ways(
     def lose_the_answer(*_: object) -> None:
         raise LogUncertain("the connection broke")
 
+    service.start()
     monkeypatch.setattr(service.log, "append", lose_the_answer)
     monkeypatch.setattr(service.log, "append_one", lose_the_answer)
     old = "2025-06-26T13:00:00Z"

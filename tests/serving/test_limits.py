@@ -335,6 +335,7 @@ def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
         *(
             "serving",
             "serving.connection",
+            "serving.handover",
             "serving.heads",
             "serving.request",
             "serving.waits",

@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from random import Random
-from urllib.parse import quote
 
 import pytest
 
 from serving.connection import DRAIN_SECONDS
 from serving.worker import Worker
-from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
-from tests.conftest import START
 from tests.servers import Server
+from tests.serving.wire import CONNECTIONS, SETTINGS, first_difference
 
-CONNECTIONS = 1_500
 LARGE = bytes(16 * 1024**2)
 """More than the sockets between a client and a server hold."""
-SEED = 27
-SETTINGS = {
-    "TIDEMARK_LOG_URL": "memory:",
-    "TIDEMARK_MAX_BODY": str(MAX_BODY),
-    "TIDEMARK_MAX_BATCH": str(MAX_BATCH),
-    "TIDEMARK_MAX_SERIES": "14",
-    "TIDEMARK_MAX_SYMBOLS": "3",
-}
-CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
-"""What differs between any two answers."""
-LINES = (
-    *(
-        b"Host: y",
-        b"Content-Length: 3",
-        b"Content-Type: text/csv",
-        b"Accept: a",
-        b"Accept: b",
-        b"X-Forwarded-Proto: https",
-    ),
-    *(b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-Ssl: on", b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip"),
-    *(b"Expect: 100-continue", b"Expect: x", b"X_Y: 1", b"Script_Name: /x", b"SCRIPT_NAME: /event", b"Bad header: 1"),
-    *(b" folded: 1", b"X: \x00", b"Nothing", b": 1", b"X:\ty\t", b"Connection: close", b"Connection: keep-alive"),
-    *(b"Content-Encoding: gzip", b"X-Long: " + b"x" * 1024, b"X-Longer: " + b"x" * 9000, b"x-request-id: 1"),
-    *(b"Upgrade: h2c", b"Upgrade: websocket", b"Cookie: a=b", b"Authorization: Bearer x", b"Idempotency-Key: k"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -62,83 +32,9 @@ def plain() -> Iterator[Server]:
         yield server
 
 
-def answers(server: Server, pieces: list[bytes]) -> bytes | None:
-    """All that comes back over a connection on which these pieces are sent; None if it was reset."""
-    found = b""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            for piece in pieces:
-                connection.sendall(piece)
-            connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(65_536):
-                found += part
-        except TimeoutError:
-            raise
-        except OSError:
-            return None  # it was refused and closed before all had been read: what arrives then is chance
-    return CHANGING.sub(b"", found)
-
-
-def as_bytes(request: Generated, random: Random) -> bytes:
-    """The request on the wire, in one of many forms."""
-    environ = dict(request.environ)
-    target = quote(environ.pop("PATH_INFO").encode("latin-1"), safe="/" if random.random() < 0.9 else "/%,+")
-    query = environ.pop("QUERY_STRING")
-    target += f"?{quote(query.encode('latin-1'), safe='=&%+')}" if query else ""
-    if random.random() < 0.05:
-        target = random.choice(("http://x", "https://y:1", "//z", "*", "http://")) + target
-    version = "1.0" if random.random() < 0.05 else "1.1"
-    lines = [f"{environ.pop('REQUEST_METHOD')} {target} HTTP/{version}", "Host: x"]
-    lines += [f"{_header(name)}: {value}" for name, value in environ.items() if name != "HTTP_HOST"]
-    head = [line.encode("latin-1", "replace") for line in lines]
-    while random.random() < 0.1:
-        head.insert(random.randint(1, len(head)), random.choice(LINES))
-    body = request.body
-    if random.random() < 0.05:
-        head = [line for line in head if not line.startswith(b"Content-Length")] + [b"Transfer-Encoding: chunked"]
-        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    return (b"\r\n" if random.random() < 0.02 else b"") + b"\r\n".join(head) + b"\r\n\r\n" + body
-
-
-def _header(name: str) -> str:
-    return name.removeprefix("HTTP_").replace("_", "-").title()
-
-
-def in_pieces(data: bytes, random: Random) -> list[bytes]:
-    """Mostly whole."""
-    if random.random() < 0.8:
-        return [data]
-    at = random.randrange(len(data))
-    return [data[:at], data[at:]]
-
-
-def test_nobody_can_tell_on_the_wire(ours: Server, plain: Server) -> None:
-    random, generator = Random(SEED), Generator(SEED)
-    reset = 0
-    for _ in range(CONNECTIONS):
-        requests = [as_bytes(generator.request(START), random) for _ in range(random.randint(1, 4))]
-        if random.random() < 0.5:
-            requests.append(random.choice(requests))
-        data = b"".join(requests)
-        # Of a body in chunks that nobody reads, ours waits for no more than has come, and says so.
-        pieces = [data] if b"chunked" in data else in_pieces(data, random)
-        told, other = answers(ours, pieces), answers(plain, pieces)
-        if told is None or other is None:
-            reset += 1
-        else:
-            assert told == other or is_answered_once(told, other), (pieces, told, other)
-    assert reset < CONNECTIONS / 20
-
-
-TWICE = re.compile(rb"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n[^{]*{[^}]*}")
-
-
-def is_answered_once(ours: bytes, plain: bytes) -> bool:
-    """Whether the two differ in nothing but that gunicorn, having answered, answers 400 to a chunk behind that."""
-    said, _, last = ours.rpartition(b"\r\nConnection: close")
-    once = said + b"\r\nConnection: keep-alive" + last
-    return plain.startswith(once) and TWICE.fullmatch(plain[len(once) :]) is not None
+@pytest.mark.soak(connections=(CONNECTIONS, 20_000))
+def test_nobody_can_tell_on_the_wire(ours: Server, plain: Server, connections: int) -> None:
+    assert first_difference(ours, plain, connections) == ""
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def env(port: int, tmp_path: Path) -> dict[str, str]:
-    return {"HOST": "127.0.0.1", "PORT": str(port), "TIDEMARK_LOG_URL": f"lmdb:{tmp_path / 'log'}"}
+    return {"HOST": "127.0.0.1", "PORT": str(port), "TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}"}
 
 
 def children(program: Program) -> list[psutil.Process]:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from event_log.base import Events, LogUnavailable, Place
-from event_log.memory import MemoryLog
+from event_log.errors import LogUnavailable
+from event_log.log import Log
+from event_log.memory_store import MemoryStore
+from event_log.port import Chunk, Cursor
 from event_service import EventService
 from settings import Settings
 from streaming import Feed, ShuttingDown, Subscriber, TooManyStreams
@@ -26,19 +28,22 @@ CHANNEL = ("a", SSE)
 EVERY_SECOND = Question("all", 1.0)
 
 
-class FailingLog(MemoryLog):
-    """A memory log that can be made to fail."""
+class FailingStore(MemoryStore):
+    """A memory store that can be made to fail."""
 
     fault: Exception | None = None
 
-    def read(self, place: Place, limit: int = 1_000_000) -> Events:
+    def is_level(self, cursor: Cursor) -> bool:
+        return self.fault is None and super().is_level(cursor)
+
+    def read(self, cursor: Cursor, limit: int) -> Chunk:
         if self.fault is not None:
             raise self.fault
-        return super().read(place, limit)
+        return super().read(cursor, limit)
 
     def accept(self) -> None:
-        """One event, dated now."""
-        self.append_one("a", FakeClock().now, 1.0)
+        """One event that another worker stores, dated now."""
+        Log(self).append_one("a", FakeClock().now, 1.0)
 
 
 def feed_of(service: EventService, *arguments: Any, **options: Any) -> Feed:
@@ -55,8 +60,8 @@ class Worker:
         self.now = 1000.0
         self.worker_is_stopping = False
         self.runs: list[Callable[[], None]] = []
-        self.log = FailingLog()
-        self.service = EventService(self.log, Settings(log_url="memory:"), FakeClock())
+        self.store = FailingStore(FakeClock().moment)
+        self.service = EventService(self.store, Settings(log_url="memory:"), FakeClock())
         self.service.start()
         self.feed = feed_of(
             self.service,
@@ -69,8 +74,8 @@ class Worker:
         self.listening: list[Generator[bytes]] = []
 
     def answer(self, subject: Hashable) -> Answered:
-        if self.log.fault is not None:
-            raise self.log.fault
+        if self.store.fault is not None:
+            raise self.store.fault
         return Answered(f"{subject}".encode(), 0)
 
     def follow(self, subscriber: Subscriber | None = None) -> Subscriber:
@@ -78,7 +83,7 @@ class Worker:
         subscriber = subscriber or Subscriber(heartbeat=SSE_HEARTBEAT)
         self.feed.enter(subscriber)
         subscriber.put(b"ready")
-        chunks = self.feed.events(subscriber, CHANNEL, self.log.position())
+        chunks = self.feed.events(subscriber, CHANNEL, self.store.end().position)
         assert next(chunks) == b"ready"
         self.listening.append(chunks)
         return subscriber
@@ -93,7 +98,7 @@ def test_news_reach_the_mailbox_with_the_next_tick() -> None:
     worker = Worker()
     subscriber = worker.follow()
     assert worker.feed.tick() == FOLLOW_SECONDS
-    worker.log.accept()
+    worker.store.accept()
     worker.feed.tick()
     assert subscriber.take().startswith(b"id: 1\nevent: event\n")
 
@@ -133,7 +138,7 @@ def test_a_quiet_stream_gets_a_heartbeat_every_fifteen_seconds() -> None:
     assert subscriber.take() == SSE_HEARTBEAT
     worker.sweep(HEARTBEAT_SWEEPS - 1)
     assert subscriber.take() == b""
-    worker.log.accept()
+    worker.store.accept()
     worker.sweep()
     assert subscriber.take().startswith(b"id: 1\n")
     worker.sweep(HEARTBEAT_SWEEPS - 2)
@@ -188,7 +193,7 @@ def test_a_slow_reader_is_told_and_then_cut_off() -> None:
         worker = Worker()
         slow, quick = worker.follow(Subscriber(ours)), worker.follow()
         for _ in range(MOST_WAITING_CHUNKS + 1):
-            worker.log.accept()
+            worker.store.accept()
             worker.feed.tick()
             quick.take()
         assert (slow.ending, quick.ending) == (TOO_SLOW, None)
@@ -239,11 +244,11 @@ def test_the_thread_runs_while_there_are_streams() -> None:
 def test_a_log_that_fails_for_a_while_costs_no_event() -> None:
     worker = Worker()
     subscriber = worker.follow()
-    worker.log.accept()
-    worker.log.fault = LogUnavailable("the disk is away")
+    worker.store.accept()
+    worker.store.fault = LogUnavailable("the disk is away")
     assert worker.feed.tick() == FOLLOW_SECONDS
     assert subscriber.take() == b""
-    worker.log.fault = None
+    worker.store.fault = None
     worker.feed.tick()
     assert subscriber.take().startswith(b"id: 1\n")
 
@@ -251,9 +256,9 @@ def test_a_log_that_fails_for_a_while_costs_no_event() -> None:
 def test_a_stream_that_cannot_begin_because_of_the_log_says_so() -> None:
     worker = Worker()
     worker.follow()
-    worker.log.accept()
+    worker.store.accept()
     worker.feed.tick()
-    worker.log.fault = LogUnavailable("the disk is away")
+    worker.store.fault = LogUnavailable("the disk is away")
     follower, listener = Subscriber(), Subscriber()
     assert list(worker.feed.events(follower, CHANNEL, 0)) == []
     assert worker.feed.statistics(listener, EVERY_SECOND) is None
@@ -263,27 +268,27 @@ def test_a_stream_that_cannot_begin_because_of_the_log_says_so() -> None:
 def test_a_failure_of_the_feed_ends_its_streams_and_not_the_next_ones(caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker()
     subscriber = worker.follow()
-    worker.log.accept()
-    worker.log.fault = RuntimeError("a bug")
+    worker.store.accept()
+    worker.store.fault = RuntimeError("a bug")
     worker.runs[0]()
     assert subscriber.ending is BROKEN
     assert "a bug" in caplog.text
     worker.feed.leave(subscriber)
-    worker.log.fault = None
+    worker.store.fault = None
     worker.follow()
     assert len(worker.runs) == 2
 
 
 def test_its_own_thread_delivers_and_ends() -> None:
-    log = FailingLog()
-    service = EventService(log, Settings(log_url="memory:"), FakeClock())
+    store = FailingStore(FakeClock().moment)
+    service = EventService(store, Settings(log_url="memory:"), FakeClock())
     service.start()
     feed = feed_of(service, lambda subject: Answered(b"", 0), 1)
     subscriber = Subscriber()
     feed.enter(subscriber)
     chunks = feed.events(subscriber, CHANNEL, 0)
     for position in range(1, 4):
-        log.accept()
+        store.accept()
         assert next(chunks).startswith(b"id: %d\n" % position)
     feed.close()
     assert list(chunks) == []

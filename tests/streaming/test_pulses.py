@@ -8,7 +8,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from event_log.base import LogUnavailable
+from event_log.errors import LogUnavailable
 from streaming.pulses import REST, SLICE, Answered, Pulses, Question
 from streaming.subscriber import Subscriber
 

@@ -12,7 +12,8 @@ import pytest
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Event, Message, Ping, Pong, TextMessage
 
-from event_log.memory import MemoryLog
+from event_log.log import Log
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import Settings
 from streaming import Feed
@@ -71,9 +72,9 @@ def pair() -> Iterator[tuple[socket.socket, Client]]:
         yield ours, Client(theirs)
 
 
-def feed(log: MemoryLog, max_streams: int = 1) -> Feed:
+def feed(store: MemoryStore, max_streams: int = 1) -> Feed:
     """A feed with its own thread."""
-    service = EventService(log, Settings(log_url="memory:"), FakeClock())
+    service = EventService(store, Settings(log_url="memory:"), FakeClock())
     feed = Feed(service, lambda subject: Answered(b"", 0), max_streams)
     service.listen(feed.hear)
     return feed
@@ -90,10 +91,10 @@ def serving(sock: socket.socket, streams: Feed) -> Iterator[None]:
     assert streams.open_streams == 0
 
 
-def one_event() -> MemoryLog:
-    log = MemoryLog()
-    log.append_one("a", FakeClock().now, 1.5)
-    return log
+def one_event() -> MemoryStore:
+    store = MemoryStore(FakeClock().moment)
+    Log(store).append_one("a", FakeClock().now, 1.5)
+    return store
 
 
 def test_it_sends_events_until_the_feed_closes(pair: tuple[socket.socket, Client]) -> None:
@@ -122,7 +123,7 @@ def test_a_client_that_does_not_answer_the_close_is_not_waited_for_long(pair: tu
 
 def test_a_close_is_answered_and_frees_its_place(pair: tuple[socket.socket, Client]) -> None:
     sock, client = pair
-    with serving(sock, feed(MemoryLog())):
+    with serving(sock, feed(MemoryStore(FakeClock().moment))):
         client.say(CloseConnection(code=3001, reason="enough"))
         (answer,) = client.receive()
         assert isinstance(answer, CloseConnection)
@@ -132,7 +133,7 @@ def test_a_close_is_answered_and_frees_its_place(pair: tuple[socket.socket, Clie
 
 def test_a_client_that_leaves_without_a_word_frees_its_place(pair: tuple[socket.socket, Client]) -> None:
     sock, client = pair
-    with serving(sock, feed(MemoryLog())):
+    with serving(sock, feed(MemoryStore(FakeClock().moment))):
         client.sock.close()
 
 
@@ -145,7 +146,7 @@ def test_a_client_that_vanishes_in_the_middle_of_a_write_frees_its_place(pair: t
 
 def test_pings_are_answered_in_their_order(pair: tuple[socket.socket, Client]) -> None:
     sock, client = pair
-    streams = feed(MemoryLog())
+    streams = feed(MemoryStore(FakeClock().moment))
     with serving(sock, streams):
         client.say(Ping(b"1"), Message("no matter"), Ping(b"2"))
         assert client.receive_pongs(2) == [Pong(b"1"), Pong(b"2")]
@@ -186,7 +187,7 @@ def test_one_frame_more_in_a_second_than_allowed_closes(
 
 def test_a_flood_is_told_why_it_is_closed(pair: tuple[socket.socket, Client]) -> None:
     sock, client = pair
-    with serving(sock, feed(MemoryLog())):
+    with serving(sock, feed(MemoryStore(FakeClock().moment))):
         client.sock.sendall(PING * 10 * MOST_FRAMES)
         assert client.receive_close().code == 1008
         client.sock.close()
@@ -231,7 +232,7 @@ def test_what_is_no_websocket_is_closed_with_the_code_that_says_why(
     pair: tuple[socket.socket, Client], data: bytes, code: int
 ) -> None:
     sock, client = pair
-    with serving(sock, feed(MemoryLog())):
+    with serving(sock, feed(MemoryStore(FakeClock().moment))):
         client.sock.sendall(data)
         assert client.receive_close().code == code
         client.sock.close()
@@ -242,7 +243,7 @@ def test_places_that_ran_out_during_the_handshake(
     pair: tuple[socket.socket, Client], max_streams: int, closed: bool, code: int
 ) -> None:
     sock, client = pair
-    streams = feed(MemoryLog(), max_streams)
+    streams = feed(MemoryStore(FakeClock().moment), max_streams)
     if closed:
         streams.close()
     with serving(sock, streams):

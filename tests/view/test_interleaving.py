@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from event_log.base import START, Rules
+from event_log.base import START
 from event_log.memory import MemoryLog
+from event_log.rules import Rules
 from event_service import EventService
 from rolling import together
 from rolling.grid import edges

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from event_log.applied import Begun, Told
-from event_log.base import Batch, LogUnavailable
-from event_log.compaction import Threshold, Verdict, compact
+from event_log.batch import Batch
+from event_log.compaction import compact
+from event_log.errors import LogUnavailable
 from event_log.log import Log
 from event_log.port import Chunk, Cursor
 from event_log.rules import Rules
@@ -20,7 +21,7 @@ from tests.event_log.stores import WALL, Clocks
 from tests.rolling.model import summary_of
 from times import HOUR, MINUTE, SECOND
 from view import level as module
-from view.level import Level
+from view.level import Level, Listener
 from view.projection import Projection
 
 RULES = Rules(HOUR, 3, HOUR, MINUTE, 1000, 3)
@@ -56,8 +57,13 @@ def log(store: Store) -> Log:
 
 
 @pytest.fixture
-def level(log: Log) -> Level:
-    made = Level(log)
+def listeners() -> list[Listener]:
+    return []
+
+
+@pytest.fixture
+def level(log: Log, listeners: list[Listener]) -> Level:
+    made = Level(log, listeners=listeners)
     with made:
         return made
 
@@ -135,11 +141,11 @@ def test_upkeep_waits_until_all_is_taken_in(log: Log, level: Level, monkeypatch:
 
 @pytest.mark.parametrize("fault", [RuntimeError("a fault of ours"), LogUnavailable("gone"), MemoryError()])
 def test_a_fault_in_the_middle_counts_nothing_twice(
-    log: Log, level: Level, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    log: Log, level: Level, listeners: list[Listener], monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     values = append(log)
     told: list[Told | Begun] = []
-    level.listen(told.append)
+    listeners.append(told.append)
     take, steps = Projection.take, list[int]()
 
     def broken(projection: Projection, some: Told) -> Iterator[None]:
@@ -157,12 +163,14 @@ def test_a_fault_in_the_middle_counts_nothing_twice(
     assert [isinstance(each, Begun) and each.same_history for each in told] == [True]
 
 
-def test_another_history_takes_its_place_once_it_is_level(log: Log, level: Level, store: Store) -> None:
+def test_another_history_takes_its_place_once_it_is_level(
+    log: Log, level: Level, listeners: list[Listener], store: Store
+) -> None:
     values = append(log)
     log.append_one("lost", WALL, 7.0)
     assert summary(level) == summary_of([*values, 7.0])
     told: list[Told | Begun] = []
-    level.listen(told.append)
+    listeners.append(told.append)
     before = level.projection
     store.lose(1)
     assert summary(level) == summary_of(values)
@@ -175,14 +183,7 @@ def test_another_history_takes_its_place_once_it_is_level(log: Log, level: Level
 def test_one_that_begins_loads_a_checkpoint(log: Log, level: Level, store: Store) -> None:
     values = append(log)
 
-    def judge(number: int) -> Verdict:
-        thresholds: dict[int, Threshold] = {}
-        with level as projection:
-            assert projection.cursor.number >= number
-        assert level.run(lambda projection: projection.judge(thresholds))
-        return Verdict(level.projection.view.horizon, thresholds)
-
-    assert compact(store, judge)
+    assert compact(store, level.judge)
     append(log, seed=2)
     fresh = Level(Log(store))
     assert not fresh.is_ready
@@ -205,14 +206,14 @@ def test_while_the_log_is_not_there_it_stays_as_it_was(log: Log, level: Level, s
     assert summary(level) == summary_of([*values, 3.0])
 
 
-def test_listeners_are_told_of_each_portion_and_may_fail(log: Log, level: Level) -> None:
+def test_listeners_are_told_of_each_portion_and_may_fail(log: Log, level: Level, listeners: list[Listener]) -> None:
     told: list[Told | Begun] = []
 
     def fail(each: Told | Begun) -> None:
         raise RuntimeError("a listener of ours")
 
-    level.listen(fail)
-    level.listen(told.append)
+    listeners.append(fail)
+    listeners.append(told.append)
     log.append_one("a", WALL, 1.0)
     log.append_one("a", WALL, 2.0)
     with level:

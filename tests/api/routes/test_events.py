@@ -209,7 +209,7 @@ def test_one_bad_item_is_named_and_nothing_is_stored(
     client: FlaskClient, service: EventService, content_type: str, body: Any, field: str, says: str
 ) -> None:
     assert_names(post(client, body, content_type), field, says)
-    assert service.log.position() == 0
+    assert service.position() == 0
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_body_that_is_no_batch(
     response = post(client, body, content_type)
     assert_names(response, field, says)
     assert_problem(response, 400, says)
-    assert service.log.position() == 0
+    assert service.position() == 0
 
 
 def test_many_bad_items_are_counted_not_listed(client: FlaskClient) -> None:
@@ -280,7 +280,7 @@ class TestLimits:
         self, client: FlaskClient, service: EventService, content_type: str, body: str
     ) -> None:
         assert_problem(post(client, body, content_type), 413, "4 events; the most in one request is 3 (MAX_BATCH)")
-        assert service.log.position() == 0
+        assert service.position() == 0
 
     def test_a_batch_at_the_limit(self, client: FlaskClient) -> None:
         assert post(client, {"values": [1] * 3}).status_code == 201

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from event_log.base import LogFull, LogUnavailable
+from event_log.errors import LogFull, LogUnavailable
 from event_service import EventService
 
 
@@ -16,7 +16,7 @@ def broken(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
     def check() -> None:
         raise LogUnavailable("the disk is read-only")
 
-    monkeypatch.setattr(service.log, "check", check)
+    monkeypatch.setattr(service.store, "check", check)
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
@@ -40,7 +40,7 @@ def test_a_full_log_is_not_healthy(client: FlaskClient, service: EventService, m
     def check() -> None:
         raise LogFull
 
-    monkeypatch.setattr(service.log, "check", check)
+    monkeypatch.setattr(service.store, "check", check)
     assert client.get("/health").json == {"status": "unhealthy", "detail": "The log is not available."}
 
 
@@ -68,6 +68,6 @@ def test_not_ready_before_the_log_could_be_opened(
 def test_a_notice_leaves_the_service_healthy(
     client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.log, "notice", lambda: "restored from damage")
+    monkeypatch.setattr(service.store, "notice", lambda: "restored from damage")
     response = client.get("/health")
     assert (response.status_code, response.json) == (200, {"status": "healthy", "notice": "restored from damage"})

@@ -1,0 +1,181 @@
+"""The store on files: records of one machine, shared by any number of its processes. Not for network file systems."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from secrets import randbits
+from typing import Any
+from weakref import WeakSet
+
+from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
+from event_log.files import room, swapping
+from event_log.files.disk import refusing
+from event_log.files.head import FAILED, GENERATION, SEQUENCE, SYNCED_NUMBER
+from event_log.files.opening import OpenLog, Options
+from event_log.files.reading import Reader
+from event_log.files.room import bytes_used, collect, take_ballast
+from event_log.files.syncing import FAILED_TEXT, sync
+from event_log.files.writing import append
+from event_log.port import Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Usage
+from times import SECOND
+
+
+class FilesStore(RecordStore):
+    """Opens its folder at the first use in each process, never before a fork."""
+
+    blocks = True
+
+    def __init__(self, path: Path, *, max_bytes: int, sync: str = "everysec", **options: Any) -> None:
+        self._options = Options(path, max_bytes, sync, **options)
+        self._files: OpenLog | None = None
+        self._locks: dict[str, threading.Lock] = {}
+        _forget_in_children(self)
+
+    def _open(self) -> OpenLog:
+        # The lock is made at the first use: gevent replaces locks after the fork.
+        with self._locks.setdefault("opening", threading.Lock()):
+            if self._files is None:
+                files = OpenLog(self._options)
+                take_ballast(files)
+                self._reader = Reader(files)
+                self._owner = randbits(63) | 1
+                self._last_level = self._options.clock().boot
+                self._files = files
+            return self._files
+
+    def forget(self) -> None:
+        """Let go of what the parent has opened, in its forked child."""
+        files, self._files, self._locks = self._files, None, {}
+        if files is not None:
+            files.disown()
+
+    def append(self, record: Record, guard: Guard) -> Appended:
+        files = self._files or self._open()
+        try:
+            return append(files, record, guard)
+        except LogUnavailable as fault:
+            files.fault = fault
+            raise
+
+    def confirm(self, appended: Appended) -> None:
+        files, number = self._files or self._open(), appended.number
+        if self._options.sync != "always":
+            return
+        if number > files.head.tail()[1].number:
+            raise HistoryChanged(f"record {number} is lost")
+
+        def work() -> None:
+            sync(files)
+            if files.words[SYNCED_NUMBER] < number:
+                raise LogUnavailable(f"record {number} is lost")
+
+        try:
+            files.group.wait(number, work)
+        except LogUnavailable as fault:
+            raise LogUncertain(str(fault)) from fault
+
+    def read(self, cursor: Cursor, limit: int) -> Chunk:
+        if self._files is None:
+            self._open()
+        return self._reader.read(cursor, limit)
+
+    def is_level(self, cursor: Cursor) -> bool:
+        files = self._files
+        return files is not None and files.words[SEQUENCE] == cursor.where
+
+    def end(self) -> Appended:
+        tail = (self._files or self._open()).head.tail()[1]
+        return Appended(tail.number, tail.position)
+
+    def time(self) -> int:
+        return (self._files or self._open()).time()
+
+    def put_blob(self, data: bytes) -> str:
+        return swapping.put_blob(self._files or self._open(), data)
+
+    def blob(self, name: str) -> bytes:
+        files = self._files or self._open()
+        return files.blobs.get(name, files.manifest().blobs.get(name))
+
+    def manifest(self) -> Manifest:
+        return swapping.manifest(self._files or self._open())
+
+    def generation(self) -> int:
+        return (self._files or self._open()).words[GENERATION]
+
+    def swap(self, manifest: Manifest) -> bool:
+        files = self._files or self._open()
+        with refusing(files.path):
+            return swapping.swap(files, manifest)
+
+    def may_compact(self, seconds: float) -> bool:
+        return swapping.may_compact(self._files or self._open(), self._owner, seconds)
+
+    def check(self) -> None:
+        files = self._files or self._open()
+        if files.words[FAILED]:
+            raise LogUnavailable(FAILED_TEXT.format(files.path))
+        room.check(files)
+
+    def notice(self) -> str | None:
+        files = self._files or self._open()
+        notices = []
+        if found := sorted(entry.name for entry in os.scandir(files.quarantine)):
+            notices.append(
+                f"{len(found)} damaged files of the log are quarantined in {files.quarantine}, the newest {found[-1]}: "
+                "what could not be read of them is lost; remove them when you have looked at them"
+            )
+        if files.head.time().is_off(self._options.clock()):
+            notices.append("the clock of this machine is more than a second off the log's time, which goes on evenly")
+        return "; ".join(notices) or None
+
+    def usage(self) -> Usage:
+        files = self._files or self._open()
+        return Usage(bytes_used(files), self._options.most_bytes, self._unsynced_seconds(files))
+
+    def _unsynced_seconds(self, files: OpenLog) -> float | None:
+        if self._options.sync == "never":
+            return None
+        now = self._options.clock().boot
+        if files.words[SYNCED_NUMBER] >= files.head.tail()[1].number:
+            self._last_level = now
+        return (now - self._last_level) / SECOND
+
+    def sync(self) -> None:
+        files = self._files
+        if files is None:
+            return
+        if files.is_replaced():
+            self._files = None  # closed when its last user lets go of it
+            return
+        with files.appending.held():
+            files.note_time()
+        with refusing(files.path):
+            if self._options.sync != "never":
+                sync(files)
+                self._unsynced_seconds(files)
+            collect(files)
+
+    def close(self) -> None:
+        files, self._files = self._files, None
+        if files is not None:
+            with suppress(LogUnavailable):  # the disk has failed, which was told
+                files.close(lambda: sync(files))
+
+
+_stores: WeakSet[FilesStore] = WeakSet()
+
+
+def _forget_in_children(store: FilesStore) -> None:
+    """A forked child must not have what it inherits: its parent's locks would outlive the parent with it."""
+    if not _stores:
+        os.register_at_fork(after_in_child=_forget_all)
+    _stores.add(store)
+
+
+def _forget_all() -> None:
+    for store in list(_stores):
+        store.forget()
