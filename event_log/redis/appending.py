@@ -20,7 +20,7 @@ from event_log.redis.connection import NOTHING, Packed, Reply, call, pack
 from event_log.redis.entries import end_of, nonce_of
 from event_log.redis.faults import code_of, other_format, other_keys, unavailable
 from event_log.redis.groups import Gathering, Group
-from event_log.redis.keys import FORMAT, Keys, Mark
+from event_log.redis.keys import FORMAT, NAME, Keys, Mark
 from event_log.redis.pool import MOST, Pool
 from event_log.redis.scripts import APPEND, ARRIVE, FULL, HEAL, OTHER_KEYS, OTHER_MARK, STALE, Script
 from event_log.redis.session import Client, Session
@@ -105,10 +105,11 @@ class Appending:
 
     def _other(self, session: Session) -> LogDamaged:
         """What to say of keys that are not those of a log of this format."""
-        fields = pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format"))
-        for found in session.trip(fields):
-            if isinstance(found, bytes):
-                return other_format(self._where, found.decode(errors="replace").partition(" ")[0], FORMAT)
+        mark, former = session.trip(pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format")))
+        if isinstance(mark, bytes):
+            return Mark.foreign(mark, self._where)
+        if isinstance(former, bytes):
+            return other_format(self._where, former.decode(errors="replace"), f"{NAME} {FORMAT}")
         return other_keys(self._where)
 
     def _settle(self, group: Group) -> list[Group]:

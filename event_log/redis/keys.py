@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from event_log.errors import LogDamaged
 from event_log.redis.faults import other_format
 
 CHUNK = 1024 * 1024
 """Bytes of a blob that lie under one key, so that no command holds Redis for long."""
 
 
+NAME = "tidemark log"
 FORMAT = "3"
 """Of the records and all that stands beside them."""
 
@@ -27,9 +29,15 @@ class Mark(NamedTuple):
         """From the field of the head. Raises LogDamaged for that of another format."""
         found, _, rest = data.decode(errors="replace").partition(" ")
         if found != FORMAT:
-            raise other_format(where, found, FORMAT)
+            raise cls.foreign(data, where)
         stamp, _, history = rest.partition(" ")
         return cls(stamp, int(history))
+
+    @classmethod
+    def foreign(cls, data: bytes, where: str) -> LogDamaged:
+        """Return the error for that of another format."""
+        found = data.decode(errors="replace").partition(" ")[0]
+        return other_format(where, f"{NAME} {found}", f"{NAME} {FORMAT}")
 
 
 class Keys(NamedTuple):

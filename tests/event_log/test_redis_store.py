@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from event_log import codec
-from event_log.base import Batch, HistoryChanged, LogDamaged, LogFull, LogUncertain
+from event_log.batch import Batch
+from event_log.errors import HistoryChanged, LogDamaged, LogFull, LogUncertain
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP, Guard, Manifest, Record
