@@ -324,10 +324,10 @@ def test_what_is_counted_is_about_what_redis_takes(log: Log, server: RedisServer
     with server.client() as client:
         before = client.info("memory")["used_memory_dataset"]
         with configured(server, appendfsync="no"):
-            fill(log, 20_000)
+            fill(log, 5_000)
         taken = client.info("memory")["used_memory_dataset"] - before
     assert 0.8 < log.store.usage().bytes_used / taken < 1.2
-    assert taken / 20_000 <= 50
+    assert taken / 5_000 <= 50
 
 
 def test_no_error_tells_a_secret(open_store: Open) -> None:

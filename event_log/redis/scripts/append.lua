@@ -7,7 +7,7 @@ local mark, fence, horizon, bytes, position, number = unpack(redis.call('HMGET',
 if mark ~= ARGV[1] then return -2 end
 if ARGV[6] == '0' then return redis.call('HINCRBY', KEYS[1], 'affirmed', 1) end
 if ARGV[2] - fence < 0 or ARGV[3] - horizon <= 0 then return -4 end
-bytes = bytes + #ARGV[7] + 20
+bytes = bytes + #ARGV[7] + 15
 if bytes > ARGV[4] + 0 then return -3 end
 position, number = position + ARGV[5], number + ARGV[6]
 local id = string.format('%.0f-%.0f', position, number)
