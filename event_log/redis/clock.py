@@ -51,6 +51,10 @@ class RedisClock:
         log = max(int(last or 0), now - (int(skew or 0) if now < int(trial or 0) else 0))
         self._ahead, self._asked = log - steady, time.monotonic()
 
+    def corrected(self, wall: int) -> int:
+        """Return Redis' time where the clock of this host, which tells this one, was off when it was last looked at."""
+        return wall - self.off if abs(self.off) > CLOSE else wall
+
     def notice(self) -> str | None:
         """Say that the clock of this host is off."""
         if abs(self.off) <= CLOSE:

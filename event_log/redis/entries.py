@@ -55,7 +55,7 @@ def holds(entry: Raw, number: int, position: int) -> bool:
         return end == (number, position)
     takes = [record.takes for record in _records(entry[1][1])]
     behind = end.number - number
-    return behind < len(takes) and end.position - sum(takes[len(takes) - behind :]) == position
+    return 0 <= behind < len(takes) and end.position - sum(takes[len(takes) - behind :]) == position
 
 
 class Missing(Exception):

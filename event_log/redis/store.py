@@ -57,6 +57,9 @@ class RedisStore(RecordStore):
     def time(self) -> int:
         return self._clock.time()
 
+    def corrected(self, wall: int) -> int:
+        return self._clock.corrected(wall)
+
     def put_blob(self, data: bytes) -> str:
         return self._blobs.put(data)
 

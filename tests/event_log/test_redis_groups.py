@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from threading import Event, Lock
 
 import pytest
 
@@ -29,6 +29,7 @@ class Trips:
     def __init__(self) -> None:
         self.groups: list[Group] = []
         self.number = 0
+        self._lock = Lock()
         self._may_go = Event()
         self.ends: list[Callable[[Group], list[Group]]] = []
         self.gathering = Gathering(self._settle)
@@ -53,8 +54,9 @@ class Trips:
         return self.ends.pop(0)(group) if self.ends else self.stored(group)
 
     def stored(self, group: Group) -> list[Group]:
-        self.number += len(group.jobs)
-        group.answer(Appended(self.number, self.number))
+        with self._lock:
+            self.number += len(group.jobs)
+            group.answer(Appended(self.number, self.number))
         return []
 
     def killed(self, group: Group) -> list[Group]:
@@ -139,4 +141,5 @@ def test_where_several_trips_are_under_way_each_is_answered(trips: Trips) -> Non
     futures = trips.append(3) + trips.append(9)
     trips.go()
     assert given(futures) == list(range(1, 13))
-    assert trips.sizes()[:3] == [1, 1, 1]
+    assert trips.sizes().count(1) >= 3
+    assert sum(trips.sizes()) == 12
