@@ -216,9 +216,8 @@ class Applied:
         if manifest.cursor.number > mine.number or manifest.cursor.history != mine.history:
             return
         content = Content.of(manifest)
-        number, digest = content.digest
-        if machine.digests.get(number, digest) != digest:
-            self._disagreement = DISAGREES.format(number)
+        if not machine.digests.agrees(content.digest):
+            self._disagreement = DISAGREES.format(content.digest[0])
         runs = [Run(self.store.blob(name)) for name in content.runs]
         with self.lock:
             if self.machine is machine:
