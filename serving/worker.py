@@ -50,6 +50,8 @@ _GONE = (errno.ENOTCONN, errno.EBADF)
 class Worker(GeventWorker):
     """Serves connections by our loop once `begin` was called."""
 
+    handshake_seconds = 5.0
+    """How long a handshake of TLS may take."""
     body_seconds = 30.0
     """How long a body may take to come."""
     least_rate = 8192.0
@@ -123,7 +125,7 @@ class Worker(GeventWorker):
         """Serve one connection to its end."""
         try:
             if is_tls(client):
-                with gevent.Timeout(self.cfg.keepalive or None):
+                with gevent.Timeout(self.handshake_seconds):
                     client.do_handshake()  # what fails here ends the greenlet, which `report_hub_errors` tells
             if self.declined:
                 super().handle(listener, client, addr)
