@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from api.reading.bodies import JSON
 from api.reading.columns import plain_event
 from api.reading.queries import plain_query
 from dialects.plain_batches import plain_batch_in
-from tests.api.both_ways import ENOUGH, first_difference
+from tests.api.both_ways import ENOUGH, Exchange, first_difference, of_flask
 from tests.api.generated import ODD_HEADERS
 from times import MINUTE
 
@@ -134,7 +135,14 @@ MUTANTS: dict[str, Patch] = {
 }
 
 
+@cache
+def exchanges() -> list[Exchange]:
+    """Flask knows nothing of the fast path, so all of them are held to the same answers."""
+    return list(of_flask(ENOUGH))
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_wrong_fast_path_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    held_to = exchanges()
     MUTANTS[name](monkeypatch)
-    assert first_difference(ENOUGH)
+    assert first_difference(held_to)

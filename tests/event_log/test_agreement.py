@@ -264,7 +264,7 @@ def horizon_of(service: EventService) -> int:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", LOGS)
-@pytest.mark.soak(examples=(15, 200))
+@pytest.mark.soak(examples=(6, 200))
 def test_all_services_agree_with_the_rules(name: str, examples: int) -> None:
     machine = type("AgreementOfOneKind", (Agreement,), {"make": staticmethod(LOGS[name])})
     run_state_machine_as_test(

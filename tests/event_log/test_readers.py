@@ -511,7 +511,7 @@ class Readers(RuleBasedStateMachine):
 @pytest.mark.no_cover
 @pytest.mark.parametrize("reader", [Reader, ViewReader])
 @pytest.mark.parametrize("name", LOGS)
-@pytest.mark.soak(examples=(15, 200))
+@pytest.mark.soak(examples=(6, 200))
 def test_all_readers_agree_with_the_truth(name: str, reader: Callable[[EventLog], Any], examples: int) -> None:
     machine = type("ReadersOfOneKind", (Readers,), {"make": staticmethod(LOGS[name]), "reader": staticmethod(reader)})
     run_state_machine_as_test(
