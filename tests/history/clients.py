@@ -64,7 +64,7 @@ class Client(Thread):
 
     def run(self) -> None:
         while not self._counted.is_enough:
-            ways = (self._post, self._post_with_key, self._delete, self._ask)
+            ways = (self._post, self._post_with_key, self._delete_series, self._ask)
             self._rng.choices(ways, (30, 20, 2 if self._brief else 0, 48))[0]()
         self.close()
 
@@ -97,7 +97,7 @@ class Client(Thread):
             path, body = self._body(clash.events)
             self._attempt(clash, lambda: self._http.request("POST", path, body, {"Idempotency-Key": key}))
 
-    def _delete(self) -> None:
+    def _delete_series(self) -> None:
         delete = Delete(self.name, [], self._rng.choice(self._brief))
         self.operations.append(delete)
         self._attempt(delete, lambda: self._http.request("DELETE", f"/series/{delete.series}"))

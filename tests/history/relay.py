@@ -61,13 +61,15 @@ class Relay:
         self._listening.set()
         self._loop.run_forever()
         server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self._reset()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._reset()
+        await asyncio.sleep(0)  # in which transports that were aborted close their sockets
 
     def _reset(self) -> None:
         for writer in self._writers:

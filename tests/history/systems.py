@@ -17,6 +17,7 @@ from tests.servers import Server, until
 
 RETENTION = {"TIDEMARK_RETENTION": "30s", "TIDEMARK_KEEP_LAST": "10000000"}
 """The horizon rises during a run, and yet nothing is gone from the streams that tell what there is at its end."""
+COPIED_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
 @dataclass
@@ -88,8 +89,8 @@ def two_hosts(seed: str) -> Iterator[System]:
 def failovers(seed: str) -> Iterator[System]:
     """Two hosts on a Redis with a replica and sentinels; a write is acknowledged when the replica has it."""
     with ExitStack() as stack:
-        pair = [stack.enter_context(RedisServer())]
-        pair.append(stack.enter_context(RedisServer("--replicaof", "127.0.0.1", str(pair[0].port))))
+        pair = [stack.enter_context(RedisServer(*COPIED_AT_ONCE))]
+        pair.append(stack.enter_context(RedisServer(*COPIED_AT_ONCE, *copies(pair[0]))))
         until(lambda: has_replica(pair[0]), "the replica to be a copy")
         watch = (
             f"sentinel monitor mymaster 127.0.0.1 {pair[0].port} 2\n"
@@ -145,10 +146,15 @@ def fail_over(pair: list[RedisServer], sentinels: list[RedisServer]) -> None:
     old, new = pair
     old.kill()
     until(lambda: not is_replica(new), "the replica to be promoted")
-    old.start()
+    old.start(*copies(new))  # which the sentinels would tell it too, ten seconds later
     until(lambda: has_replica(new), "the old master to be a copy")
     for sentinel in sentinels:
         until(lambda: knows_all(sentinel), "the sentinels to know of it")  # noqa: B023  at once
+
+
+def copies(master: RedisServer) -> tuple[str, ...]:
+    """Return the options of a replica."""
+    return "--replicaof", "127.0.0.1", str(master.port)
 
 
 def is_replica(server: RedisServer) -> bool:

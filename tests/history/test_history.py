@@ -18,7 +18,7 @@ from tests.history.systems import System, failovers, four_workers, two_hosts
 
 pytestmark = pytest.mark.no_cover
 CLIENTS = 8
-LONGEST_SECONDS = 600.0
+LONGEST_SECONDS = 300.0
 SEED = "TIDEMARK_HISTORY_SEED"
 """The variable that replays what clients ask and which faults befall the servers."""
 
