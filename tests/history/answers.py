@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterator, Sequence
 from functools import partial
-from heapq import merge
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from operator import itemgetter
 from typing import Any
 
@@ -28,7 +27,7 @@ class State:
         """The events of a series, or all, in the order of time and arrival."""
         if series is not None:
             return self.events.get(series, [])
-        return list(merge(*self.events.values()))
+        return sorted(chain.from_iterable(self.events.values()))
 
     def add(self, events: Sequence[Stored]) -> None:
         """Take in the events of a write."""

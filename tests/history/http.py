@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from io import BufferedReader
+from socket import socket
+from typing import Any
 from urllib.parse import quote
 
 import websocket
@@ -18,6 +21,27 @@ STREAM_TIMEOUT_SECONDS = 6.0
 """A stream that is quiet for so long is asked for again: the network may have lost it."""
 
 
+class _WholeLines(BufferedReader):
+    """What a server sends. Python's client takes a head that is cut off for a whole one."""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Return a line. Raises IncompleteRead where it is cut off."""
+        line = super().readline(size)
+        if not line.endswith(b"\n"):
+            raise IncompleteRead(line)
+        return line
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = _WholeLines(self.fp.detach())
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
 class Http:
     """One client's connection, to whichever port is chosen whenever it must be opened anew."""
 
@@ -28,7 +52,7 @@ class Http:
     def request(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Attempt:
         """Ask, and return what was told; no status where no whole answer came."""
         if self._connection is None:
-            self._connection = HTTPConnection("127.0.0.1", self._choose_port(), timeout=TIMEOUT_SECONDS)
+            self._connection = _Connection("127.0.0.1", self._choose_port(), timeout=TIMEOUT_SECONDS)
         sent = None if body is None else json.dumps(body)
         attempt = Attempt()
         try:
@@ -53,7 +77,7 @@ class Http:
 
 def server_sent(port: int, connection: Connection) -> Iterator[Message]:
     """Yield what the stream of a series tells, until it ends or breaks."""
-    with closing(HTTPConnection("127.0.0.1", port, timeout=STREAM_TIMEOUT_SECONDS)) as http:
+    with closing(_Connection("127.0.0.1", port, timeout=STREAM_TIMEOUT_SECONDS)) as http:
         try:
             http.request("GET", _path(connection), headers={"Last-Event-ID": str(connection.after)})
             answer = http.getresponse()
