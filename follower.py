@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
-from threading import Event, Thread
 
 from event_log.aside import aside
 from event_log.errors import LogError
@@ -41,17 +41,18 @@ class Follower:
             ("sync", lambda: aside(sync), sync_interval),
         ]
         self._pid = 0
-        self._stopped = Event()
-        self._threads: list[Thread] = []
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> bool:
         """Run in this process from now on; does nothing where it runs already. False once stopped."""
         pid = os.getpid()
         if self._pid != pid:
             self._pid = pid
-            self._stopped = stopped = Event()
+            self._stopped = stopped = threading.Event()
+            # By its name of this moment: with --preload gevent patches later, and no class of before can be joined.
             self._threads = [
-                Thread(target=_run, args=(work, interval, stopped), name=name, daemon=True)
+                threading.Thread(target=_run, args=(work, interval, stopped), name=name, daemon=True)
                 for name, work, interval in self._loops
             ]
             for thread in self._threads:
@@ -70,7 +71,7 @@ class Follower:
             time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
 
 
-def _run(work: Callable[[], object], interval: float, stopped: Event) -> None:
+def _run(work: Callable[[], object], interval: float, stopped: threading.Event) -> None:
     """Do some work again and again. A fault of the log that lasts is said once."""
     said = ""
     while not stopped.is_set():
