@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_log.codec import Data
+from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.idempotency import Remembered
 from event_log.machine import Machine
@@ -82,7 +83,7 @@ class State:
             machine.done.forgotten,
             machine.buckets.items(),
             machine.buckets.sweep_at,
-            next(reversed(machine.digests.items()), (0, 0)),
+            machine.digests.last,
             machine.done.newest(),
         )
 
@@ -97,7 +98,7 @@ class State:
         machine.series.unknown_until = self.unknown_until
         machine.done.forgotten = self.forgotten
         machine.buckets.load(self.buckets, self.sweep_at)
-        machine.digests = dict([self.digest])
+        machine.digests = Digests(self.digest)
         return machine
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import repeat
-from zlib import crc32
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from event_log import codec
 from event_log.batch import Batch
 from event_log.buckets import Buckets
 from event_log.codec import FEW, NONCE, Columns, Data, Singles
+from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.idempotency import Done, IdempotencyRecords
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
@@ -33,8 +33,6 @@ MOST_STARTS = 1000
 """Maximum number of starts of the service that are remembered as having claimed."""
 MOST_JUMPS = 16
 """Maximum number of jumps of positions that are remembered."""
-MOST_DIGESTS = 1000
-"""Maximum number of digests that are remembered: an hour's, where the retention is one."""
 EARLIEST = -(2**63)
 
 
@@ -55,9 +53,7 @@ class Machine:
         self.done = IdempotencyRecords()
         self.buckets = Buckets()
         self.jumps: list[tuple[int, int]] = []
-        self.digests: dict[int, int] = {}
-        """Of the newest records that raised the horizon, by number: a digest of what this machine had come to there,
-        by which processes find out that they do not agree."""
+        self.digests = Digests()
         self._awaited: dict[bytes, Outcome | None] = {}
         self._steps: list[Step] = []
         self._rows: list[Row] = []
@@ -66,6 +62,10 @@ class Machine:
     def expect(self, nonce: bytes) -> None:
         """Note the outcome of the record with this nonce, which is yet to be appended."""
         self._awaited[nonce] = None
+
+    def take_over(self, before: Machine) -> None:
+        """Note the outcomes that the machine which this one replaces was asked for, if they are yet to come."""
+        self._awaited = before._awaited
 
     def outcome(self, nonce: bytes) -> Outcome | None:
         """That outcome, once; None where the record has not been applied. It is expected no more."""
@@ -287,15 +287,8 @@ class Machine:
         if horizon > self.horizon:
             self.horizon = horizon
             self._tell(Horizon(horizon))
-        self._note_digest()
-
-    def _note_digest(self) -> None:
-        series, buckets = self.series, self.buckets.items()
-        state = self.horizon, self.rules, self.claimed, series.next_id, len(series), series.keepers, self.jumps, buckets
-        before = next(reversed(self.digests.values()), 0)
-        self.digests[self._number] = crc32(repr(state).encode(), before)
-        if len(self.digests) > MOST_DIGESTS:
-            del self.digests[next(iter(self.digests))]
+        series = self.series.next_id, len(self.series), self.series.keepers
+        self.digests.note(self._number, (self.horizon, self.rules, self.jumps, series, self.buckets.items()))
 
     def _forget(self, now: int) -> None:
         """Forget the idempotency records whose time has passed, by the rules in force."""

@@ -5,8 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+from event_log.errors import LogDamaged
+from event_log.redis.faults import other_format
+
 CHUNK = 1024 * 1024
 """Bytes of a blob that lie under one key, so that no command holds Redis for long."""
+
+
+NAME = "tidemark log"
+FORMAT = "3"
+"""Of the records and all that stands beside them."""
+
+
+class Mark(NamedTuple):
+    """What each write is compared with."""
+
+    stamp: str
+    """That of the Redis that was started or promoted last before a write."""
+    history: int
+
+    @classmethod
+    def read(cls, data: bytes, where: str) -> Self:
+        """From the field of the head. Raises LogDamaged for that of another format."""
+        found, _, rest = data.decode(errors="replace").partition(" ")
+        if found != FORMAT:
+            raise cls.foreign(data, where)
+        stamp, _, history = rest.partition(" ")
+        return cls(stamp, int(history))
+
+    @classmethod
+    def foreign(cls, data: bytes, where: str) -> LogDamaged:
+        """Return the error for that of another format."""
+        found = data.decode(errors="replace").partition(" ")[0]
+        return other_format(where, f"{NAME} {found}", f"{NAME} {FORMAT}")
 
 
 class Keys(NamedTuple):
@@ -21,14 +52,17 @@ class Keys(NamedTuple):
     """Who may compact."""
     blob: bytes
     """What the key of each blob begins with."""
+    former: bytes
+    """The head of logs in formats 1 and 2."""
 
     @classmethod
     def of(cls, name: str) -> Self:
         """Those of the log of this name."""
-        return cls(*(f"{{{name}}}:log:{key}".encode() for key in cls._fields))
+        own = [f"log:{key}" for key in cls._fields[:-1]]
+        return cls(*[f"{{{name}}}:{key}".encode() for key in (*own, "head")])
 
     def chunks(self, names: Sequence[str]) -> list[bytes]:
-        """The keys of these blobs. A name ends with the number of its chunks."""
+        """Return the keys of these blobs. A name ends with the number of its chunks."""
         return [
             b"%s:%s:%d" % (self.blob, name.encode(), number)
             for name in names

@@ -47,9 +47,7 @@ class Probe:
 # Under --preload the application is imported before gevent has patched threading.
 @pytest.mark.parametrize("args", [[], ["--preload"]], ids=["", "preload"])
 @pytest.mark.parametrize("sync", ["always", "everysec"])
-def test_a_worker_that_syncs_all_the_time_answers_and_keeps_all_it_acknowledged(
-    sync: str, args: list[str]
-) -> None:
+def test_a_worker_that_syncs_all_the_time_answers_and_keeps_all_it_acknowledged(sync: str, args: list[str]) -> None:
     env = {"TIDEMARK_SYNC": sync, "TIDEMARK_RETENTION": "0.1s", "TIDEMARK_KEEP_LAST": "1000000"}
     with Server(["-k", "gevent", "-w", "1", *args], env) as server:
         load, probe = Load(server, CLIENTS), Probe(server)

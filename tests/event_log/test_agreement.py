@@ -93,7 +93,7 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(which=services, name=st.sampled_from(NAMES), some=st.lists(values, min_size=1, max_size=8), keep=keeps)
     def write_and_keep(self, which: int, name: str, some: list[float], keep: int) -> None:
-        now = self.clock()
+        now = max(self.clock(), self.log_horizon() + 1)
         accepted = self.services[which].add_many([name], None, None, np.array(some), Conditions(keep=keep))
         self.note([(name, now, value) for value in some], accepted.position, keep)
 
@@ -120,9 +120,8 @@ class Agreement(RuleBasedStateMachine):
         names = list(dict.fromkeys(name for name, _, _ in rows))
         indexes = np.array([names.index(name) for name, _, _ in rows], np.uint32)
         times = np.array([time for _, time, _ in rows], np.int64)
-        now = self.clock()
+        cutoff = max(self.clock() - RETENTION, self.log_horizon())
         accepted = service.add_many(names, indexes, times, np.array([value for _, _, value in rows]))
-        cutoff = max(now - RETENTION, horizon_of(service))
         stored = [row for row in rows if row[1] > cutoff]
         assert (accepted.stored, accepted.expired) == (len(stored), len(rows) - len(stored))
         self.note(stored, accepted.position)
@@ -135,10 +134,13 @@ class Agreement(RuleBasedStateMachine):
             self.oracle.add(rows, keep)
             assert position == self.oracle.position
 
-    def learn_horizon(self) -> None:
+    def log_horizon(self) -> int:
         log = self.services[0].log
         log.catch_up()
-        self.oracle.horizon = max(self.oracle.horizon, log.machine.horizon)
+        return log.machine.horizon
+
+    def learn_horizon(self) -> None:
+        self.oracle.horizon = max(self.oracle.horizon, self.log_horizon())
 
     @rule(microseconds=st.one_of(st.integers(-MINUTE, 2 * MINUTE), st.sampled_from([1, SECOND, RETENTION])))
     def pass_time(self, microseconds: int) -> None:

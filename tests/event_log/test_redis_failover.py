@@ -1,28 +1,36 @@
-"""A real master, a real replica and three real sentinels: what a failover costs, and that it is said."""
+"""The store on Redis over a real master, a real replica and three real sentinels: what a failover costs, and that it is
+said."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import count
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 
-from event_log.base import START
-from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
+from event_log.errors import LogUnavailable, LogUncertain
+from event_log.log import Log
+from event_log.outcomes import Repeated, Stored
+from event_log.port import JUMP
+from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
-from event_log.redis_log import RedisLog
 from event_log.rules import Rules
-from tests.event_log.logs import START as NOW
-from tests.event_log.reader import Reader, rows_behind
+from event_log.writes import Conditions, Once
+from tests.event_log.projection import Projection
+from tests.event_log.stores import WALL
+from tests.event_log.test_redis_store import some
 from tests.redis_server import RedisServer
 from tests.servers import until
+from times import HOUR, MINUTE
 
-RULES = Rules(10**9, 1000)
-FAILOVER_SECONDS = 30.0
+RULES = Rules(10 * 365 * 24 * HOUR, 3, HOUR, MINUTE, 100, 3)
+KEY = Conditions(once=Once(b"k" * 16, b"b" * 16))
+FAILOVER_SECONDS = 60.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -32,14 +40,16 @@ class Deployment:
     master: RedisServer
     replica: RedisServer
     sentinels: list[RedisServer]
-    logs: list[RedisLog]
+    stores: list[RedisStore] = field(default_factory=list)
 
-    def log(self, query: str = "") -> RedisLog:
-        """The log by way of the sentinels, with connections of its own."""
+    def log(self, query: str = "") -> Log:
+        """Return the log by way of the sentinels, as another host has it: once it is there, which after a failover
+        takes as long as the sentinels need to agree."""
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        url = parse_redis_url(f"redis+sentinel://{hosts}/mymaster?name=tidemark{query}")
-        self.logs.append(RedisLog(url, max_bytes=2**30))
-        return self.logs[-1]
+        url = parse_redis_url(f"redis+sentinel://{hosts}/mymaster?name=log{query}")
+        self.stores.append(RedisStore(url, max_bytes=2**30))
+        found: Log = when_possible(lambda: Log(self.stores[-1]))
+        return found
 
     def copied(self) -> bool:
         """Whether the replica has all that the master has, in its own append-only file too."""
@@ -73,13 +83,13 @@ def deployment() -> Iterator[Deployment]:
             "sentinel down-after-milliseconds mymaster 400\nsentinel failover-timeout mymaster 2000\n"
         )
         sentinels = [stack.enter_context(RedisServer(sentinel=watch)) for _ in range(3)]
-        found = Deployment(master, replica, sentinels, [])
+        found = Deployment(master, replica, sentinels)
         until(found.copied, "the replica to be a copy")
         for sentinel in sentinels:
             until(lambda: knows_all(sentinel), "the sentinels to know of each other", 20)  # noqa: B023  called at once
         yield found
-        for log in found.logs:
-            log.close()
+        for store in found.stores:
+            store.close()
 
 
 def knows_all(sentinel: RedisServer) -> bool:
@@ -88,123 +98,125 @@ def knows_all(sentinel: RedisServer) -> bool:
         return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
 
 
-def append_when_possible(log: RedisLog, value: float) -> int:
-    """The position; tries again until the failover is over."""
-
-    position: int = when_possible(lambda: log.append_one("a", NOW, value))[0]
-    return position
-
-
-def when_possible(ask: Callable[[], Any]) -> tuple[Any]:
-    """The answer, in a tuple; asks again until the failover is over."""
-
-    def attempt() -> tuple[Any] | None:
-        try:
-            return (ask(),)
-        except LogUnavailable:
-            return None
-
-    found: tuple[Any] = until(attempt, "the log to be there", FAILOVER_SECONDS)
-    return found
+def unless_unavailable(work: Callable[[], T]) -> T | None:
+    """Do work; None while the log is not there."""
+    try:
+        return work()
+    except LogUnavailable:
+        return None
 
 
-def values(log: RedisLog) -> list[float]:
-    return [value for _, (_, _, value) in rows_behind(log)]
+def when_possible(work: Callable[[], Any]) -> Any:
+    """Do work as soon as the log is there, as a client does that tries again."""
+    return until(lambda: unless_unavailable(work), "the log to be there", FAILOVER_SECONDS)
+
+
+def append_when_possible(log: Log, name: str, value: float) -> Stored:
+    """Append an event once the failover is over."""
+    stored: Stored = when_possible(partial(log.append_one, name, WALL, value))
+    return stored
+
+
+def has_followed(projection: Projection) -> bool:
+    """Take in all there is; says whether the log was there."""
+    try:
+        projection.follow()
+    except LogUnavailable:
+        return False
+    return True
+
+
+def followed(projection: Projection) -> dict[str, list[float]]:
+    """The values of each series, once the log can be read."""
+    until(lambda: has_followed(projection), "the log to be read", FAILOVER_SECONDS)
+    return {name: [value for _, _, value in events] for name, events in projection.live().items()}
 
 
 def test_a_replica_that_has_everything_takes_over(deployment: Deployment) -> None:
     log, other = deployment.log(), deployment.log()
     log.claim(RULES, "start")
-    for i in range(50):
-        log.append_one("a", NOW, float(i))
-    reader = Reader(other)
+    for number in range(50):
+        last = log.append_one("a", WALL, float(number))
+    log.append(some(1, "b"), KEY)
+    reader = Projection(other)
     reader.follow()
     until(deployment.copied, "the replica to be a copy")
     deployment.fail_over()
-    position = append_when_possible(log, 50.0)
-    assert position > 2**32
-    when_possible(reader.follow)
-    assert reader.restarts == 0
-    assert reader.place.position >= position
-    assert values(log)[:51] == values(other)[:51] == [float(i) for i in range(51)]
-    assert when_possible(other.notice) == (None,)
+    found = append_when_possible(log, "a", 50.0)
+    assert found.position >= last.position + JUMP
+    assert followed(reader)["a"][:51] == [float(number) for number in range(51)]
+    assert reader.begun == 0
+    assert "has lost" not in when_possible(lambda: other.store.notice() or "nothing")
+    with pytest.raises(Repeated):
+        when_possible(lambda: other.append(some(1, "b"), KEY))
     deployment.sentinels[0].kill()  # the first one asked
-    newcomer = deployment.log()
-    assert values(newcomer)[:51] == values(log)[:51]
+    assert followed(Projection(deployment.log())) == followed(reader)
 
 
 def test_what_a_lagging_replica_lacks_is_lost_on_all_hosts_alike_and_said(deployment: Deployment) -> None:
     log, ahead, behind = deployment.log(), deployment.log(), deployment.log()
     log.claim(RULES, "start")
-    for i in range(30):
-        log.append_one("a", NOW, float(i))
-    late = Reader(behind)
+    for number in range(30):
+        log.append_one("a", WALL, float(number))
+    late, early = Projection(behind), Projection(ahead)
     late.follow()
     until(deployment.copied, "the replica to be a copy")
     deployment.replica.kill()
-    lost = [log.append_one("a", NOW, float(i)) for i in range(30, 80)]
-    log.append_one("lost", NOW, 80.0)  # its id will be another series'
-    early = Reader(ahead)
+    lost = [log.append_one("a", WALL, float(number)).position for number in range(30, 80)]
+    log.append_one("lost", WALL, 80.0)  # its id will be another series'
     early.follow()
     deployment.master.kill()
     deployment.replica.start()
     until(deployment.promoted, "the replica to be promoted", FAILOVER_SECONDS)
-    first = append_when_possible(behind, 1000.0)
-    behind.append_one("new", NOW, 1001.0)
-    for i in range(60):
-        log.append_one("a", NOW, 1002.0 + i)
-    assert first > 2**32
-    assert append_when_possible(log, 2000.0) > first  # with the id that it knew as another series' until now
-    with pytest.raises(HistoryChanged):
-        ahead.read(early.place)
-    when_possible(early.follow)
-    when_possible(late.follow)
-    assert (early.restarts, late.restarts) == (1, 0)
-    fresh = Reader(deployment.log())
-    when_possible(fresh.follow)  # one sentinel after another may have to learn who is master now
-    assert early.live() == late.live() == fresh.live()
-    stored = values(behind)
-    assert stored[:30] == [float(i) for i in range(30)]
-    assert not set(stored) & {float(i) for i in range(30, 81)}
-    assert [name for name, events in fresh.live().values()] == ["a", "new"]
-    (begin, end), *_ = ahead.jumps
+    first = append_when_possible(behind, "a", 1000.0)
+    assert first.position > lost[-1] + JUMP // 2
+    behind.append_one("new", WALL, 1001.0)
+    assert append_when_possible(log, "lost", 2000.0).position > first.position  # not as an event of `new`
+    fresh = Projection(deployment.log())
+    answers = [followed(projection) for projection in (late, early, fresh)]
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["a"][:30] == [float(number) for number in range(30)]
+    assert not set(answers[0]["a"]) & {float(number) for number in range(30, 80)}
+    assert answers[0]["new"] == [1001.0]
+    assert answers[0]["lost"] == [2000.0]
+    assert (early.begun, late.begun) == (1, 0)
+    (begin, end), *_ = early.jumps
     assert all(begin < position <= end for position in lost)
-    for one in (log, ahead, behind):
-        one.read(START)
-        assert "has lost what stood behind position 30" in (one.notice() or "")
+    for each in (late, early, fresh):
+        each.follow()
+        assert f"has lost what stood behind position {begin}" in (each.log.store.notice() or "")
 
 
-def test_with_wait_nothing_acknowledged_is_lost_with_the_master(deployment: Deployment) -> None:
-    log = deployment.log("&wait=1")
+def test_with_wait_nothing_acknowledged_is_lost_with_the_master_repetitions_included(deployment: Deployment) -> None:
+    log, other, reader = deployment.log("&wait=1"), deployment.log("&wait=1"), deployment.log()
     log.claim(RULES, "start")
-    acknowledged = [float(i) for i in range(20) if log.append_one("a", NOW, float(i))]
+    acknowledged = [float(number) for number in range(20) if log.append_one("a", WALL, float(number)).stored]
+    other.catch_up()
     deployment.replica.process.send_signal(signal.SIGSTOP)
-    numbers = count(100)
-    with pytest.raises(LogUncertain, match="0 replicas up to date, not 1; it may have been stored"):
-        log.append_one("a", NOW, float(next(numbers)))
+    with pytest.raises(LogUncertain, match="0 replicas"):
+        log.append(some(2, "b"), KEY)
+    for again in (log, other):
+        with pytest.raises(LogUncertain):
+            again.append(some(2, "b"), KEY)
     deployment.master.kill()
     deployment.replica.process.send_signal(signal.SIGCONT)
     until(deployment.promoted, "the replica to be promoted", FAILOVER_SECONDS)
-    with pytest.raises(LogUncertain, match="0 replicas"):
-        until(lambda: stored_without_a_copy(log, next(numbers)), "an answer", FAILOVER_SECONDS)
-    found = until(lambda: values_if_there(log), "the log to be read", FAILOVER_SECONDS)
-    assert set(acknowledged) <= set(found)
+    found = followed(Projection(reader))
+    assert found["a"] == acknowledged
 
 
-def values_if_there(log: RedisLog) -> list[float]:
-    """The values, or none while it is not known where the master is."""
-    try:
-        return values(log)
-    except LogUnavailable:
-        return []
-
-
-def stored_without_a_copy(log: RedisLog, number: int) -> None:
-    """Raises LogUncertain once the new master, which has no replica, takes a write."""
-    try:
-        log.append_one("a", NOW, float(number))
-    except LogUncertain as fault:
-        if "replicas" in str(fault):
-            raise
-    except LogUnavailable:
-        return
+def test_a_master_without_its_replica_says_so_while_it_answers(deployment: Deployment) -> None:
+    """Cut off together with a host it goes on answering, and cannot know whether another one has taken over."""
+    log, waiting = deployment.log(), deployment.log("&wait=1")
+    log.claim(RULES, "start")
+    until(lambda: log.store.notice() is None, "the replica to have told how far it is")
+    waiting.store.check()
+    deployment.replica.process.send_signal(signal.SIGSTOP)
+    until(lambda: "has 0 replicas up to date, not 1" in (log.store.notice() or ""), "the notice")
+    with pytest.raises(LogUnavailable, match="0 replicas up to date, not the 1 that wait= asks for"):
+        waiting.store.check()
+    log.store.check()
+    assert log.append_one("a", WALL, 1.0).stored == 1
+    deployment.replica.process.send_signal(signal.SIGCONT)
+    until(lambda: log.store.notice() is None, "the replica to be back")
+    waiting.store.check()

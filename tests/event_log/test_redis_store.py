@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -11,17 +12,16 @@ import pytest
 
 from event_log import codec
 from event_log.batch import Batch
-from event_log.errors import HistoryChanged, LogDamaged, LogFull, LogUnavailable, LogUncertain
+from event_log.errors import HistoryChanged, LogDamaged, LogFull, LogUncertain
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP, Guard, Manifest, Record
-from event_log.redis.link import Lost
-from event_log.redis.session import Command, Reply, Session
 from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
 from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection
+from tests.event_log.relay import Relay
 from tests.event_log.stores import WALL, Clocks
 from tests.redis_server import RedisServer, shared
 from tests.servers import until
@@ -41,12 +41,27 @@ def some(count: int = 1, name: str = "a") -> Batch:
     return Batch([name], None, WALL, np.arange(float(count)))
 
 
-def at(server: RedisServer, query: str = "name=log", max_bytes: int = 2**30) -> RedisStore:
-    return RedisStore(parse_redis_url(server.url(query)), max_bytes=max_bytes)
+def at(
+    server: RedisServer, query: str = "name=log", by: Relay | RedisServer | None = None, max_bytes: int = 2**30
+) -> RedisStore:
+    return RedisStore(parse_redis_url((by or server).url(query)), max_bytes=max_bytes)
 
 
-def new(**options: int) -> RedisStore:
-    return at(shared(), f"name={secrets.token_hex(8)}", **options)
+def everything(log: Log) -> list[tuple[int, float]]:
+    """Position and value of each event of the series `a`."""
+    projection = Projection(log)
+    projection.follow()
+    return sorted((position, value) for _, position, value in projection.series[1].events)
+
+
+def at_once(work: Callable[[int], None], count: int) -> None:
+    """Do work in threads; raises what one raises."""
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(work, range(count)))
+
+
+def new(max_bytes: int = 2**30) -> RedisStore:
+    return at(shared(), f"name={secrets.token_hex(8)}", max_bytes=max_bytes)
 
 
 def test_after_a_restart_readers_go_on_where_they_were(server: RedisServer) -> None:
@@ -98,56 +113,54 @@ def test_where_something_was_lost_those_who_had_read_it_begin_anew() -> None:
         other.store.close()
 
 
-def test_an_append_whose_answer_was_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = new()
-    log = Log(store)
-    log.claim(RULES, "a start")
-    link, broken = store._writes, list[str]()
-    ask = link.ask
+class TestLostAnswers:
+    def test_an_append_whose_answer_was_lost_is_found(self) -> None:
+        with Relay(shared().port) as relay:
+            store = at(shared(), f"name={secrets.token_hex(8)}", relay)
+            log = Log(store)
+            log.claim(RULES, "a start")
+            relay.cuts = 1
+            assert log.append(some(3), KEY) == Stored(3, 0, 3)
+            relay.cuts = 1
+            assert log.append(some(2)) == Stored(2, 0, 5)
+            assert relay.cuts == 0
+            assert len(everything(log)) == 5
+            store.close()
 
-    def lose_the_answer(build: object, *, copied: bool = False) -> list[Reply]:
-        names: list[str] = []
+    def test_what_lies_in_a_connection_that_broke_is_never_carried_out(self) -> None:
+        """Its answer does not come in time; it is sent again over another one, and gets through much later."""
+        with Relay(shared().port) as relay:
+            store = at(shared(), f"name={secrets.token_hex(8)}", relay)
+            log = Log(store)
+            log.claim(RULES, "a start")
+            log.append(some(1))
+            relay.hold()
+            assert log.append(some(2)).position == 3
+            assert relay.held > 0
+            relay.release()
+            assert log.append(some(1)).position == 4
+            assert len(everything(log)) == 4
+            store.close()
 
-        def noting(session: object) -> object:
-            names.append(session.name)  # type: ignore[attr-defined]
-            return build(session)  # type: ignore[operator]
+    def test_all_who_went_together_are_found_where_they_stand(self) -> None:
+        with Relay(shared().port) as relay:
+            store = at(shared(), f"name={secrets.token_hex(8)}", relay)
+            log = Log(store)
+            log.claim(RULES, "a start")
+            log.append(some(1))
+            given: list[tuple[float, int]] = []
 
-        replies = ask(noting, copied=copied)  # type: ignore[arg-type]
-        if not broken:
-            broken.append(names[0])
-            link.close()
-            raise Lost("the connection broke", names[0])
-        return replies
+            def work(number: int) -> None:
+                for value in range(number, 400, 8):
+                    if value == 200:
+                        relay.cuts += 1
+                    given.append((float(value), log.append_one("a", WALL, float(value)).position))
 
-    monkeypatch.setattr(link, "ask", lose_the_answer)
-    assert log.append(some(3), KEY) == Stored(3, 0, 3)
-    broken.clear()
-    assert log.append(some(2)) == Stored(2, 0, 5)
-    assert store.end() == (3, 5)
-    with shared().client() as client:
-        fences = client.hget(store.keys.head.decode(), "fences")
-        assert all(name.encode() in fences for name in broken)
-    store.close()
-
-
-def test_what_comes_through_a_connection_that_was_given_up_is_refused() -> None:
-    store = new()
-    history = store.manifest().cursor.history
-    record = Record(codec.WRITE, b"", 1)
-    store.append(record, Guard(history))
-    names: list[str] = []
-
-    def note(session: Session) -> list[Command]:
-        names.append(session.name)
-        return [("PING",)]
-
-    store._writes.ask(note)
-    with shared().client() as client:
-        client.hset(store.keys.head.decode(), "fences", " " + names[0])
-    with pytest.raises(LogUnavailable, match="given up"):
-        store.append(record, Guard(history))
-    assert store.end() == (1, 1)
-    store.close()
+            at_once(work, 8)
+            stored = {value: position for position, value in everything(log)[1:]}
+            assert stored == dict(given)
+            assert len(stored) == 400
+            store.close()
 
 
 class TestReplicas:
@@ -188,13 +201,15 @@ def test_a_history_that_was_replaced_confirms_nothing_of_the_one_before(server: 
     log = Log(at(server))
     log.claim(RULES, "a start")
     log.catch_up()
+    waiting = at(server, "name=log&wait=1")
+    waiting.manifest()
     with server.client() as client:
-        client.hset("{log}:log:head", "history", "77")
-    store = log.store
-    assert isinstance(store, RedisStore)
+        format_, stamp, _ = client.hget("{log}:log:head", "mark").split()
+        client.hset("{log}:log:head", "mark", b" ".join([format_, stamp, b"77"]))
     with pytest.raises(HistoryChanged):
-        store._appending.reaffirm(store.end(), store._history)
-    store.close()
+        waiting.confirm(waiting.end()._replace(position=99))
+    for store in (log.store, waiting):
+        store.close()
 
 
 def test_a_full_one_still_takes_what_makes_room() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from event_log.base import START
 from event_log.errors import LogUnavailable
+from event_log.log import Log
+from event_log.redis.store import RedisStore
 from event_log.redis.url import RedisUrl, parse_redis_url
-from event_log.redis_log import RedisLog
-from event_log.rules import Rules
 from event_log.urls import checked_url, is_on_this_machine, open_store, printable_url, serves_many_processes
 from settings import BadSetting, Settings, read_settings
+from tests.event_log.projection import Projection
 from tests.redis_server import RedisServer
 from tests.servers import CHECKOUT, reserve_port
 from tests.tls import certificate
@@ -118,10 +118,11 @@ def test_a_log_by_tcp_and_by_socket_is_the_same() -> None:
     with RedisServer() as server:
         tcp = open_store(Settings(log_url=server.url("name=x")))
         socket = open_store(Settings(log_url=f"unix://{server.socket}?name=x"))
-        tcp.claim(Rules(10**9, 10), "start")
-        assert tcp.append_one("a", 1, 1.0) == 1
-        assert socket.append_one("a", 1, 2.0) == 2
-        assert socket.read(START).values.tolist() == [1.0, 2.0]
+        assert Log(tcp).append_one("a", 1, 1.0).position == 1
+        assert Log(socket).append_one("a", 1, 2.0).position == 2
+        told = Projection(Log(socket))
+        told.follow()
+        assert told.live() == {"a": [(1, 1, 1.0), (1, 2, 2.0)]}
         tcp.close()
         socket.close()
 
@@ -136,12 +137,11 @@ def test_a_log_over_tls(tmp_path: Path) -> None:
             for name in ("cert.pem", "key.pem"):
                 shutil.copy(tmp_path / name, probe.directory)
             probe.restart(*options)
-            log = RedisLog(parse_redis_url(f"rediss://localhost:{port}?ca={tmp_path}/cert.pem"), max_bytes=2**20)
-            log.claim(Rules(10**9, 10), "start")
-            assert log.append_one("a", 1, 1.0) == 1
-            log.close()
+            store = RedisStore(parse_redis_url(f"rediss://localhost:{port}?ca={tmp_path}/cert.pem"), max_bytes=2**20)
+            assert Log(store).append_one("a", 1, 1.0).position == 1
+            store.close()
             for host, ca in (("localhost", ""), ("127.0.0.1", f"?ca={tmp_path}/cert.pem")):  # unknown; another's
-                doubtful = RedisLog(parse_redis_url(f"rediss://{host}:{port}{ca}"), max_bytes=2**20)
+                doubtful = RedisStore(parse_redis_url(f"rediss://{host}:{port}{ca}"), max_bytes=2**20)
                 with pytest.raises(LogUnavailable, match=r"cannot be reached: .*certificate verify failed"):
                     doubtful.check()
                 doubtful.close()

@@ -14,30 +14,21 @@ class Script(NamedTuple):
     sha: bytes
 
 
-def _script(data: bytes) -> Script:
-    return Script(data, sha1(data, usedforsecurity=False).hexdigest().encode())
-
-
 def _load(name: str, flags: str = "") -> Script:
     body = Path(__file__).with_name(f"{name}.lua").read_bytes()
-    return _script(f"#!lua {flags}".strip().encode() + b"\n" + body)
+    source = f"#!lua {flags}".strip().encode() + b"\n" + body
+    return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())
 
 
 APPEND = _load("append")
 HEAL = _load("append", "flags=allow-oom")
 """The same for records that make room, which a full Redis takes too."""
 ARRIVE = _load("arrive", "flags=allow-oom")
-FENCE = _load("fence", "flags=allow-oom")
-TIME = _load("time", "flags=allow-oom")
 SWAP = _load("swap", "flags=allow-oom")
-TRIM = _load("trim", "flags=allow-oom")
-LEASE = _load("lease", "flags=allow-oom")
-ALL = (APPEND, HEAL, ARRIVE, FENCE, TIME, SWAP, TRIM, LEASE)
+ALL = (APPEND, HEAL, ARRIVE, SWAP)
 
 # What a script answers when it has done nothing.
-ARRIVED = -2  # Redis was started or promoted since the last write; the link opens another connection after it
+OTHER_MARK = -2  # Redis was started or promoted since the last write, or the log has another history
 FULL = -3
-FENCED = -4  # the connection was given up
-OTHER_HISTORY = -5
-STALE_FENCE = -6
-STALE_HORIZON = -7
+STALE = -4
+OTHER_KEYS = -5

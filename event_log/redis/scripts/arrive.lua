@@ -1,42 +1,29 @@
--- Begin a log where there is none; else, before the first append to a Redis that was started or promoted since the last
--- one, begin another history: positions jump, so that none that may have been given and lost is given again.
--- The stamp is looked up here (see Session.stamp): a connection that has outlived a demotion and a promotion knows an
--- older one, and to begin a history for that again and again would be to have none at all.
--- KEYS: head, stream, manifest. ARGV: a random number for the history, the highest position that this process knows of,
--- kind of a jump (one byte), now or ''.
-local run = string.match(redis.call('INFO', 'server'), '\nrun_id:(%w+)') or ''
-local replid = string.match(redis.call('INFO', 'replication'), '\nmaster_replid:(%w+)') or ''
-local stamp = string.sub(redis.sha1hex(run .. replid), 1, 12)
-local now = tonumber(ARGV[4])
-if not now then
-    local told = redis.call('TIME')
-    now = told[1] * 1000000 + told[2]
+-- Begin a log where there is none; else another history, before the first append to a Redis that was started or promoted
+-- since the last one, or that lacks what was given: positions jump, so that none of those is given again.
+-- KEYS: head, stream, manifest, head of a former format. ARGV: format and stamp, a random number for the history, the highest
+-- position that this process knows of, now or ''. Returns 1, or -5 where the keys are not those of a log of ours.
+local told = redis.call('TIME')
+local now = ARGV[4] ~= '' and ARGV[4] + 0 or told[1] * 1000000 + told[2]
+local mark, position, number, time, from, to = unpack(redis.call('HMGET', KEYS[1],
+    'mark', 'position', 'number', 'time', 'from', 'to'))
+local tip = ARGV[3] + 0
+if mark and string.match(mark, '^%S+') ~= string.match(ARGV[1], '^%S+') then return -5 end
+if not mark then
+    if redis.call('EXISTS', unpack(KEYS)) > 0 then return -5 end
+    mark, position, number, time, from, to = '', 0, 0, now, 0, 0
+    redis.call('HSET', KEYS[1], 'mark', ARGV[1] .. ' ' .. ARGV[2], 'position', 0, 'number', 0, 'fence', 0,
+        'horizon', '-9e18', 'bytes', 0, 'time', now, 'trial', 0, 'skew', 0, 'from', 0, 'to', 0, 'generation', 0)
+    if tip == 0 then return 1 end
 end
-local time = string.format('%.0f', now)
-local head = redis.call('HMGET', KEYS[1], 'stamp', 'position', 'number', 'time')
-if not head[1] then
-    if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return -8 end
-    redis.call('HSET', KEYS[1], 'stamp', stamp, 'history', ARGV[1], 'position', 0, 'number', 0, 'fence', 0, 'horizon', '',
-        'fences', '', 'bytes', 0, 'blobs', 0, 'time', time, 'trial', '', 'skew', 0, 'swaps', '', 'jumped', 0, 'lost', '')
-    redis.call('HSET', KEYS[3], 'generation', 0, 'number', 0, 'position', 0, 'data', '', 'blobs', '')
-    if tonumber(ARGV[2]) == 0 then return 1 end
-    head = {'', 0, 0, time}  -- emptied since: go on beyond what was given
+if tip > position + 0 or string.sub(mark, 1, #ARGV[1]) ~= ARGV[1] then
+    -- Where a jump leads tells the time, at more positions a second than any log is given: so one from an old backup leads
+    -- beyond what others were given that the backup knows nothing of. Where the clock is no good it is just far.
+    local known, told, off = math.max(position, tip), (now - 1767225600000000) * 2 + 1000000000, now - time
+    from, to = position, told > known and told < 9007199254740992 and told or known + 1000000000
+    redis.call('XADD', KEYS[2], string.format('%.0f-%.0f', to, number + 1), 'j', '')
+    redis.call('HSET', KEYS[1], 'mark', ARGV[1] .. ' ' .. ARGV[2], 'position', to, 'number', number + 1,
+        'fence', number + 1, 'from', from, 'to', to, 'trial', math.abs(off) > 60000000 and now + 600000000 or 0,
+        'skew', off)
 end
-if head[1] == stamp then return 0 end
--- The clock in microseconds is ahead of any position that a log can have come to by counting, and below 2^53.
-local known = math.max(tonumber(head[2]), tonumber(ARGV[2]))
-local to = math.max(known + 1000000000, now < 9007199254740992 and now or 0)
-local position, number = string.format('%.0f', to), string.format('%.0f', head[3] + 1)
-redis.call('XADD', KEYS[2], position .. '-' .. number, 'h', ARGV[3] .. struct.pack('<d', to - head[2]) .. 'arriving0',
-    'p', '')
-redis.call('HSET', KEYS[1], 'stamp', stamp, 'history', ARGV[1], 'position', position, 'number', number, 'fences', '',
-    'fence', number, 'jumped', head[2])
--- A position that was given, to this process or to one it has read of, and is not there: something was lost.
-if tonumber(ARGV[2]) > tonumber(head[2]) then redis.call('HSET', KEYS[1], 'lost', head[2]) end
-local skew = now - head[4]
-if math.abs(skew) > 60000000 then
-    redis.call('HSET', KEYS[1], 'trial', time, 'skew', string.format('%.0f', skew))
-else
-    redis.call('HSET', KEYS[1], 'trial', '')
-end
+if tip > from + 0 and tip < to + 0 then redis.call('HSET', KEYS[1], 'lost', from) end
 return 1

@@ -1,24 +1,16 @@
--- Put a manifest in force in place of the one of the generation before. The blobs it names stay, those of the one
--- before that it does not name go in ten minutes, and so do the records up to its cursor (see trim.lua).
+-- Put a manifest in force in place of the one of the generation before. The blobs that only the new one names stay, those
+-- that only the old one names go in ten minutes.
 -- KEYS: head, manifest, then the keys of the new blobs, then those of the old ones that go.
--- ARGV: stamp, history, generation before, number, position, data, names, bytes of the blobs, how many new keys, now or ''.
--- Returns 1, 0 where another one was first or a blob is gone, -2 where Redis was started or promoted.
-local head = redis.call('HMGET', KEYS[1], 'stamp', 'history', 'swaps')
-if head[1] ~= ARGV[1] then return -2 end
-if head[2] ~= ARGV[2] or redis.call('HGET', KEYS[2], 'generation') ~= ARGV[3] then return 0 end
-for index = 3, 2 + ARGV[9] do
-    if redis.call('EXISTS', KEYS[index]) == 0 then return 0 end
-end
+-- ARGV: mark, generation before, generation, number, how many new keys, growth of all blobs in bytes, then the fields.
+-- Returns 1, or 0 where another one was first or a blob is gone; -2 where the log has another history.
+local mark, generation = unpack(redis.call('HMGET', KEYS[1], 'mark', 'generation'))
+if mark ~= ARGV[1] then return -2 end
+local new = 2 + ARGV[5]
+if generation ~= ARGV[2] or redis.call('EXISTS', KEYS[1], unpack(KEYS, 3, new)) < new - 1 then return 0 end
 for index = 3, #KEYS do
-    if index <= 2 + ARGV[9] then redis.call('PERSIST', KEYS[index]) else redis.call('EXPIRE', KEYS[index], 600) end
+    if index <= new then redis.call('PERSIST', KEYS[index]) else redis.call('EXPIRE', KEYS[index], 600) end
 end
-local now = tonumber(ARGV[10])
-if not now then
-    local told = redis.call('TIME')
-    now = told[1] * 1000000 + told[2]
-end
-redis.call('HSET', KEYS[2], 'generation', string.format('%.0f', ARGV[3] + 1), 'number', ARGV[4], 'position', ARGV[5],
-    'data', ARGV[6], 'blobs', ARGV[7])
-redis.call('HSET', KEYS[1], 'blobs', ARGV[8], 'swaps',
-    head[3] .. string.format('%.0f', now) .. ':' .. ARGV[5] .. '-' .. ARGV[4] .. ' ')
+redis.call('HSET', KEYS[1], 'generation', ARGV[3], 'compacted', ARGV[4])
+redis.call('HINCRBY', KEYS[1], 'bytes', ARGV[6])
+redis.call('HSET', KEYS[2], unpack(ARGV, 7))
 return 1

@@ -1,0 +1,145 @@
+"""Those who append together on Redis, over trips that do what the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Lock
+
+import pytest
+
+from event_log import codec
+from event_log.errors import LogFull
+from event_log.port import Appended, Guard, Record
+from event_log.redis.groups import MOST_BYTES, MOST_TOGETHER, Gathering, Group
+from tests.servers import until
+
+SOON = 30.0
+"""Far more seconds than any step takes; a test that waits so long has failed."""
+ONE = Record(codec.SINGLE, bytes(codec.SINGLE_SIZE), 1)
+
+
+class Killed(BaseException):
+    """What ends a greenlet."""
+
+
+class Trips:
+    """Trips that wait until they are let go, each by what is to become of it."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.number = 0
+        self._lock = Lock()
+        self._may_go = Event()
+        self.ends: list[Callable[[Group], list[Group]]] = []
+        self.gathering = Gathering(self._settle)
+        self._pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
+
+    def append(self, count: int, record: Record = ONE) -> list[Future[Appended]]:
+        """Append in threads of their own; return once all have gathered, while none may go."""
+        before = len(self.gathering._waiting) + self.gathering._leaders
+        found = [self.one(record) for _ in range(count)]
+        until(lambda: len(self.gathering._waiting) + self.gathering._leaders == before + count, "all to wait", SOON)
+        return found
+
+    def one(self, record: Record = ONE) -> Future[Appended]:
+        return self._pool.submit(self.gathering.append, record, Guard(1))
+
+    def go(self) -> None:
+        self._may_go.set()
+
+    def _settle(self, group: Group) -> list[Group]:
+        assert self._may_go.wait(SOON)
+        self.groups.append(group)
+        return self.ends.pop(0)(group) if self.ends else self.stored(group)
+
+    def stored(self, group: Group) -> list[Group]:
+        with self._lock:
+            self.number += len(group.jobs)
+            group.answer(Appended(self.number, self.number))
+        return []
+
+    def killed(self, group: Group) -> list[Group]:
+        raise Killed
+
+    def parted(self, group: Group) -> list[Group]:
+        return [Group([job]) for job in group.jobs]
+
+    def full(self, group: Group) -> list[Group]:
+        group.fail(LogFull("full"))
+        return []
+
+    def sizes(self) -> list[int]:
+        return [len(group.jobs) for group in self.groups]
+
+
+@pytest.fixture
+def trips() -> Trips:
+    return Trips()
+
+
+def given(futures: list[Future[Appended]]) -> list[int]:
+    return sorted(future.result(SOON).number for future in futures)
+
+
+def test_all_who_wait_go_with_the_next_trip(trips: Trips) -> None:
+    futures = trips.append(1) + trips.append(10)
+    trips.go()
+    assert given(futures) == list(range(1, 12))
+    assert trips.sizes() == [1, 10]
+    assert given([trips.one()]) == [12]
+
+
+def test_a_group_has_a_limit_of_records_and_of_bytes(trips: Trips) -> None:
+    futures = trips.append(1) + trips.append(MOST_TOGETHER + 5)
+    futures += trips.append(3, Record(codec.BATCH, bytes(MOST_BYTES // 2), 1))
+    trips.go()
+    assert given(futures) == list(range(1, 10 + MOST_TOGETHER))
+    assert max(trips.sizes()) == MOST_TOGETHER
+    assert all(sum(len(job.packed) for job in group.jobs) <= MOST_BYTES for group in trips.groups)
+
+
+def test_what_changes_things_for_others_goes_alone(trips: Trips) -> None:
+    futures = trips.append(1) + trips.append(2) + trips.append(1, ONE._replace(fences=True)) + trips.append(2)
+    futures += trips.append(1, ONE._replace(raises=(1, 2)))
+    trips.go()
+    assert given(futures) == list(range(1, 8))
+    assert trips.sizes() == [1, 2, 1, 2, 1]
+
+
+def test_who_is_refused_does_not_take_the_others_along(trips: Trips) -> None:
+    trips.ends = [trips.stored, trips.parted, trips.stored, trips.full, trips.stored]
+    futures = trips.append(1) + trips.append(3)
+    trips.go()
+    faults = [future.exception(SOON) for future in futures]
+    assert sum(isinstance(fault, LogFull) for fault in faults) == 1
+    assert trips.sizes() == [1, 3, 1, 1, 1]
+
+
+def test_who_is_killed_on_a_trip_leaves_it_to_the_others(trips: Trips) -> None:
+    trips.ends = [trips.stored, trips.killed, trips.killed]
+    futures = trips.append(1) + trips.append(5)
+    trips.go()
+    faults = [future.exception(SOON) for future in futures]
+    assert sum(isinstance(fault, Killed) for fault in faults) == 2
+    assert sum(fault is None for fault in faults) == 4
+    assert trips.groups[1] is trips.groups[2] is trips.groups[3]  # which may have been stored, and is looked for
+    assert given([trips.one()]) == [7]
+
+
+def test_a_group_that_all_have_left_holds_nobody_up(trips: Trips) -> None:
+    trips.ends = [trips.killed]
+    futures = trips.append(1) + trips.append(2)
+    trips.go()
+    assert isinstance(futures[0].exception(SOON), Killed)
+    assert given(futures[1:]) == [1, 2]
+    assert given([trips.one()]) == [3]
+
+
+def test_where_several_trips_are_under_way_each_is_answered(trips: Trips) -> None:
+    trips.gathering.most = 3
+    futures = trips.append(3) + trips.append(9)
+    trips.go()
+    assert given(futures) == list(range(1, 13))
+    assert trips.sizes().count(1) >= 3
+    assert sum(trips.sizes()) == 12
