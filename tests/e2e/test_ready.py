@@ -17,7 +17,7 @@ from tests.servers import Server, until
 from times import HOUR, MINUTE, SECOND, wall_clock
 
 pytestmark = pytest.mark.no_cover
-RECORDS = 300
+RECORDS = 100
 EACH = 10_000
 
 
