@@ -2,7 +2,7 @@ FROM python:3.13.13-slim-bookworm
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    TIDEMARK_LOG_URL=lmdb:/data/log
+    TIDEMARK_LOG_URL=file:/data/events
 
 # A fixed number, so that a bind mount can be given the right owner: chown 10001 <directory>.
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin tidemark \

@@ -121,7 +121,8 @@ def main() -> None:
     try:
         host, port = read_address()
         app = create_app(follow=True)
-        context(app).service.position()  # opens the log, here where its faults are told in one line
+        context(app).service.store.end()  # opens the log, here where its faults are told in one line
+        context(app).service.start()
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
     if context(app).guard is None and exposed([(host, port)]):

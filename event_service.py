@@ -68,7 +68,7 @@ class EventService(Questions):
         start: str | None = None,
     ) -> None:
         """`start` is an id that all processes of one start of the service share, and no other start has."""
-        super().__init__(settings, clock)
+        super().__init__(settings, lambda: store.corrected(clock()))
         self.store = store
         self._own_rules = Rules(
             retention=settings.retention,

@@ -54,7 +54,7 @@ _FOR_REQUESTS = 2000
 """Connections of one worker beyond its streams."""
 _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _SWITCH_SECONDS = 0.0005
-"""How long the real thread that settles may keep the one of the requests from running, each time; Python's own 5 ms,
+"""How long the real thread that compacts may keep the one of the requests from running, each time; Python's own 5 ms,
 several times a request, would be felt."""
 _LONGEST_DETAIL = 300
 """Characters of what gunicorn says about a request, which it quotes as a whole."""
@@ -173,7 +173,8 @@ def post_worker_init(worker: Worker) -> None:
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
-            context.service.position()
+            context.service.store.end()  # opens the log, before anything in the background would say the same
+            context.service.start()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)

@@ -20,8 +20,10 @@ import websocket
 from benchmarks import bodies
 from benchmarks.flooding import FLOODS, POLICY, flood
 from event_log.batch import Batch
-from event_log.lmdb_log import LmdbLog
-from times import MINUTE, wall_clock
+from event_log.files.store import FilesStore
+from event_log.log import Log
+from event_log.rules import Rules
+from times import HOUR, MINUTE, wall_clock
 
 BATCH = 10_000
 LARGE = "large"
@@ -64,7 +66,9 @@ class Question(NamedTuple):
 
 def fill(path: Path, events: Fill) -> None:
     """Write the log that a worker is then started on."""
-    log = LmdbLog(path, max_bytes=MAX_LOG_BYTES, sync="never", max_series=SERIES)
+    store = FilesStore(path, max_bytes=MAX_LOG_BYTES, sync="never")
+    log = Log(store)
+    log.claim(Rules(HOUR, 1000, HOUR, MINUTE, SERIES, 10), "fill")
     rng = np.random.default_rng(1)
     now = wall_clock()
     ticks = 50 * MINUTE // events.large
@@ -76,7 +80,7 @@ def fill(path: Path, events: Fill) -> None:
     for first in range(0, events.of_quiet_series, QUIET):
         minutes = 61 if 2 * first < events.of_quiet_series else 30
         log.append(Batch(names, each, now - minutes * MINUTE + each.astype(np.int64), rng.random(QUIET)))
-    log.close()
+    store.close()
 
 
 class NotGood(Exception):

@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -92,7 +91,6 @@ class Far(NamedTuple):
     port: int
     distance: float
     """What a round trip takes more, as measured before the first run."""
-    pid: int
 
 
 @contextmanager
@@ -111,7 +109,7 @@ def _relay(port: int, core: str, one_way: float) -> Iterator[Far]:
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield Far(int(process.stdout.readline()), 0.0, process.pid)
+            yield Far(int(process.stdout.readline()), 0.0)
         finally:
             process.terminate()
 
@@ -125,12 +123,6 @@ def round_trip(port: int, times: int = 300) -> float:
             client.ping()
             taken.append(time.perf_counter() - start)
     return median(taken)
-
-
-def cpu_of(pid: int) -> float:
-    """The seconds of CPU that a process has taken so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

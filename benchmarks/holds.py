@@ -40,7 +40,7 @@ def measure(events: Fill, seconds: float) -> dict[str, Hold]:
         print(f"  filling: {sum(events):,} events", file=sys.stderr)
         fill(folder / "log", events)
         os.environ.update(SETTINGS, HUB_NOTES=str(folder / "hub"))
-        kind = Kind("Tidemark", _SERVER, f"lmdb:{folder / 'log'}")
+        kind = Kind("Tidemark", _SERVER, f"file:{folder / 'log'}")
         with (
             serving(kind, ONE_CORE, folder, ready="/health/live") as url,
             probing(url, folder, folder / "hub") as probe,

@@ -1,6 +1,6 @@
 """Requests a second, latency and CPU time over HTTP, beside FastAPI peers: `python -m benchmarks.http`.
 
-Twice: one worker on one core with wrk on another, and as many workers as cores with wrk beside them. The peer is one
+Twice: one worker on one core with wrk on another, and four workers with wrk beside them. The peer is one
 process in both, as it is right for one only; it runs on uvicorn with uvloop and httptools, and without. Rounds
 alternate between the servers, so that what else the machine does meets them all; the tables give medians, and ratios
 to the quick peer in the same rounds. CPU is that of all processes of a server, divided by the requests: on a machine
@@ -88,12 +88,13 @@ class Kind(NamedTuple):
     name: str
     command: list[str]
     log: str | None
-    """Its LOG_URL; `lmdb:` alone is a log of its own."""
+    """Its LOG_URL; `file:` alone is a log of its own."""
+    checkout: Path = CHECKOUT
 
 
-SHARED = Kind("Tidemark, lmdb:", _GUNICORN, "lmdb:")
+SHARED = Kind("Tidemark, file:", _GUNICORN, "file:")
 ONE_CORE = Layout("One worker on one core, wrk on another", "0", "1", 1)
-ALL_CORES = Layout("A worker for each core, wrk beside them", "", "", os.cpu_count() or 1)
+ALL_CORES = Layout("Four workers on all cores, wrk beside them", "", "", 4)
 _PEER = Kind(PEER, [*_UVICORN, "--loop", "uvloop", "--http", "httptools"], None)
 _BARE_PEER = Kind(BARE_PEER, [*_UVICORN, "--loop", "asyncio", "--http", "h11"], None)
 SERVERS = {
@@ -138,8 +139,8 @@ def running(
         if kind.log is None:
             command += ["--port", port, "--workers", "1"]
         else:
-            own["TIDEMARK_LOG_URL"] = f"lmdb:{directory / port}" if kind.log == "lmdb:" else kind.log
-        server = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own, stderr=subprocess.DEVNULL)
+            own["TIDEMARK_LOG_URL"] = f"file:{directory / port}" if kind.log == "file:" else kind.log
+        server = subprocess.Popen(command, cwd=kind.checkout, env=os.environ | own, stderr=subprocess.DEVNULL)
         url = f"http://127.0.0.1:{port}"
         try:
             until(lambda: _ready(url + ready), f"{url} to be ready", 30)

@@ -1,9 +1,9 @@
-"""The log on Redis beside the log on LMDB: `python -m benchmarks.redis`.
+"""The log on Redis beside the log in files: `python -m benchmarks.redis`.
 
-Over HTTP both are measured in turn, with one worker and with four, which for Redis are those of two hosts; then what
-Redis spends on an append, what an event takes there, and how long a fresh worker takes to read it all. Redis runs where
-the system puts it; the half millisecond comes from a relay, see `benchmarks/far.py`. `--quick` only shows
-that it works.
+Over HTTP both are measured in turn, with one worker and with four, those of two hosts; then what Redis spends on an
+append, what an event takes there, and how long a worker that starts takes to read it all. Redis runs where the system
+puts it; the half millisecond comes from a relay, see `benchmarks/far.py`. `--peer FOLDER` measures a checkout of commit
+838a7fa on Redis in turn with it. `--quick` only shows that it works.
 """
 
 from __future__ import annotations
@@ -17,82 +17,106 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
-from redis import Redis
+import psutil
 
-from benchmarks.far import cpu_of, far_from
-from benchmarks.http import _POST, ALL_CORES, CONNECTIONS, ONE_CORE, SHARED, Layout, Load, load, serving
+from benchmarks.far import far_from
+from benchmarks.http import (
+    _POST,
+    ALL_CORES,
+    CONNECTIONS,
+    ONE_CORE,
+    SHARED,
+    Kind,
+    Layout,
+    Load,
+    cpu_seconds,
+    load,
+    running,
+)
 from benchmarks.table import machine, show
-from event_log.base import START, Events
-from event_log.records import pack_one
-from event_log.redis.scripts import APPEND
-from event_log.redis.session import call
+from event_log.compaction import compact
+from event_log.log import Log
+from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
-from event_log.redis_log import RedisLog
-from event_log.rules import Rules
 from event_service import EventService
 from settings import Settings
 from tests.redis_server import RedisServer
 from times import HOUR, wall_clock
+from view.level import Level
 
 SERIES = [f"s{i}" for i in range(100)]
-FOUR = ("4 on lmdb:", "2 and 2 on redis:")
-FAR = "redis: and 0.5 ms"
-LEAST = {"redis:": "0.9", FAR: "0.8", FOUR[1]: "0.85"}
-"""What is to be reached of the log on LMDB."""
-AT_ONCE = 500
+CLIENTS = 50
+MAX_BYTES = 2**40
+LOADS = (("POST", "event", _POST), ("GET", "statistics", ""))
 Row = tuple[str, str, str]
-Runs = dict[tuple[str, str], list[Load]]
 
 
-def over_http(redis: RedisServer, seconds: int, rounds: int) -> tuple[Runs, list[Row]]:
-    """All runs by server and endpoint; what Redis spent on each POST, and how far away it was."""
-    runs: Runs = {}
-    spent: list[float] = []
-    relayed: list[float] = []
+class Case(NamedTuple):
+    """A service, on one host or on several."""
+
+    name: str
+    hosts: Sequence[Kind]
+    layout: Layout
+
+
+class Measured(NamedTuple):
+    """One run."""
+
+    load: Load
+    cpu_us: float
+    """CPU time of the service's processes for each request, in microseconds."""
+    redis_us: float
+    """That of Redis."""
+
+
+Runs = dict[tuple[str, str], list[Measured]]
+"""By case and request."""
+
+
+def cases(redis: RedisServer, far: int, number: int, peer: Path | None) -> Iterator[Case]:
+    """All that are measured in one round."""
+    two_hosts = ALL_CORES._replace(workers=2)
+    near, distant = f"redis://127.0.0.1:{redis.port}/0", f"redis://127.0.0.1:{far}/0"
+    yield Case("file:", [SHARED], ONE_CORE)
+    for version, checkout in (("", SHARED.checkout), *((("838a7fa: ", peer),) if peer else ())):
+        for name, url, hosts, layout in (
+            ("redis:", near, 1, ONE_CORE),
+            ("redis: and 0.5 ms", distant, 1, ONE_CORE),
+            ("2 and 2 workers on redis:", near, 2, two_hosts),
+        ):
+            log = f"{url}?name={checkout.name}-{layout.workers}-{url == near}-{number}"
+            yield Case(version + name, [SHARED._replace(log=log, checkout=checkout)] * hosts, layout)
+    yield Case("4 workers on file:", [SHARED], ALL_CORES)
+
+
+def measured(case: Case, redis: RedisServer, folder: Path, seconds: int) -> Iterator[tuple[str, Measured]]:
+    """A run of each load."""
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        far = stack.enter_context(far_from(redis.port, ONE_CORE.client))
-        for number in range(rounds):
-            for name, url in (
-                ("lmdb:", f"lmdb:{folder}/{number}"),
-                ("redis:", f"redis://127.0.0.1:{redis.port}/0?name=near{number}"),
-                (FAR, f"redis://127.0.0.1:{far.port}/0?name=far{number}"),
-            ):
-                print(f"  round {number + 1} of {rounds}: {name}", file=sys.stderr)
-                with serving(SHARED._replace(log=url), ONE_CORE, Path(folder)) as server:
-                    before, relay = cpu(redis), cpu_of(far.pid)
-                    runs.setdefault((name, "POST"), []).append(load(f"{server}/event", seconds, ONE_CORE, _POST))
-                    if name == "redis:":
-                        spent.append((cpu(redis) - before) / (runs[name, "POST"][-1].rate * seconds))
-                    runs.setdefault((name, "GET"), []).append(load(f"{server}/statistics", seconds, ONE_CORE))
-                    if name == FAR:
-                        relayed.append((cpu_of(far.pid) - relay) / (2 * seconds))
-    return runs, [
-        ("Redis' CPU, a POST over HTTP", f"{median(spent) * 1e6:.1f} us", "<= 15"),
-        (f"a round trip more in {FAR!r}", f"{far.distance * 1000:.2f} ms", ""),
-        ("CPU of what makes it so, of wrk's core", f"{median(relayed):.0%}", ""),
-    ]
+        servers = [stack.enter_context(running(kind, case.layout, folder)) for kind in case.hosts]
+        for method, path, script in LOADS:
+            before, spent = _cpu(servers), redis_cpu(redis)
+            halves = [f"{servers[half % len(servers)][0]}/{path}" for half in range(2)]
+            found = load_both(halves, seconds, case.layout, script)
+            costs = [1e6 * cost / found.requests for cost in (_cpu(servers) - before, redis_cpu(redis) - spent)]
+            yield method, Measured(found, *costs)
 
 
-def four_workers(redis: RedisServer, seconds: int, rounds: int) -> Runs:
-    """Four workers of one host on LMDB, and two of each of two hosts on Redis; half of the load to each host."""
+def _cpu(servers: Sequence[tuple[str, psutil.Process]]) -> float:
+    return sum(cpu_seconds(process) for _, process in servers)
+
+
+def over_http(redis: RedisServer, seconds: int, rounds: int, peer: Path | None) -> Runs:
+    """All runs."""
     runs: Runs = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, far_from(redis.port, ONE_CORE.client) as far:
+        print(f"  a round trip takes {far.distance * 1000:.2f} ms more over the relay", file=sys.stderr)
         for number in range(rounds):
-            url = f"redis://127.0.0.1:{redis.port}/0?name=hosts{number}"
-            for name, urls, workers in (
-                (FOUR[0], [f"lmdb:{folder}/four{number}"], 4),
-                (FOUR[1], [url, url], 2),
-            ):
-                print(f"  round {number + 1} of {rounds}: {name}", file=sys.stderr)
-                layout = ALL_CORES._replace(workers=workers)
-                with ExitStack() as stack:
-                    kinds = [SHARED._replace(log=one) for one in urls]
-                    servers = [stack.enter_context(serving(kind, layout, Path(folder))) for kind in kinds]
-                    for method, path, own in (("POST", "event", _POST), ("GET", "statistics", "")):
-                        halves = [f"{servers[half % len(servers)]}/{path}" for half in range(2)]
-                        runs.setdefault((name, method), []).append(load_both(halves, seconds, layout, own))
+            for case in cases(redis, far.port, number, peer):
+                print(f"  round {number + 1} of {rounds}: {case.name}", file=sys.stderr)
+                for method, one in measured(case, redis, Path(folder), seconds):
+                    runs.setdefault((case.name, method), []).append(one)
     return runs
 
 
@@ -100,123 +124,103 @@ def load_both(urls: Sequence[str], seconds: int, layout: Layout, script: str) ->
     """Half of the connections to each, at once."""
     with ThreadPoolExecutor(len(urls)) as pool:
         halves = list(pool.map(lambda url: load(url, seconds, layout, script, CONNECTIONS // len(urls)), urls))
-    return Load(sum(half.rate for half in halves), *(max(times) for times in list(zip(*halves, strict=True))[1:]))
+    slowest = (max(half.p50_ms for half in halves), max(half.p99_ms for half in halves))
+    return Load(sum(half.rate for half in halves), *slowest, sum(half.requests for half in halves))
 
 
-def cpu(redis: RedisServer) -> float:
+def redis_cpu(redis: RedisServer) -> float:
+    """The seconds of CPU that Redis has taken so far."""
     with redis.client() as client:
         used = client.info("cpu")
     return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
-def fill(log: RedisLog, events: int) -> None:
-    """Events of the last hour, one a record, in turn over all series, many scripts to a round trip."""
+def fill(log: Log, events: int) -> None:
+    """Events of the last hour, one a record, in turn over all series, by many clients at once."""
     start = wall_clock() - HOUR + 600_000_000
     for name in SERIES:
         log.append_one(name, start, 0.0)
-    keys, stand = log._keys, log._series.registry.stand
-    for first in range(0, events, AT_ONCE):
-        records = [pack_one(i % len(SERIES), start + i * 10, i / 7) for i in range(first, first + AT_ONCE)]
-        log._writes.ask(
-            lambda session, records=records, first=first: [  # type: ignore[misc]
-                call(
-                    APPEND,
-                    (keys.head, keys.stream, keys.tokens),
-                    *(session.stamp, session.name, stand, str((first + i) * 2**40 + 2**61), 1, record, 2**40),
-                )
-                for i, record in enumerate(records)
-            ]
-        )
+
+    def client(number: int) -> None:
+        for i in range(number, events, CLIENTS):
+            log.append_one(SERIES[i % len(SERIES)], start + i * 10, i / 7)
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(client, range(CLIENTS)))
 
 
-def fresh_worker(redis: RedisServer, events: int) -> Iterator[Row]:
-    """What it takes Redis to hold so many single events, and a worker to take them in."""
+def starting_worker(redis: RedisServer, events: int) -> Iterator[Row]:
+    """What it takes Redis to hold so many single events, and a worker to take them in; then the same compacted."""
+    url = parse_redis_url(redis.url("name=start"))
     with redis.client() as client:
+
+        def memory() -> int:
+            return int(client.info("memory")["used_memory"])
+
+        def longest() -> str:
+            held = max([entry["duration"] for entry in client.slowlog_get(128)], default=500) / 1000
+            client.slowlog_reset()
+            return f"{held:.1f} ms"
+
         client.flushall()
         client.config_set("slowlog-log-slower-than", 500)
-        client.config_resetstat()
-        before, spent = client.info("memory")["used_memory"], cpu(redis)
-        log = RedisLog(parse_redis_url(redis.url("name=fresh")), max_bytes=2**40)
-        log.claim(Rules(HOUR, 1000), "start")
-        fill(log, events)
-        yield "Redis' CPU, an append of 500 together", f"{(cpu(redis) - spent) / events * 1e6:.1f} us", ""
-        taken = (client.info("memory")["used_memory"] - before) / events
-        yield "memory in Redis, a single event", f"{taken:.1f} bytes", "<= 45"
+        service = EventService(RedisStore(url, max_bytes=MAX_BYTES), Settings())
+        service.start()
+        before, spent = memory(), redis_cpu(redis)
+        fill(service.log, events)
+        yield f"Redis' CPU, an append of {CLIENTS} together", f"{(redis_cpu(redis) - spent) / events * 1e6:.1f} µs", ""
+        yield "memory in Redis, a single event", f"{(memory() - before) / events:.1f} bytes", ""
         client.slowlog_reset()
-        reading = timed(lambda: read_all(log))
-        service = EventService(RedisLog(parse_redis_url(redis.url("name=fresh")), max_bytes=2**40), Settings())
-        building = timed(lambda: wait_ready(service))
-        longest = max([entry["duration"] for entry in client.slowlog_get(128)], default=500) / 1000
-        yield f"{events:,} single events read and verified", f"{reading:.2f} s", ""
-        yield "and made a fresh view", f"{building:.2f} s", "<= 3"
-        yield "longest that Redis was held by a command of it", f"{longest:.1f} ms", "<= 10"
+        yield f"a worker that starts, {events:,} single events", f"{start_seconds(redis):.2f} s CPU", ""
+        yield "longest that Redis was held by that", longest(), "<= 10"
+        store = RedisStore(url, max_bytes=MAX_BYTES)
+        while store.manifest().cursor.number < store.end().number:
+            compact(store, Level(Log(store)).judge)
+        yield "longest that Redis was held by a compaction", longest(), "<= 10"
+        yield "a worker that starts, compacted", f"{start_seconds(redis):.2f} s CPU", ""
+        store.close()
         service.close()
-        yield "memory in Redis, a kept event", f"{kept(log, client, before):.1f} bytes", "<= 45"
-        longest = max([entry["duration"] for entry in client.slowlog_get(128)], default=500) / 1000
-        yield "longest that Redis was held by cleaning", f"{longest:.1f} ms", ""
-        log.close()
 
 
-def kept(log: RedisLog, client: Redis, before: int) -> float:
-    """The bytes of each event once the mark has passed all, and all are kept."""
-    while log.clean(wall_clock(), lambda series: (-(2**63), 0), log.position()):
-        pass
-    used = client.info("memory")["used_memory"] - before
-    count = sum(len(part) for part in portions(log))
-    return float(used / count)
+def start_seconds(redis: RedisServer) -> float:
+    """CPU seconds that a worker takes to read the log and build its windows."""
+    service = EventService(RedisStore(parse_redis_url(redis.url("name=start")), max_bytes=MAX_BYTES), Settings())
+    taken = timed(service.ready)
+    service.close()
+    return taken
 
 
-def portions(log: RedisLog) -> Iterator[Events]:
-    place, more = START, True
-    while more:
-        found = log.read(place, 200_000)
-        place, more = found.place, found.more
-        yield found
-
-
-def read_all(log: RedisLog) -> None:
-    for _ in portions(log):
-        pass
-
-
-def wait_ready(service: EventService) -> None:
-    while not service.ready():
-        pass
-
-
-def timed(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
+def timed(work: Callable[[], object]) -> float:
+    """CPU seconds of this process."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
-def ratios(runs: Runs) -> Iterator[tuple[str, ...]]:
-    """A line for each server and endpoint."""
+def rows(runs: Runs) -> Iterator[tuple[str, ...]]:
+    """A line for each case and request."""
     for (name, method), own in runs.items():
-        base = median(run.rate for run in runs["4 on lmdb:" if name in FOUR else "lmdb:", method])
-        rate, p99 = median(run.rate for run in own), median(run.p99_ms for run in own)
-        least = f">= {LEAST[name]}" if name in LEAST else ""
-        yield name, method, f"{rate:,.0f}/s", f"{rate / base:.2f}", least, f"{p99:.1f} ms"
+        base = runs["4 workers on file:" if "2 and 2" in name or name.startswith("4") else "file:", method]
+        rate, p99 = median(run.load.rate for run in own), median(run.load.p99_ms for run in own)
+        cpu, spent = median(run.cpu_us for run in own), median(run.redis_us for run in own)
+        ratio = cpu / median(run.cpu_us for run in base)
+        yield name, method, f"{rate:,.0f}/s", f"{p99:.1f} ms", f"{cpu:.0f} µs", f"{ratio:.2f}", f"{spent:.1f} µs"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short round, only to see that it works")
-    parser.add_argument("--only", choices=("http", "four", "fresh"), help="one of its parts")
+    parser.add_argument("--only", choices=("http", "start"), help="one of its parts")
+    parser.add_argument("--peer", type=Path, help="a checkout whose log on Redis is measured too")
     options = parser.parse_args()
-    seconds, rounds, events = (1, 1, 20_000) if options.quick else (3, 3, 1_000_000)
-    parts = ("http", "four", "fresh") if options.only is None else (options.only,)
+    seconds, rounds, events = (1, 1, 20_000) if options.quick else (3, 3, 300_000)
     with RedisServer() as redis:
-        runs, figures = over_http(redis, seconds, rounds) if "http" in parts else ({}, [])
-        if "four" in parts:
-            runs |= four_workers(redis, seconds, rounds)
-        if runs:
-            show(("log", "request", "median", "to lmdb:", "must reach", "p99"), list(ratios(runs)))
+        if options.only != "start":
+            head = ("log", "request", "median", "p99", "CPU a request", "to that of file:", "Redis' CPU")
+            show(head, rows(over_http(redis, seconds, rounds, options.peer)))
             print()
-        if "fresh" in parts:
-            figures += fresh_worker(redis, events)
-        if figures:
-            show(("measured", "", "must reach"), figures)
+        if options.only != "http":
+            show(("measured", "", "must reach"), starting_worker(redis, events))
     print(f"\n{machine()}")
 
 

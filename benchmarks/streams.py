@@ -208,7 +208,7 @@ def _cells(name: str, rows: list[Row], alone: float) -> tuple[str, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, only to see that it works")
-    parser.add_argument("--log", choices=("lmdb", "memory"), default="lmdb")
+    parser.add_argument("--log", choices=("file", "memory"), default="file")
     arguments = parser.parse_args()
     os.environ["TIDEMARK_MAX_STREAMS"] = str(2 * STREAMS)
     cores = os.sched_getaffinity(0)

@@ -79,6 +79,8 @@ class Applied:
         self._unapplied: deque[Chunk] = deque()
         self._more = False
         self._disagreement = ""
+        self.losses = 0
+        """Number of times the history was replaced by one that lacks what this process had read."""
         self._begin()
         self.relieve: Callable[[], object] = lambda: None
         """Has the projection take in what it was not told yet."""
@@ -87,6 +89,8 @@ class Applied:
         """Load the newest checkpoint. Raises LogUnavailable."""
         beginning = _beginning(self.store)
         with self.lock:
+            if hasattr(self, "machine"):
+                beginning.machine.take_over(self.machine)
             self.machine: Machine = beginning.machine
             self._generation = beginning.manifest.generation
             self._loading = beginning.loading
@@ -98,6 +102,7 @@ class Applied:
     def _begin_anew(self, *, same_history: bool) -> None:
         self._begin()
         with self.lock:
+            self.losses += not same_history
             self._begun = Begun(same_history=same_history)
 
     def retell(self) -> None:

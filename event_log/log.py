@@ -110,15 +110,15 @@ class Log(Applied):
         """Append a record, apply the log up to it, and return or raise its outcome."""
         nonce = secrets.token_bytes(NONCE)
         with self.lock:
-            machine = self.machine
+            machine, losses = self.machine, self.losses
             machine.expect(nonce)
         outcome: Outcome | None = None
         try:
             appended = self._append(record._replace(payload=nonce + record.payload), machine)
-            self._apply_until(machine, appended.number)
+            self._apply_until(appended.number, losses)
         finally:
             with self.lock:
-                outcome = machine.outcome(nonce)
+                outcome = self.machine.outcome(nonce)
         if outcome is None:
             raise LogUncertain("the log has begun anew before the outcome of this write was known")
         self._confirm(appended)
@@ -133,10 +133,11 @@ class Log(Applied):
         except HistoryChanged as change:
             raise LogUncertain(f"this write was stored, and may have been lost since: {change}") from change
 
-    def _apply_until(self, machine: Machine, number: int) -> None:
-        """Apply the log up to a record that this process has just appended. Raises LogUncertain."""
+    def _apply_until(self, number: int, losses: int) -> None:
+        """Apply the log up to a record that this process has just appended, unless its history has been replaced since.
+        Raises LogUncertain."""
         try:
-            while machine is self.machine and machine.cursor.number < number:
+            while self.losses == losses and self.machine.cursor.number < number:
                 self.advance(number)
                 self.bound()
         except LogUnavailable as fault:

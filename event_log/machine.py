@@ -67,6 +67,10 @@ class Machine:
         """Note the outcome of the record with this nonce, which is yet to be appended."""
         self._awaited[nonce] = None
 
+    def take_over(self, before: Machine) -> None:
+        """Note the outcomes that the machine which this one replaces was asked for, if they are yet to come."""
+        self._awaited = before._awaited
+
     def outcome(self, nonce: bytes) -> Outcome | None:
         """That outcome, once; None where the record has not been applied. It is expected no more."""
         return self._awaited.pop(nonce, None)

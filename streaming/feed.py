@@ -25,7 +25,7 @@ socket."""
 SWEEP_SECONDS = 1.0
 """How often departed clients, heartbeats and stuck writes are looked for."""
 HEARTBEAT_SWEEPS = 15
-CUT_SECONDS = 5.0
+CUT_SECONDS = 10.0
 """How long a stream may take to end by itself before its socket is shut down."""
 
 _log = logging.getLogger(__name__)

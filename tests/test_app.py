@@ -16,7 +16,7 @@ from flask import Flask
 
 import app as composition
 from api.context import context
-from event_log.memory import MemoryLog
+from event_log.memory_store import MemoryStore
 from settings import BadSetting, Settings
 from tests.servers import CHECKOUT, reserve_port, until
 
@@ -53,13 +53,13 @@ def test_settings_reach_the_service() -> None:
     app = composition.create_app(settings)
     assert context(app).settings is settings
     assert context(app).service.settings is settings
-    assert isinstance(context(app).service.log, MemoryLog)
+    assert isinstance(context(app).service.store, MemoryStore)
 
 
-def test_a_log_and_a_clock_can_be_given() -> None:
-    log = MemoryLog()
-    service = context(composition.create_app(Settings(), clock=lambda: 7, log=log)).service
-    assert service.log is log
+def test_a_store_and_a_clock_can_be_given() -> None:
+    store = MemoryStore()
+    service = context(composition.create_app(Settings(), clock=lambda: 7, store=store)).service
+    assert service.store is store
     assert service.clock() == 7
 
 
@@ -90,6 +90,7 @@ def test_a_bad_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"TIDEMARK_WINDOW": "yesterday"}, "TIDEMARK_WINDOW='yesterday'"),
         ({"TIDEMARK_LOG_URL": "mongodb://x"}, "TIDEMARK_LOG_URL='mongodb://x'"),
+        ({"TIDEMARK_LOG_URL": "lmdb:instance/log"}, "write file: and the path of another folder"),
         ({"TIDEMARK_WINDOW": "2h", "TIDEMARK_RETENTION": "1h"}, "longer than TIDEMARK_RETENTION"),
         ({"PORT": "http"}, "PORT='http'"),
         ({"PORT": "65536"}, "PORT='65536'"),
@@ -162,5 +163,6 @@ def test_a_log_that_cannot_be_opened_stops_the_development_server_with_one_line(
     (tmp_path / "file").touch()
     ended = run("app.py", TIDEMARK_LOG_URL=f"file:{tmp_path / 'file' / 'log'}", PORT="0")
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("tidemark: ")
-    assert "Traceback" not in ended.stderr
+    created, line = ended.stderr.splitlines()
+    assert '"created"' in created
+    assert line.startswith("tidemark: the log at ")

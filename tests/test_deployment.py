@@ -328,14 +328,17 @@ def test_the_command_line_overrides_the_file(arguments: list[str]) -> None:
         assert "Traceback" not in server.output()
 
 
-def test_a_log_that_cannot_be_opened_stops_the_start_with_one_line(tmp_path: Path) -> None:
-    (tmp_path / "data.mdb").write_bytes(b"not a log" * 1000)
+@pytest.mark.parametrize("name", ["data.mdb", "settled"])
+def test_a_log_of_an_older_format_stops_the_start_with_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"of release 1.0")
     server = Server(["-w", "3"], {"TIDEMARK_LOG_URL": f"file:{tmp_path}", "TIDEMARK_LOG_LEVEL": "ERROR"})
     with pytest.raises(ServerFailed) as failure, server:
         pass
     assert server.process.returncode == 4
-    assert str(failure.value).count("tidemark: ") == 1
+    assert str(failure.value).count(f"tidemark: {tmp_path} holds a log of an older format") == 1
+    assert "name another path in TIDEMARK_LOG_URL" in str(failure.value)
     assert "Traceback" not in str(failure.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
 def test_a_stop_while_workers_are_starting_is_heard_by_all(environment: pytest.MonkeyPatch) -> None:

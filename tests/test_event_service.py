@@ -8,6 +8,7 @@ import pytest
 from event_log import applied
 from event_log.compaction import compact
 from event_log.errors import LogFull, TooManyKeepers, TooManySeries
+from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Stored
 from event_log.port import Appended, Guard, Record, RecordStore, Usage
@@ -503,6 +504,37 @@ class TestFullLog:
             add(service, "b", *[2.0] * 20_000)
         assert service.statistics().summary.count == 5000 * batches
         assert service.events("b", 1) is None
+
+
+class TestAWrongClock:
+    """Of a host among others: it goes by theirs, and what it stamps on arrival counts for all alike."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
+        store = MemoryStore(lambda: Moment(clock.now - 2 * HOUR, clock.now))
+        monkeypatch.setattr(store, "corrected", lambda wall: wall - 2 * HOUR)
+        return store
+
+    def test_its_own_events_are_dated_by_the_time_of_all(self, service: EventService, clock: FakeClock) -> None:
+        service.add("a", None, 1.0)
+        clean(service)
+        answer = service.statistics("a", window=MINUTE, edges=True)
+        assert (answer.summary.count, answer.last) == (1, (clock.now - 2 * HOUR, 1.0))
+        assert add(service, "a", 2.0).stored == 1
+        with pytest.raises(TooFarAhead):
+            service.add("a", clock.now, 3.0)
+
+    def test_one_behind_the_horizon_has_nothing_dead_at_birth(self, clock: FakeClock) -> None:
+        store = MemoryStore(clock.moment)
+        service = EventService(store, SETTINGS, clock)
+        service.add("a", None, 1.0)
+        clock.advance(HOUR)
+        clean(service)
+        clean(service)
+        clock.advance(-2 * HOUR)
+        for accepted in (service.add("b", None, 2.0), service.add_many(["b"], None, None, np.array([3.0]))):
+            assert (accepted.stored, accepted.expired) == (1, 0)
+        assert service.statistics("b").summary.count == 2
 
 
 class TestFollowing:

@@ -26,6 +26,7 @@ class Work:
         self.steps: Queue[str] = Queue()
         self._waiting = iter(waiting)
         self._faults = faults
+        self.syncs = 0
 
     def tick(self) -> bool:
         self.steps.put("tick")
@@ -33,6 +34,7 @@ class Work:
 
     def sync(self) -> None:
         self.steps.put("sync")
+        self.syncs += 1
         if self._faults:
             self._faults -= 1
             raise LogUnavailable("no disk")
@@ -42,36 +44,42 @@ class Work:
 
 
 @contextmanager
-def following(work: Work, interval: float) -> Iterator[tuple[Follower, threading.Thread]]:
-    """A follower that has started, and its thread; ended at the end."""
+def following(work: Work, interval: float) -> Iterator[tuple[Follower, set[threading.Thread]]]:
+    """A follower that has started, and its threads; ended at the end."""
     before = set(threading.enumerate())
-    follower = Follower(work.tick, work.sync, interval, rounds_a_sync=1)
+    follower = Follower(work.tick, work.sync, interval, interval)
     assert follower.start()
-    [thread] = set(threading.enumerate()) - before
-    yield follower, thread
+    threads = set(threading.enumerate()) - before
+    yield follower, threads
     follower.stop()
-    thread.join(SOON)
-    assert not thread.is_alive()
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
 
 
-def test_it_ticks_until_nothing_waits_then_syncs_and_does_so_again() -> None:
+def test_it_ticks_until_nothing_waits_and_does_so_again() -> None:
     work = Work([True, True, False])
     with following(work, interval=0.001):
-        assert work.next(6) == ["tick", "tick", "tick", "sync", "tick", "sync"]
+        steps = work.next(50)
+        assert steps.count("tick") >= 4
+        assert steps.count("sync") >= 2
 
 
-def test_however_much_is_waiting_it_syncs_by_the_clock() -> None:
-    work = Work([True] * 10**6)
-    follower = Follower(work.tick, work.sync, patience=0.0)
+def test_it_syncs_whatever_a_tick_is_busy_with() -> None:
+    synced, go_on = Queue[int](), threading.Event()
+    follower = Follower(lambda: not go_on.wait(SOON), lambda: synced.put(1), sync_interval=0.001)
     assert follower.start()
-    assert work.next(6) == ["tick", "sync"] * 3
+    for _ in range(3):
+        synced.get(timeout=SOON)
+    go_on.set()
     follower.stop()
 
 
 def test_a_fault_of_the_log_is_logged_and_the_work_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     work = Work([], faults=2)
     with caplog.at_level(logging.ERROR, "tidemark.follower"), following(work, interval=0.001):
-        assert work.next(6) == ["tick", "sync"] * 3
+        while work.next(1) != ["sync"] or work.syncs < 5:
+            pass
     assert [record.getMessage() for record in caplog.records] == ["no disk"]  # one that lasts is said once
 
 
@@ -84,21 +92,23 @@ def test_starting_twice_runs_once() -> None:
 
 def test_once_stopped_it_ends_and_stays_stopped() -> None:
     work = Work([])
-    with following(work, interval=60.0) as (follower, thread):
+    with following(work, interval=60.0) as (follower, threads):
         work.next(2)
         follower.stop()
-        thread.join(SOON)
-        assert not thread.is_alive()
+        for thread in threads:
+            thread.join(SOON)
+            assert not thread.is_alive()
         assert not follower.start()
 
 
 def test_stopping_ends_it_between_two_pieces() -> None:
     work = Work([True] * 10**6)
-    with following(work, interval=60.0) as (follower, thread):
+    with following(work, interval=60.0) as (follower, threads):
         work.next(1)
         follower.stop()
-        thread.join(SOON)
-        assert not thread.is_alive()
+        for thread in threads:
+            thread.join(SOON)
+            assert not thread.is_alive()
 
 
 def run(script: str) -> str:
@@ -117,7 +127,7 @@ import os, threading
 from follower import Follower
 
 done = threading.Event()
-follower = Follower(lambda: False, done.set, interval=60.0, rounds_a_sync=1)
+follower = Follower(lambda: False, done.set, interval=60.0)
 follower._pid = os.getpid()  # as after start(), without a thread that a fork would warn about
 child = os.fork()
 if child:
@@ -144,7 +154,7 @@ def tick():
         done.set()
     return False
 
-follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001, rounds_a_sync=1)
+follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001, sync_interval=0.001)
 follower.start()
 assert done.wait(20)
 follower.stop()
@@ -163,14 +173,6 @@ def test_under_gevent_the_sync_goes_to_a_real_thread() -> None:
 @pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])
 def test_without_patches_the_follower_is_a_thread_of_its_own(patch: str) -> None:
     assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident")) == "elsewhere"
-
-
-def test_it_syncs_once_in_so_many_rounds() -> None:
-    work = Work([])
-    follower = Follower(work.tick, work.sync, 0.001, rounds_a_sync=3)
-    assert follower.start()
-    assert work.next(8) == ["tick", "tick", "tick", "sync", "tick", "tick", "tick", "sync"]
-    follower.stop()
 
 
 def test_it_goes_on_after_whatever_went_wrong(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,11 +26,11 @@ SECRETS = [
     "id_rsa",
     "token",
     "secrets.json",
-    "instance/log/data.mdb",
+    "instance/events/head",
     "access/keys.toml",
     "access/prod.env",
     "dashboard/static/key.pem",
-    "event_log/redis_scripts/key.pem",
+    "event_log/redis/scripts/key.pem",
     ".git/config",
     ".venv/lib/python3.13/site-packages/flask/app.py",
 ]

@@ -69,7 +69,7 @@ def _standing() -> exposition.Gauges:
         ("log_position", "Where the log stands.", everything.position),
         ("log_used_bytes", "What the log takes.", usage.bytes_used),
         ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
-        ("log_settled_age_seconds", "Since when all that was acknowledged is safe.", usage.synced),
+        ("log_synced_age_seconds", "Age of the oldest record that a power cut could still cost.", usage.synced),
     )
 
 

@@ -10,9 +10,11 @@ import pytest
 import requests
 
 from event_log.batch import Batch
-from event_log.lmdb_log import LmdbLog
+from event_log.files.store import FilesStore
+from event_log.log import Log
+from event_log.rules import Rules
 from tests.servers import Server, until
-from times import MINUTE, SECOND, wall_clock
+from times import HOUR, MINUTE, SECOND, wall_clock
 
 pytestmark = pytest.mark.no_cover
 RECORDS = 300
@@ -21,7 +23,9 @@ EACH = 10_000
 
 def write_large_log(path: Path) -> None:
     """Some seconds of work for a view."""
-    log = LmdbLog(path, max_bytes=2**30, sync="never")
+    store = FilesStore(path, max_bytes=2**30, sync="never")
+    log = Log(store)
+    log.claim(Rules(HOUR, 1000, HOUR, MINUTE, 10_000, 10), "a start")
     rng = np.random.default_rng(1)
     names = [f"s{i}" for i in range(200)]
     start = wall_clock() - 50 * MINUTE
@@ -29,7 +33,7 @@ def write_large_log(path: Path) -> None:
         which = rng.integers(0, len(names), EACH).astype(np.uint32)
         times = start + number * SECOND + rng.integers(0, SECOND, EACH)
         log.append(Batch(names, which, times, rng.normal(size=EACH)))
-    log.close()
+    store.close()
 
 
 def status(server: Server, path: str) -> int | None:

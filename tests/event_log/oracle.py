@@ -48,6 +48,11 @@ class Oracle:
             self.series[name].events.append((time, self.position, value))
             self.series[name].events.sort()
 
+    def changes(self, rows: list[tuple[str, int, float]], keep: int) -> int:
+        """How many positions the changes of a keep take that come before these events."""
+        names = {name for name, _, _ in rows} & self.series.keys()
+        return sum(name not in self.keepers or self.series[name].keep != keep for name in names)
+
     def claim(self, keep_last: int) -> None:
         """From now on all series keep so many that have no keep of their own."""
         if keep_last == self.keep_last:

@@ -1,10 +1,8 @@
-"""SYNC=always: a write is acknowledged once it is settled, and those who wait together share one settling."""
+"""SYNC=always: a write is acknowledged once it is synced, and those who wait together share one sync."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, Event, Thread
@@ -12,93 +10,76 @@ from threading import Barrier, Event, Thread
 import numpy as np
 import pytest
 
-from event_log.base import START as BEGIN
-from event_log.base import Terms
 from event_log.batch import Batch
 from event_log.errors import LogUnavailable, LogUncertain
+from event_log.files import store as store_module
+from event_log.files.head import SYNCED_NUMBER
+from event_log.files.opening import OpenLog
+from event_log.files.store import FilesStore
 from event_log.group_commit import GroupCommit
-from event_log.writes import Once
-from tests.event_log.logs import START, open_lmdb
+from event_log.log import Log
+from event_log.writes import Conditions, Once
+from tests.event_log.stores import WALL as START
 from tests.servers import until
 
 CLIENTS = 20
 EACH = 20
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-
-GREENLETS = """
-from gevent import monkey
-monkey.patch_all()
-
-import faulthandler, sys
-from pathlib import Path
-
-import gevent
-from event_log.lmdb_log import LmdbLog
-
-faulthandler.dump_traceback_later(60, exit=True)  # a halted hub has no other end
-clients, each = int(sys.argv[2]), int(sys.argv[3])
-log = LmdbLog(Path(sys.argv[1]), max_bytes=2**25, sync="always")
-log.append_one("a", 1, 1.0)
-store, syncs = log._process.get(), []
-store.settling.at = lambda point: syncs.append(point) if point == "settled" else None
-
-def client():
-    for time in range(each):
-        position = log.append_one("a", time, 1.0)
-        assert store.settled_position() >= position
-
-gevent.joinall([gevent.spawn(client) for _ in range(clients)], raise_error=True)
-print(log.position(), len(syncs))
-log.close()
-"""
 
 
-def test_none_is_told_too_early(tmp_path: Path) -> None:
-    log = open_lmdb(tmp_path, sync="always")
-    store, early = log._process.get(), list[int]()
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FilesStore]:
+    made = FilesStore(tmp_path / "log", max_bytes=2**25, sync="always")
+    yield made
+    made.close()
+
+
+def synced(store: FilesStore) -> int:
+    """The number up to which all is on the disk."""
+    assert store._files is not None
+    return store._files.words[SYNCED_NUMBER]
+
+
+def test_none_is_told_too_early(store: FilesStore) -> None:
+    log, early = Log(store), list[int]()
 
     def client(number: int) -> None:
         for i in range(EACH):
-            position = log.append_one(f"s{number}", START + i, float(i))
-            if store.settled_position() < position:
+            position = log.append_one(f"s{number}", START + i, float(i)).position
+            if synced(store) < position:  # each record of one event has a number of its own, and more have none
                 early.append(position)
 
     _at_once(client)
     assert not early
-    assert len(log.read(BEGIN)) == CLIENTS * EACH == log.position()
-    log.close()
+    assert store.end().position == CLIENTS * EACH
 
 
-def test_all_who_wait_share_a_settling(tmp_path: Path) -> None:
-    log = open_lmdb(tmp_path, sync="always")
-    log.append_one("a", START, 0.0)
-    settlings: list[int] = []
-
-    def at(point: str) -> None:
-        if point == "settled":
-            until(lambda: log.position() == CLIENTS + 1, "all to wait for the first one's settling")
-            settlings.append(store.settled_position())
-
-    store = log._process.get()
-    store.settling.at = at
-    _at_once(lambda number: log.append_one("a", START, float(number)))
-    assert len(settlings) <= 2
-    assert settlings[-1] == CLIENTS + 1
-    log.close()
+def test_a_repetition_waits_for_the_sync_of_what_it_rests_on(store: FilesStore, tmp_path: Path) -> None:
+    key = b"k" * 16
+    other = FilesStore(tmp_path / "log", max_bytes=2**25, sync="never")
+    Log(other).append(Batch([], None, START, np.empty(0)), Conditions(once=Once(key, key)))
+    log = Log(store)
+    log.catch_up()
+    assert synced(store) < store.end().number
+    assert log.recall(key) is not None
+    assert synced(store) == store.end().number
+    other.close()
 
 
-def test_greenlets_that_write_again_and_again_share_each_settling(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", GREENLETS, str(tmp_path / "log"), str(CLIENTS), str(EACH)],
-        cwd=CHECKOUT,
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stderr
-    position, settlings = map(int, done.stdout.split())
-    assert position == 1 + CLIENTS * EACH
-    assert settlings <= 3 * EACH
+def test_where_the_disk_fails_it_says_that_the_write_may_have_been_stored(
+    store: FilesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(store)
+    log.append_one("a", START, 1.0)
+
+    def fail(files: OpenLog) -> None:
+        raise LogUnavailable("the disk is on fire")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, "sync", fail)
+        with pytest.raises(LogUncertain, match="the disk is on fire"):
+            log.append_one("a", START, 2.0)
+    assert log.append_one("a", START, 3.0).position == 3
+    assert synced(store) == store.end().number
 
 
 def test_a_failed_sync_is_told_to_all_who_share_it() -> None:
@@ -178,30 +159,3 @@ def _at_once(work: Callable[[int], object]) -> None:
         one.start()
     for one in clients:
         one.join()
-
-
-def test_a_memo_alone_is_settled_too(tmp_path: Path) -> None:
-    log = open_lmdb(tmp_path, sync="always")
-    once = Once(b"key", b"body", b"answer", START, START + 60)
-    log.append(Batch([], None, START, np.empty(0)), Terms(once=once))
-    settled = log._process.get().settled
-    with settled.read() as txn:
-        assert settled.memo(txn, b"key") is not None
-    log.close()
-
-
-def test_where_the_disk_fails_it_says_that_the_write_may_have_been_stored(tmp_path: Path) -> None:
-    log = open_lmdb(tmp_path, sync="always")
-    log.append_one("a", START, 1.0)
-
-    def fail(point: str) -> None:
-        if point == "settling":
-            raise LogUnavailable("the disk is on fire")
-
-    log._process.get().settling.at = fail
-    with pytest.raises(LogUncertain, match="the disk is on fire"):
-        log.append_one("a", START, 2.0)
-    log._process.get().settling.at = lambda point: None
-    assert log.append_one("a", START, 3.0) == 3
-    assert log._process.get().settled_position() == 3
-    log.close()

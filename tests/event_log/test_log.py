@@ -294,6 +294,17 @@ class TestCompaction:
         assert steps == 10
         assert len(followed(Log(log.store)).live()["a"]) == 1000
 
+    def test_a_write_knows_its_outcome_though_its_process_fell_far_behind(
+        self, log: Log, store: Faulty, clocks: Clocks
+    ) -> None:
+        behind = Log(store)
+        log.append(some(3))
+        assert compact(store, Projection(log).judge)
+        clocks.advance(11 * MINUTE)
+        store.sync()
+        assert behind.append(some(1, "b", clocks.wall), Conditions(once=key())) == Stored(1, 0, 4)
+        assert behind.machine.series.ids.keys() == {"a", "b"}
+
     def test_a_worker_that_fell_behind_begins_anew(self, log: Log, store: Faulty, clocks: Clocks) -> None:
         late = Projection(Log(store))
         late.follow()

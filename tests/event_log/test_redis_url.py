@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from event_log.base import START
 from event_log.errors import LogUnavailable
+from event_log.log import Log
+from event_log.redis.store import RedisStore
 from event_log.redis.url import RedisUrl, parse_redis_url
-from event_log.redis_log import RedisLog
-from event_log.rules import Rules
-from event_log.urls import checked_url, is_on_this_machine, open_log, printable_url, serves_many_processes
+from event_log.urls import checked_url, is_on_this_machine, open_store, printable_url, serves_many_processes
 from settings import BadSetting, Settings, read_settings
+from tests.event_log.projection import Projection
 from tests.redis_server import RedisServer
 from tests.servers import CHECKOUT, reserve_port
 from tests.tls import certificate
@@ -62,7 +62,7 @@ def test_each_form(text: str, expected: RedisUrl) -> None:
     ("text", "message"),
     [
         ("redis://", "write a URL such as redis://"),
-        ("redis:host", "write memory: or lmdb:"),
+        ("redis:host", "write memory: or file:"),
         ("redis://:p@", "write a URL such as redis://"),
         ("redis://one,two", "only redis.sentinel:// takes several hosts"),
         ("redis://host:port", "written host:6379"),
@@ -99,7 +99,7 @@ def test_what_is_refused(text: str, message: str) -> None:
         ("redis://u:s3k?r1=t#/@host/0?name=n", "redis://***@host/0?name=n"),
         ("redis+sentinel://a/m?sentinel_password=s3k@r1t", "redis+sentinel://a/m?sentinel_password=***"),
         ("redis://host?Password=s3kr1t", "redis://host?Password=***"),
-        ("lmdb:/var/lib/tide@mark", "lmdb:/var/lib/tide@mark"),
+        ("file:/var/lib/tide@mark", "file:/var/lib/tide@mark"),
         ("memory:", "memory:"),
     ],
 )
@@ -116,12 +116,13 @@ def test_a_bad_url_is_refused_without_its_secret(monkeypatch: pytest.MonkeyPatch
 
 def test_a_log_by_tcp_and_by_socket_is_the_same() -> None:
     with RedisServer() as server:
-        tcp = open_log(Settings(log_url=server.url("name=x")))
-        socket = open_log(Settings(log_url=f"unix://{server.socket}?name=x"))
-        tcp.claim(Rules(10**9, 10), "start")
-        assert tcp.append_one("a", 1, 1.0) == 1
-        assert socket.append_one("a", 1, 2.0) == 2
-        assert socket.read(START).values.tolist() == [1.0, 2.0]
+        tcp = open_store(Settings(log_url=server.url("name=x")))
+        socket = open_store(Settings(log_url=f"unix://{server.socket}?name=x"))
+        assert Log(tcp).append_one("a", 1, 1.0).position == 1
+        assert Log(socket).append_one("a", 1, 2.0).position == 2
+        told = Projection(Log(socket))
+        told.follow()
+        assert told.live() == {"a": [(1, 1, 1.0), (1, 2, 2.0)]}
         tcp.close()
         socket.close()
 
@@ -136,18 +137,17 @@ def test_a_log_over_tls(tmp_path: Path) -> None:
             for name in ("cert.pem", "key.pem"):
                 shutil.copy(tmp_path / name, probe.directory)
             probe.restart(*options)
-            log = RedisLog(parse_redis_url(f"rediss://localhost:{port}?ca={tmp_path}/cert.pem"), max_bytes=2**20)
-            log.claim(Rules(10**9, 10), "start")
-            assert log.append_one("a", 1, 1.0) == 1
-            log.close()
+            store = RedisStore(parse_redis_url(f"rediss://localhost:{port}?ca={tmp_path}/cert.pem"), max_bytes=2**20)
+            assert Log(store).append_one("a", 1, 1.0).position == 1
+            store.close()
             for host, ca in (("localhost", ""), ("127.0.0.1", f"?ca={tmp_path}/cert.pem")):  # unknown; another's
-                doubtful = RedisLog(parse_redis_url(f"rediss://{host}:{port}{ca}"), max_bytes=2**20)
+                doubtful = RedisStore(parse_redis_url(f"rediss://{host}:{port}{ca}"), max_bytes=2**20)
                 with pytest.raises(LogUnavailable, match=r"cannot be reached: .*certificate verify failed"):
                     doubtful.check()
                 doubtful.close()
 
 
-@pytest.mark.parametrize("url", ["memory:", "lmdb:log"])
+@pytest.mark.parametrize("url", ["memory:", "file:log"])
 def test_other_logs_need_no_redis(url: str, tmp_path: Path) -> None:
     code = f"import sys, app; from settings import Settings; app.create_app(Settings(log_url={url!r}))"
     told = "print(sorted({'redis', 'hiredis'} & sys.modules.keys()))"

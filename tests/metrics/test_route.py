@@ -44,7 +44,7 @@ OF_THE_LOG = {
     "tidemark_log_allowed_bytes",
     "tidemark_log_used_bytes",
 }
-WHEN_SAID = {"tidemark_log_settled_age_seconds"}
+WHEN_SAID = {"tidemark_log_synced_age_seconds"}
 """Not by a log in memory."""
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -26,7 +26,7 @@ from tests.servers import CHECKOUT, Server, reserve_port, until
 from tests.streaming.sse import Message, Stream
 
 BATCH = 10_000
-FLOOD = 8
+FLOOD = 14  # more than what the kernel keeps for a reader and our mailbox hold together, about 7 MB
 """Batches whose events, written out, are more than the buffers of any socket hold."""
 
 
@@ -224,15 +224,26 @@ def test_an_incomplete_handshake_is_a_problem(four: Server, path: str, rest: dic
 
 
 class Deaf:
-    """A client that asks for a stream and does not read it."""
+    """A client that asks for a stream of `flood` and reads no more than its first events."""
 
     def __init__(self, server: Server, path: str, upgrade: str = "") -> None:
         self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # Little, so that it is full soon; not so little that each window is shut until the kernel probes it again.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         self.socket.connect(("127.0.0.1", server.port))
-        self.socket.settimeout(15)
+        self.socket.settimeout(60)
         self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n".encode())
-        self.socket.recv(16)  # it has begun
+        self._read_until(b"HTTP/1.1")
+        for value in (-1.5, -2.5):  # what came before it was let in it would be given at its own pace, however slow
+            post(server, "flood", value)
+            self._read_until(str(value).encode())
+
+    def _read_until(self, text: bytes) -> None:
+        heard = b""
+        while text not in heard:
+            piece = self.socket.recv(1 << 12)
+            assert piece, heard
+            heard += piece
 
     def close(self) -> None:
         """Leave."""

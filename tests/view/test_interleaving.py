@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from event_log.base import START
-from event_log.memory import MemoryLog
-from event_log.rules import Rules
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from rolling import together
 from rolling.grid import edges
@@ -27,19 +25,19 @@ from times import MINUTE, SECOND
 from view import listings
 from view.answers import Extras, Figures, History, Listed, Order, Scope
 from view.listings import Listing, Over, Page
-from view.log_view import LogView
+from view.projection import Projection
 
 NAMES = ("a", "ab", "b", "c", "d")
 RETENTION = 10 * MINUTE
 EXTRAS = Extras(edges=True, percentiles=Percentiles((percent("50"), percent("1"))))
-Check = Callable[[LogView, Any], None]
+Check = Callable[[Projection, Any], None]
 
 
 @dataclass
 class Asked:
-    """A question under way, and what is to be seen of its answer at that moment."""
+    """A question under way, and what is to be projection of its answer at that moment."""
 
-    seen: LogView
+    projection: Projection
     steps: Iterator[None]
     check: Check
 
@@ -53,14 +51,15 @@ class World:
     model: Model = field(default_factory=Model)
 
     def __post_init__(self) -> None:
-        self.log = MemoryLog()
+        self.store = MemoryStore(self.clock.moment)
         settings = Settings(keep_last=0, idle=0, retention=RETENTION, window=RETENTION)
-        self.service = EventService(self.log, settings, self.clock)
+        self.service = EventService(self.store, settings, self.clock)
+        self.service.start()
         self.starts = 0
 
     def happen(self) -> None:
         """Let something happen that shapes answers, or lets go of what is dead."""
-        acts = self.add, self.age, self.service.tick, self.service._replica.prune, self.end, self.change_rules
+        acts = self.add, self.age, self.service.tick, self.service._level.prune, self.end, self.change_rules
         [act] = self.generator.choices(acts, (12, 5, 2, 2, 1, 1))
         act()
         while self.service.advance():
@@ -76,7 +75,7 @@ class World:
                 continue
             if new:
                 self.model.register(self.ids[name], None)
-            self.model.add(self.ids[name], time, value, self.log.position())
+            self.model.add(self.ids[name], time, value, self.store.end().position)
 
     def age(self) -> None:
         self.clock.advance(self.generator.choice((1, SECOND, MINUTE)))
@@ -89,14 +88,16 @@ class World:
 
     def change_rules(self) -> None:
         self.starts += 1
-        rules = Rules(RETENTION, self.generator.choice((0, 3, 30)))
-        if self.log.position() and rules.keep_last != self.model.keep_last:
-            self.model.change_keep(None, self.log.read(START, 1).horizon, rules.keep_last)
-            self.log.claim(rules, str(self.starts))
+        log = self.service.log
+        rules = log.machine.rules._replace(keep_last=self.generator.choice((0, 3, 30)))
+        if self.store.end().position and rules.keep_last != self.model.keep_last:
+            log.catch_up()
+            self.model.change_keep(None, max(0, log.machine.horizon), rules.keep_last)
+            log.claim(rules, str(self.starts))
 
     @property
     def ids(self) -> dict[str, int]:
-        return self.log._registry.ids
+        return self.service.log.machine.series.ids
 
     def rows(self, name: str | None, span: Span) -> list[Row]:
         if name is not None and name not in self.ids:
@@ -112,33 +113,33 @@ class World:
 
     def ask(self) -> Asked:
         """Begin with a question."""
-        with self.service._replica as seen:
-            return self.generator.choice((self.statistics, self.history, self.listing))(seen)
+        with self.service._level as projection:
+            return self.generator.choice((self.statistics, self.history, self.listing))(projection)
 
     def span(self, scope: Scope) -> Span:
         now = self.clock()
         return Span(now - RETENTION, None if scope.window is None else now - scope.window, None, scope.last)
 
-    def statistics(self, seen: LogView) -> Asked:
+    def statistics(self, projection: Projection) -> Asked:
         name = self.generator.choice((None, *NAMES))
         scope = Scope(self.generator.choice((MINUTE, RETENTION)), self.generator.choice((None, 5, 50)))
         scope = self.generator.choice((scope, Scope(None, 20)))
         span = self.span(scope)
 
-        def check(seen: LogView, answer: Figures) -> None:
+        def check(projection: Projection, answer: Figures) -> None:
             found = Figures(answer.summary, answer.first, answer.last, answer.percentiles)
             assert found == self.figures(self.rows(name, span))
 
-        return Asked(seen, self.service._statistics(seen, name, scope, EXTRAS), check)
+        return Asked(projection, self.service._statistics(projection, name, scope, EXTRAS), check)
 
-    def history(self, seen: LogView) -> Asked:
+    def history(self, projection: Projection) -> Asked:
         name = self.generator.choice((None, *NAMES))
         window, step = self.generator.choice((MINUTE, RETENTION)), self.generator.choice((SECOND, MINUTE))
         span = self.span(Scope(window))
         assert span.after is not None
         after = span.after
 
-        def check(seen: LogView, answer: History) -> None:
+        def check(projection: Projection, answer: History) -> None:
             starts = edges(after, step, len(answer.points))
             rows = self.rows(name, span)
             assert answer.end == starts.pop()
@@ -147,15 +148,15 @@ class World:
             ]
             assert sum(figures.summary.count for _, figures in answer.points) == len(rows)
 
-        return Asked(seen, self.service._history(seen, name, Scope(window), step, EXTRAS), check)
+        return Asked(projection, self.service._history(projection, name, Scope(window), step, EXTRAS), check)
 
-    def listing(self, seen: LogView) -> Asked:
+    def listing(self, projection: Projection) -> Asked:
         over = Over(self.clock() - RETENTION, self.span(Scope(MINUTE)), EXTRAS)
         page = Page(limit=self.generator.choice((2, None)))
         by_count = self.generator.choice((True, False))
         order = Order((lambda figures: figures.summary.count) if by_count else None, by_count)
 
-        def check(seen: LogView, answer: Listed) -> None:
+        def check(projection: Projection, answer: Listed) -> None:
             assert over.span is not None
             counts = {name: len(self.rows(name, over.span)) for name in sorted(self.ids)}
             names = sorted(counts, key=lambda name: -counts[name]) if by_count else list(counts)
@@ -165,18 +166,18 @@ class World:
                 assert (info.count, info.first, info.last) == (live.summary.count, live.first, live.last)
                 assert info.figures == self.figures(self.rows(info.name, over.span))
 
-        return Asked(seen, Listing(seen, page, order, over).steps(), check)
+        return Asked(projection, Listing(projection, page, order, over).steps(), check)
 
     def go_on(self, asked: Asked) -> bool:
         """Take a step of a question; whether it has been answered, or has to be asked anew."""
-        with self.service._replica.held() as seen:
-            if asked.seen is not seen:
+        with self.service._level.held() as projection:
+            if asked.projection is not projection:
                 return True
             try:
                 next(asked.steps)
             except StopIteration as end:
-                self.model.prune(seen.view.horizon)
-                asked.check(seen, end.value)
+                self.model.prune(projection.view.horizon)
+                asked.check(projection, end.value)
                 return True
         return False
 

@@ -9,7 +9,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from event_log.memory import MemoryLog
+from event_log.memory_store import MemoryStore
 from event_service import EventService
 from rolling import together
 from rolling.percentiles import Percentiles, percent
@@ -29,7 +29,7 @@ Between = Callable[[], None]
 
 @pytest.fixture
 def service(clock: FakeClock) -> EventService:
-    return EventService(MemoryLog(SETTINGS.max_series), SETTINGS, clock)
+    return EventService(MemoryStore(clock.moment), SETTINGS, clock)
 
 
 def fill(service: EventService, *names: str, count: int = 600) -> None:
@@ -93,7 +93,8 @@ class TestPercentiles:
                     service.end_series("a")
                     if anew:
                         service.add_many(["a"], None, None, np.array([5.0, 6.0]))
-                    service.advance()
+                    while service.advance():
+                        pass
                 done.append(1)
 
             with small():
@@ -214,7 +215,7 @@ class TestListing:
                 service.end_series(names.pop(number))
                 service.add(f"s0{number}a", None, 1.0)
             if number == 20:
-                service.log.clean(clock() - 30 * MINUTE, lambda series: (0, 0), service.position())
+                service.log.raise_horizon(clock() + 30 * MINUTE)
             service.advance()
 
         with monkeypatch.context() as patch:
@@ -225,7 +226,9 @@ class TestListing:
             assert len(portions) >= 2
         assert found == service.series("s", limit, "s01", visible)
         assert (found[1] is None) == (limit != 7)
-        listed = [name for name in sorted(service._replica.seen.ids) if name > "s01" and (not visible or visible(name))]
+        listed = [
+            name for name in sorted(service._level.projection.ids) if name > "s01" and (not visible or visible(name))
+        ]
         assert [info.name for info in found[0]] == listed[:limit]
 
     def test_no_portion_looks_into_many_series(self, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,11 +333,11 @@ def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytes
 
         def happen() -> None:
             if not done:
-                replica = service._replica
-                replica._next = replica._new()
+                before = service._level.projection
+                service.log.retell()
                 while service.advance():
                     pass
-                assert replica.generation == 1
+                assert service._level.projection is not before
             done.append(1)
 
         between_portions(monkeypatch, happen)
@@ -348,7 +351,7 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
         fill(service, "a", "b")
         service.tick()
         service.statistics("a", percentiles=MEDIAN)
-        memory = service._replica.seen.view._memory
+        memory = service._level.projection.view._memory
         assert memory._held
         for _ in range(6):
             clock.advance(MINUTE + SECOND)
@@ -357,9 +360,9 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
 
 
 def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
-    service = EventService(MemoryLog(10), Settings(percentile_bytes=0), clock)
+    service = EventService(MemoryStore(clock.moment), Settings(percentile_bytes=0), clock)
     with small():
         fill(service, "a")
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
-        assert service._replica.seen.view._memory._held < 6000
+        assert service._level.projection.view._memory._held < 6000
