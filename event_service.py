@@ -180,12 +180,22 @@ class EventService(Questions):
                 return Ended(True, ended)
 
     def ready(self) -> bool:
-        """Whether the projection has been level with the log since this process started."""
-        self.start()
+        """Whether the projection has been level with the log since this process started. Raises LogUnavailable."""
         if self._follower is None or not self._follower.start():
+            self.start()
             with self._level:
                 pass
+        elif self._pid != os.getpid():  # the follower is opening the log, which takes as long as that is
+            if self._attempts:
+                raise LogUnavailable(str(self._fault)) from self._fault
+            return False
         return self._level.is_ready
+
+    def follow(self) -> None:
+        """Begin to follow the log in the background, which opens it; a service that does not follow opens it when
+        it is used."""
+        if self._follower is not None:
+            self._follower.start()
 
     def start(self) -> None:
         """Use the log from now on in this process: claim the rules, follow it in the background. Raises

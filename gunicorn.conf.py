@@ -9,7 +9,6 @@ import secrets
 import signal
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from access.exposure import exposed
 from access.foreign import JSON_HEADERS
 from access.keys import BadKeys
 from access.watch import Watch
-from event_log.errors import LogError, LogUnavailable
+from event_log.errors import LogError
 from event_log.urls import is_on_this_machine, serves_many_processes
 from garbage import Survivors
 from metrics.meter import shared
@@ -173,13 +172,11 @@ def post_worker_init(worker: Worker) -> None:
     context.worker_is_stopping = lambda: not worker.alive
     if worker.age == 1 and is_on_this_machine(_settings.log_url):
         try:
-            context.service.store.end()  # opens the log, before anything in the background would say the same
-            context.service.start()
+            context.service.store.end()
         except LogError as fault:
             print(f"tidemark: {fault}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-    with suppress(LogUnavailable):  # which the follower says, and tries again
-        context.service.start()
+    context.service.follow()  # a long log takes a while to open, and the worker answers meanwhile
     sys.setswitchinterval(_SWITCH_SECONDS)
     Survivors().begin()
     handover.shared().tell_ready(worker.age)

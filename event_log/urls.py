@@ -25,7 +25,7 @@ def checked_url(url: str) -> str:
     if url.startswith(_LMDB):
         raise ValueError(
             "the log on LMDB is no more; write file: and the path of another folder, such as file:instance/events, and "
-            "leave the old folder as it is: release 1.0 still reads it"
+            "leave the old folder as it is: the release that wrote it still reads it"
         )
     if url.partition("://")[0] in _REDIS:
         from event_log.redis.url import parse_redis_url

@@ -15,9 +15,10 @@ from typing import Any
 
 import requests
 
+from event_log.log import Log
+from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
-from event_log.redis_log import RedisLog
-from tests.event_log.reader import rows_behind
+from tests.event_log.projection import Projection
 from tests.nginx import nginx
 from tests.redis_server import RedisServer
 from tests.servers import Server, until
@@ -132,9 +133,11 @@ def storm(system: Machines, kills: int, clients: int = 6) -> dict[str, Any]:
 
 def check(system: Machines, clients: list[Client]) -> dict[str, Any]:
     """What was acknowledged is stored once, nothing else but what was sent, and all workers say the same."""
-    log = RedisLog(parse_redis_url(system.redis.url()), max_bytes=2**40)
-    stored = [value for _, (_, _, value) in rows_behind(log)]
-    log.close()
+    store = RedisStore(parse_redis_url(system.redis.url()), max_bytes=2**40)
+    projection = Projection(Log(store))
+    projection.follow()
+    store.close()
+    stored = [value for events in projection.live().values() for *_, value in events]
     acknowledged = {value for client in clients for value in client.acknowledged}
     sent = {value for client in clients for value in client.sent}
     assert len(stored) == len(set(stored)), "something was stored twice"

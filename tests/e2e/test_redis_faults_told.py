@@ -20,7 +20,8 @@ from tests.servers import Server, until
 
 SECRET = "s3kr1t/0f+the?URL"
 OTHER = "an0ther"
-HEAD = "{tidemark}:head"
+HEAD = "{tidemark}:log:head"
+FORMER = "{tidemark}:head"
 
 
 class Host(NamedTuple):
@@ -165,21 +166,33 @@ def keys_of(another: Callable[[Redis], object]) -> Callable[[Host], AbstractCont
     return exchange
 
 
-def of_format(text: str) -> Callable[[Host], AbstractContextManager[None]]:
-    """A log of another version, which a worker finds when it starts."""
+@contextmanager
+def an_older_format(host: Host) -> Iterator[None]:
+    """A log of release 1.0 in place of this one, which a worker finds when it starts."""
+    with host.admin() as client:
+        client.rename(HEAD, "aside")
+        client.hset(FORMER, "format", "tidemark log 2")
+        replace_workers(host)
+        yield
+        client.delete(FORMER)
+        client.rename("aside", HEAD)
 
-    @contextmanager
-    def change(host: Host) -> Iterator[None]:
-        with host.admin() as client:
-            before = client.hget(HEAD, "format")
-            client.hset(HEAD, "format", text)
-            for pid in host.server.workers():
-                os.kill(pid, signal.SIGKILL)
-            until(lambda: answers(host), "the next worker")
-            yield
-            client.hset(HEAD, "format", before or b"")
 
-    return change
+@contextmanager
+def a_newer_format(host: Host) -> Iterator[None]:
+    """The same of a release to come."""
+    with host.admin() as client:
+        before = client.hget(HEAD, "mark") or b""
+        client.hset(HEAD, "mark", b"4" + before[1:])
+        replace_workers(host)
+        yield
+        client.hset(HEAD, "mark", before)
+
+
+def replace_workers(host: Host) -> None:
+    for pid in host.server.workers():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: answers(host), "the next worker")
 
 
 def answers(host: Host) -> bool:
@@ -227,8 +240,8 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "a full disk": (a_full_disk, "cannot save to its disk"),
     "a text": (keys_of(lambda client: client.set(HEAD, "x")), r"another program .* choose another with \?name="),
     "a hash": (keys_of(lambda client: client.hset(HEAD, "x", "y")), r"another program .* choose another with \?name="),
-    "an older format": (of_format("tidemark log 1"), "holds 'tidemark log 1', not 'tidemark log 2'"),
-    "a newer format": (of_format("tidemark log 3"), "holds 'tidemark log 3', not 'tidemark log 2'"),
+    "an older format": (an_older_format, "holds 'tidemark log 2', not 'tidemark log 3'"),
+    "a newer format": (a_newer_format, "holds 'tidemark log 4', not 'tidemark log 3'"),
     "a cluster": (a_cluster, "is a Cluster that is down"),
     "another node": (a_cluster_with_the_keys_elsewhere, "is a node of a Cluster that does not hold these keys"),
 }

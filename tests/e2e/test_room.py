@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,6 @@ import pytest
 import requests
 
 from tests.e2e.model import position
-from tests.event_log.test_room import may_mount, small_disk
 from tests.servers import Server, until
 
 BATCH = {"series": "a", "values": [float(i) for i in range(1000)]}
@@ -74,19 +75,19 @@ def is_full(server: Server) -> bool:
 
 
 @pytest.mark.parametrize("allowed", [0, MIB])
-def test_files_that_may_not_be_written_or_not_grow(allowed: int) -> None:
-    """0 is a file system that has turned read-only, 1 MiB a disk that is full: every worker meets the limit."""
+def test_files_that_may_not_be_written_beyond_a_size(allowed: int) -> None:
+    """As where a quota is used up: every worker meets the limit, 0 at its next write."""
     with Server(["-w", "2"]) as server:
         workers = server.wait_for_workers(2)
         assert server.ask_each_worker(lambda: server.post("/events", BATCH).status_code) == [201, 201]
         limit(workers, allowed)
         taken, refusal = fill(server)
-        assert_refused(refusal, "cannot be written")
+        assert_refused(refusal, "is full; make room on it")
         refusals = server.ask_each_worker(lambda: fill(server))
         taken += sum(more for more, _ in refusals)
         assert_reads_go_on(server, 2000 + 1000 * taken)
         until(lambda: server.ask_each_worker(unhealthy(server)) == [True, True], "both workers to be unhealthy")
-        assert "cannot be written" in server.get("/health").json()["detail"]
+        assert "is full; make room on it" in server.get("/health").json()["detail"]
         limit(workers, resource.RLIM_INFINITY)
         assert_resumes(server)
         assert server.workers() == workers
@@ -98,24 +99,40 @@ def limit(pids: list[int], size: int) -> None:
         psutil.Process(pid).rlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+def may_mount() -> bool:
+    return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0
+
+
 @contextmanager
-def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[list[int]], None]]]:
+def small_disk(path: Path) -> Iterator[Callable[[], object]]:
+    """A file system of 3 MiB mounted there; what it yields makes it larger."""
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", path], check=True)
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,size=8m", path], check=True)
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@contextmanager
+def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[list[int]], object]]]:
     """Where a log of little room may stand, and what gives it more: a small disk, where one can be mounted."""
     if may_mount():
-        with small_disk(tmp_path / "disk") as resize:
-            yield tmp_path / "disk" / "log", lambda pids: resize(8)
+        with small_disk(tmp_path / "disk") as enlarge:
+            yield tmp_path / "disk" / "log", lambda pids: enlarge()
     else:
         yield tmp_path / "log", lambda pids: limit(pids, resource.RLIM_INFINITY)
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    with disk(tmp_path) as (path, give_room), Server(["-w", "2"], {"TIDEMARK_LOG_URL": f"file:{path}"}) as server:
+    env = {"TIDEMARK_LOG_MAX_BYTES": str(8 * MIB)}  # in segments of 1 MiB
+    with disk(tmp_path) as (path, give_room), Server(["-w", "2"], env | {"TIDEMARK_LOG_URL": f"file:{path}"}) as server:
         workers = server.wait_for_workers(2)
         if not may_mount():
-            limit(workers, MIB)
+            limit(workers, MIB - MIB // 8)
         taken, refusal = fill(server)
         assert taken > 50
-        assert_refused(refusal, "cannot be written")
+        assert_refused(refusal, f"the disk of the log at {path} is full; make room on it")
         assert_reads_go_on(server, 1000 * taken)
         give_room(workers)
         assert_resumes(server)
