@@ -39,6 +39,7 @@ class Waits:
         self._clock = clock
         self._ends = 0.0
         self._watchers: Sequence[Any] = ()
+        self._turn_began = 0.0
         self.turn_ends = 0.0
         """When bodies are to wait for the next look at the sockets."""
 
@@ -48,9 +49,9 @@ class Waits:
         # that came before it at once, and the request ends the wait.
         loop = gevent.get_hub().loop
         timer = loop.timer(LOOK_SECONDS, LOOK_SECONDS, priority=loop.MINPRI)  # type: ignore[attr-defined]  # no stub
-        check = loop.check()  # is told each time the hub has looked at its sockets
+        check = loop.check(priority=loop.MAXPRI)  # type: ignore[attr-defined]  # no stub
         timer.start(self.look)
-        check.start(self._begin_turn)
+        check.start(self.begin_turn)
         self._watchers = [timer, check]
 
     def stop(self) -> None:
@@ -58,12 +59,14 @@ class Waits:
         for watcher in self._watchers:
             watcher.close()
 
-    def _begin_turn(self) -> None:
-        self.turn_ends = self._clock() + TURN_SECONDS
+    def begin_turn(self) -> None:
+        """Note that the hub has just looked at its sockets."""
+        self._turn_began = self._clock()
+        self.turn_ends = self._turn_began + TURN_SECONDS
 
     def look(self) -> None:
         """End the waits that are overdue. To be called by the hub: all that wait are at rest then."""
-        now = self._clock()
+        now = self._turn_began  # what has come since, nobody knows yet
         if not self._ends and self._is_ending():
             self._ends = now + LAST_SECONDS
         over = bool(self._ends) and now >= self._ends

@@ -97,6 +97,21 @@ def test_a_request_that_came_just_before_its_wait_ended_is_answered(worker: Any,
         gevent.kill(serving)
 
 
+def test_a_request_that_came_since_the_worker_looked_is_answered(worker: Any) -> None:
+    """The timer is due in the turn in which another greenlet was busy for long."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        serving = gevent.spawn(serve, worker, ours)
+        while not worker.waits.idle:
+            gevent.sleep(0.001)
+        worker.now += 2 * worker.head_seconds
+        theirs.sendall(REQUEST)
+        gevent.get_hub().loop.run_callback(worker.waits.look)
+        assert theirs.recv(4096) == ANSWER
+        gevent.kill(serving)
+
+
 def test_a_wait_in_which_nothing_came_ends_the_connection(worker: Any) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
