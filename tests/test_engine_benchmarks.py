@@ -55,6 +55,13 @@ def test_the_reading_benchmark_prints_a_row_for_each_format() -> None:
         assert f"| {name} " in printed
 
 
+def test_the_log_benchmark_prints_its_tables_and_the_machine() -> None:
+    printed = run("benchmarks.log")
+    for row in ("| files | 4 ", "nothing new", "the same, compacted", "an idempotency record", "SYNC=always, 50 greenlets"):
+        assert row in printed
+    assert "Python" in printed.splitlines()[-1]
+
+
 def test_both_sides_of_the_comparison_answer_the_same() -> None:
     naive, view = NaiveWindow(MINUTE), view_of(20_000, series=1)
     for _, times, values in hour_of_events(20_000, 1, in_order=True):
