@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, combinations, product
+from math import comb
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.history.recording import Attempt, Delete, History, Read, Write
 
 MOST_AT_ONCE = 3
 """Writes of unknown outcome that may turn up between two answers about their series."""
+MOST_TRIED = 5000
+"""So that a fault among many of unknown outcome is told within a minute."""
 
 
 class State:
@@ -108,7 +111,8 @@ class Replay:
     def _some_pending(self, read: Read, answer: Attempt) -> Iterator[tuple[Write, ...]]:
         possible = [write for write in self._pending if _may_show(write, read, answer)]
         for number in range(MOST_AT_ONCE + 1):
-            yield from combinations(possible, number)
+            if comb(len(possible), number) <= MOST_TRIED:
+                yield from combinations(possible, number)
 
     def _cuts(self, read: Read, answer: Attempt) -> list[tuple[str, int] | None]:
         """No end of a series, or one at any place in it, where one of unknown outcome may have been carried out."""

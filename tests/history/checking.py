@@ -33,8 +33,10 @@ def _out_of_order(history: History, log: Log) -> Iterator[str]:
     told: list[tuple[int, int]] = []  # when an answer had come, and its position
     new: list[tuple[int, int, bool, object]] = []  # when one began, its position, whether it must be higher
     for read, answer in reads_of(history):
-        told.append((answer.ended, answer.position or 0))
-        new.append((answer.began, answer.position or 0, False, read))
+        if answer.position is None:
+            continue  # a failure, which is told as that
+        told.append((answer.ended, answer.position))
+        new.append((answer.began, answer.position, False, read))
     for placed in log.placed:
         told += [(attempt.ended, placed.position) for attempt in placed.write.attempts if attempt.is_definite]
         new.append((placed.write.first.began, placed.position, True, placed.write))

@@ -16,6 +16,8 @@ SERIES = ("a", "b/c", "température")
 BRIEF = ("brief-1", "brief-2")
 LONGEST_RETRY_SECONDS = 10
 FINISH_SECONDS = 60.0
+LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.05, 2.0
+"""Between requests that are not answered: while nobody is there, few of unknown outcome are to come about."""
 
 
 class Count:
@@ -61,6 +63,7 @@ class Client(Thread):
         self._counted = counted
         self._brief = brief
         self._keys = count(1)
+        self._pause_seconds = LEAST_PAUSE_SECONDS
 
     def run(self) -> None:
         while not self._counted.is_enough:
@@ -111,8 +114,10 @@ class Client(Thread):
         operation.attempts.append(attempt := ask())
         if attempt.is_definite:
             self._counted.add()
+            self._pause_seconds = LEAST_PAUSE_SECONDS
         else:
-            Flag().wait(0.05 * self._rng.random())
+            Flag().wait(self._pause_seconds * self._rng.random())
+            self._pause_seconds = min(2 * self._pause_seconds, MOST_PAUSE_SECONDS)
 
     def _grows_old(self, write: Write) -> bool:
         return wall_clock() - write.first.wall_began > LONGEST_RETRY_SECONDS * SECOND

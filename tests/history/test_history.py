@@ -25,7 +25,7 @@ SEED = "TIDEMARK_HISTORY_SEED"
 
 @pytest.mark.parametrize(
     ("start", "operations", "faults"),
-    [(four_workers, 5500, 8), (two_hosts, 3500, 6), (failovers, 1000, 2)],
+    [(four_workers, 5500, 4), (two_hosts, 3500, 5), (failovers, 1000, 3)],
     ids=["four workers", "two hosts", "failovers"],
 )
 @pytest.mark.soak(run=(range(1), range(40)))
