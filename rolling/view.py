@@ -118,14 +118,6 @@ class View:
         window.taken += 1
         self.taken += 1
 
-    def add_kept(
-        self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
-    ) -> Iterator[None]:
-        """Take in events that are not later than the horizon, each series' own at positions above all it has; in
-        steps, as `add_many`."""
-        order = np.argsort(times, kind="stable")
-        yield from self._deal(ids[order], (times[order], positions[order], values[order]))
-
     def add_many(
         self, ids: Ids, times: NDArray[np.int64], values: NDArray[np.float64], positions: NDArray[np.int64]
     ) -> Iterator[None]:
