@@ -57,7 +57,13 @@ def test_the_reading_benchmark_prints_a_row_for_each_format() -> None:
 
 def test_the_log_benchmark_prints_its_tables_and_the_machine() -> None:
     printed = run("benchmarks.log")
-    for row in ("| files | 4 ", "nothing new", "the same, compacted", "an idempotency record", "SYNC=always, 50 greenlets"):
+    for row in (
+        "| files | 4 ",
+        "nothing new",
+        "the same, compacted",
+        "an idempotency record",
+        "SYNC=always, 50 greenlets",
+    ):
         assert row in printed
     assert "Python" in printed.splitlines()[-1]
 
