@@ -215,7 +215,10 @@ class Appending:
     def _current(self, session: Session) -> int:
         """Return the history of the log: another one than before if Redis was started or promoted since."""
         self._arrive(session)
-        return Mark.read(session.ask(("HGET", self._keys.head, "mark"))[0], self._where).history
+        mark = session.ask(("HGET", self._keys.head, "mark"))[0]
+        if mark is None:
+            raise LogUnavailable(f"{self._where} has lost the log that was just begun")
+        return Mark.read(mark, self._where).history
 
     def _write_nothing(self, script: Script, history: int, wait: Packed) -> None:
         """Write something that is no record."""

@@ -63,7 +63,9 @@ class Connection:
 
     def trip(self, packed: Packed) -> list[Reply]:
         """Send commands and return all answers, errors among them. Raises OSError or RedisError when it broke."""
-        self._socket.sendall(packed.data)
+        sent = self._socket.send(packed.data)  # under gevent cheaper than `sendall`, which looks at the socket's buffer
+        if sent < len(packed.data):
+            self._socket.sendall(memoryview(packed.data)[sent:])
         replies: list[Reply] = []
         while len(replies) < packed.answers:
             reply = self._reader.gets()

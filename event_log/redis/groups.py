@@ -22,6 +22,11 @@ MOST_TOGETHER = 256
 MOST_BYTES = 1 << 20
 """Bytes of one group of more than one."""
 
+FEW = 1.5
+"""Records under way and waiting, up to which nobody waits for others to gather."""
+FADING = 0.95
+"""What is left with each trip of the memory of how many there were."""
+
 
 class Job:
     """A record to be appended, and what became of it."""
@@ -119,13 +124,14 @@ class Gathering:
         self._waiting: deque[Job] = deque()
         self._left: deque[Group] = deque()  # by leaders that were killed
         self._leaders = 0
-        self._were_many = False
+        self._under_way = 0  # records
+        self._many = 0.0  # how many there were at most, under way or waiting, of late
 
     def append(self, record: Record, guard: Guard) -> Appended:
         """Append a record with those of others. Raises what `settle` has said."""
         job = Job(record, guard)
         with self._mutex:
-            job.leads = self._leaders < self.most
+            job.leads = self._leaders < self.most and self._is_time(1)
             if job.leads:
                 self._leaders += 1
             else:
@@ -141,10 +147,12 @@ class Gathering:
 
     def _lead(self, job: Job) -> None:
         """Settle a group: that of others which was left, or the one that has gathered behind this job."""
-        if self._were_many:
+        if self._many > FEW:
             time.sleep(0)  # whoever is about to append goes with this trip
         with self._mutex:
             group, job.group = job.group or self._take(job), None
+            self._under_way += len(group.jobs)
+            self._many = max(self._under_way + len(self._waiting), FADING * self._many)
         begun = deque([group])
         try:
             while begun:
@@ -158,6 +166,13 @@ class Gathering:
             with self._mutex:
                 self._left.extend(begun)
             raise
+        finally:
+            with self._mutex:
+                self._under_way -= len(group.jobs)
+
+    def _is_time(self, more: int) -> bool:
+        """Whether to make a trip, if so many more wait than do: beside another one only for enough of them."""
+        return not self._leaders or len(self._waiting) + more >= self._many / self.most
 
     def _take(self, first: Job) -> Group:
         """The next records that can go together."""
@@ -168,7 +183,6 @@ class Gathering:
             if waiting[0].is_alone or waiting[0].guard.history != first.guard.history or size > MOST_BYTES:
                 break
             jobs.append(waiting.popleft())
-        self._were_many = len(jobs) > 1
         return Group(jobs)
 
     def _leave(self, job: Job) -> None:
@@ -181,11 +195,12 @@ class Gathering:
                 return
             if job.group is not None:
                 self._left.appendleft(job.group)
+            self._leaders -= 1
             heir = self._heir()
             if heir is None:
-                self._leaders -= 1
                 return
             heir.leads = True
+            self._leaders += 1
         heir.wake()
 
     def _heir(self) -> Job | None:
@@ -195,4 +210,4 @@ class Gathering:
             if (heir := group.heir()) is not None:
                 heir.group = group
                 return heir
-        return self._waiting.popleft() if self._waiting else None
+        return self._waiting.popleft() if self._waiting and self._is_time(0) else None
