@@ -113,10 +113,13 @@ def test_what_a_split_loses_is_what_the_documents_say(options: tuple[str, ...]) 
             plain.post()
             waiting.post()
         until(lambda: STARTS[0] in stored(other.server), "an answer on the other side")
+        health = plain.server.get("/health").json()
         if options:
+            assert "has fewer replicas than its min-replicas-to-write" in health["detail"]
             assert not plain.post()
             assert not other.post()
         else:
+            assert "another one may have taken over" in health["notice"]
             assert plain.post()
             until(other.post, "a write on the other side")
             assert stored(plain.server) - stored(other.server)
