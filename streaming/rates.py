@@ -17,12 +17,12 @@ class Rates:
         self._looks: dict[Hashable, tuple[int, int]] = {}  # what had arrived, and when; the oldest look first
 
     def since_last(self, subject: Hashable, arrived: int, now: int, interval: int) -> float | None:
-        """Events a second since the last look, `arrived` being all so far; None when that was not about an
-        interval ago."""
+        """Events a second since the last look, `arrived` being all so far; None when that was not about an interval
+        ago, or what had arrived then was counted otherwise: by a projection that has been replaced since."""
         before = self._looks.pop(subject, None)
         self._looks[subject] = arrived, now
         if len(self._looks) > MOST_SUBJECTS:
             del self._looks[next(iter(self._looks))]
-        if before is None or not interval // 2 <= now - before[1] <= 2 * interval:
+        if before is None or arrived < before[0] or not interval // 2 <= now - before[1] <= 2 * interval:
             return None
         return (arrived - before[0]) * SECOND / (now - before[1])

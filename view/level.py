@@ -44,8 +44,6 @@ class Level:
         self.lock = threading.RLock()
         """Guards `projection` and all that it holds."""
         self.projection = self._new()
-        self.generation = 0
-        """Number of times the history was replaced."""
         self.is_ready = False
         """Whether a projection has been level with the log since this was made."""
         self._is_whole = True  # under lock: not in the middle of what a read has brought
@@ -179,7 +177,6 @@ class Level:
             with self.lock:
                 self.projection, self._next = self._next, None
                 self._is_whole = True
-                self.generation += begun is not None and not begun.same_history
             if begun is not None:
                 begun.position = self.projection.cursor.position
                 self._tell(begun)

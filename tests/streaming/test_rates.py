@@ -26,3 +26,10 @@ def test_subjects_are_not_remembered_without_bound() -> None:
         rates.since_last(number, 0, 0, SECOND)
     assert rates.since_last(0, 1, SECOND, SECOND) is None
     assert rates.since_last(MOST_SUBJECTS, 1, SECOND, SECOND) == 1.0
+
+
+def test_what_is_counted_anew_gives_no_rate() -> None:
+    rates = Rates()
+    assert rates.since_last("all", 1000, 0, SECOND) is None
+    assert rates.since_last("all", 10, SECOND, SECOND) is None
+    assert rates.since_last("all", 15, 2 * SECOND, SECOND) == 5.0
