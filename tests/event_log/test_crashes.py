@@ -48,8 +48,9 @@ def live_through(recorder: Recorder, steps: int, chance: random.Random) -> None:
         log._settle_all()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("sync", ["everysec", "always"])
-@pytest.mark.soak(tries=(30, 900))
+@pytest.mark.soak(tries=(90, 900))
 def test_no_power_cut_costs_what_was_settled(tmp_path: Path, sync: str, tries: int) -> None:
     chance = random.Random(sync)
     steps = tries // len(LOSSES) if sync == "everysec" else 2

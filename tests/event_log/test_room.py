@@ -139,6 +139,7 @@ def test_half_in_quiet_series_was_full_for_ever(tmp_path: Path) -> None:
     log.close()
 
 
+@pytest.mark.no_cover
 @pytest.mark.soak(seed=(range(3), range(60)))
 def test_whatever_has_happened_it_heals(tmp_path: Path, seed: int) -> None:
     """Whenever unexpired and kept events need less than 60 % of the room, writes are taken within two seconds."""
