@@ -64,6 +64,13 @@ class Accepted(NamedTuple):
         return cls(stored, expired, memo.position)
 
 
+class Ended(NamedTuple):
+    """Whether there was a series to end, and where the log stood then."""
+
+    was_there: bool
+    position: int
+
+
 class EventService(Questions):
     """Events in, answers out, over a log that others may share."""
 
@@ -157,13 +164,16 @@ class EventService(Questions):
         """The series that ended in the portion of which listeners were told last, by that id."""
         return self._replica.seen.ended
 
-    def end_series(self, name: str) -> int | None:
-        """End a series: its events are gone from every answer from the position on that is returned; None for one
-        that is not there. The name may begin anew."""
+    def end_series(self, name: str) -> Ended:
+        """End a series: its events are gone from every answer from that position on. The name may begin anew."""
         self.start()
-        with self._replica as seen:
-            number = seen.ids.get(name)
-        return None if number is None else self._append(lambda: self.log.end_series(number))
+        while True:
+            with self._replica as seen:
+                number, position = seen.ids.get(name), seen.place.position
+            if number is None:
+                return Ended(False, position)
+            if (ended := self._append(lambda: self.log.end_series(number))) is not None:  # noqa: B023  called at once
+                return Ended(True, ended)
 
     def ready(self) -> bool:
         """Whether the view has caught up with the log since this process started."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from itertools import count
-from threading import Event, Thread
 
 from event_log.aside import aside
 from event_log.base import LogError
@@ -43,8 +43,8 @@ class Follower:
         self._rounds_a_sync = rounds_a_sync
         self._patience = patience
         self._pid = 0
-        self._stopped = Event()
-        self._thread: Thread | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
         self._said = ""
 
     def start(self) -> bool:
@@ -52,8 +52,9 @@ class Follower:
         pid = os.getpid()
         if self._pid != pid:
             self._pid = pid
-            self._stopped = Event()
-            self._thread = Thread(target=self._run, args=(self._stopped,), name="follower", daemon=True)
+            self._stopped = threading.Event()
+            # By its name of this moment: with --preload gevent patches later, and no class of before can be joined.
+            self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="follower", daemon=True)
             self._thread.start()
         return not self._stopped.is_set()
 
@@ -63,7 +64,7 @@ class Follower:
         if self._thread is not None and self._pid == os.getpid():
             self._thread.join(MOST_SECONDS)
 
-    def _run(self, stopped: Event) -> None:
+    def _run(self, stopped: threading.Event) -> None:
         for number in count(1):
             if stopped.is_set():
                 return
@@ -82,7 +83,7 @@ class Follower:
             self._said = fault
             logger.error("%s", fault)
 
-    def _round(self, stopped: Event, *, sync: bool) -> None:
+    def _round(self, stopped: threading.Event, *, sync: bool) -> None:
         synced = time.monotonic()
         while self._tick() and not stopped.is_set():
             if time.monotonic() - synced >= self._patience:

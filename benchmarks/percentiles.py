@@ -149,8 +149,8 @@ def _ranking(view: View, series: int, span: Span, statistic: str | Percentiles) 
         value: float | None = getattr(view.tail(number, span.after, span.cutoff, None, False).summary, statistic)
         return value
 
-    scores = view.together(span.after, score)
-    yield from scores.find(range(series))
+    with view.snapshots.take(view.horizon, range(series), score) as scores:
+        yield from scores.find_all()
     return first_by([scores[number] for number in range(series)], 10, descending=True)
 
 

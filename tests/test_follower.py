@@ -160,6 +160,12 @@ def test_under_gevent_the_sync_goes_to_a_real_thread() -> None:
     assert run(script) == "elsewhere"
 
 
+def test_it_ends_where_gevent_has_patched_after_the_import() -> None:
+    """As with --preload."""
+    patch = "import follower; follower.MOST_SECONDS = 600; from gevent import monkey; monkey.patch_all()"
+    assert run(GEVENT.format(patch=patch, get_ident='monkey.get_original("_thread", "get_ident")')) == "elsewhere"
+
+
 @pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])
 def test_without_patches_the_follower_is_a_thread_of_its_own(patch: str) -> None:
     assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident")) == "elsewhere"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from rolling.steps import Steps
@@ -15,20 +15,25 @@ SECONDS = 0.005
 
 T = TypeVar("T")
 Question = Callable[[LogView], Steps[T]]
-"""Works something out from a view; others are let in where it yields, and what it returns is of that last moment."""
+"""Works something out from a view, of one moment: that of its last portion, or, of a listing, the first. Others are let
+in where it yields."""
 
 
 def ask(replica: Replica, question: Question[T]) -> T:
     """The answer to a question, put to a view that knows all that was acknowledged by now; anew where the history
     becomes another one meanwhile."""
     asked: _Asked[T] | None = None
-    while True:
-        with replica if asked is None else replica.held() as seen:
-            if asked is None or asked.seen is not seen:
-                asked = _Asked(seen, question)
-            if run_for(asked.work, SECONDS):
-                return asked.answer
-        give_way()
+    try:
+        while True:
+            with replica if asked is None else replica.held() as seen:
+                if asked is None or asked.seen is not seen:
+                    asked = _Asked(seen, question)
+                if run_for(asked.work, SECONDS):
+                    return asked.answer
+            give_way()
+    finally:
+        if asked is not None:
+            asked.work.close()  # whoever leaves before the end leaves no snapshot behind
 
 
 class _Asked(Generic[T]):
@@ -40,5 +45,5 @@ class _Asked(Generic[T]):
         self.seen = seen
         self.work = self._work(question(seen))
 
-    def _work(self, steps: Steps[T]) -> Iterator[None]:
+    def _work(self, steps: Steps[T]) -> Steps[None]:
         self.answer = yield from steps

@@ -133,11 +133,11 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(which=services, name=st.sampled_from(NAMES))
     def end(self, which: int, name: str) -> None:
-        position = self.services[which].end_series(name)
-        assert (position is not None) == (name in self.oracle.series)
-        if position is not None:
+        ended = self.services[which].end_series(name)
+        assert ended.was_there == (name in self.oracle.series)
+        if ended.was_there:
             self.oracle.end(name)
-            assert position == self.oracle.position
+        assert ended.position == self.oracle.position
 
     def write(self, service: EventService, rows: list[Row]) -> None:
         names = list(dict.fromkeys(name for name, _, _ in rows))

@@ -235,7 +235,7 @@ def way_of(head: Head, peer: Peer) -> Way | None:
     """A way for every head but those with an odd name."""
     if "ODD" in head.fields:
         return None
-    return Way(head.method, head.path, head.query, head.fields, head.path, lambda body: None)
+    return Way(head.method, head.path, head.query, head.fields, head.path, lambda body: None, 0, closes=False)
 
 
 def test_a_head_is_known_from_its_second_sight_on() -> None:
