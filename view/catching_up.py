@@ -1,4 +1,4 @@
-"""Few readers at a time: whoever needs what is newest reads it, or waits for a reading that began after the need."""
+"""Single-flight: whoever needs what is newest reads it, or waits for a reading that began after the need."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from typing import Generic, TypeVar
 
 from view.portions import give_way
 
-ABREAST = 3
-"""So many readings may be under way at once, where they take long; each is of a third of those who ask, so that few
-readings serve many."""
-FADING = 0.95
-"""What is left with each reading of the memory of how many there were."""
 T = TypeVar("T")
 
 
@@ -40,22 +35,14 @@ class CatchingUp(Generic[T]):
     has the next question while they use this answer. Nobody who waits holds anything, nor is overtaken.
     """
 
-    def __init__(
-        self, read: Callable[[], T], take: Callable[[T], bool], abreast: Callable[[], bool] = lambda: False
-    ) -> None:
-        """`read` reads a portion, and `take` takes it in, never twice at a time, or lets it be where another one has
-        been taken in since the reading began; says whether there is more. `abreast`: whether it is worth while to
-        read while another reads."""
+    def __init__(self, read: Callable[[], T], take: Callable[[T], bool]) -> None:
+        """`read` reads a portion, and `take` takes it in and says whether there is more; neither twice at a time."""
         self._read = read
         self._take = take
-        self._abreast = abreast
-        self._taking = threading.Lock()
         self._mutex = threading.Lock()
         # All below: under _mutex.
         self._waiting: deque[_Call] = deque()
-        self._reading = 0  # how many read
-        self._inside = 0  # how many read or wait
-        self._many = 0.0  # how many that has been at most, of late
+        self._is_reading = False
         self._begun = 0
         self._level = 0  # the last reading that found nothing more
         self._failed = 0  # the last one that failed, and how
@@ -85,9 +72,8 @@ class CatchingUp(Generic[T]):
         """Wait until it is time to read, and say how many readings had begun before; -1 where one has brought
         everything meanwhile."""
         with self._mutex:
-            self._inside += 1
-            if not self._reading or self._may_read(1):
-                self._reading += 1
+            if not self._is_reading:
+                self._is_reading = True
                 return self._begun
             call = _Call(self._begun)
             self._waiting.append(call)
@@ -107,42 +93,28 @@ class CatchingUp(Generic[T]):
         with self._mutex:
             if call in self._waiting:
                 self._waiting.remove(call)
-                self._inside -= 1
-
-    def _may_read(self, more: int) -> bool:
-        """Whether it is time for a reading of those who wait, and so many more."""
-        waiting = len(self._waiting) + more
-        if not self._reading:
-            return waiting > 0
-        return self._reading < ABREAST and waiting >= self._many / ABREAST and waiting > 0 and self._abreast()
 
     def _advance(self) -> bool:
         with self._mutex:
             self._begun += 1
             number = self._begun
-            self._many = max(self._inside, FADING * self._many)
         try:
-            read = self._read()
-            with self._taking:
-                more = self._take(read)
+            more = self._take(self._read())
         except Exception as fault:
             with self._mutex:
                 self._failed, self._fault = max(self._failed, number), fault
             raise
-        if not more and number > self._level:
-            self._level = number  # of two at once the lower one may stay: that is no lie, and serves fewer
+        if not more:
+            self._level = number
         return more
 
     def _leave(self) -> None:
         """Read no more: let the first read whom no reading has served, and those go whom one has."""
         with self._mutex:
-            self._reading -= 1
-            self._inside -= 1
-            if not self._waiting:
-                return
+            self._is_reading = False
             woken = self._served()
-            if self._may_read(0):
-                self._reading += 1
+            if self._waiting:
+                self._is_reading = True
                 woken.insert(0, self._waiting.popleft())
                 woken[0].reads = True
         for call in woken:
@@ -156,5 +128,4 @@ class CatchingUp(Generic[T]):
             if call.before >= self._level:
                 call.fault = self._fault
             served.append(call)
-        self._inside -= len(served)
         return served

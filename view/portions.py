@@ -33,20 +33,3 @@ def giving_way(items: Iterable[T], seconds: float = SECONDS) -> Iterator[T]:
             give_way()
             end = time.perf_counter() + seconds
         yield item
-
-
-class Pace:
-    """How much to take at a time for a portion of about SECONDS, learnt from those before it."""
-
-    def __init__(self, size: int = 10_000, least: int = 10_000, most: int = 1_000_000) -> None:
-        # Fewer than `least` events, dealt to hundreds of series, would cost several times as much each.
-        self.size = size
-        self._least = least
-        self._most = most
-
-    def learn(self, count: int, seconds: float) -> None:
-        """So many took so long."""
-        if seconds > SECONDS:
-            self.size = max(self._least, min(self.size, int(count * SECONDS / seconds)))
-        elif count >= self.size and seconds < SECONDS / 2:
-            self.size = min(self._most, 2 * self.size)

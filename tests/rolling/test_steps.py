@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rolling import all_series, timeline, view, window
+from rolling import all_series, view, window
 from rolling.all_series import SharedBlock
 from rolling.block import Block, Columns
 from rolling.view import View
@@ -97,17 +97,6 @@ def test_a_block_of_many_series_fetches_its_columns_in_steps(monkeypatch: pytest
     calls = counted(monkeypatch, (RollingWindow, "within"))
     found = most(calls, batch(whole, [7] * size, times, 20_001))
     assert found == {"RollingWindow.within": all_series.MEMBERS_A_STEP}
-    whole._check()
-
-
-def test_kept_events_are_given_to_a_few_series_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = View(keep_last=5)
-    whole.raise_horizon(100)
-    calls = counted(monkeypatch, (RollingWindow, "add"))
-    ids, numbers = np.arange(BATCH, dtype=np.uint32) % 5000, np.arange(1, BATCH + 1)
-    found = most(calls, whole.add_kept(ids, numbers % 100, np.ones(BATCH), numbers))
-    assert found["RollingWindow.add"] <= view.SERIES_A_STEP * timeline.ADDED_SINGLY
-    assert len(whole) == BATCH
     whole._check()
 
 

@@ -208,26 +208,6 @@ def test_a_window_knows_what_it_has_let_go_of() -> None:
     assert pair.view.taken == window.taken == 53
 
 
-@pytest.mark.usefixtures("small_blocks")
-def test_kept_events_are_taken_in_by_their_series_alone() -> None:
-    pair = Pair.keeping(10, 10)
-    pair.view.raise_horizon(50)
-    pair.model.prune(50)
-    for series, start in ((1, 0), (0, 1)):
-        positions = np.arange(start, 40, 2)
-        times = (positions * 7) % 50
-        ids = np.full(len(positions), series, np.uint32)
-        run(pair.view.add_kept(ids, times, positions.astype(np.float64), positions))
-        for time, position in zip(times.tolist(), positions.tolist(), strict=True):
-            pair.model.add(series, time, float(position), position)
-    pair.position = 40
-    pair.view._check()
-    pair.ask_all(50)
-    assert len(pair.view._all) == 0
-    pair.add([(0, 60, 1.0), (1, 40, 2.0)])
-    pair.ask_all(50)
-
-
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @given(events_from(1, 100, 150), st.lists(st.integers(0, 150), max_size=4), st.integers(0, 60))

@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from tests.servers import CHECKOUT, until
-from view.catching_up import ABREAST, CatchingUp
+from view.catching_up import CatchingUp
 
 SOON = 20.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
@@ -17,7 +17,7 @@ SOON = 20.0
 class Source:
     """Is read when the test says so; counts the readings."""
 
-    def __init__(self, more: list[bool] | None = None, *, abreast: bool = False) -> None:
+    def __init__(self, more: list[bool] | None = None) -> None:
         self.begun = 0
         self.ended = 0
         self.reading = Event()
@@ -25,7 +25,7 @@ class Source:
         self.fault: Exception | None = None
         self.raised: list[str] = []
         self._more = iter(more or [])
-        self.catch_up = CatchingUp(self.step, lambda more: more, lambda: abreast)
+        self.catch_up = CatchingUp(self.step, lambda more: more)
 
     def step(self) -> bool:
         self.begun += 1
@@ -150,67 +150,12 @@ def test_one_by_one_unless_several_may_read() -> None:
     assert source.begun == 2
 
 
-def test_few_read_at_once_and_no_more() -> None:
-    source = Source(abreast=True)
-    threads = [started(source.catch_up) for _ in range(ABREAST)]
-    until(lambda: source.begun == ABREAST, "so many readings to begin", SOON)
-    threads += gathered(source, 3)
-    assert source.begun == ABREAST
-    source.go_on.set()
-    for thread in threads:
-        thread.join(SOON)
-        assert not thread.is_alive()
-
-
-class Shared:
-    """A number that readings bring; each says where it began, and waits until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.known = 0
-        self.begun: list[Event] = []
-        self.catch_up = CatchingUp(self._read, self._take, lambda: True)
-
-    def _read(self) -> tuple[int, int]:
-        found = self.known, self.number
-        go_on = Event()
-        self.begun.append(go_on)
-        assert go_on.wait(SOON)
-        return found
-
-    def _take(self, read: tuple[int, int]) -> bool:
-        known, number = read
-        if known != self.known:
-            return True
-        self.known = number
-        return False
-
-
-def test_what_another_reading_has_overtaken_is_let_be_and_its_caller_is_level_all_the_same() -> None:
-    source = Shared()
-    source.number = 1
-    first = started(source.catch_up)
-    until(lambda: len(source.begun) == 1, "a reading", SOON)
-    source.number = 2  # acknowledged before the second call
-    second = started(source.catch_up)
-    until(lambda: len(source.begun) == 2, "a second reading", SOON)
-    source.begun[0].set()
-    first.join(SOON)
-    assert source.known == 1
-    source.begun[1].set()
-    until(lambda: len(source.begun) == 3, "a third reading, for the second was overtaken", SOON)
-    assert second.is_alive()
-    source.begun[2].set()
-    second.join(SOON)
-    assert source.known == 2
-
-
 KILLING = """
 from gevent import monkey
 monkey.patch_all()
 
 import faulthandler, gevent
-from view.catching_up import ABREAST, CatchingUp
+from view.catching_up import CatchingUp
 
 faulthandler.dump_traceback_later(600, exit=True)  # one who waits for ever has no other end
 begun = []
@@ -226,7 +171,7 @@ for victim in (greenlets[0], greenlets[1], greenlets[3]):  # who reads, who woul
     victim.kill(block=False)
 gevent.joinall(greenlets, raise_error=True)
 catch_up()
-print(len(begun), catch_up._reading, catch_up._inside)
+print(len(begun), catch_up._is_reading, len(catch_up._waiting))
 """
 
 
@@ -234,4 +179,4 @@ def test_greenlets_that_are_killed_take_nobody_along() -> None:
     done = subprocess.run(
         [sys.executable, "-c", KILLING], cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8"
     )
-    assert (done.stdout.split(), done.returncode) == (["3", "0", "0"], 0), done.stderr
+    assert (done.stdout.split(), done.returncode) == (["3", "False", "0"], 0), done.stderr

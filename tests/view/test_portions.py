@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from view import portions
-from view.portions import Pace, give_way, giving_way, run_for
+from view.portions import give_way, giving_way, run_for
 
 
 @pytest.fixture
@@ -56,22 +56,3 @@ def test_between_items_others_are_let_in_once_the_time_is_over(
     seconds[:] = [0.0, 0.004, 0.009, 0.012, 0.02, 0.021, 0.031]
     assert list(giving_way(items(), 0.01)) == list(range(5))
     assert happened == [0, 1, 2, "others", 3, 4, "others"]
-
-
-def test_the_pace_follows_what_portions_took() -> None:
-    pace = Pace(1000, 100, 5000)
-    pace.learn(1000, 0.001)
-    assert pace.size == 2000
-    pace.learn(50, 0.0001)  # there was no more
-    assert pace.size == 2000
-    for _ in range(5):
-        pace.learn(pace.size, 0.001)
-    assert pace.size == 5000
-    pace.learn(5000, 0.02)
-    assert pace.size == 2500
-    pace.learn(2500, 0.008)
-    assert pace.size == 2500
-    pace.learn(100_000, 1.0)  # one large record
-    assert pace.size == 1000
-    pace.learn(1000, 10.0)
-    assert pace.size == 100
