@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--rate", help="most events it may write: 1000/s, 50/m, 10/h")
     new.add_argument("--burst", type=int, help="how many of them at once; without: one second's worth")
     new.add_argument("--max-streams", type=int, help="most streams it may have open in a worker")
+    new.add_argument("--max-series", type=int, help="most living series it may have begun")
     new.add_argument("--expires", help="a date or time (UTC), such as 2027-01-01")
     for name, answer, text in (("list", _list, "show the keys"), ("check", _check, "say whether the file is good")):
         command = commands.add_parser(name, help=text)
@@ -64,6 +65,8 @@ def _entry(options: argparse.Namespace, hashed: str) -> str:
         lines.append(f"burst = {options.burst}")
     if options.max_streams is not None:
         lines.append(f"max_streams = {options.max_streams}")
+    if options.max_series is not None:
+        lines.append(f"max_series = {options.max_series}")
     if options.expires is not None:
         lines.append(f"expires = {options.expires}")
     return "\n".join(lines)
@@ -100,6 +103,8 @@ def _line(key: Key, now: int) -> str:
         parts.append(f"rate {key.rate.per_second:g}/s, burst {key.rate.burst}")
     if key.max_streams is not None:
         parts.append(f"at most {key.max_streams} streams in a worker")
+    if key.max_series is not None:
+        parts.append(f"at most {key.max_series} series of its own")
     if key.expires is not None:
         parts.append(f"{'expired' if key.expires <= now else 'expires'} {format_timestamp(key.expires)}")
     return "; ".join(parts)

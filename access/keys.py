@@ -23,6 +23,7 @@ MOST_KEYS = 10_000
 MOST_PATTERNS = 100
 LONGEST_TEXT = 128
 MOST_STREAMS = 100_000
+MOST_SERIES = 1_000_000
 _LONGEST_QUOTED = 20
 """Characters of the longest name that a message quotes; a token has 46."""
 _PLACE = re.compile(r"\(at [^()]*\)$")
@@ -31,7 +32,7 @@ _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_FIELDS = ("name", "hash", "can", "series", "rate", "burst", "expires", "max_streams")
+_FIELDS = ("name", "hash", "can", "series", "rate", "burst", "expires", "max_streams", "max_series")
 _MICROSECONDS = 1_000_000
 _NEVER: bytes = bytes(32)
 
@@ -82,6 +83,8 @@ class Key:
     """Microseconds since the epoch; from then on the key is none."""
     max_streams: int | None = None
     """How many streams it may have open in a worker; None: as many as there are places."""
+    max_series: int | None = None
+    """How many series that live it may have begun; None: as many as MAX_SERIES lets it."""
 
     def sees(self, series: str | None) -> bool:
         """Whether the key is for this series; None: for all of them together."""
@@ -167,7 +170,8 @@ def parse_key(entry: Mapping[str, Any], number: int = 1) -> Key:
             _patterns(entry["series"]) if "series" in entry else None,
             _rate(entry, can),
             _moment(entry["expires"]) if "expires" in entry else None,
-            _streams(entry["max_streams"]) if "max_streams" in entry else None,
+            _most(entry, "max_streams", MOST_STREAMS),
+            _most(entry, "max_series", MOST_SERIES),
         )
     except BadKeys as fault:
         raise BadKeys(f"{where}: {fault}") from fault
@@ -234,9 +238,10 @@ def _rate(entry: Mapping[str, Any], can: frozenset[str]) -> Rate | None:
     return Rate(per_second, burst or max(1, round(per_second)))
 
 
-def _streams(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= MOST_STREAMS:
-        raise BadKeys(f"max_streams must be a whole number of streams from 0 to {MOST_STREAMS}")
+def _most(entry: Mapping[str, Any], field: str, most: int) -> int | None:
+    value = entry.get(field)
+    if value is not None and (type(value) is not int or not 0 <= value <= most):
+        raise BadKeys(f"{field} must be a whole number from 0 to {most}")
     return value
 
 

@@ -21,7 +21,7 @@ from access.places import Places
 from access.watch import Watch
 from api.context import context
 from api.problems import Problem
-from event_log.writes import PLAIN, Budget, Conditions
+from event_log.writes import PLAIN, Budget, Conditions, Owner
 
 _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
@@ -93,9 +93,11 @@ def permit_each(names: Iterable[str], events: int) -> None:
 
 
 def conditions(events: int = 1, base: Conditions = PLAIN) -> Conditions:
-    """The conditions under which this request stores so many events: `base`, and paid from the budget of its key if
-    that has one. 413 where it never could be."""
+    """The conditions under which this request stores so many events: `base`, its series counted as those of its key,
+    and paid from the budget of its key, where that has limits. 413 where it never could be."""
     key: Key | None = request.environ.get(_KEY)
+    if key is not None and key.max_series is not None:
+        base = replace(base, owner=Owner(key.name, key.max_series))
     if key is None or key.rate is None:
         return base
     rate = key.rate

@@ -12,7 +12,7 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api.context import service, settings
+from api.context import settings
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
 from logs import request_id
 
@@ -116,7 +116,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(InternalServerError, lambda error: render(_from_bug()))
     app.register_error_handler(LogUnavailable, lambda error: render(_from_log(error)))
     app.register_error_handler(OverBudget, lambda error: render(_from_over_budget(error)))
-    app.register_error_handler(TooManySeries, lambda error: render(_from_too_many_series()))
+    app.register_error_handler(TooManySeries, lambda error: render(_from_too_many_series(error)))
 
 
 def _from_http(error: HTTPException) -> Problem:
@@ -157,9 +157,10 @@ def _from_over_budget(error: OverBudget) -> Problem:
     return Problem(429, detail, headers={"Retry-After": str(seconds)})
 
 
-def _from_too_many_series() -> Problem:
+def _from_too_many_series(error: TooManySeries) -> Problem:
+    there_are = f"there are {error.most} already, which is the limit (MAX_SERIES)"
+    if error.owner:
+        there_are = f"the key {error.owner} may have begun at most {error.most} that live (max_series)"
     return Problem(
-        429,
-        f"The request names a new series, and there are {service().rules.max_series} already, "
-        "which is the limit (MAX_SERIES); use a series that exists. Nothing was stored.",
+        429, f"The request names a new series, and {there_are}; use a series that exists. Nothing was stored."
     )

@@ -6,8 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from event_log.aside import aside
 from event_log.compaction import Beginning, Content, Loading, begin
 from event_log.errors import HistoryChanged, LogDamaged, LogUnavailable
 from event_log.idempotency import Run
@@ -29,6 +30,9 @@ MOST_TRIES = 10
 
 REST_SECONDS = 0.0005
 """Not 0: after a sleep of 0 gevent looks at no socket."""
+
+
+T = TypeVar("T")
 
 
 class Begun(HistoryChanged):
@@ -87,7 +91,8 @@ class Applied:
 
     def _begin(self) -> None:
         """Load the newest checkpoint. Raises LogUnavailable."""
-        beginning = _beginning(self.store)
+        self.store.generation()  # opens it here, not in a real thread
+        beginning = self._aside(lambda: _beginning(self.store))
         with self.lock:
             if hasattr(self, "machine"):
                 beginning.machine.take_over(self.machine)
@@ -98,6 +103,10 @@ class Applied:
             self._told.clear()
             self._unapplied.clear()
             self._is_broken = False
+
+    def _aside(self, work: Callable[[], T]) -> T:
+        """Do what reads blobs, which may be large."""
+        return aside(work) if self.store.blocks else work()
 
     def _begin_anew(self, *, same_history: bool) -> None:
         self._begin()
@@ -146,7 +155,7 @@ class Applied:
         """The next steps of a checkpoint."""
         end = Cursor(self._loaded_to.history)
         try:
-            steps = loading.next()
+            steps = self._aside(loading.next)
         except Behind:
             self._begin_anew(same_history=True)
             return Told((), end, more=True)
@@ -218,7 +227,7 @@ class Applied:
         content = Content.of(manifest)
         if not machine.digests.agrees(content.digest):
             self._disagreement = DISAGREES.format(content.digest[0])
-        runs = [Run(self.store.blob(name)) for name in content.runs]
+        runs = self._aside(lambda: [Run(self.store.blob(name)) for name in content.runs])
         with self.lock:
             if self.machine is machine:
                 machine.done.adopt(runs, manifest.cursor.number)

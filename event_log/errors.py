@@ -33,6 +33,12 @@ class HistoryChanged(LogError):
 class TooManySeries(LogError):
     """A write would begin more series than are allowed."""
 
+    def __init__(self, most: int, owner: str = "") -> None:
+        super().__init__(f"the limit of {most} series{owner and f' of {owner}'} is reached")
+        self.most = most
+        self.owner = owner
+        """Whose limit it is; "" where it is MAX_SERIES."""
+
 
 class TooManyKeepers(LogError):
     """A write would give more series a keep of their own than MAX_SYMBOLS."""

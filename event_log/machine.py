@@ -208,9 +208,9 @@ class Machine:
         ids = [self.series.ids.get(name) for name in batch.names]
         new = ids.count(None)
         if new and len(self.series) + new > self.rules.max_series:
-            raise TooManySeries(f"the limit of {self.rules.max_series} series is reached")
+            raise TooManySeries(self.rules.max_series)
         if new and asked.owner is not None and self.series.owned[asked.owner.name] + new > asked.owner.most:
-            raise TooManySeries(f"the limit of {asked.owner.most} series of {asked.owner.name} is reached")
+            raise TooManySeries(asked.owner.most, asked.owner.name)
         if asked.keep is None:
             return []
         raised = [number for number in ids if number is not None and self.series.by_id[number].keep != asked.keep]

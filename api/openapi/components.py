@@ -120,7 +120,8 @@ RESPONSES: dict[str, Json] = {
     "422-OtherRequest": error("The `Idempotency-Key` came before with another request. Nothing was stored."),
     "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
     "429-TooManySeries": error(
-        "More events than the key may write just now, or a new series beyond MAX_SERIES. Nothing was stored.",
+        "More events than the key may write just now, or a new series beyond MAX_SERIES or the key's `max_series`. "
+        "Nothing was stored.",
         "Retry-After",
     ),
     "501-CannotStream": error("The server runs under a worker class that cannot hold streams."),

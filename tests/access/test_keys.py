@@ -36,12 +36,13 @@ def test_a_key_with_everything() -> None:
             burst="5000",
             expires="2027-01-01",
             max_streams="10",
+            max_series="100",
         )
     )
     assert (key.name, key.can, key.rate) == ("ingest", frozenset({"write", "read"}), Rate(1000.0, 5000))
     assert key.digest == hashlib.sha256(TOKEN.encode()).digest()
     assert key.expires == parse_timestamp("2027-01-01T00:00:00Z")
-    assert key.max_streams == 10
+    assert (key.max_streams, key.max_series) == (10, 100)
     assert [key.sees(name) for name in ("web/a", "web/a/b", "default", "web", "xweb/a", "DEFAULT")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
@@ -49,7 +50,7 @@ def test_a_key_with_everything() -> None:
 
 def test_a_key_with_the_least() -> None:
     key = parse(entry())
-    assert (key.series, key.rate, key.expires, key.max_streams) == (None, None, None, None)
+    assert (key.series, key.rate, key.expires, key.max_streams, key.max_series) == (None,) * 5
     assert key.sees("anything at all")
 
 
@@ -136,8 +137,9 @@ def test_a_token_finds_its_key_until_that_expires() -> None:
         (entry(rate='"10/s"', burst="true"), "key 1 (ingest): burst must be"),
         (entry(rate='"10/s"', burst="1.5"), "key 1 (ingest): burst must be"),
         *(
-            (entry(max_streams=text), "key 1 (ingest): max_streams must be")
-            for text in ("-1", "true", '"1"', "1.0", "100001")
+            (entry(**{field: text}), f"key 1 (ingest): {field} must be")
+            for field in ("max_streams", "max_series")
+            for text in ("-1", "true", '"1"', "1.0", "1000001")
         ),
         (entry(expires='"2027-01-01"'), "key 1 (ingest): expires must be"),
         (entry(expires="12:00:00"), "key 1 (ingest): expires must be"),

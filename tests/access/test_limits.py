@@ -160,6 +160,32 @@ def test_a_key_without_a_rate_makes_no_conditions(app: Flask) -> None:
         assert conditions(5) is PLAIN
 
 
+class TestSeries:
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        path = tmp_path / "keys.toml"
+        path.write_text(keys().replace('name = "slow"', 'name = "slow"\nmax_series = 2'))
+        return Settings(keys=str(path))
+
+    def begin(self, client: FlaskClient, *names: str, key: str = "slow") -> TestResponse:
+        events = [{"timestamp": NOW, "value": 1.0, "series": name} for name in names]
+        return client.post("/events", json=events, headers=header(key))
+
+    def test_a_key_may_have_begun_so_many_that_live(self, client: FlaskClient, service: EventService) -> None:
+        assert self.begin(client, "of another", key="free").status_code == 201
+        assert self.begin(client, "a", "of another").status_code == 201
+        refused = self.begin(client, "b", "c")
+        assert refused.status_code == 429
+        assert "Retry-After" not in refused.headers
+        assert "the key slow may have begun at most 2 that live (max_series)" in refused.get_json()["detail"]
+        assert self.begin(client, "b").status_code == 201
+        assert self.begin(client, "a", "b").status_code == 201
+        assert self.begin(client, "c").status_code == 429
+        assert self.begin(client, "c", key="free").status_code == 201
+        service.end_series("a")
+        assert self.begin(client, "d").status_code == 201
+
+
 @pytest.fixture
 def four(tmp_path: Path) -> Iterator[Server]:
     path = tmp_path / "keys.toml"

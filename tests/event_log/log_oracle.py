@@ -123,11 +123,11 @@ class Oracle:
         names = [name for name in write.batch.names if any(row[0] == name for row in self.rows(write))]
         new = [name for name in names if name not in self.ids]
         if new and len(self.ids) + len(new) > self.rules.max_series:
-            raise TooManySeries
+            raise TooManySeries(0)
         if new and asked.owner is not None:
             owned = sum(one.owner == asked.owner.name for one in self.series.values())
             if owned + len(new) > asked.owner.most:
-                raise TooManySeries
+                raise TooManySeries(0)
         raised = [self.ids[name] for name in names if name in self.ids] if asked.keep is not None else []
         raised = [number for number in raised if self.series[number].keep != asked.keep]
         more = len(new) + sum(self.series[number].keep is None for number in raised)
