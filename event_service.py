@@ -85,7 +85,7 @@ class EventService(Questions):
         self._attempts = 0
         self._fault = LogUnavailable()
         """Why the last attempt to open it failed."""
-        self._follower = Follower(self.tick, store.sync) if follow else None
+        self._follower = Follower(self.tick, store.sync, blocks=store.blocks) if follow else None
         self._looked_at: list[int] = []  # series yet to be looked at for idleness
         self._kept_up = 0  # when what is due about once a second was last done
 

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from event_log.aside import aside
 from event_log.errors import LogError
@@ -34,15 +34,19 @@ class Follower:
         sync: Callable[[], None],
         interval: float = INTERVAL,
         sync_interval: float = SYNC_INTERVAL,
+        *,
+        blocks: bool = False,
     ) -> None:
+        """`blocks`: `sync` holds the thread that calls it, and under gevent belongs into a real one."""
         self._tick = tick
         self._loops: list[tuple[str, Callable[[], object], float]] = [
             ("follower", self._follow, interval),
-            ("sync", lambda: aside(sync), sync_interval),
+            ("sync", (lambda: aside(sync)) if blocks else sync, sync_interval),
         ]
         self._pid = 0
         self._stopped = Event()
         self._threads: list[Thread] = []
+        self._said: dict[str, str] = {}  # under _saying, by loop: the fault that it met last, if it lasts
 
     def start(self) -> bool:
         """Run in this process from now on; does nothing where it runs already. False once stopped."""
@@ -50,8 +54,9 @@ class Follower:
         if self._pid != pid:
             self._pid = pid
             self._stopped = stopped = Event()
+            self._saying = Lock()
             self._threads = [
-                Thread(target=_run, args=(work, interval, stopped), name=name, daemon=True)
+                Thread(target=self._run, args=(name, work, interval, stopped), name=name, daemon=True)
                 for name, work, interval in self._loops
             ]
             for thread in self._threads:
@@ -69,18 +74,23 @@ class Follower:
         while self._tick() and not self._stopped.is_set():
             time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
 
+    def _run(self, name: str, work: Callable[[], object], interval: float, stopped: Event) -> None:
+        """Do some work again and again."""
+        while not stopped.is_set():
+            try:
+                work()
+                with self._saying:
+                    self._said.pop(name, None)
+            except LogError as fault:
+                self._say(name, str(fault))
+            except Exception:  # a worker that follows no more would answer slowly, and sync never again
+                logger.exception("following the log failed; trying again")
+            stopped.wait(interval)
 
-def _run(work: Callable[[], object], interval: float, stopped: Event) -> None:
-    """Do some work again and again. A fault of the log that lasts is said once."""
-    said = ""
-    while not stopped.is_set():
-        try:
-            work()
-            said = ""
-        except LogError as fault:
-            if str(fault) != said:
-                said = str(fault)
-                logger.error("%s", fault)
-        except Exception:  # a worker that follows no more would answer slowly, and sync never again
-            logger.exception("following the log failed; trying again")
-        stopped.wait(interval)
+    def _say(self, name: str, fault: str) -> None:
+        """A fault that lasts is said once, whichever loops meet it."""
+        with self._saying:
+            is_new = fault not in self._said.values()
+            self._said[name] = fault
+        if is_new:
+            logger.error("%s", fault)

@@ -83,6 +83,23 @@ def test_a_fault_of_the_log_is_logged_and_the_work_goes_on(caplog: pytest.LogCap
     assert [record.getMessage() for record in caplog.records] == ["no disk"]  # one that lasts is said once
 
 
+def test_a_fault_that_both_meet_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    work, met = Work([], faults=10**6), Queue[int]()
+
+    def tick() -> bool:
+        met.put(1)
+        raise LogUnavailable("no disk")
+
+    follower = Follower(tick, work.sync, 0.001, 0.001)
+    with caplog.at_level(logging.ERROR, "tidemark.follower"):
+        assert follower.start()
+        for _ in range(3):
+            met.get(timeout=SOON)
+            work.next(1)
+        follower.stop()
+    assert [record.getMessage() for record in caplog.records] == ["no disk"]
+
+
 def test_starting_twice_runs_once() -> None:
     with following(Work([]), interval=0.001) as (follower, _):
         before = threading.enumerate()
@@ -154,7 +171,7 @@ def tick():
         done.set()
     return False
 
-follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001, sync_interval=0.001)
+follower = Follower(tick, lambda: seen.append(get_ident()), interval=0.001, sync_interval=0.001, blocks={blocks})
 follower.start()
 assert done.wait(20)
 follower.stop()
@@ -162,17 +179,20 @@ print("here" if seen[0] == main else "elsewhere")
 """
 
 
-def test_under_gevent_the_sync_goes_to_a_real_thread() -> None:
+@pytest.mark.parametrize(("blocks", "where"), [(True, "elsewhere"), (False, "here")])
+def test_under_gevent_a_sync_that_blocks_goes_to_a_real_thread(blocks: bool, where: str) -> None:
+    """And no other, which may use what belongs to gevent's own, such as its sockets."""
     script = GEVENT.format(
         patch="from gevent import monkey; monkey.patch_all()",
         get_ident='monkey.get_original("_thread", "get_ident")',
+        blocks=blocks,
     )
-    assert run(script) == "elsewhere"
+    assert run(script) == where
 
 
 @pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])
 def test_without_patches_the_follower_is_a_thread_of_its_own(patch: str) -> None:
-    assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident")) == "elsewhere"
+    assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident", blocks=True)) == "elsewhere"
 
 
 def test_it_goes_on_after_whatever_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
