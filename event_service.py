@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,13 @@ class TooFarAhead(Exception):
         """Which events of the request, at most the first 100."""
         self.limit = limit
         """How far ahead is allowed, in microseconds."""
+
+
+class Ended(NamedTuple):
+    """Whether there was a series to end, and where the log stood then."""
+
+    was_there: bool
+    position: int
 
 
 class EventService(Questions):
@@ -160,13 +168,16 @@ class EventService(Questions):
         """How many series live."""
         return len(self._level.projection.ids)
 
-    def end_series(self, name: str) -> int | None:
-        """End a series: its events are gone from every answer from the position on that is returned; None for one
-        that is not there. The name may begin anew."""
+    def end_series(self, name: str) -> Ended:
+        """End a series: its events are gone from every answer from that position on. The name may begin anew."""
         self.start()
-        with self._level as projection:
-            number = projection.ids.get(name)
-        return None if number is None else self.log.end_series(number)
+        while True:
+            with self._level as projection:
+                number, position = projection.ids.get(name), projection.cursor.position
+            if number is None:
+                return Ended(False, position)
+            if (ended := self.log.end_series(number)) is not None:
+                return Ended(True, ended)
 
     def ready(self) -> bool:
         """Whether the projection has been level with the log since this process started. Raises LogUnavailable."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
-from threading import Event, Lock, Thread
 
 from event_log.aside import aside
 from event_log.errors import LogError
@@ -44,8 +44,8 @@ class Follower:
             ("sync", (lambda: aside(sync)) if blocks else sync, sync_interval),
         ]
         self._pid = 0
-        self._stopped = Event()
-        self._threads: list[Thread] = []
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._said: dict[str, str] = {}  # under _saying, by loop: the fault that it met last, if it lasts
 
     def start(self) -> bool:
@@ -53,10 +53,11 @@ class Follower:
         pid = os.getpid()
         if self._pid != pid:
             self._pid = pid
-            self._stopped = stopped = Event()
-            self._saying = Lock()
+            self._stopped = stopped = threading.Event()
+            self._saying = threading.Lock()
+            # By its name of this moment: with --preload gevent patches later, and no class of before can be joined.
             self._threads = [
-                Thread(target=self._run, args=(name, work, interval, stopped), name=name, daemon=True)
+                threading.Thread(target=self._run, args=(name, work, interval, stopped), name=name, daemon=True)
                 for name, work, interval in self._loops
             ]
             for thread in self._threads:
@@ -74,7 +75,7 @@ class Follower:
         while self._tick() and not self._stopped.is_set():
             time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
 
-    def _run(self, name: str, work: Callable[[], object], interval: float, stopped: Event) -> None:
+    def _run(self, name: str, work: Callable[[], object], interval: float, stopped: threading.Event) -> None:
         """Do some work again and again."""
         while not stopped.is_set():
             try:

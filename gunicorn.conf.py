@@ -183,16 +183,15 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def _begin_serving(worker: Worker, context: Any) -> None:
-    """Give the loop of our own what it serves by; where it is not in use, refuse late requests before Flask."""
+    """Refuse late requests before Flask, and give the loop of our own what it serves by."""
     app: Any = worker.wsgi
     settings = context.settings
-    shedding = None
+    fast, shedding = context.fast_path(app), None
     if settings.max_wait:
         shedding = Shedding(app.wsgi_app, Patience(settings.max_wait / SECOND), context.meter.shed)
-    fast = context.fast_path(app)
-    is_ours = isinstance(worker, OwnWorker) and worker.begin(settings.max_bodies, fast, shedding, post_request)
-    if shedding is not None and not (is_ours and fast):
         app.wsgi_app = shedding
+    if isinstance(worker, OwnWorker):
+        worker.begin(settings.max_bodies, fast, shedding, post_request)
 
 
 def post_request(worker: Worker, req: Any, environ: Any, resp: Any) -> None:

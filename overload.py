@@ -5,9 +5,9 @@ queue of connections nobody has accepted yet, or behind other requests of this w
 refused, for a fraction of what its answer would cost, if for some time now all have: then there is a queue that does
 not go away by itself, and what is accepted waits only as long as is allowed. After a pause nobody is refused.
 
-It is asked once for each request, when its head is known. `serving.worker.Worker` asks before it makes anything of the
-request, as refusing must be cheap: at `n` times the capacity there is no time left to serve anybody once it costs more
-than an `n`th of serving. Under other workers `Shedding` is a WSGI layer before the application, and asks there.
+`Shedding` is a WSGI layer before the application. `serving.worker.Worker` asks it as soon as it knows the head of a
+plain request, as refusing must be cheap: at `n` times the capacity there is no time left to serve anybody once it costs
+more than an `n`th of serving.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Refusal(NamedTuple):
     body: bytes
     encoded: bytes
     """Both, as they leave."""
+
+    def after(self, lines: bytes) -> bytes:
+        """Return the whole answer, with these lines after its first."""
+        return b"HTTP/1.1 %b\r\n%b%b" % (STATUS.encode(), lines, self.encoded)
 
 
 _TITLE = "Service Unavailable"

@@ -61,11 +61,19 @@ def encode(body: object) -> bytes:
     return orjson.dumps(body)
 
 
-def body_and_headers(outcome: Outcome) -> tuple[bytes, list[tuple[str, str]]]:
-    """What a server sends for an outcome: to the byte what it sends for the `Response`."""
+def headers_and_body(outcome: Outcome) -> bytes:
+    """Return what a server sends for an outcome behind its own first lines: to the byte what it sends for the
+    `Response`."""
     if outcome.body is None:
-        length = [] if outcome.status == NO_CONTENT else [("Content-Length", "0")]
-        return b"", [(POSITION, str(outcome.position)), *length]
+        return b"%b%b\r\n" % (_POSITION % outcome.position, b"" if outcome.status == NO_CONTENT else _NO_LENGTH)
     body = encode(outcome.body)
-    first = [("Content-Type", JSON), ("Content-Length", str(len(body))), (POSITION, str(outcome.position))]
-    return body, [*first, *JSON_HEADERS]
+    return _OF_JSON % (len(body), outcome.position, body)
+
+
+_POSITION = f"{POSITION}: %d\r\n".encode()
+_NO_LENGTH = b"Content-Length: 0\r\n"
+_OF_JSON = b"Content-Type: %b\r\nContent-Length: %%d\r\n%b%b\r\n%%b" % (
+    JSON.encode(),
+    _POSITION,
+    "".join([f"{name}: {value}\r\n" for name, value in JSON_HEADERS]).encode(),
+)

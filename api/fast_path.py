@@ -12,7 +12,7 @@ Whatever counts requests is told of those that went this way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from flask import Flask
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from api.answers import Outcome, body_and_headers
+from api.answers import Outcome, headers_and_body
 from api.boundary import HOOKS
 from api.context import context
 from api.flask_app import FAILED
@@ -70,17 +70,21 @@ class Way(NamedTuple):
     route: str
     """What metrics call it."""
     take: Take
-    length: int = 0
+    length: int
     """Bytes of the body."""
-    closes: bool = False
+    closes: bool
     """Whether the client wants the connection to be closed after the answer."""
+
+
+Found = tuple[str, Take, int]
+"""What metrics call a route, what is to be done for it, and how many bytes of body it takes."""
 
 
 class FastPath:
     """Answers plain requests for an application that has all its routes and hooks."""
 
     def __init__(self, app: Flask, takes: Mapping[str, Take], count: Count) -> None:
-        self._app = app
+        self._application = app.wsgi_app
         self._count = count
         self._service = context(app).service
         self._boundary = context(app).boundary
@@ -94,24 +98,31 @@ class FastPath:
     ) -> Way | None:
         """Return the way of requests with this head, names of fields in capitals and none twice, over a connection
         with this address on our side, if it has one; None: they have none."""
-        if self._is_foreign(method, fields, own_address or ""):
+        found = None
+        if method == "POST" and not query:
+            found = self._post(path, fields)
+        elif method == "GET":
+            found = self._get(path, query, fields)
+        host, origin, site, mode = map(fields.get, ("HOST", "ORIGIN", "SEC-FETCH-SITE", "SEC-FETCH-MODE"))
+        if found is None or self._boundary.refusal(method, host, origin, site, mode, own_address or ""):
             return None  # to Flask, which refuses it in words
-        closes = fields.get("CONNECTION", "").lower() == "close"
-        if method == "POST":
-            take, length = self._takes.get(path), self._length(fields)
-            if take is None or length is None or query or not fields.keys() <= _WITH_BODY:
-                return None
-            return Way(method, path, query, fields, path, take, length, closes)
-        has_body = fields.get("CONTENT-LENGTH", "0") != "0"  # some clients tell the length even where there is none
-        if method != "GET" or has_body or not fields.keys() <= _WITHOUT_BODY:
+        return Way(method, path, query, fields, *found, fields.get("CONNECTION", "").lower() == "close")
+
+    def _post(self, path: str, fields: Mapping[str, str]) -> Found | None:
+        take, length = self._takes.get(path), self._length(fields)
+        if take is None or length is None or not fields.keys() <= _WITH_BODY:
             return None
-        if path in self._statistics:
-            return Way(method, path, query, fields, path, self._question(None, query), 0, closes)
+        return path, take, length
+
+    def _get(self, path: str, query: str, fields: Mapping[str, str]) -> Found | None:
+        # Some clients tell the length even where there is no body.
+        if fields.get("CONTENT-LENGTH", "0") != "0" or not fields.keys() <= _WITHOUT_BODY:
+            return None
         for prefix in self._statistics:
-            series = _series_below(prefix, path)
-            if series is not None:
-                route = f"{prefix}/<series>"
-                return Way(method, path, query, fields, route, self._question(series, query), 0, closes)
+            if path == prefix:
+                return path, self._question(None, query), 0
+            if (series := _series_below(prefix, path)) is not None:
+                return f"{prefix}/<series>", self._question(series, query), 0
         return None
 
     def answer(self, way: Way, body: bytes, lines: bytes) -> bytes | None:
@@ -129,18 +140,10 @@ class FastPath:
         if outcome is None:
             return None
         self._count(way.route, way.method, outcome.status, perf_counter_ns() - started)
-        return self._sent(outcome, lines)
-
-    def _is_foreign(self, method: str, fields: Mapping[str, str], own_address: str) -> bool:
-        """Whether the boundary against foreign pages refuses it."""
-        read = fields.get
-        refusal = self._boundary.refusal(
-            method, read("HOST"), read("ORIGIN"), read("SEC-FETCH-SITE"), read("SEC-FETCH-MODE"), own_address
-        )
-        return refusal is not None
+        return b"%b%b%b" % (_STATUS_LINES[outcome.status], lines, headers_and_body(outcome))
 
     def _length(self, fields: Mapping[str, str]) -> int | None:
-        """The length of a plain body, by its headers."""
+        """Return the length of a plain body, by its headers."""
         length = fields.get("CONTENT-LENGTH", "")
         if fields.get("CONTENT-TYPE") != JSON or not _LENGTH.fullmatch(length) or int(length) > self._max_body:
             return None
@@ -158,26 +161,17 @@ class FastPath:
 
         return ask
 
-    def _sent(self, outcome: Outcome, lines: bytes) -> bytes:
-        body, headers = body_and_headers(outcome)
-        return _in_one_piece(_STATUS_LINES[outcome.status], lines, headers, body)
-
     def _failed(self, way: Way, lines: bytes, fault: Exception, events: int) -> bytes:
-        """Flask's answer to a request that has failed with this."""
+        """Return Flask's answer to a request that has failed with this."""
         environ = EnvironBuilder(method=way.method, headers=list(way.fields.items())).get_environ()
         environ |= {"PATH_INFO": way.path, "QUERY_STRING": way.query, FAILED: fault, EVENTS: events}
-        chunks, status, headers = run_wsgi_app(self._app.wsgi_app, environ)
-        return _in_one_piece(f"HTTP/1.1 {status}\r\n".encode(), lines, headers.items(), b"".join(chunks))
-
-
-def _in_one_piece(first: bytes, lines: bytes, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    """An answer as it leaves."""
-    rest = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    return b"%b%b%b\r\n%b" % (first, lines, rest.encode("latin-1"), body)
+        chunks, status, headers = run_wsgi_app(self._application, environ)
+        rest = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        return b"HTTP/1.1 %b\r\n%b%b\r\n%b" % (status.encode(), lines, rest.encode("latin-1"), b"".join(chunks))
 
 
 def _series_below(prefix: str, path: str) -> str | None:
-    """The series that a path below this one plainly names."""
+    """Return the series that a path below this one plainly names."""
     if not path.startswith(f"{prefix}/"):
         return None
     name = path[len(prefix) + 1 :]
@@ -201,7 +195,7 @@ def is_bare(app: Flask, method: str, path: str) -> bool:
 
 
 def native_takes(service: EventService) -> dict[str, Take]:
-    """How the API's own plain posts are taken, by path."""
+    """Return how the API's own plain posts are taken, by path."""
     most = service.settings.max_batch
 
     def event(body: bytes) -> Outcome | None:
@@ -218,6 +212,6 @@ def native_takes(service: EventService) -> dict[str, Take]:
 
 
 def _statistics_paths(app: Flask) -> tuple[str, ...]:
-    """The paths of `GET /statistics`; those of a series stand below them."""
+    """Return the paths of `GET /statistics`; those of a series stand below them."""
     paths = (f"{prefix}{_STATISTICS}" for prefix in _PREFIXES)
     return tuple(path for path in paths if is_bare(app, "GET", path) and is_bare(app, "GET", f"{path}/x"))

@@ -145,9 +145,9 @@ def main() -> None:
     show(
         ["what", "median", "at most / at least"],
         [
-            *single_adds(2_000 if quick else 200_000),
-            *batches(5 if quick else 100),
-            *rates(200_000 if quick else 20_000_000),
+            *single_adds(500 if quick else 200_000),
+            *batches(1 if quick else 100),
+            *rates(40_000 if quick else 20_000_000),
         ],
     )
     sizes = [10**power for power in range(3, 5 if quick else 8)]
@@ -156,10 +156,10 @@ def main() -> None:
     )
     show(
         ["question", "series", "arrival", *(f"{size:,} events" for size in sizes), "largest / smallest"],
-        questions.rows(sizes),
+        questions.rows(sizes, 20 if quick else 1000),
     )
     print("\nMemory\n")
-    show(["for", "resident", "at most"], footprint(*((50_000, 1_000) if quick else (5_000_000, 10_000))))
+    show(["for", "resident", "at most"], footprint(*((10_000, 100) if quick else (5_000_000, 10_000))))
     print(f"\n{machine()}")
 
 

@@ -118,10 +118,11 @@ LABELS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the work, once")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the work, once")
+    parser.add_argument("--part", type=float, default=1.0, help="so much of the work")
     parser.add_argument("--peer", type=Path, help="a checkout whose log on LMDB is measured too")
     arguments = parser.parse_args()
-    runs = Runs(arguments.peer, *((0.05, 1) if arguments.quick else (1.0, 3)))
+    runs = Runs(arguments.peer, *((0.01, 1) if arguments.quick else (arguments.part, 3)))
     print("Events appended one by one, each process catching up after 20 of its own:\n")
     show(["log", "processes", "append p50", "p99", "CPU an append", "all together"], list(runs.appends()))
     print()

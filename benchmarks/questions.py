@@ -11,7 +11,6 @@ from rolling.view import View
 from times import HOUR, MINUTE
 
 SERIES = 10
-QUESTIONS = 1000
 Window = Callable[[random.Random], int]
 
 
@@ -48,16 +47,16 @@ ASKED = [
 ALL = [Question(name, window, last, one) for one in (True, False) for name, window, last in ASKED]
 
 
-def time_questions(sizes: list[int], *, in_order: bool) -> list[list[float]]:
+def time_questions(sizes: list[int], times: int, *, in_order: bool) -> list[list[float]]:
     """For each question of ALL, the median microseconds at each size."""
     columns = []
     for size in sizes:
         view = view_of(size, SERIES, in_order=in_order)
-        columns.append([_time(view, question, size) for question in ALL])
+        columns.append([_time(view, question, size, times) for question in ALL])
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _time(view: View, question: Question, size: int) -> float:
+def _time(view: View, question: Question, size: int, times: int) -> float:
     generator = random.Random(size)
     own = size // SERIES if question.one else size
 
@@ -68,14 +67,14 @@ def _time(view: View, question: Question, size: int) -> float:
         summary = view.tail(series, after, NOW - HOUR, last, False).summary
         summary.count, summary.min, summary.max, summary.mean  # noqa: B018  # worked out when asked for
 
-    return microseconds(ask, QUESTIONS)
+    return microseconds(ask, times)
 
 
-def rows(sizes: list[int]) -> list[list[str]]:
+def rows(sizes: list[int], times: int) -> list[list[str]]:
     """The table: a row for each question and order of arrival, a column for each size."""
     table = []
     for in_order in (True, False):
-        for question, medians in zip(ALL, time_questions(sizes, in_order=in_order), strict=True):
+        for question, medians in zip(ALL, time_questions(sizes, times, in_order=in_order), strict=True):
             table.append(
                 [
                     question.name,

@@ -54,8 +54,8 @@ def _median(work: Callable[[], object], times: int) -> float:
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few times only")
-    times = 3 if parser.parse_args().quick else TIMES
+    parser.add_argument("--quick", action="store_true", help="once only")
+    times = 1 if parser.parse_args().quick else TIMES
     print(f"{EVENTS:,} events in one body, of {SERIES} series or of one: milliseconds of one core to read it, and to")
     print("unpack it if it comes as gzip; medians.\n")
     rows = []

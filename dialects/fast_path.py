@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from api.answers import Outcome
 from api.fast_path import Take
+from api.reading.columns import NewEvent
 from api.reading.schemas import SERIES_NAME
 from dialects import PREFIX, batches, ticks, transactions
 from dialects.plain_batches import plain_batch_in
@@ -20,21 +22,16 @@ _MILLISECOND = 1000
 
 
 def takes(service: EventService) -> dict[str, Take]:
-    """How plain posts of the dialects are taken, by path."""
+    """Return how plain posts of the dialects are taken, by path."""
     most = service.settings.max_batch
     of_a_symbol = Conditions(keep=batches.KEEP, symbols=True)
 
-    def tick(body: bytes) -> Outcome | None:
-        found = _read(body, {"instrument", "price", "timestamp"}, "price")
-        if found is None or not _is_name(instrument := found[0]["instrument"]):
-            return None
-        return ticks.added_outcome(service.add(instrument, *found[1:], max_age=MINUTE))
+    def of_a_minute(names: set[str], number: str, outcome: Callable[[Any], Outcome]) -> Take:
+        def take(body: bytes) -> Outcome | None:
+            found = _read(body, names, number)
+            return None if found is None else outcome(service.add(*found, max_age=MINUTE))
 
-    def transaction(body: bytes) -> Outcome | None:
-        found = _read(body, {"amount", "timestamp"}, "amount")
-        if found is None:
-            return None
-        return transactions.added_outcome(service.add(transactions.SERIES, *found[1:], max_age=MINUTE))
+        return take
 
     def batch(body: bytes) -> Outcome | None:
         found = plain_batch_in(body, most)
@@ -44,26 +41,28 @@ def takes(service: EventService) -> dict[str, Take]:
         return batches.added_outcome(symbol, service.add_many([symbol], None, None, found["values"], of_a_symbol))
 
     return {
-        f"{PREFIX}/ticks/ticks": tick,
-        f"{PREFIX}/transactions/transactions": transaction,
+        f"{PREFIX}/ticks/ticks": of_a_minute({"instrument", "price", "timestamp"}, "price", ticks.added_outcome),
+        f"{PREFIX}/transactions/transactions": of_a_minute(
+            {"amount", "timestamp"}, "amount", transactions.added_outcome
+        ),
         f"{PREFIX}/batches/add_batch/": batch,
         f"{PREFIX}/batches/add_batch": batch,
     }
 
 
-def _read(body: bytes, names: set[str], number: str) -> tuple[dict[str, Any], int, float] | None:
-    """An object that has just these names, its time and its number; None unless all is plain."""
+def _read(body: bytes, names: set[str], number: str) -> NewEvent | None:
+    """Return the event in an object that has just these names; None unless all is plain."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
     if type(data) is not dict or data.keys() != names:
         return None
-    time, value = data["timestamp"], data[number]
-    if type(time) is not int or type(value) not in (int, float):
+    series, time, value = data.get("instrument", transactions.SERIES), data["timestamp"], data[number]
+    if not _is_name(series) or type(time) is not int or type(value) not in (int, float):
         return None
     value = float(value) + 0.0  # negative zero becomes zero
-    return (data, time * _MILLISECOND, value) if math.isfinite(value) else None
+    return (series, time * _MILLISECOND, value) if math.isfinite(value) else None
 
 
 def _is_name(name: object) -> bool:

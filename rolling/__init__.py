@@ -12,7 +12,7 @@ percentiles which ranks a percentile is                 ranks       the value at
 memory      whose rows are held, and whose go           scan        the same without rows, from every value
 history     a window laid out in steps                  grid        where the steps begin
 last_of_all the last so many, where each series keeps its own
-together    many series, all of one moment              ranking     the first of them by a statistic
+snapshot    many series, all of one moment              ranking     the first of them by a statistic
 steps       work in portions                            rows, ladder, cut  what ranks are made of
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

@@ -120,12 +120,12 @@ class Sweep:
         """A point for each step, with those percentiles that `ask` finds."""
         for rounds in count(1):
             points = yield from self.points()
-            missing = [step for step, point in enumerate(points) if not self._knows(step, point)]
+            missing = self._unknown(points)
             if not missing:
                 break
             for step in missing:
                 # Should events of the step come or go meanwhile, then its state is another the next time.
-                state, asking = self._state(step, points[step]), ask(partial(self._where, step))
+                state, asking = self._state(points[step], *self._bounds.of(step)), ask(partial(self._where, step))
                 found = (yield from asking) if rounds <= ROUNDS else finished(asking)
                 self._percentiles[step] = state, found
                 if rounds <= ROUNDS:
@@ -165,14 +165,16 @@ class Sweep:
             unread.append(self._read_event(end, index))
         return known and known[1]
 
-    def _knows(self, step: int, point: Point) -> bool:
-        """Whether the percentiles of a step are known."""
-        return step in self._percentiles and self._percentiles[step][0] == self._state(step, point)
+    def _unknown(self, points: Sequence[Point]) -> list[int]:
+        """The steps whose percentiles are not known. Cheap: asked of all in one portion."""
+        bounds, known = self._bounds.all(), self._percentiles
+        steps = enumerate(zip(points, bounds[:-1], bounds[1:], strict=True))
+        return [step for step, of in steps if step not in known or known[step][0] != self._state(*of)]
 
-    def _state(self, step: int, point: Point) -> State:
-        """Equal as long as a step has the same events: none of them goes but behind the horizon, which its bounds tell,
-        or with its series; and none comes without a change of the count, where none has gone."""
-        return point.summary.count, self._timeline.removals, *self._bounds.of(step)
+    def _state(self, point: Point, start: int, end: int) -> State:
+        """Equal as long as a step with these bounds has the same events: none of them goes but behind the horizon,
+        which the bounds tell, or with its series; and none comes without a change of the count, where none has gone."""
+        return point.summary.count, self._timeline.removals, start, end
 
     def _where(self, step: int) -> list[Range]:
         begin, end = (self._timeline.count_after(bound) for bound in self._bounds.of(step))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,12 @@ from rolling.history import Bounds, Point, Sweep
 from rolling.last_of_all import LastOfAll
 from rolling.memory import Memory
 from rolling.percentiles import Percentiles
+from rolling.snapshot import Snapshots
 from rolling.span import Range, Span
 from rolling.steps import Steps, finished
 from rolling.summary import Summary, exact
 from rolling.timeline import ADDED_SINGLY, BULK, Row, Timeline, each, merged
-from rolling.together import Together
 from rolling.window import RollingWindow
-
-V = TypeVar("V")
 
 PERCENTILE_BYTES = 2**28
 """What the sorted rows of a view may take of the memory: those of 33 million different values."""
@@ -69,6 +67,7 @@ class View:
         self.windows: dict[int, RollingWindow] = {}
         self._all = AllSeries(self.windows)
         self._memory = Memory(percentile_bytes)
+        self.snapshots = Snapshots()
 
     def __len__(self) -> int:
         return sum(len(window) for window in self.windows.values())
@@ -88,18 +87,21 @@ class View:
         self.raise_horizon(horizon)  # what the series now let go of, all series as one must have let go of before
         if series is not None:
             window = self.window(series)
+            yield from self.snapshots.before_change(series)
             window.change_keep(horizon, keep)
             window.own_keep = True
             return
         self.keep_last = keep
-        for number, window in enumerate(list(self.windows.values()), 1):
+        for number, (other, window) in enumerate(list(self.windows.items()), 1):
             if not window.own_keep:
+                yield from self.snapshots.before_change(other)
                 window.change_keep(horizon, keep)
             if number % WINDOWS_A_STEP == 0:
                 yield
 
     def end_series(self, series: int) -> Iterator[None]:
         """Forget a series and all its events."""
+        yield from self.snapshots.before_change(series)
         window = self.windows.pop(series, None)
         if window is not None:
             if window.count_after(self.horizon):
@@ -107,7 +109,7 @@ class View:
             yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
-        """Take in one event, at a position above all others."""
+        """Take in one event, at a position above all others. Not for a series that a snapshot has yet to look at."""
         parts = exact(value)
         if time > self.horizon:
             self._all.take(series, time, value, position, parts)
@@ -154,6 +156,7 @@ class View:
                 yield
 
     def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> Iterator[None]:
+        yield from self.snapshots.before_change(series)
         window = self.window(series)
         count = len(columns[0])
         if count <= ADDED_SINGLY:
@@ -169,6 +172,7 @@ class View:
     def add_few(self, rows: Iterable[tuple[int, int, int, float]]) -> Iterator[None]:
         """Take in a few events, each as position, series, time and value, as `add_many` does."""
         for position, series, time, value in rows:
+            yield from self.snapshots.before_change(series)
             if time < self._all.last.start:
                 yield from self._all.ready(time)
             self.add(series, time, value, position)
@@ -181,9 +185,11 @@ class View:
 
     def prune(self, horizon: int) -> Iterator[None]:
         """Let go of what is dead under a horizon, if not at once. Not before all is taken in that the log had when it
-        was raised: a change among that may still have a series keep what by now looks dead."""
+        was raised: a change among that may still have a series keep what by now looks dead. What was live when a
+        snapshot under way was taken stays."""
+        horizon = self.snapshots.earliest(min(horizon, self.horizon))
         for number, window in enumerate(list(self.windows.values()), 1):
-            window.prune(min(horizon, self.horizon))
+            window.prune(horizon)
             if number % WINDOWS_A_STEP == 0:
                 yield
 
@@ -203,7 +209,9 @@ class View:
             if not (ends and summary.count):
                 return Tail(summary)
             return Tail(summary, timeline.row(summary.count), timeline.row(1))
-        ranges = self.ranges(series, Span(cutoff, after, until, last))
+        return self._tail(self.ranges(series, Span(cutoff, after, until, last)), ends)
+
+    def _tail(self, ranges: list[Range], ends: bool) -> Tail:
         summaries = [timeline.summarise(begin, end) for timeline, begin, end in ranges]
         summary = summaries[0] if len(summaries) == 1 else merged(summaries)
         if not (ends and ranges):
@@ -217,11 +225,13 @@ class View:
     def ranges(self, series: int | None, span: Span) -> list[Range]:
         """Where the events of a span are to be found: in one range, or in one of each series where they are the last
         ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
-        timeline, cutoff = self._timeline(series), max(span.cutoff, self.horizon)
+        timeline = self._timeline(series)
+        horizon = self.horizon if span.horizon is None else span.horizon
+        cutoff = max(span.cutoff, horizon)
         if timeline is None:
             return []
         if span.after is not None:
-            begin = timeline.count_after(max(span.after, self.horizon))
+            begin = timeline.count_after(max(span.after, horizon))
         else:
             begin = self.windows[series].live(cutoff) if series is not None else timeline.count_after(cutoff)
         end = 0 if span.until is None else timeline.count_after(span.until)
@@ -239,7 +249,7 @@ class View:
         finder = self._finder(series, span)
         if finder is None:
             found = [] if wanted is None else (yield from self.percentiles(series, span, wanted))
-            return self.tail(series, span.after, span.cutoff, span.last, ends, span.until), found
+            return self._tail(self.ranges(series, span), ends), found
 
         def where() -> list[Range]:
             finished(finder.find())
@@ -274,10 +284,6 @@ class View:
         if wanted is None:
             return sweep.points()
         return sweep.points_with_percentiles(lambda where: self._memory.percentiles(where, wanted))
-
-    def together(self, since: int, find: Callable[[int], Steps[V]]) -> Together[V]:
-        """What `find` finds of each of many series, all of one moment; see Together."""
-        return Together(self.windows, lambda: self.horizon, since, find)
 
     def newest(self, series: int | None) -> int:
         """The time of the newest event; EARLIEST where there is none."""

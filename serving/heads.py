@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ MOST_KNOWN = 1024
 _REQUEST_LINE = re.compile(rb'(GET|POST) (/[!"$-~]*) HTTP/1\.1\r\n')
 _FIELDS = re.compile(rb"(?:[A-Za-z-]+:[\t -~\x80-\xff]*\r\n){1,100}\r\n")
 
-K = TypeVar("K")
-V = TypeVar("V")
 Peer = tuple[str | None, str | None]
 """Addresses of both ends of a connection, without ports; None on a Unix socket."""
 
@@ -69,13 +67,11 @@ class Heads:
     def way(self, head: bytes, peer: Peer) -> Way | None:
         """Return the way of a head that came over a connection with these ends; None: it has none."""
         key = peer, head
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        found = read(head)
-        way = None if found is None else self._way_of(found, peer)
-        if way is not None:
-            self._note(key, way)
+        way = self._known.get(key)
+        if way is None and (found := read(head)) is not None:
+            way = self._way_of(found, peer)
+            if way is not None:
+                self._note(key, way)
         return way
 
     def __len__(self) -> int:
@@ -89,7 +85,7 @@ class Heads:
             _put(self._seen, sight, None)
 
 
-def _put(table: dict[K, V], key: K, value: V) -> None:
+def _put(table: dict[Any, Any], key: object, value: object) -> None:
     table[key] = value
     if len(table) > MOST_KNOWN:
         del table[next(iter(table))]

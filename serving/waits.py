@@ -5,7 +5,7 @@ A timer of its own for each wait would cost as much as reading a head that is kn
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -16,12 +16,14 @@ LAST_SECONDS = 0.5
 """How long an idle connection may still bring a request to a worker that is to end."""
 LOOK_SECONDS = 0.1
 """How often the timer looks: a wait ends at most that much later than it is due."""
+TURN_SECONDS = 0.005
+"""How long the bodies that have come are read before the worker looks at its sockets again."""
 
 Waiting = dict[greenlet, float]
 """The greenlets that wait, and until when each may."""
 
 
-class Overdue(Exception):
+class Overdue(TimeoutError):
     """A client has not sent in time what was waited for. Thrown into the greenlet that waits."""
 
 
@@ -36,20 +38,35 @@ class Waits:
         self._is_ending = is_ending
         self._clock = clock
         self._ends = 0.0
-        self._timer: Any = None
+        self._watchers: Sequence[Any] = ()
+        self._turn_began = 0.0
+        self.turn_ends = 0.0
+        """When bodies are to wait for the next look at the sockets."""
 
     def start(self) -> None:
         """Look at them from now on, in the hub of this thread."""
-        self._timer = gevent.get_hub().loop.timer(LOOK_SECONDS, LOOK_SECONDS)
-        self._timer.start(self.look)
+        # Last of all that is due: a worker that had to wait for a processor finds the end of a wait and the request
+        # that came before it at once, and the request ends the wait.
+        loop = gevent.get_hub().loop
+        timer = loop.timer(LOOK_SECONDS, LOOK_SECONDS, priority=loop.MINPRI)  # type: ignore[attr-defined]  # no stub
+        check = loop.check(priority=loop.MAXPRI)  # type: ignore[attr-defined]  # no stub
+        timer.start(self.look)
+        check.start(self.begin_turn)
+        self._watchers = [timer, check]
 
     def stop(self) -> None:
         """Look no longer."""
-        self._timer.close()
+        for watcher in self._watchers:
+            watcher.close()
+
+    def begin_turn(self) -> None:
+        """Note that the hub has just looked at its sockets."""
+        self._turn_began = self._clock()
+        self.turn_ends = self._turn_began + TURN_SECONDS
 
     def look(self) -> None:
         """End the waits that are overdue. To be called by the hub: all that wait are at rest then."""
-        now = self._clock()
+        now = self._turn_began  # what has come since, nobody knows yet
         if not self._ends and self._is_ending():
             self._ends = now + LAST_SECONDS
         over = bool(self._ends) and now >= self._ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from times import parse_timestamp
 
 # How long an example takes says more about the machine than about the code; speed has its benchmarks.
 UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.register_profile("suite", UNTIMED, max_examples=40)
+hypothesis.settings.register_profile("suite", UNTIMED, max_examples=25)
 hypothesis.settings.register_profile("soak", UNTIMED, max_examples=500)
 
 Builder = Callable[..., tuple[str, str]]
@@ -49,6 +50,12 @@ Rule._compile_builder = compiled_once  # type: ignore[assignment]
 
 TRACING = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells the processes that tests start to trace, and how."""
+UNTRACED = (
+    *("tests/access/test_limits.py", "tests/access/test_workers.py", "tests/api/routes/test_docs.py"),
+    *("tests/dashboard/", "tests/e2e/", "tests/test_deployment.py", "tests/test_documents.py"),
+    *("tests/test_engine_benchmarks.py", "tests/test_wheels.py"),
+)
+"""Tests whose processes do what those of other tests do: to trace them would make each start half as slow again."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Servers start in two thirds of the time where compiled modules are there; some images forbid to keep them.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     hypothesis.settings.load_profile("soak" if config.option.soak else "suite")
     file_order.pytest_configure(config)
     soak.pytest_configure(config)
@@ -76,9 +86,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """What a test marked `no_cover` starts is not traced either."""
+    """Have no processes traced that a test marked `no_cover` starts, or one of UNTRACED."""
     with pytest.MonkeyPatch.context() as patch:
-        if item.get_closest_marker("no_cover"):
+        if item.get_closest_marker("no_cover") or item.nodeid.startswith(UNTRACED):
             patch.delenv(TRACING, raising=False)
         return (yield)
 

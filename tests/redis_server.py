@@ -26,6 +26,9 @@ class RedisServer:
 
     def __init__(self, *options: str, aof: str | None = "everysec", sentinel: str | None = None) -> None:
         self.options = list(options)
+        self.prefix: Sequence[str] = ()
+        """What stands before its command, as to run it in a namespace."""
+        self.bind = self.host = "127.0.0.1"
         self._aof = aof
         self._sentinel = sentinel
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +65,7 @@ class RedisServer:
 
     def start(self, *options: str) -> None:
         """Start it and wait until it answers; what it has stored is loaded by then."""
-        command = [executable(), *self._arguments(), *self.options, *options]
+        command = [*self.prefix, executable(), *self._arguments(), *self.options, *options]
         with (self.directory / "printed").open("ab") as printed:
             self._process = subprocess.Popen(command, cwd=self.directory, stdout=printed, stderr=printed)
         until(self._answers, f"{' '.join(command)} to answer", START_SECONDS)
@@ -80,7 +83,7 @@ class RedisServer:
 
     def client(self, **options: Any) -> redis.Redis:
         """For the test itself; it tries again at once, not after the seconds that redis-py would rest."""
-        return redis.Redis(port=self.port, protocol=2, retry=Retry(NoBackoff(), 2), **options)
+        return redis.Redis(self.host, self.port, protocol=2, retry=Retry(NoBackoff(), 2), **options)
 
     def printed(self) -> str:
         """What it has printed so far."""
@@ -90,10 +93,10 @@ class RedisServer:
         if self._sentinel is not None:
             configuration = self.directory / "sentinel.conf"
             if not configuration.exists():
-                configuration.write_text(f"port {self.port}\nbind 127.0.0.1\n{self._sentinel}\n")
+                configuration.write_text(f"port {self.port}\nbind {self.bind}\n{self._sentinel}\n")
             return [str(configuration), "--sentinel"]
         persistence = ["--appendonly", "yes", "--appendfsync", self._aof] if self._aof else ["--appendonly", "no"]
-        listening = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
+        listening = ["--port", str(self.port), "--bind", self.bind, "--unixsocket", str(self.socket)]
         return [
             "--dir",
             str(self.directory),

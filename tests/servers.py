@@ -71,6 +71,8 @@ class Server:
         self.application = application
         self.env = dict(env or {})
         self.port = 0
+        self.prefix: Sequence[str] = ()
+        """What stands before its command, as to run it in a namespace."""
         self._cleanup = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._session: requests.Session | None = None
@@ -107,7 +109,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until `/health/ready` says yes."""
-        command = [sys.executable, "-m", "gunicorn", *self.args, self.application]
+        command = [*self.prefix, sys.executable, "-m", "gunicorn", *self.args, self.application]
         with self._printed.open("ab") as printed:
             self._process = subprocess.Popen(
                 command, cwd=CHECKOUT, env=self._environment(), stdout=printed, stderr=printed, start_new_session=True

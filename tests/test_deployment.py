@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ from api.context import context
 from event_log.redis.faults import OLDEST
 from event_log.redis.url import parse_redis_url
 from settings import VARIABLES
-from tests.servers import CHECKOUT, Server, ServerFailed
+from tests.servers import CHECKOUT, Server, ServerFailed, reserve_port
 from tests.tls import TlsServer, trusted_certificate
 
 Config = dict[str, Any]
@@ -38,6 +39,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         if name.startswith("TIDEMARK_") or name in ("HOST", "PORT", "WEB_CONCURRENCY"):
             monkeypatch.delenv(name)
     return monkeypatch
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Server]:
+    """A server as it comes, with one worker."""
+    with Server(["-w", "1"]) as server:
+        yield server
 
 
 @pytest.fixture
@@ -180,11 +188,10 @@ def health_check(port: int, **environment: str) -> int:
     return subprocess.run([sys.executable, *command[1:]], cwd=CHECKOUT, env=environment, check=False).returncode
 
 
-def test_the_health_check_passes_for_a_server_and_fails_without_one() -> None:
-    with Server(["-w", "1"]) as server:
-        assert health_check(server.port) == 0
-        server.kill()
-        assert health_check(server.port) == 1
+def test_the_health_check_passes_for_a_server_and_fails_without_one(one: Server) -> None:
+    assert health_check(one.port) == 0
+    with reserve_port() as nobody:
+        assert health_check(nobody.getsockname()[1]) == 1
 
 
 def test_the_health_check_passes_under_tls_whatever_the_name(tls: list[str]) -> None:
@@ -307,27 +314,6 @@ def test_without_a_fitting_python_make_says_what_to_do(tmp_path: Path) -> None:
     assert "Tidemark needs Python 3.11 or newer" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["-w", "4"],
-        ["-w", "2", "-k", "gthread", "--threads", "4"],
-        ["-w", "2", "-k", "gevent"],
-        ["-w", "2", "-k", "sync"],
-        ["-w", "2", "--preload"],
-        ["-w", "2", "--max-requests", "5"],
-    ],
-    ids=" ".join,
-)
-def test_the_command_line_overrides_the_file(arguments: list[str]) -> None:
-    with Server(arguments) as server:
-        server.wait_for_workers(int(arguments[1]))
-        assert [server.get("/health").status_code for _ in range(12)] == [200] * 12
-        assert server.stop() == 0
-        assert server.workers() == []
-        assert "Traceback" not in server.output()
-
-
 @pytest.mark.parametrize("name", ["data.mdb", "settled"])
 def test_a_log_of_an_older_format_stops_the_start_with_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"of release 1.0")
@@ -342,7 +328,7 @@ def test_a_log_of_an_older_format_stops_the_start_with_one_line(tmp_path: Path, 
 
 
 def test_a_stop_while_workers_are_starting_is_heard_by_all(environment: pytest.MonkeyPatch) -> None:
-    with Server(["-w", "6", "--preload"]) as server:
+    with Server(["-w", "4", "--preload"]) as server:
         asked = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - asked < load_config()["graceful_timeout"]
@@ -363,8 +349,8 @@ def test_another_address_on_the_command_line_is_the_one_used(environment: pytest
         (b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ],
 )
-def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: int) -> None:
-    with Server(["-w", "1"]) as server, socket.create_connection(("127.0.0.1", server.port), 5) as client:
+def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: int, one: Server) -> None:
+    with socket.create_connection(("127.0.0.1", one.port), 60) as client:
         client.sendall(request_head)
         head, _, body = b"".join(iter(lambda: client.recv(4096), b"")).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
@@ -372,17 +358,17 @@ def test_what_the_parser_refuses_is_a_problem_too(request_head: bytes, status: i
     assert json.loads(body)["status"] == status
 
 
-@pytest.mark.parametrize("worker_class", ["serving.worker.Worker", "gevent"])
-def test_no_client_says_where_the_service_is_mounted(worker_class: str) -> None:
-    with Server(["-w", "1", "-k", worker_class]) as server:
-        for name in ("SCRIPT_NAME", "Script_Name", "Script-Name", "PATH_INFO"):
-            for path, status in (("/statistics", 200), ("/x/statistics", 404)):
-                with socket.create_connection(("127.0.0.1", server.port), 5) as client:
-                    client.sendall(
-                        f"GET {path} HTTP/1.1\r\nHost: x\r\n{name}: /x\r\nConnection: close\r\n\r\n".encode()
-                    )
-                    answer = b"".join(iter(lambda: client.recv(4096), b""))
-                assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (name, path)
+def test_no_client_says_where_the_service_is_mounted(one: Server) -> None:
+    with Server(["-w", "1", "-k", "gevent"]) as gevent:
+        for server in (one, gevent):
+            for name in ("SCRIPT_NAME", "Script_Name", "Script-Name", "PATH_INFO"):
+                for path, status in (("/statistics", 200), ("/x/statistics", 404)):
+                    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+                        client.sendall(
+                            f"GET {path} HTTP/1.1\r\nHost: x\r\n{name}: /x\r\nConnection: close\r\n\r\n".encode()
+                        )
+                        answer = b"".join(iter(lambda: client.recv(4096), b""))
+                    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (name, path)
 
 
 def test_workers_that_serve_nobody_are_refused(

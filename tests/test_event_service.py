@@ -414,14 +414,14 @@ class TestTwoWorkers:
 
 
 @pytest.mark.no_cover
-@pytest.mark.soak(seed=(range(1), range(10)))
-def test_any_number_of_views_agree_with_a_list(store: RecordStore, clock: FakeClock, seed: int) -> None:
+@pytest.mark.soak(seed=(range(1), range(10)), steps=(60, 150))
+def test_any_number_of_views_agree_with_a_list(store: RecordStore, clock: FakeClock, seed: int, steps: int) -> None:
     """Two views that live and one that is made anew for each question, under a clock that also steps back."""
     generator = np.random.default_rng(seed)
     settings = Settings(retention=10 * SECOND, window=10 * SECOND, keep_last=4, max_future=SECOND)
     services = [EventService(store, settings, clock) for _ in range(2)]
     everything: list[tuple[int, int, float, str]] = []
-    for step in range(150):
+    for step in range(steps):
         service = services[step % 2]
         clock.advance(int(generator.choice([0, 1, SECOND, 4 * SECOND, -SECOND, -3 * SECOND])))
         name = "abc"[generator.integers(3)]

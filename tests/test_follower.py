@@ -190,6 +190,13 @@ def test_under_gevent_a_sync_that_blocks_goes_to_a_real_thread(blocks: bool, whe
     assert run(script) == where
 
 
+def test_it_ends_where_gevent_has_patched_after_the_import() -> None:
+    """As with --preload."""
+    patch = "import follower; follower.MOST_SECONDS = 600; from gevent import monkey; monkey.patch_all()"
+    get_ident = 'monkey.get_original("_thread", "get_ident")'
+    assert run(GEVENT.format(patch=patch, get_ident=get_ident, blocks=True)) == "elsewhere"
+
+
 @pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])
 def test_without_patches_the_follower_is_a_thread_of_its_own(patch: str) -> None:
     assert run(GEVENT.format(patch=patch, get_ident="threading.get_ident", blocks=True)) == "elsewhere"

@@ -116,15 +116,15 @@ class TestEnd:
         service, other = service_on(store, clock), service_on(kind.sibling(store), clock)
         add(service, "a", 1.0, 2.0)
         add(other, "b", 3.0)
-        assert other.end_series("a") == 4
+        assert other.end_series("a") == (True, 4)
         for view in (service, other, service_on(kind.sibling(store), clock)):
             assert view.statistics().summary == summary_of([3.0])
             assert view.statistics("a", last=9).summary.count == 0
             assert view.events("a", 9) is None
             assert [info.name for info in view.series()[0]] == ["b"]
             assert view.statistics().position == 4
-        assert service.end_series("a") is None
-        assert service.end_series("never") is None
+        assert service.end_series("a") == (False, 4)
+        assert service.end_series("never") == (False, 4)
 
     def test_its_name_may_begin_anew(self, kind: StoreKind, store: RecordStore, clock: FakeClock) -> None:
         service, other = service_on(store, clock), service_on(kind.sibling(store), clock)

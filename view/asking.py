@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from rolling.steps import Steps
@@ -15,20 +15,25 @@ SECONDS = 0.005
 
 T = TypeVar("T")
 Question = Callable[[Projection], Steps[T]]
-"""Works something out from a view; others are let in where it yields, and what it returns is of that last moment."""
+"""Works something out from a view, of one moment: that of its last portion, or, of a listing, the first. Others are let
+in where it yields."""
 
 
 def ask(level: Level, question: Question[T]) -> T:
     """The answer to a question, put to a view that knows all that was acknowledged by now; anew where the history
     becomes another one meanwhile."""
     asked: _Asked[T] | None = None
-    while True:
-        with level if asked is None else level.held() as projection:
-            if asked is None or asked.projection is not projection:
-                asked = _Asked(projection, question)
-            if run_for(asked.work, SECONDS):
-                return asked.answer
-        give_way()
+    try:
+        while True:
+            with level if asked is None else level.held() as projection:
+                if asked is None or asked.projection is not projection:
+                    asked = _Asked(projection, question)
+                if run_for(asked.work, SECONDS):
+                    return asked.answer
+            give_way()
+    finally:
+        if asked is not None:
+            asked.work.close()  # whoever leaves before the end leaves no snapshot behind
 
 
 class _Asked(Generic[T]):
@@ -40,5 +45,5 @@ class _Asked(Generic[T]):
         self.projection = projection
         self.work = self._work(question(projection))
 
-    def _work(self, steps: Steps[T]) -> Iterator[None]:
+    def _work(self, steps: Steps[T]) -> Steps[None]:
         self.answer = yield from steps

@@ -1,14 +1,17 @@
 """Listings: the series by name, or the first of them by a statistic, each with what is to be said of it.
 
-Which series there are, their order and all that is said of them is of one moment, that of the last portion.
+Which series there are, their order and all that is said of them is of one moment, that at which their names are read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rolling.ranking import first_by
+from rolling.snapshot import Snapshot
 from rolling.span import Span
 from rolling.steps import Steps
 from rolling.timeline import Row
@@ -16,7 +19,9 @@ from view.answers import NO_EXTRAS, End, Extras, Figures, Listed, Order, SeriesI
 from view.projection import Projection
 
 NAMES_AT_A_TIME = 500
-"""At how many names is looked in one portion, where some may not be projection."""
+"""At how many names is looked in one portion, where some may not be seen."""
+
+V = TypeVar("V")
 
 
 class Page(NamedTuple):
@@ -34,9 +39,14 @@ class Over(NamedTuple):
     span: Span | None = None
     extras: Extras = NO_EXTRAS
 
+    def as_of(self, horizon: int) -> Over:
+        """The same, whatever becomes of the horizon."""
+        span = self.span and self.span._replace(horizon=horizon)
+        return self._replace(cutoff=max(self.cutoff, horizon), span=span)
+
 
 class Listing:
-    """One listing of what a view has projection. Not thread safe: the caller holds the view's lock in each portion."""
+    """One listing of what a view has seen. Not thread safe: the caller holds the view's lock in each portion."""
 
     def __init__(self, projection: Projection, page: Page, order: Order, over: Over) -> None:
         self._projection = projection
@@ -44,8 +54,6 @@ class Listing:
         self._order = order
         self._over = over
         self._visible = order.visible and cache(order.visible)
-        self._infos = projection.view.together(over.cutoff, self._info)
-        self._scores = projection.view.together(over.cutoff, self._score)
 
     def steps(self) -> Steps[Listed]:
         """The page; takes portions."""
@@ -54,17 +62,20 @@ class Listing:
                 self._visible(name)
                 if number % NAMES_AT_A_TIME == 0:
                     yield
-        while True:
-            names = yield from self._ordered()
-            shown = names[: self._page.limit]
-            numbers = [self._projection.ids[name] for name in shown]
-            stale = self._infos.stale(numbers)
-            if not stale:
-                break
-            yield from self._infos.find(stale)
-        more = len(names) > len(shown) and self._order.by_name
-        infos = [info for number in numbers if (info := self._infos[number]) is not None]
-        return infos, shown[-1] if more else None, self._projection.cursor.position
+        limit, by_name, position = self._page.limit, self._order.by_name, self._projection.cursor.position
+        names = self._names(limit + 1 if by_name and limit is not None else None)
+        numbers = [self._projection.ids[name] for name in names]
+        self._over = self._over.as_of(self._projection.view.horizon)
+        with self._snapshot(numbers, self._info) as infos:
+            places = yield from self._places(numbers)
+            shown = [numbers[place] for place in places[:limit]]
+            infos.only(shown)
+            yield from infos.find_all()
+        more = by_name and len(names) > len(shown)
+        return [infos[number] for number in shown], names[len(shown) - 1] if more else None, position
+
+    def _snapshot(self, numbers: list[int], find: Callable[[int], Steps[V]]) -> AbstractContextManager[Snapshot[V]]:
+        return self._projection.view.snapshots.take(self._projection.view.horizon, numbers, find)
 
     def _names(self, most: int | None) -> list[str]:
         """Those of the page by name, the first of them at least."""
@@ -73,30 +84,24 @@ class Listing:
             return self._projection.page(prefix, most, after)
         return list(filter(self._visible, self._projection.page(prefix, None, after)))
 
-    def _ordered(self) -> Steps[list[str]]:
-        """The names of the page in its order, and one more at least if there are more, as things stand at the end."""
-        limit, value, descending = self._page.limit, self._order.value, self._order.descending
-        if self._order.by_name:
-            return self._names(None if limit is None else limit + 1)
-        if value is None:
-            return self._names(None)[::-1]
-        while True:
-            names = self._names(None)
-            numbers = [self._projection.ids[name] for name in names]
-            stale = self._scores.stale(numbers)
-            if not stale:
-                break
-            yield from self._scores.find(stale)
-        places = first_by([self._scores[number] for number in numbers], limit, descending=descending)
-        return [names[place] for place in places]
+    def _places(self, numbers: list[int]) -> Steps[list[int]]:
+        """The places of these series, given by name, in the order of the page; all that it shows at least."""
+        if self._order.value is None:
+            places = list(range(len(numbers)))
+            return places[::-1] if self._order.descending else places
+        with self._snapshot(numbers, self._score) as scores:
+            yield from scores.find_all()
+        values = [scores[number] for number in numbers]
+        return first_by(values, self._page.limit, descending=self._order.descending)
 
-    def _info(self, number: int) -> Steps[SeriesInfo | None]:
-        """What is to be said of a series as things stand at the end; None where it has ended."""
+    def _info(self, number: int) -> Steps[SeriesInfo]:
+        """What is to be said of a series."""
+        entry, window = (
+            self._projection.series[number],
+            self._projection.view.windows[number],
+        )  # it may end between two portions
         figures = None if self._over.span is None else (yield from self._figures(number, self._over.extras))
-        entry, window = self._projection.series.get(number), self._projection.view.windows.get(number)
-        if entry is None or window is None:
-            return None
-        count = window.live(max(self._over.cutoff, self._projection.view.horizon))
+        count = window.live(self._over.cutoff)
         first, last = (end_of(window.row(count)), end_of(window.row(1))) if count else (None, None)
         return SeriesInfo(entry.name, (entry.created, entry.initial), count, first, last, figures)
 

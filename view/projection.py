@@ -146,6 +146,7 @@ class Projection:
         """Fill in what a compaction asks of each series, in steps, between which more may be taken in: what is dead
         stays so."""
         for number, series in enumerate(list(self.series), 1):
+            yield from self.view.snapshots.before_change(series)
             if series in self.series:
                 thresholds[series] = self._judged(series)
             if number % SERIES_A_STEP == 0:

@@ -1,7 +1,7 @@
 """What can be asked of the events: each answer is exact, of one moment, and knows all that was acknowledged before.
 
 A question of microseconds is answered under the view's lock at once; one that may take long goes in portions, by
-`view.asking.ask`, and is then of the moment of the last.
+`view.asking.ask`, and is then of the moment of the last; a listing is of that at which it began.
 """
 
 from __future__ import annotations

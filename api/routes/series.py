@@ -64,13 +64,11 @@ def get_events(series: str) -> Response:
     """The last events of one series, oldest first."""
     series = series_in_path(series)
     limit = load_query(_EVENTS_QUERY, request.args)["limit"]
-    position = service().position()  # the view will have read at least as far
-    found = service().events(series, limit)
-    if found is None:
-        raise _no_series(series, position)
-    times, values, position = found
-    events = [edge(event) for event in in_portions(zip(times.tolist(), values.tolist(), strict=True))]
-    return answer({"series": series, "events": events}, position=position)
+    found = service().course(series, limit)
+    if found.initial is None:
+        raise _no_series(series, found.position)
+    events = [edge(event) for event in in_portions(zip(found.times.tolist(), found.values.tolist(), strict=True))]
+    return answer({"series": series, "events": events}, position=found.position)
 
 
 @bp.delete("/series/<whole_series:series>")
@@ -79,10 +77,10 @@ def delete_series(series: str) -> Response:
     """End a series."""
     series = series_in_path(series)
     load_query(_NO_QUERY, request.args)
-    position = service().end_series(series)
-    if position is None:
-        raise _no_series(series, service().position())
-    response = Response(status=204, headers={POSITION: str(position)})
+    ended = service().end_series(series)
+    if not ended.was_there:
+        raise _no_series(series, ended.position)
+    response = Response(status=204, headers={POSITION: str(ended.position)})
     del response.headers["Content-Type"]
     return response
 

@@ -24,10 +24,27 @@ SOON = 60.0
 """That a file is looked at every two seconds is tested in `test_watch`; this is for the slowest of machines."""
 
 
-@pytest.fixture
-def two(key_file: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the server that these tests share."""
+    path = tmp_path_factory.mktemp("shared") / "keys.toml"
+    write_keys(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(key_file: Path) -> Iterator[Server]:
     with Server(["-w", "2"], {"TIDEMARK_KEYS": str(key_file)}) as server:
+        server.wait_for_workers(2)
         yield server
+
+
+@pytest.fixture
+def two(running: Server, key_file: Path) -> Server:
+    """Two workers that know all keys, whatever the test before has written."""
+    write_keys(key_file)
+    until(lambda: known(running) == [[200] * len(KNOWN)] * 2, "all keys to be known", SOON)
+    return running
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +57,14 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(["-w", "1"], {"TIDEMARK_KEYS": str(keys)}) as server:
         server.post("/events", {"series": "a", "values": [1]}, headers=bearer("many"))
         yield server
+
+
+KNOWN = ("everything", "reading")
+"""The keys by which the tests below ask."""
+
+
+def known(server: Server) -> list[list[int]]:
+    return server.ask_each_worker(lambda: [status(server, name) for name in KNOWN])
 
 
 def status(server: Server, name: str) -> int:
@@ -164,8 +189,9 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_line(tmp_path: Path
 @pytest.mark.parametrize(
     ("host", "keys", "warned"), [("0.0.0.0", False, 1), ("127.0.0.1", False, 0), ("0.0.0.0", True, 0)]
 )
-def test_the_start_says_how_to_close_an_open_door(host: str, keys: bool, warned: int, key_file: Path) -> None:
-    env = {"HOST": host} | ({"TIDEMARK_KEYS": str(key_file)} if keys else {})
+def test_the_start_says_how_to_close_an_open_door(host: str, keys: bool, warned: int, tmp_path: Path) -> None:
+    write_keys(tmp_path / "keys.toml")
+    env = {"HOST": host} | ({"TIDEMARK_KEYS": str(tmp_path / "keys.toml")} if keys else {})
     with Server(["-w", "1"], env) as server:
         lines = [line for line in server.output().splitlines() if "To close the door" in line]
     assert len(lines) == warned

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
@@ -21,14 +21,24 @@ from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import FakeClock
 from tests.event_log.projection import Projection
 
-SEED = 14
+SEED = 3
+"""Of six seeds the one by which the wrong fast paths are found soonest."""
 OWN = "127.0.0.1"
 """The address of our side of each connection, and of the other."""
-ENOUGH = 6_000
-"""Number of requests by which each wrong fast path has been found; the last of them is found at the 4,924th."""
+ENOUGH = 4_000
+"""Number of requests by which each wrong fast path has been found; the last of them is found at the 2,810th."""
 
 Told = tuple[str, list[tuple[str, str]], bytes]
 """Status, headers, body."""
+
+
+class Exchange(NamedTuple):
+    """A request and what Flask alone does with it."""
+
+    request: Generated
+    answer: Told
+    stored: list[Any] | None
+    """All that is stored then, where that is to be compared too."""
 
 
 class UnsteadyStore(MemoryStore):
@@ -133,20 +143,28 @@ def _environ(request: Generated) -> dict[str, Any]:
     }
 
 
-def first_difference(count: int, seed: int = SEED) -> str:
-    """What first differs between the two over so many requests; empty when nothing does."""
+def of_flask(count: int) -> Iterator[Exchange]:
+    """Yield requests, the same each time, with what Flask alone answers them."""
     clock = FakeClock()
-    ours, flasks = Side(clock, fast=True), Side(clock, fast=False)
-    generator = Generator(seed)
-    for number in range(count):
+    side, generator = Side(clock, fast=False), Generator(SEED)
+    for number in range(1, count + 1):
         request = generator.request(clock.now)
         clock.advance(request.passes)
+        yield Exchange(request, side.tell(request), side.stored() if number in (count // 2, count) else None)
+
+
+def first_difference(exchanges: Iterable[Exchange]) -> str:
+    """Return what first differs with the fast path; empty when nothing does."""
+    clock = FakeClock()
+    ours = Side(clock, fast=True)
+    for request, answer, stored in exchanges:
+        clock.advance(request.passes)
         try:
-            told = ours.tell(request), flasks.tell(request)
+            told = ours.tell(request)
         except Exception as fault:  # noqa: BLE001  # whatever it is, a server would answer 500
             return f"{request}: {fault!r}"
-        if told[0] != told[1]:
-            return f"{request}: {told}"
-        if number % 20_000 == 0 and ours.stored() != flasks.stored():
-            return f"stored, up to request {number}"
-    return "" if ours.stored() == flasks.stored() else "stored, at the end"
+        if told != answer:
+            return f"{request}: {told}, and not {answer}"
+        if stored is not None and ours.stored() != stored:
+            return f"what is stored, up to {request}"
+    return ""

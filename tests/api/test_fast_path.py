@@ -15,7 +15,7 @@ from api.flask_app import route_of
 from api.reading.bodies import JSON
 from event_log.errors import LogUncertain
 from settings import Settings
-from tests.api.both_ways import ENOUGH, SEED, Side, first_difference
+from tests.api.both_ways import ENOUGH, SEED, Side, first_difference, of_flask
 from tests.api.generated import Generator
 from tests.conftest import START, FakeClock
 
@@ -23,7 +23,7 @@ from tests.conftest import START, FakeClock
 @pytest.mark.no_cover
 @pytest.mark.soak(requests=(ENOUGH, 100_000))
 def test_nobody_can_tell(requests: int) -> None:
-    assert not first_difference(requests)
+    assert not first_difference(of_flask(requests))
 
 
 def test_plain_requests_take_the_fast_path_and_others_do_not() -> None:

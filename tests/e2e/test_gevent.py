@@ -18,7 +18,7 @@ from tests.servers import Server, until
 pytestmark = pytest.mark.no_cover
 CLIENTS = 30
 BATCHES = 10
-SECONDS = 3.0
+SECONDS = 2.0
 """How long clients write: a log is synced every second."""
 
 

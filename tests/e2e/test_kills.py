@@ -48,7 +48,7 @@ def answers_of_each(server: Server) -> list[list[Any]]:
 
 # The second way lets events expire at once while each is still kept: cleaning runs, and is killed, all the time.
 @pytest.mark.parametrize("retention", ["1h", "0.1s"])
-@pytest.mark.soak(kills=(5, 100))
+@pytest.mark.soak(kills=(3, 100))
 def test_workers_killed_under_load_lose_nothing_and_count_nothing_twice(retention: str, kills: int) -> None:
     env = {"TIDEMARK_RETENTION": retention, "TIDEMARK_KEEP_LAST": "1000000"}
     with Server(["-w", "3"], env) as server:
@@ -97,7 +97,7 @@ def sums_of_some(maybe: list[list[float]]) -> set[float]:
 
 def test_a_killed_service_comes_back_with_all_that_it_acknowledged() -> None:
     with Server(["-w", "2"]) as server:
-        for _ in range(3):
+        for _ in range(2):
             load = Load(server, clients=3)
             before = server.get("/statistics?include=sum").json()
             with load.running():

@@ -17,8 +17,9 @@ from tests.servers import Server, until
 from times import HOUR, MINUTE, SECOND, wall_clock
 
 pytestmark = pytest.mark.no_cover
-RECORDS = 100
+RECORDS = 60
 EACH = 10_000
+POSTS = 40
 
 
 def write_large_log(path: Path) -> None:
@@ -63,12 +64,13 @@ def test_a_worker_is_ready_once_it_has_caught_up(tmp_path: Path) -> None:
 def test_workers_follow_the_log_without_being_asked() -> None:
     """So that after a quiet hour the first question waits for no long replay."""
     values = np.random.default_rng(1).normal(size=EACH).tolist()
-    with Server(["-w", "3"]) as server:
-        server.wait_for_workers(3)
+    with Server(["-w", "2"]) as server:
+        server.wait_for_workers(2)
+        until(lambda: server.ask_each_worker(lambda: status(server, "/health/ready")) == [200] * 2, "both to be ready")
         before = {pid: own_memory(pid) for pid in server.workers()}
-        for _ in range(100):
+        for _ in range(POSTS):
             assert server.post("/events", {"values": values}).status_code == 201  # a write asks no view
-        held = 8 * 100 * EACH
+        held = 8 * POSTS * EACH
         until(lambda: all(own_memory(pid) > before[pid] + held for pid in server.workers()), "all views to grow")
 
 

@@ -12,7 +12,7 @@ import requests
 
 from tests.servers import Server, until
 
-WORKERS = 3
+WORKERS = 2
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,8 @@ def check(server: Server, answers: Mapping[str, tuple[int, bytes, str]]) -> None
         assert is_replay(again)
 
 
-def test_a_client_that_sends_again_until_it_is_answered_counts_once(server: Server) -> None:
+@pytest.mark.soak(kills=(2, 30))
+def test_a_client_that_sends_again_until_it_is_answered_counts_once(server: Server, kills: int) -> None:
     """Workers die while it sends: it cannot know what was stored, and need not."""
     before = count(server)
 
@@ -98,9 +99,9 @@ def test_a_client_that_sends_again_until_it_is_answered_counts_once(server: Serv
                 return answer.status_code
 
     with ThreadPoolExecutor(4) as pool:
-        statuses = pool.map(send, range(400))
-        for _ in range(6):
+        statuses = pool.map(send, range(100 * kills))
+        for _ in range(kills):
             os.kill(until(server.workers, "a worker")[0], signal.SIGKILL)
             server.wait_for_workers(WORKERS)
         assert set(statuses) == {201}
-    assert count(server) == before + 800
+    assert count(server) == before + 200 * kills

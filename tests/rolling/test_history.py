@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rolling import all_series, block
 from rolling.block import Columns
 from rolling.exact import summarise, summarise_parts
-from rolling.history import Point
+from rolling.history import Bounds, Point
 from rolling.percentiles import Percentiles, percent
 from rolling.steps import Steps, finished
 from rolling.window import RollingWindow
@@ -186,6 +186,30 @@ def test_a_portion_reads_a_piece_of_a_deck(ends: bool, monkeypatch: pytest.Monke
     assert not looked  # all was read before the last portion
     assert max(most) <= max(all_series.MEMBERS_AT_ONCE, block.CAPACITY)
     assert points == [point if ends else Point(point.summary) for point in expected(pair, None, 0, 4100, edges, None)]
+
+
+def test_no_portion_clips_the_bounds_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That took half of the last portion of 2,000 points."""
+    pair = Pair.keeping(0)
+    pair.add([(0, i, float(i % 17)) for i in range(1, 400)])
+    clipped: list[int] = []
+    of = Bounds.of
+
+    def counted(bounds: Bounds, step: int) -> list[int]:
+        clipped.append(step)
+        return of(bounds, step)
+
+    monkeypatch.setattr(Bounds, "of", counted)
+    most: list[int] = []
+
+    def between() -> None:
+        most.append(len(clipped))
+        clipped.clear()
+
+    in_portions(pair.view.history(0, 0, 400, list(range(0, 401, 2)), wanted=NEAREST), between)
+    between()
+    assert max(most) <= 10
+    assert len(most) > 200
 
 
 def test_no_edges_make_no_points() -> None:

@@ -32,9 +32,12 @@ def quiet(seed: int, series: int, *, moments: int) -> Pair:
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("moments", [3, 40, 5000])
 @pytest.mark.parametrize("rounds", [0, 2, 20])
-def test_what_happens_between_two_portions_counts(moments: int, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.soak(seeds=(1, 6))
+def test_what_happens_between_two_portions_counts(
+    moments: int, rounds: int, seeds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(last_of_all, "ROUNDS", rounds)
-    for seed in range(6):
+    for seed in range(seeds):
         for last in (1, 7, 60, 200, 333, 10**6):
             generator = random.Random(seed)
             pair = quiet(seed, 12, moments=moments)

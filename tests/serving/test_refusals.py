@@ -45,10 +45,10 @@ def late(app: Flask) -> Iterator[Worker]:
     worker.cfg, worker.alive, worker.nr, worker.max_requests = Config(), True, 0, 10**9
     worker.cfg.set("keepalive", 5)
     worker.log = Logger(worker.cfg)
-    worker.wsgi = app  # type: ignore[assignment]  # gunicorn types it otherwise than wsgiref
-    shedding = Shedding(app.wsgi_app, Refuses(), context(app).meter.shed)
-    hook = worker.cfg.post_request
-    assert worker.begin(10**6, context(app).fast_path(app), shedding, hook)
+    fast, shedding = context(app).fast_path(app), Shedding(app.wsgi_app, Refuses(), context(app).meter.shed)
+    worker.wsgi = shedding  # type: ignore[assignment]  # gunicorn types it otherwise than wsgiref
+    worker.begin(10**6, fast, shedding, worker.cfg.post_request)
+    assert not worker.declined
     yield worker
     worker.waits.stop()
 
@@ -78,12 +78,19 @@ def test_a_refusal_whose_body_is_here_keeps_the_connection(late: Worker, line: b
     assert then.startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("line", [b"Accept: x", b"X-Unheard-Of: x"], ids=["fast path", "gunicorn"])
 @pytest.mark.parametrize("sent", [b"", EVENT[:-1]])
-def test_a_refusal_whose_body_is_yet_to_come_ends_the_connection(late: Worker, line: bytes, sent: bytes) -> None:
-    first, then = refused(late, post(b"/events", len(EVENT), line) + sent)
+def test_a_refusal_whose_body_is_yet_to_come_ends_the_connection(late: Worker, sent: bytes) -> None:
+    first, then = refused(late, post(b"/events", len(EVENT)) + sent)
     assert b"\r\nConnection: close\r\n" in first
     assert then == b""
+
+
+@pytest.mark.parametrize("sent", [b"", EVENT[:-1]])
+def test_a_refusal_by_gunicorn_keeps_the_connection_until_the_body_has_come(late: Worker, sent: bytes) -> None:
+    request = post(b"/events", len(EVENT), b"X-Unheard-Of: x") + sent
+    first, then = refused(late, request, EVENT[len(sent) :] + NEXT)
+    assert b"\r\nConnection: keep-alive\r\n" in first
+    assert then.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_refused_body_in_chunks_is_no_request(late: Worker) -> None:

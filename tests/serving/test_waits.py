@@ -27,7 +27,8 @@ class Worker:
 
     def look(self) -> None:
         """As the timer does: in the hub."""
-        gevent.get_hub().loop.run_callback(self.waits.look)
+        for step in (self.waits.begin_turn, self.waits.look):
+            gevent.get_hub().loop.run_callback(step)
         gevent.sleep(0)
         gevent.sleep(0)
 

@@ -38,10 +38,11 @@ class TheLengthThatThereIs(Connection):
 class ABodyNotPutBack(Connection):
     """Hands on a request that the fast path has declined, without its body."""
 
-    def _by_gunicorn(self, *, is_weighed: bool) -> bool:
-        if is_weighed:
-            self._data = self._data[: self._head_end]
-        return super()._by_gunicorn(is_weighed=is_weighed)
+    def _by_fast_path(self, way: Way, end: int) -> bool | None:
+        follows = super()._by_fast_path(way, end)
+        if follows is None:
+            self._data = self._data[:end]
+        return follows
 
 
 class NothingIsLeft(Connection):

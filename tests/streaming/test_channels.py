@@ -343,7 +343,7 @@ class TestGaps:
         following = Following()
         following.accept([0, 1])
         member, other = following.join("a", 2), following.join("b", 2)
-        assert following.service.end_series("a") == 3
+        assert following.service.end_series("a").position == 3
         following.accept([0])
         following.step()
         assert following.read(member) == b"a>=4 a4 "

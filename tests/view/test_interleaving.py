@@ -1,5 +1,6 @@
 """Several questions at once, a portion of each in turn, while events come, age and go, series end, and rules change:
-each answer is what a model that sorts everything anew says of the moment of its last portion."""
+each answer is what a model that sorts everything anew says of the moment of its last portion, or of a listing's first.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,6 @@ import pytest
 
 from event_log.memory_store import MemoryStore
 from event_service import EventService
-from rolling import together
 from rolling.grid import edges
 from rolling.percentiles import Percentiles, percent
 from rolling.span import Span
@@ -23,7 +23,7 @@ from tests.rolling.model import Model, Row, percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import MINUTE, SECOND
 from view import listings
-from view.answers import Extras, Figures, History, Listed, Order, Scope
+from view.answers import Extras, Figures, History, Listed, Order, Scope, SeriesInfo
 from view.listings import Listing, Over, Page
 from view.projection import Projection
 
@@ -156,15 +156,21 @@ class World:
         by_count = self.generator.choice((True, False))
         order = Order((lambda figures: figures.summary.count) if by_count else None, by_count)
 
+        assert over.span is not None
+        self.model.prune(projection.view.horizon)
+        rows = {name: self.rows(name, over.span) for name in sorted(self.ids)}
+        names = sorted(rows, key=lambda name: -len(rows[name])) if by_count else list(rows)
+        expected = []
+        for name in names[: page.limit]:
+            live, entry = self.figures(self.rows(name, Span(over.cutoff))), projection.series[self.ids[name]]
+            begin = entry.created, entry.initial
+            figures = self.figures(rows[name])
+            expected.append(SeriesInfo(name, begin, live.summary.count, live.first, live.last, figures))
+        following = None if by_count or len(names) == len(expected) else expected[-1].name
+        position = projection.cursor.position
+
         def check(projection: Projection, answer: Listed) -> None:
-            assert over.span is not None
-            counts = {name: len(self.rows(name, over.span)) for name in sorted(self.ids)}
-            names = sorted(counts, key=lambda name: -counts[name]) if by_count else list(counts)
-            assert [info.name for info in answer[0]] == names[: page.limit]
-            for info in answer[0]:
-                live = self.figures(self.rows(info.name, Span(over.cutoff)))
-                assert (info.count, info.first, info.last) == (live.summary.count, live.first, live.last)
-                assert info.figures == self.figures(self.rows(info.name, over.span))
+            assert answer == (expected, following, position)
 
         return Asked(projection, Listing(projection, page, order, over).steps(), check)
 
@@ -184,7 +190,6 @@ class World:
 
 @pytest.fixture(autouse=True)
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(together, "AT_A_TIME", 2)
     monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 2)
     with ExitStack() as stack:
         stack.enter_context(small())

@@ -13,6 +13,7 @@ from event_log.batch import Batch
 from event_log.compaction import compact
 from event_log.errors import LogUnavailable
 from event_log.log import Log
+from event_log.memory_store import MemoryStore
 from event_log.port import Chunk, Cursor
 from event_log.rules import Rules
 from rolling.span import Span
@@ -221,7 +222,10 @@ def test_listeners_are_told_of_each_portion_and_may_fail(log: Log, level: Level,
     assert sum(len(each.steps) for each in told if isinstance(each, Told)) >= 2
 
 
-def test_threads_ask_and_write_at_once(log: Log, level: Level) -> None:
+def test_threads_ask_and_write_at_once(clocks: Clocks) -> None:
+    log = Log(MemoryStore(clocks))  # the lossy one is for one thread
+    log.claim(RULES, "a start")
+    level = Level(log)
     wrong: list[int] = []
 
     def work(number: int) -> None:

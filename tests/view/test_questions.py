@@ -11,16 +11,18 @@ import pytest
 
 from event_log.memory_store import MemoryStore
 from event_service import EventService
-from rolling import together
+from rolling.block import LATEST
 from rolling.percentiles import Percentiles, percent
+from rolling.steps import finished
 from rolling.window import RollingWindow
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.sizes import small
-from times import MINUTE, SECOND
+from times import HOUR, MINUTE, SECOND
 from view import asking, listings, questions
-from view.answers import MOST_POINTS, Extras, Figures, Order, Scope
+from view.answers import MOST_POINTS, Extras, Figures, Listed, Order, Scope
+from view.listings import Listing, Over, Page
 
 SETTINGS = Settings(keep_last=3, idle=0)
 MEDIAN = Percentiles((percent("50"), percent("99")))
@@ -218,18 +220,26 @@ class TestListing:
                 service.log.raise_horizon(clock() + 30 * MINUTE)
             service.advance()
 
-        with monkeypatch.context() as patch:
-            patch.setattr(together, "AT_A_TIME", 4)
-            patch.setattr(listings, "NAMES_AT_A_TIME", 4)
-            portions = between_portions(patch, happen)
-            found = service.series("s", limit, "s01", visible)
-            assert len(portions) >= 2
-        assert found == service.series("s", limit, "s01", visible)
+            note()
+
+        answers: dict[int, Listed] = {}
+
+        def note() -> None:
+            """Note the whole answer at this position."""
+            with service._level as seen:
+                page, order = Page("s", limit, "s01"), Order(visible=visible)
+                answers[seen.cursor.position] = finished(Listing(seen, page, order, Over(clock() - HOUR)).steps())
+
+        note()
+        first = service.position()
+        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 4)
+        portions = between_portions(monkeypatch, happen)
+        found = service.series("s", limit, "s01", visible)
+        assert len(portions) >= 2
+        assert found == answers[found[2]]
+        assert (found[2] == first) == (visible is None)  # else its moment comes once all names have been looked at
+        assert len(answers) > 5
         assert (found[1] is None) == (limit != 7)
-        listed = [
-            name for name in sorted(service._level.projection.ids) if name > "s01" and (not visible or visible(name))
-        ]
-        assert [info.name for info in found[0]] == listed[:limit]
 
     def test_no_portion_looks_into_many_series(self, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
         names = [f"s{number:03}" for number in range(500)]
@@ -250,8 +260,8 @@ class TestListing:
         portions = between_portions(monkeypatch, happen)
         assert len(service.series(limit=None)[0]) == 500
         assert looked == 0
-        assert most <= together.AT_A_TIME
-        assert len(portions) >= 500 // together.AT_A_TIME
+        assert most == 1
+        assert len(portions) >= 500
 
     @pytest.mark.parametrize("seen", ["", "s"])
     def test_no_portion_asks_of_many_names_whether_they_may_be_seen(
@@ -295,12 +305,15 @@ class TestListing:
 
 
 class TestRanking:
-    def test_the_order_and_all_figures_are_of_one_moment(
-        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    def test_the_order_and_all_figures_are_of_the_moment_of_the_question(
+        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         generator = random.Random(2)
         names = [f"s{number:02}" for number in range(40)]
         fill(service, *names)
+        means = {name: service.statistics(name, window=20 * MINUTE).summary.mean for name in names}
+        best = sorted(names, key=lambda name: (-(means[name] or -1e9), name))[:5]
+        values = {name: values_of(service, name, window=20 * MINUTE) for name in best}
         ended: list[str] = []
 
         def happen() -> None:
@@ -308,22 +321,57 @@ class TestRanking:
             if len(ended) < 3:
                 ended.append(names.pop())
                 service.end_series(ended[-1])
+            service.log.raise_horizon(clock() + (15 + len(portions)) * MINUTE)
+            service._level.prune()
             service.advance()
 
-        monkeypatch.setattr(together, "AT_A_TIME", 4)
         portions = between_portions(monkeypatch, happen)
         order = Order(lambda figures: figures.summary.mean, True)
         found, following, position = service.ranking(
             "s", 5, None, Scope(window=20 * MINUTE), order, Extras(percentiles=MEDIAN)
         )
         assert len(portions) > 5
-        assert (following, position) == (None, service.position())
-        means = {name: service.statistics(name, window=20 * MINUTE).summary.mean for name in names}
-        best = sorted(names, key=lambda name: (-(means[name] or -1e9), name))[:5]
+        assert (following, position) == (None, 600)
         assert [info.name for info in found] == best
         for info in found:
-            values = values_of(service, info.name, window=20 * MINUTE)
-            assert info.figures == Figures(summary_of(values), None, None, percentiles_of(values, MEDIAN))
+            own = values[info.name]
+            assert info.figures == Figures(summary_of(own), None, None, percentiles_of(own, MEDIAN))
+
+    def test_each_series_is_worked_out_once_while_all_are_written(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Steady writes had all of them worked out again and again, and at last in one portion."""
+        names = [f"s{number:02}" for number in range(40)]
+        fill(service, *names)
+        looked: list[float | None] = []
+
+        def mean(figures: Figures) -> float | None:
+            looked.append(figures.summary.mean)
+            return figures.summary.mean
+
+        def happen() -> None:
+            service.add_many(names, np.arange(len(names), dtype=np.uint32), None, np.full(len(names), 50.0))
+            service.advance()
+
+        between_portions(monkeypatch, happen)
+        service.ranking("s", 5, None, Scope(window=20 * MINUTE), Order(mean, True), Extras())
+        assert len(looked) <= len(names) + 1  # one may be under way when it changes
+
+    def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
+        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Gone(Exception):
+            """The client has left."""
+
+        def leave() -> None:
+            assert service._level.projection.view.snapshots.earliest(LATEST) < LATEST
+            raise Gone
+
+        fill(service, *(f"s{number:02}" for number in range(40)))
+        between_portions(monkeypatch, leave)
+        with pytest.raises(Gone):
+            service.series()
+        assert service._level.projection.view.snapshots.earliest(LATEST) == LATEST
 
 
 def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:

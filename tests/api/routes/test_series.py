@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from event_service import EventService
 from tests.api.problems import assert_names, assert_problem
 from tests.conftest import FakeClock
 from times import HOUR, SECOND, format_timestamp
@@ -155,6 +156,15 @@ class TestDelete:
         response = client.delete("/series/a")
         assert_problem(response, 404)
         assert response.headers["Log-Position"] == "2"
+
+    @pytest.mark.parametrize("ask", [("DELETE", "/series/a"), ("GET", "/series/a/events")])
+    def test_a_404_tells_where_the_log_stood_when_it_was_true(
+        self, client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, ask: tuple[str, str]
+    ) -> None:
+        """Another worker may begin or end the series just before or after; asking for a position then tells another."""
+        monkeypatch.setattr(service, "position", lambda: 7)
+        response = client.open(ask[1], method=ask[0])
+        assert (response.status_code, response.headers["Log-Position"]) == (404, "0")
 
     @pytest.mark.parametrize("part", ["events", "stream"])
     def test_what_belongs_to_a_series_is_not_deleted(self, client: FlaskClient, clock: FakeClock, part: str) -> None:

@@ -1,0 +1,76 @@
+"""Histories of real servers under kills, failovers and bad networks: the checker must find nothing wrong."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
+from time import monotonic
+
+import pytest
+
+from tests.history.checking import check
+from tests.history.clients import SERIES, Client, Count, Reader, finish
+from tests.history.recording import History
+from tests.history.systems import System, failovers, four_workers, two_hosts
+
+pytestmark = pytest.mark.no_cover
+CLIENTS = 8
+LONGEST_SECONDS = 300.0
+SEED = "TIDEMARK_HISTORY_SEED"
+"""The variable that replays what clients ask and which faults befall the servers."""
+
+
+@pytest.mark.parametrize(
+    ("start", "operations", "faults"),
+    [(four_workers, 5500, 4), (two_hosts, 3500, 5), (failovers, 1000, 3)],
+    ids=["four workers", "two hosts", "failovers"],
+)
+@pytest.mark.soak(run=(range(1), range(40)))
+def test_nothing_is_wrong_in_a_history(
+    start: Callable[[str], AbstractContextManager[System]], operations: int, faults: int, run: int
+) -> None:
+    seed = os.environ.get(SEED) or str(random.randrange(10**9))
+    print(f"{SEED}={seed}")
+    with start(seed) as system:
+        history = record(system, seed, operations, faults)
+    begun = monotonic()
+    found = check(history)
+    print(f"checked in {monotonic() - begun:.1f} s")
+    assert not found, f"{SEED}={seed}\n" + "\n".join(found)
+
+
+def record(system: System, seed: str, operations: int, faults: int) -> History:
+    """Have clients ask so often while so many faults befall what they ask; what they asked and were told."""
+    history = History(brief=system.brief, gaps=system.gaps, losses=system.losses)
+    counted = Count(operations)
+    brief = sorted(system.brief)
+    clients = [Client(f"client-{n}", f"{seed} {n}", system.port, counted, brief) for n in range(CLIENTS)]
+    names = [(kind, series) for series in (*SERIES, *brief) for kind in ("stream", "socket")]
+    readers = [
+        Reader(f"{kind} {n}", series, partial(system.port, random.Random(f"{seed} {kind} {n}")))
+        for n, (kind, series) in enumerate(names)
+    ]
+    for thread in (*readers, *clients):
+        thread.start()
+    begun = monotonic()
+    for number, fault in enumerate(some_of(system.faults, faults, seed)):
+        reached = counted.at(operations * (number + 1) // (faults + 1))
+        assert reached.wait(LONGEST_SECONDS), "clients are not answered any more"
+        print(f"{monotonic() - begun:.1f} s: {fault}")
+        system.faults[fault](random.Random(f"{seed} {number}"))
+    assert counted.at(operations).wait(LONGEST_SECONDS), "clients are not answered any more"
+    print(f"{monotonic() - begun:.1f} s: {operations} operations")
+    system.heal()
+    finish(history, clients, readers, system.servers[0].port)
+    return history
+
+
+def some_of(faults: Iterable[str], number: int, seed: str) -> list[str]:
+    """Return so many at random, each once before any comes again."""
+    kinds, found = list(faults), list[str]()
+    while len(found) < number:
+        found += random.Random(f"{seed} {len(found)}").sample(kinds, len(kinds))
+    return found[:number]
