@@ -46,7 +46,7 @@ class Follower:
         self._pid = 0
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._said: dict[str, str] = {}  # by loop: the fault that it met last, if it lasts
+        self._said: dict[str, str] = {}  # under _saying, by loop: the fault that it met last, if it lasts
 
     def start(self) -> bool:
         """Run in this process from now on; does nothing where it runs already. False once stopped."""
@@ -54,6 +54,7 @@ class Follower:
         if self._pid != pid:
             self._pid = pid
             self._stopped = stopped = threading.Event()
+            self._saying = threading.Lock()
             # By its name of this moment: with --preload gevent patches later, and no class of before can be joined.
             self._threads = [
                 threading.Thread(target=self._run, args=(name, work, interval, stopped), name=name, daemon=True)
@@ -79,7 +80,8 @@ class Follower:
         while not stopped.is_set():
             try:
                 work()
-                self._said.pop(name, None)
+                with self._saying:
+                    self._said.pop(name, None)
             except LogError as fault:
                 self._say(name, str(fault))
             except Exception:  # a worker that follows no more would answer slowly, and sync never again
@@ -88,6 +90,8 @@ class Follower:
 
     def _say(self, name: str, fault: str) -> None:
         """A fault that lasts is said once, whichever loops meet it."""
-        if fault not in self._said.values():
+        with self._saying:
+            is_new = fault not in self._said.values()
+            self._said[name] = fault
+        if is_new:
             logger.error("%s", fault)
-        self._said[name] = fault

@@ -144,7 +144,7 @@ class Applied:
             if not self._told:
                 return Told((), self.machine.cursor, more)
             told = self._told.popleft()
-            return told._replace(more=more or bool(self._told))
+            return Told(told.steps, told.cursor, more or bool(self._told))
 
     def _raise_begun(self) -> None:
         begun, self._begun = self._begun, None

@@ -60,7 +60,7 @@ def reserve_port() -> socket.socket:
 class Server:
     """`gunicorn app:app` with these arguments and settings, ready inside the `with` and gone after it.
 
-    Unless `env` names another, the log is an LMDB directory that lives as long as this object's `with`,
+    Unless `env` names another, the log is a folder of files that lives as long as this object's `with`,
     so it outlasts `stop`, `kill` and `restart`.
     """
 

@@ -193,7 +193,8 @@ def test_under_gevent_a_sync_that_blocks_goes_to_a_real_thread(blocks: bool, whe
 def test_it_ends_where_gevent_has_patched_after_the_import() -> None:
     """As with --preload."""
     patch = "import follower; follower.MOST_SECONDS = 600; from gevent import monkey; monkey.patch_all()"
-    assert run(GEVENT.format(patch=patch, get_ident='monkey.get_original("_thread", "get_ident")')) == "elsewhere"
+    get_ident = 'monkey.get_original("_thread", "get_ident")'
+    assert run(GEVENT.format(patch=patch, get_ident=get_ident, blocks=True)) == "elsewhere"
 
 
 @pytest.mark.parametrize("patch", ["", "import gevent", "import gevent.monkey"])

@@ -106,6 +106,7 @@ def test_while_nobody_is_late_one_in_a_millisecond_is_looked_at() -> None:
 SERVES, REFUSES = 0.0001, 0.000036
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("factor", [1.1, 1.5, 2.0, 2.5])
 def test_what_is_served_of_too_much_has_waited_no_longer_than_is_allowed(factor: float) -> None:
     # One queue in order of arrival, at so many times the capacity, for ten seconds.

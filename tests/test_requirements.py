@@ -14,6 +14,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+pytestmark = pytest.mark.no_cover
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROOMS = (
     "access",

@@ -24,15 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def moved(tail: Tail, done: Decoded) -> Tail:
-    """The place behind what was decoded there."""
-    return tail._replace(
-        offset=tail.offset + done.size,
-        number=done.number,
-        position=done.position,
-        crc=done.crc,
-        horizon=max(tail.horizon, done.horizon),
-        fence=max(tail.fence, done.fence),
-    )
+    """Return the place behind what was decoded there."""
+    segment, offset, _, _, _, horizon, fence, history = tail
+    published = max(horizon, done.horizon), max(fence, done.fence)
+    return Tail(segment, offset + done.size, done.number, done.position, done.crc, *published, history)
 
 
 def usable_head(segments: Segments, start: int | None, stamp: str) -> SegmentHead | None:

@@ -42,6 +42,7 @@ def unavailable(where: str, fault: Exception) -> LogUnavailable:
     code = code_of(fault)
     if "with args" in str(fault):  # Redis repeats behind it what it was given, be it a password
         fault.args = (str(fault).partition(", with args")[0],)
+    said = str(fault).removeprefix(f"{code} ")
     if code in _PLAIN:
         return LogUnavailable(f"{where} {_PLAIN[code]}")
     if code in ("MOVED", "ASK"):
@@ -53,9 +54,9 @@ def unavailable(where: str, fault: Exception) -> LogUnavailable:
     if code == "WRONGTYPE":
         return other_keys(where)
     if code == "NOPERM":
-        return LogUnavailable(f"{where} does not permit what the log needs: {fault}; see docs/several-machines.md")
+        return LogUnavailable(f"{where} does not permit what the log needs: {said}; see docs/several-machines.md")
     if code:
-        return LogUnavailable(f"{where} refuses: {fault}")
+        return LogUnavailable(f"{where} refuses: {said}")
     if isinstance(fault, RedisTimeoutError | TimeoutError):
         return LogUnavailable(f"{where} does not answer")
     return LogUnavailable(f"{where} cannot be reached: {fault}")

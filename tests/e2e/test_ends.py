@@ -115,7 +115,7 @@ RECYCLING = [
 
 
 @pytest.mark.parametrize(("replace", "way"), RECYCLING)
-@pytest.mark.soak(times=(3, 30))
+@pytest.mark.soak(times=(2, 30))
 def test_replaced_workers_leak_nothing(replace: Callable[[Server], None], way: list[str], times: int) -> None:
     with Server(["-w", "2", *way]) as server:
         server.wait_for_workers(2)

@@ -29,6 +29,7 @@ def quiet(seed: int, series: int, *, moments: int) -> Pair:
     return pair
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("moments", [3, 40, 5000])
 @pytest.mark.parametrize("rounds", [0, 2, 20])

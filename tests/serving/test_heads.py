@@ -164,6 +164,7 @@ def fast(app: Flask) -> FastPath:
     return found
 
 
+@pytest.mark.no_cover
 @pytest.mark.soak(count=(HEADS, 1_000_000))
 def test_what_the_expressions_read_gunicorn_reads_alike(fast: FastPath, count: int) -> None:
     ways = read_at_all = 0
@@ -195,6 +196,7 @@ def test_what_the_expressions_read_gunicorn_reads_alike(fast: FastPath, count: i
         ("api.fast_path._WITHOUT_BODY", fast_path._WITHOUT_BODY | {"TRANSFER-ENCODING"}),
     ],
 )
+@pytest.mark.no_cover
 def test_wrong_readings_are_found(monkeypatch: pytest.MonkeyPatch, fast: FastPath, name: str, wrong: object) -> None:
     monkeypatch.setattr(name, wrong)
     assert any(differs(fast, head, found) for head, found in some_heads())
