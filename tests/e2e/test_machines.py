@@ -86,7 +86,7 @@ def test_with_wait_a_copy_is_acknowledged_and_a_write_without_one_counts_once() 
             assert host.get("/statistics").json()["count"] == 3
 
 
-@pytest.mark.soak(kills=(3, 100))
+@pytest.mark.soak(kills=(6, 100))
 def test_nothing_acknowledged_is_lost_or_doubled_whatever_is_killed(kills: int) -> None:
     with machines(seed=2) as system:
         found = storm(system, kills)
