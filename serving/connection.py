@@ -200,7 +200,8 @@ class Connection:
         return piece
 
     def _receive_head(self, size: int) -> bytes:
-        return self._receive(self._worker.waits.idle, self._begun + self._worker.head_seconds, size)
+        waits = self._worker.waits
+        return self._receive(waits.idle, self._begun + min(self._worker.head_seconds, waits.most_idle), size)
 
     def _receive(self, waiting: Waiting, until: float, size: int) -> bytes:
         """Return what comes next, and let others have their turn before; empty at the end. Raise Overdue if nothing
@@ -219,7 +220,8 @@ class Connection:
     def _hear_out(self) -> None:
         """Read what a client goes on sending after its last answer: closing on it would reset the connection, and a
         client that sends all before it reads would never see the answer."""
-        until, left = self._worker.clock() + DRAIN_SECONDS, MOST_DRAINED
+        until = self._worker.clock() + min(DRAIN_SECONDS, self._worker.waits.most_idle)
+        left = MOST_DRAINED
         with suppress(OSError):
             if not self._is_tls:  # of TLS, it would drop the layer
                 self._client.shutdown(socket.SHUT_WR)

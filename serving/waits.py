@@ -6,6 +6,7 @@ A timer of its own for each wait would cost as much as reading a head that is kn
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -13,7 +14,7 @@ import gevent
 from greenlet import greenlet
 
 LAST_SECONDS = 0.5
-"""How long an idle connection may still bring a request to a worker that is to end."""
+"""How long a connection may still bring a request to a worker that is to end, from then on or since it came."""
 LOOK_SECONDS = 0.1
 """How often the timer looks: a wait ends at most that much later than it is due."""
 TURN_SECONDS = 0.005
@@ -32,12 +33,13 @@ class Waits:
 
     def __init__(self, is_ending: Callable[[], bool], clock: Callable[[], float] = monotonic) -> None:
         self.idle: Waiting = {}
-        """Those of connections on which nothing is under way: a worker that is to end waits no longer for them."""
+        """Those of connections on which nothing is under way."""
         self.busy: Waiting = {}
         """Those for the rest of a request."""
         self._is_ending = is_ending
         self._clock = clock
-        self._ends = 0.0
+        self.most_idle = inf
+        """Seconds for which a worker that is to end waits for a request that has yet to begin."""
         self._watchers: Sequence[Any] = ()
         self._turn_began = 0.0
         self.turn_ends = 0.0
@@ -67,10 +69,10 @@ class Waits:
     def look(self) -> None:
         """End the waits that are overdue. To be called by the hub: all that wait are at rest then."""
         now = self._turn_began  # what has come since, nobody knows yet
-        if not self._ends and self._is_ending():
-            self._ends = now + LAST_SECONDS
-        over = bool(self._ends) and now >= self._ends
-        for waiting, all_are_over in ((self.busy, False), (self.idle, over)):
-            for each in [each for each, until in waiting.items() if all_are_over or until <= now]:
+        if self.most_idle > LAST_SECONDS and self._is_ending():
+            self.most_idle = LAST_SECONDS
+            self.idle.update({each: min(until, now + LAST_SECONDS) for each, until in self.idle.items()})
+        for waiting in (self.busy, self.idle):
+            for each in [each for each, until in waiting.items() if until <= now]:
                 if each in waiting:  # or another one has gone on, and ended its wait
                     each.throw(Overdue)

@@ -16,7 +16,7 @@ from gunicorn.config import Config
 
 from serving.connection import Connection
 from serving.heads import Heads
-from serving.waits import LOOK_SECONDS, Overdue, Waits
+from serving.waits import LAST_SECONDS, LOOK_SECONDS, Overdue, Waits
 
 REQUEST = b"GET /statistics HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -110,6 +110,26 @@ def test_a_request_that_came_since_the_worker_looked_is_answered(worker: Any) ->
         gevent.get_hub().loop.run_callback(worker.waits.look)
         assert theirs.recv(4096) == ANSWER
         gevent.kill(serving)
+
+
+def test_a_worker_that_ends_waits_a_little_for_each_new_connection(worker: Any) -> None:
+    """It was let in long after the end began, and what it asks is on its way."""
+    worker.waits = Waits(lambda: True, worker.clock)
+    worker.waits.start()
+    worker.now += 100
+    gevent.sleep(2 * LOOK_SECONDS)
+    worker.now += 100
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        serving = gevent.spawn(serve, worker, ours)
+        gevent.sleep(3 * LOOK_SECONDS)
+        theirs.sendall(REQUEST)
+        assert theirs.recv(4096) == ANSWER
+        gevent.sleep(0.01)  # lets it wait
+        worker.now += LAST_SECONDS
+        with pytest.raises(Overdue):
+            serving.get(timeout=10)
 
 
 def test_a_wait_in_which_nothing_came_ends_the_connection(worker: Any) -> None:

@@ -76,7 +76,10 @@ def test_a_worker_that_ends_waits_a_little_for_those_who_have_asked_nothing(work
     worker.now += 0.01
     worker.look()
     assert worker.ended == ["idle"]
-    worker.wait("late", worker.waits.idle, 200.0)
+    worker.wait("late", worker.waits.idle, worker.now + worker.waits.most_idle)
+    worker.look()
+    assert worker.ended == ["idle"]  # it came before nobody was let in any more, and its request may be on its way
+    worker.now += LAST_SECONDS
     worker.look()
     assert worker.ended == ["idle", "late"]
 
