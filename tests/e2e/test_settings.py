@@ -9,14 +9,16 @@ from pathlib import Path
 from tests.servers import Server, until
 from times import MINUTE, format_timestamp, wall_clock
 
-Counts = list[tuple[int, int, int]]
+Counts = list[tuple[int, int, int, int]]
 
 
-def ask(server: Server) -> tuple[int, int, int]:
-    """How many events of twenty minutes, how many last ones; the status of a question for forty minutes."""
+def ask(server: Server) -> tuple[int, int, int, int]:
+    """How many events of the window in force, of twenty minutes, how many last ones; the status of a question for forty
+    minutes."""
+    window = server.get("/statistics/a").json()["count"]
     recent = server.get("/statistics/a?window=20m").json()["count"]
     last = server.get("/statistics/a?last=1000").json()["count"]
-    return recent, last, server.get("/statistics/a?window=40m").status_code
+    return window, recent, last, server.get("/statistics/a?window=40m").status_code
 
 
 def answers(server: Server) -> Counts:
@@ -31,14 +33,14 @@ def test_a_second_service_with_other_settings_changes_the_first(tmp_path: Path) 
     with Server(["-w", "2"], shared | {"TIDEMARK_KEEP_LAST": "50"}) as old:
         columns = {"series": "a", "timestamps": times, "values": [1.0] * len(times)}
         assert old.post("/events", columns).status_code == 201
-        assert answers(old) == [(19, 59, 200)] * 2
-        settings = shared | {"TIDEMARK_KEEP_LAST": "5", "TIDEMARK_RETENTION": "30m"}
+        assert answers(old) == [(59, 19, 59, 200)] * 2
+        settings = shared | {"TIDEMARK_KEEP_LAST": "5", "TIDEMARK_RETENTION": "30m", "TIDEMARK_WINDOW": "10m"}
         with Server(["-w", "2"], settings) as new:
-            assert answers(old) == answers(new) == [(19, 29, 400)] * 2
+            assert answers(old) == answers(new) == [(9, 19, 29, 400)] * 2
             killed, _ = old.workers()
             os.kill(killed, signal.SIGKILL)
             until(lambda: killed not in old.workers() and len(old.workers()) == 2, "a worker in its place")
             # It is of the older start, whose settings are in force no more.
-            assert answers(old) == answers(new) == [(19, 29, 400)] * 2
+            assert answers(old) == answers(new) == [(9, 19, 29, 400)] * 2
             late = {"series": "a", "timestamp": times[40], "value": 1.0}
             assert [server.post("/event", late).json()["expired"] for server in (old, new)] == [1, 1]
