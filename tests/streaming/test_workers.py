@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -239,8 +240,9 @@ class Deaf:
             self._read_until(str(value).encode())
 
     def _read_until(self, text: bytes) -> None:
-        heard = b""
+        heard, deadline = b"", time.monotonic() + 60
         while text not in heard:
+            assert time.monotonic() < deadline, heard  # heartbeats would go on for ever
             piece = self.socket.recv(1 << 12)
             assert piece, heard
             heard += piece
@@ -322,7 +324,7 @@ def test_sigterm_ends_streams_politely_and_soon() -> None:
         paths = ["/series/a/stream", "/stream?interval=60"] * 3
         streams = [stack.enter_context(Stream(server.url + path)) for path in paths]
         sockets = [stack.enter_context(socket_of(server, "/ws/a")) for _ in range(3)]
-        deaf = stack.enter_context(closing(Deaf(server, "/series/a/stream")))
+        deaf = stack.enter_context(closing(Deaf(server, "/series/flood/stream")))
         assert server.stop(signal.SIGTERM) == 0
         for stream in streams:
             last = list(stream)[-1]

@@ -1,10 +1,8 @@
-"""What checks the files finds what is wrong with them, and nothing where all is well; the benchmark runs."""
+"""What checks the files finds what is wrong with them, and nothing where all is well."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,8 +14,6 @@ from event_log.files.layout import RECORDS
 from event_log.files.store import FilesStore
 from event_log.port import Record
 from tests.event_log.files.logs import add, open_files, read_all, single
-
-CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -76,15 +72,3 @@ def test_zeros_take_the_room_where_the_system_cannot(tmp_path: Path) -> None:
         assert (tmp_path / "log" / "segments" / f"{0:020}.log").stat().st_blocks >= 64 * 1024 // 512
         assert len(read_all(store)) == 1
         store.close()
-
-
-def test_the_benchmark_runs() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.stores", "--quick", "--rounds", "1"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "files" in done.stdout
