@@ -104,10 +104,16 @@ def test_an_older_backup_is_swapped_in_whole_on_all_hosts_and_streams_are_told(h
             stack.callback(asker.stop)
         until(lambda: all(len(asker.answers) > 3 for asker in askers), "some answers")
         restore(hosts.redis, backup)
-        until(lambda: one.post("/events", {"series": "a", "values": [7.0]}).status_code == 201, "a write")
+        until(
+            lambda: (
+                one.post("/events", {"series": "a", "values": [7.0]}, headers={"Idempotency-Key": "once"}).status_code
+                == 201
+            ),
+            "a write",
+        )
         after = [(kept + 1, kept + 7.0)]
         until(
-            lambda: all(asker.answers[-1][1:] == after[0] for asker in askers), "the older data and the new event", 20
+            lambda: all(asker.answers[-1][1:] == after[0] for asker in askers), "the older data and the new event", 120
         )
         gaps = [read_until_gap(stream) for stream in streams]
         assert [gap.event for gap in gaps] == ["gap", "gap"]
