@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from event_log.batch import Batch, Ids, Times, Values
 from event_log.errors import LogError, LogUnavailable, LogUncertain
@@ -24,7 +23,7 @@ from event_log.outcomes import Stored
 from event_log.port import RecordStore, Usage
 from event_log.rules import Rules
 from event_log.upkeep import Upkeep
-from event_log.writes import PLAIN, Conditions
+from event_log.writes import PLAIN, Conditions, unexpired
 from follower import Follower
 from settings import Settings
 from times import MINUTE, SECOND, wall_clock
@@ -142,13 +141,8 @@ class EventService(Questions):
         ahead = np.flatnonzero(times > now + machine.rules.max_future)
         if len(ahead):
             raise TooFarAhead(ahead[:100].tolist(), machine.rules.max_future)
-        unexpired = times > self._cutoff(now)
-        if unexpired.all():
-            return self._store(Batch(names, name_indexes, times, values), 0, conditions)
-        batch = _chosen(names, name_indexes, times, values, unexpired)
-        if not len(batch):
-            return self._refuse(len(values), conditions)
-        return self._store(batch, len(values) - len(batch), conditions)
+        batch, expired = unexpired(Batch(names, name_indexes, times, values), self._cutoff(now))
+        return self._store(batch, expired, conditions) if len(batch) else self._refuse(expired, conditions)
 
     def recall(self, key: bytes) -> Done | None:
         """What is remembered of a write that was done once under this key, as far as this process knows."""
@@ -308,13 +302,3 @@ class EventService(Questions):
         for number in idle[:ENDS_A_ROUND]:
             self.log.end_series(number, quiet_since=position)
         self._looked_at.extend(idle[ENDS_A_ROUND:])
-
-
-def _chosen(
-    names: Sequence[str], name_indexes: Ids | None, times: Times, values: Values, chosen: NDArray[np.bool_]
-) -> Batch:
-    """The batch of the chosen events, with the names they need."""
-    if name_indexes is None:
-        return Batch(names, None, times[chosen], values[chosen])
-    used, renumbered = np.unique(name_indexes[chosen], return_inverse=True)
-    return Batch([names[i] for i in used.tolist()], renumbered.astype(np.uint32), times[chosen], values[chosen])

@@ -19,7 +19,7 @@ from view.answers import NO_EXTRAS, End, Extras, Figures, Listed, Order, SeriesI
 from view.projection import Projection
 
 NAMES_AT_A_TIME = 500
-"""At how many names is looked in one portion, where some may not be seen."""
+"""Names that are looked at in one portion, where some may not be seen."""
 
 V = TypeVar("V")
 
