@@ -104,14 +104,14 @@ class Settings:
     max_symbols: int = _setting("10", _whole(0, 10_000), "Most symbols of the batches dialect")
     max_streams: int = _setting("2000", _whole(0, 100_000), "Most open streams of one worker")
     percentile_bytes: int = _setting(
-        str(GIB // 4), _whole(0, 1024**5), "Most bytes of a worker's memory for what speeds percentiles up"
+        "256M", _size(0, 1024**5), "Most bytes of a worker's memory for what speeds percentiles up"
     )
     log_url: str = _setting(
         "file:instance/events",
         checked_url,
         "Where events are logged: `file:` and a path, `redis://`, or `memory:`",
     )
-    log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
+    log_max_bytes: int = _setting("10G", _size(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
     sync: str = _setting(
         "everysec",
         _one_of("everysec", "always", "never"),
