@@ -134,6 +134,26 @@ def test_numbers_beyond_all_years_say_their_unit(client: FlaskClient, number: fl
         assert client.post("/events", json={"timestamps": column, "values": [1.0] * len(column)}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/write", 404, "/dialects/influx"),
+        ("/api/v2/write?org=a&bucket=b", 404, "/dialects/influx"),
+        ("/api/v1/write", 404, "remote write"),
+        ("/v1/metrics", 405, "OTLP"),
+        ("/api/put", 404, "OpenTSDB"),
+    ],
+)
+def test_clients_of_other_databases_are_told_what_to_use(
+    client: FlaskClient, path: str, status: int, said: str
+) -> None:
+    answer = client.post(path, data="cpu value=1")
+    assert answer.status_code == status
+    assert said in answer.get_json()["detail"]
+    assert "/event" in answer.get_json()["detail"]
+    assert "/events" not in client.put(path).get_json()["detail"]
+
+
 def test_names_of_other_systems_are_told_ours(client: FlaskClient) -> None:
     assert "called mean here" in client.get("/statistics?include=avg").get_json()["detail"]
     assert "called stddev here" in client.get("/series?sort=-std").get_json()["detail"]
