@@ -71,7 +71,7 @@ _FOR_FILES = 200
 def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
     """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
     detail = mesg[:_LONGEST_DETAIL] or reason
-    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail})
+    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail}) + "\n"
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in JSON_HEADERS)
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-import orjson
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api.answers import LINE_END, encode
 from api.context import settings
 from api.other_protocols import instead
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
@@ -99,9 +99,9 @@ def add_shape(app: Flask, prefix: str, shape: Callable[[Problem], Response]) -> 
     app.extensions.setdefault(_SHAPES, {})[prefix] = shape
 
 
-def shaped(body: Mapping[str, Any], problem: Problem, media_type: str) -> Response:
+def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: bytes = LINE_END) -> Response:
     """The answer to a problem, with its status and headers."""
-    return Response(orjson.dumps(body), problem.code, problem.extra_headers, content_type=media_type)
+    return Response(encode(body, end), problem.code, problem.extra_headers, content_type=media_type)
 
 
 def render(problem: Problem) -> Response:

@@ -78,8 +78,8 @@ def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest], retention: 
 
 
 def _answer(accepted: Stored, oldest: Callable[[], Oldest]) -> Response:
-    body, status, position = accepted_outcome(accepted, oldest, service().rules.retention)
-    return answer(body, status, position=position)
+    outcome = accepted_outcome(accepted, oldest, service().rules.retention)
+    return answer(outcome.body, outcome.status, position=outcome.position)
 
 
 def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:

@@ -30,7 +30,7 @@ def test_statistics_over_all_series_and_over_one(client: FlaskClient, prefix: st
     send(client, 10, series="b")
     response = client.get(f"{prefix}/statistics")
     assert response.status_code == 200
-    assert response.text == '{"count":3,"min":1.0,"max":10.0,"mean":5.0}'
+    assert response.text == '{"count":3,"min":1.0,"max":10.0,"mean":5.0}\n'
     assert response.content_type == "application/json"
     assert response.headers["Log-Position"] == "3"
     assert client.get(f"{prefix}/statistics/a").json == {"count": 2, "min": 1.0, "max": 4.0, "mean": 2.5}
