@@ -20,6 +20,8 @@ JSON = "application/json"
 NO_CONTENT = 204
 POSITION = "Log-Position"
 """The header that says where an event stands in the log, or how far the answering view has read."""
+SERIES_KNOWN = "Series-Known"
+"""The header, `false`, of statistics of a series that does not exist."""
 
 
 LINE_END = b"\n"

@@ -158,7 +158,7 @@ class FastPath:
             if asked is None:
                 return None
             found = service.statistics(series, window=asked[0], last=asked[1])
-            return Outcome(shown(found, ()), 200, found.position)
+            return Outcome(shown(found, ()), 200, found.position) if found.known else None
 
         return ask
 

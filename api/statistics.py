@@ -54,7 +54,7 @@ INCLUDABLE = tuple(name for name in STATISTICS if name not in BASIC)
 MEDIAN = "median"
 MOST_PERCENTILES = 20
 """In one request."""
-PERCENTILE = "^p(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)$"
+PERCENTILE = "^p(100([.]0{1,4})?|0?[0-9]{1,2}([.][0-9]{1,4})?)$"
 OTHER_NAMES = {
     "avg": "mean",
     "average": "mean",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from operator import itemgetter
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,16 +149,17 @@ class AllSeries(Timeline[SharedBlock]):
 
     COST = 8
 
-    __slots__ = ("_loaded", "_windows", "removals")
+    __slots__ = ("__weakref__", "_loaded", "_loader", "_windows", "removals")
 
     def __init__(self, windows: Mapping[int, RollingWindow]) -> None:
         self._windows = windows
+        self._loader = loader_of(self)
         self.removals = 0
         self._start()
 
     def _start(self) -> None:
         self._loaded: dict[SharedBlock, None] = {}  # least recently used first
-        self.reset(SharedBlock(EARLIEST, 0, self._load))
+        self.reset(SharedBlock(EARLIEST, 0, self._loader))
 
     def take(self, series: int, time: int, value: float, position: int, parts: tuple[int, int]) -> None:
         """`add` for an event of a series. To be called before the series takes it."""
@@ -188,7 +189,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         if not block.loaded:
             block.hold(*(yield from self._gather(block)))
-        self._load(block)
+        self.load(block)
 
     def last_of_each(self, count: int, cutoff: int, until: int | None = None) -> dict[RollingWindow, tuple[int, int]]:
         """The last `count` live events of all series, or of those not later than `until`, as a range of each series:
@@ -234,10 +235,8 @@ class AllSeries(Timeline[SharedBlock]):
             return
         dead = before = len(self)
         dead -= self.count_after(horizon)
-        block = self.drop(dead, SharedBlock(EARLIEST, 0, self._load))
-        while block is not None and block is not self.first:
+        for block in self.drop(dead, SharedBlock(EARLIEST, 0, self._loader)):
             self._loaded.pop(block, None)
-            block = block.following
         dead -= before - len(self)
         if dead:
             self.first.drop(dead)
@@ -254,10 +253,7 @@ class AllSeries(Timeline[SharedBlock]):
         if not left:
             self._start()
             return
-        for block, following in pairwise(left):
-            block.following = following
         self.first, self.last = left[0], left[-1]
-        self.last.following = None
         self.first.start, self.first.start_position = EARLIEST, 0
         self.settle()
 
@@ -301,7 +297,7 @@ class AllSeries(Timeline[SharedBlock]):
         )
         return True
 
-    def _load(self, block: SharedBlock) -> None:
+    def load(self, block: SharedBlock) -> None:
         """See that a block holds its columns, at the cost of the one used longest ago."""
         if not block.loaded:
             block.hold(*finished(self._gather(block)))
@@ -315,9 +311,16 @@ class AllSeries(Timeline[SharedBlock]):
     def _span(self, first: SharedBlock, last: SharedBlock) -> Stretch:
         """The (time, position) where the events from one block to another begin, and where those behind may; the first
         is not empty."""
-        following = last.following
-        end = None if following is None else (following.start, following.start_position)
+        end = None if last is self.last else self._start_behind(last)
         return max((first.start, first.start_position), (first.oldest, 0)), end
+
+    def _start_behind(self, block: SharedBlock) -> tuple[int, int]:
+        """The (time, position) where the block behind one that is not the last starts."""
+        key = block.start, block.start_position
+        for other in self.blocks_from(block.start - 1):
+            if (other.start, other.start_position) > key:
+                return other.start, other.start_position
+        raise AssertionError("there is no block behind the last")
 
     def values(self, blocks: Sequence[SharedBlock]) -> Iterator[Values]:
         """The values of neighbouring blocks; where one holds no columns, those of some series at a time, each of which
@@ -380,8 +383,7 @@ class AllSeries(Timeline[SharedBlock]):
         super()._check()
         assert len(self._loaded) <= LOADED
         assert all(block.loaded for block in self._loaded)
-        block: SharedBlock | None = self.first
-        while block is not None:
+        for block in self.blocks():
             columns, members = finished(self._gather(block))
             assert summarise(columns[2]) == block.summary
             assert not len(columns[0]) or (columns[0][0], columns[0][-1]) == (block.oldest, block.newest)
@@ -390,7 +392,6 @@ class AllSeries(Timeline[SharedBlock]):
                 assert block.members.tolist() == members.tolist()
             assert set(members) <= set(block.members)
             assert len(block.members) <= block.summary.count
-            block = block.following
 
 
 def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:
@@ -405,3 +406,16 @@ def _earliest(ranges: dict[RollingWindow, tuple[int, int]], count: int, until: i
     if until is None and count <= len(newest):
         return newest[count - 1]
     return min(window.first.oldest for window in ranges)
+
+
+def loader_of(all_series: AllSeries) -> Callable[[SharedBlock], None]:
+    """Return what loads a block. Blocks refer to their owner weakly: in a cycle with them it would stay when replaced,
+    as `gc.freeze` keeps cycles."""
+    owner = ref(all_series)
+
+    def load(block: SharedBlock) -> None:
+        living = owner()
+        assert living is not None, "a block outlives its owner"
+        living.load(block)
+
+    return load

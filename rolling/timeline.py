@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rolling.block import CAPACITY, NOTHING, Block, Columns, Values, part
+from rolling.block import CAPACITY, NOTHING, Columns, Values, part
 from rolling.deck import B, Deck
 from rolling.exact import summarise, summarise_rows
 from rolling.steps import Steps
+from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
 from rolling.tree import Path, Tree
 
@@ -50,7 +51,7 @@ class Timeline(Tree[B]):
             node = node.children[index]
         return count + node.count_after(time)
 
-    def tail(self, count: int) -> Summary:
+    def tail(self, count: int, suffixes: Suffixes | None = None) -> Summary:
         """A new summary of the last `count` events, of those there are. O(log n)."""
         node = self._root
         if count >= node.summary.count:
@@ -64,10 +65,10 @@ class Timeline(Tree[B]):
                 taken.append(child.summary)
                 count -= child.summary.count
         if count:
-            taken.append(node.tail(count))
+            taken.append(suffixes.tail(node, count) if suffixes and count < node.summary.count else node.tail(count))
         return merged(taken)
 
-    def tail_after(self, time: int) -> Summary:
+    def tail_after(self, time: int, suffixes: Suffixes) -> Summary:
         """A new summary of all events later than `time`. O(log n), and half the price of finding their count first."""
         if time < self.first.oldest:
             return self._root.summary.copy()
@@ -77,14 +78,13 @@ class Timeline(Tree[B]):
             index = node.index(time)
             taken += [child.summary for child in node.children[index + 1 :]]
             node = node.children[index]
-        if count := node.count_after(time):
-            taken.append(node.tail(count))
+        taken.append(suffixes.tail_after(node, time))
         return merged(taken)
 
-    def summarise(self, begin: int, end: int = 0) -> Summary:
+    def summarise(self, begin: int, end: int = 0, suffixes: Suffixes | None = None) -> Summary:
         """A new summary of the last `begin` events without the last `end`, of those there are. O(log n)."""
         if not end:
-            return self.tail(begin)
+            return self.tail(begin, suffixes)
         taken: list[Summary] = []
         begin = min(begin, len(self))
         if end < begin:
@@ -112,15 +112,12 @@ class Timeline(Tree[B]):
 
     def between(self, oldest: int, newest: int) -> Iterator[Columns]:
         """All blocks that may hold events from `oldest` to `newest`, both included, in order."""
-        node = self._root
-        while isinstance(node, Deck):
-            # Events of one time may begin in the block before the first that starts with that time.
-            node = node.children[node.index(oldest - 1)]
-        block: Block | None = node
-        while block is not None and block.start <= newest:
+        # Events of one time may begin in the block before the first that starts with that time.
+        for block in self.blocks_from(oldest - 1):
+            if block.start > newest:
+                return
             if block.newest >= oldest:
                 yield block.columns()
-            block = block.following
 
     def values(self, blocks: Sequence[B]) -> Iterator[Values]:
         """All values of neighbouring blocks, in no order; in pieces of which none takes more than some milliseconds."""

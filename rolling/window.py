@@ -111,10 +111,8 @@ class RollingWindow(Timeline[Block]):
         before = len(self)
         if not before:
             return 0
-        block = self.drop(count, Block(EARLIEST, 0))
-        while block is not None and block is not self.first:
+        for block in self.drop(count, Block(EARLIEST, 0)):
             self.forget(block.highest, block.newest)
-            block = block.following
         return count - (before - len(self))
 
     def let_go(self) -> Iterator[None]:

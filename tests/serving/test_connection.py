@@ -16,7 +16,7 @@ from gunicorn.config import Config
 
 from serving.connection import Connection
 from serving.heads import Heads
-from serving.waits import FIRST_SECONDS, LOOK_SECONDS, Overdue, Waits
+from serving.waits import LAST_SECONDS, LOOK_SECONDS, Overdue, Waits
 
 REQUEST = b"GET /statistics HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -127,7 +127,7 @@ def test_a_worker_that_ends_waits_a_little_for_each_new_connection(worker: Any) 
         theirs.sendall(REQUEST)
         assert theirs.recv(4096) == ANSWER
         gevent.sleep(0.01)  # lets it wait
-        worker.now += FIRST_SECONDS
+        worker.now += LAST_SECONDS
         with pytest.raises(Overdue):
             serving.get(timeout=10)
 

@@ -178,7 +178,7 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         ("window=2h", "window", "the longest window is 1h"),
         ("include=count", "include", "known are sum"),
         ("at=now", "at", "Not an ISO-8601"),
-        ("window=30m&at=2025-06-26T13:59:59Z", "at", "the earliest is 2025-06-26T14:00:00Z"),
+        ("window=30m&at=2025-06-26T13:59:59Z", "at", "the earliest is 2025-06-26T14:00:05Z"),
         ("last=5", "last", "Unknown parameter"),
         ("series=py", "series", "One series has its own path: /history/py."),
     ],
