@@ -140,7 +140,9 @@ class Generator:
             environ["REQUEST_METHOD"] = random.choice(METHODS)
             if self._rarely(50):  # the boundary against foreign pages reads both
                 environ["HTTP_ORIGIN"] = "http://x"
-        if self._rarely(3):
+        if self._rarely(2):
+            environ["PATH_INFO"] = environ["PATH_INFO"].upper()
+        if self._rarely(4):
             environ["PATH_INFO"] = random.choice((*OTHER_PATHS, *PATHS, *GETS))
         if self._rarely(2):
             environ["QUERY_STRING"] = random.choice(QUERIES)
@@ -249,7 +251,7 @@ class Generator:
         return self.random.choice(NUMBERS) if self._rarely(1) else f"{self.random.uniform(-100, 100):.3f}"
 
     def _name(self) -> str:
-        return self.random.choice(NAMES) if self._rarely(12) else self.random.choice(NAMES[:8])
+        return self.random.choice(NAMES) if self._rarely(20) else self.random.choice(NAMES[:8])
 
     def _text(self) -> str:
         if self._rarely(2):

@@ -243,7 +243,7 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("percentiles=", "percentiles", "nearest or linear"),
         ("percentiles=Linear", "percentiles", "nearest or linear"),
         ("at=", "at", "Not an ISO-8601"),
-        ("at=1750948199", "at", "the earliest is 2025-06-26T14:30:00Z"),
+        ("at=1750948199", "at", "the earliest is 2025-06-26T14:30:05Z"),
         ("at=2025-06-26", "at", "A date without a time"),
         ("at=2025-06-26T14:29:59Z", "at", "A window of 1h reaches behind the retention there"),
         ("at=2025-06-26T14:29:59Z", "at", "the earliest is 2025-06-26T14:30:05Z"),
