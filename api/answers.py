@@ -24,12 +24,17 @@ SERIES_KNOWN = "Series-Known"
 """The header, `false`, of statistics of a series that does not exist."""
 
 
+LINE_END = b"\n"
+"""What ends a JSON answer: a terminal shows its prompt on a line of its own. The dialects' answers have none."""
+
+
 class Outcome(NamedTuple):
     """What a request about events has come to, before it is an answer; without a body there is no media type."""
 
     body: object | None
     status: int
     position: int
+    end: bytes = LINE_END
 
 
 class OrjsonProvider(JSONProvider):
@@ -44,9 +49,9 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def answer(body: object, status: int = 200, *, position: int | None = None) -> Response:
+def answer(body: object, status: int = 200, *, position: int | None = None, end: bytes = LINE_END) -> Response:
     """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
-    encoded = encode(body)
+    encoded = encode(body, end)
     response = Response(encoded, status, content_type=JSON)
     if position is not None:
         response.headers[POSITION] = str(position)
@@ -58,9 +63,9 @@ def in_portions(items: Iterable[T]) -> Iterator[T]:
     return giving_way(items, SECONDS)
 
 
-def encode(body: object) -> bytes:
+def encode(body: object, end: bytes = LINE_END) -> bytes:
     """The JSON of an answer, always by this one encoder."""
-    return orjson.dumps(body)
+    return orjson.dumps(body) + end
 
 
 def headers_and_body(outcome: Outcome) -> bytes:
@@ -68,7 +73,7 @@ def headers_and_body(outcome: Outcome) -> bytes:
     `Response`."""
     if outcome.body is None:
         return b"%b%b\r\n" % (_POSITION % outcome.position, b"" if outcome.status == NO_CONTENT else _NO_LENGTH)
-    body = encode(outcome.body)
+    body = encode(outcome.body, outcome.end)
     return _OF_JSON % (len(body), outcome.position, body)
 
 

@@ -15,6 +15,7 @@ NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 NUMBER: Json = {"type": "number"}
 TEXT: Json = {"type": "string"}
 TIME: Json = {"type": "string", "format": "date-time", "examples": ["2025-06-26T14:30:00Z"]}
+TIME_OR_NUMBER: Json = {"anyOf": [TIME, NUMBER], "examples": ["2025-06-26T14:30:00Z", 1750948200.25]}
 NAME_OR_NULL: Json = {"type": ["string", "null"]}
 
 

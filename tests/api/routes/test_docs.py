@@ -106,7 +106,7 @@ def test_parameters_come_from_the_schemas_that_validate(document: Document) -> N
     assert (series["in"], series["schema"]["maxLength"], series["required"]) == ("path", 128, True)
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
     event = document["components"]["schemas"]["Event"]
-    assert event["required"] == ["timestamp", "value"]
+    assert event["required"] == ["value"]
     assert event["additionalProperties"] is False
     assert event["properties"]["series"]["default"] == "default"
 
@@ -219,7 +219,7 @@ def test_the_page_works_in_a_browser_and_asks_nobody_else(server: Server, browse
         page.get_by_text("Take one event").first.click()
         page.get_by_role("button", name="Try it out").click()
         page.get_by_role("button", name="Execute").click()
-        page.locator(".live-responses-table").get_by_text('"expired": 1').wait_for()
+        page.locator(".live-responses-table").get_by_text('"stored": 1').wait_for()
         assert page.get_by_text("still loading").count() == 0
     assert faults == []
     assert [url for url in asked if not url.startswith(server.url)] == []

@@ -176,7 +176,7 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
         ("step=1s", "step", "Makes 3601 points, and 2000 are the most"),
         ("step=0.000001s", "step", "2000 are the most"),
         ("window=2h", "window", "the longest window is 1h"),
-        ("include=count", "include", "known are sum"),
+        ("include=counts", "include", "There is no 'counts'"),
         ("at=now", "at", "Not an ISO-8601"),
         ("window=30m&at=2025-06-26T13:59:59Z", "at", "the earliest is 2025-06-26T14:00:05Z"),
         ("last=5", "last", "Unknown parameter"),
