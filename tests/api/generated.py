@@ -141,7 +141,7 @@ class Generator:
             if self._rarely(50):  # the boundary against foreign pages reads both
                 environ["HTTP_ORIGIN"] = "http://x"
         if self._rarely(2):
-            environ["PATH_INFO"] = environ["PATH_INFO"].upper()
+            environ["PATH_INFO"] = environ["PATH_INFO"].encode("latin-1").upper().decode("latin-1")
         if self._rarely(4):
             environ["PATH_INFO"] = random.choice((*OTHER_PATHS, *PATHS, *GETS))
         if self._rarely(2):

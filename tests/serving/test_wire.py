@@ -57,7 +57,7 @@ def test_who_sends_all_before_reading_gets_the_answer(
         with connection.makefile("rb") as answer:
             found = answer.read()
     assert found.split()[1] == status
-    assert found.endswith(b"}")
+    assert found.endswith(b"}\n")
 
 
 def test_who_sends_no_more_of_a_body_is_not_kept_waiting(ours: Server) -> None:
