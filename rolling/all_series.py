@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from operator import itemgetter
 from weakref import ref
 
@@ -235,8 +236,10 @@ class AllSeries(Timeline[SharedBlock]):
             return
         dead = before = len(self)
         dead -= self.count_after(horizon)
-        for block in self.drop(dead, SharedBlock(EARLIEST, 0, self._loader)):
+        block = self.drop(dead, SharedBlock(EARLIEST, 0, self._loader))
+        while block is not None and block is not self.first:
             self._loaded.pop(block, None)
+            block = block.following
         dead -= before - len(self)
         if dead:
             self.first.drop(dead)
@@ -253,7 +256,10 @@ class AllSeries(Timeline[SharedBlock]):
         if not left:
             self._start()
             return
+        for block, following in pairwise(left):
+            block.following = following
         self.first, self.last = left[0], left[-1]
+        self.last.following = None
         self.first.start, self.first.start_position = EARLIEST, 0
         self.settle()
 
@@ -311,16 +317,9 @@ class AllSeries(Timeline[SharedBlock]):
     def _span(self, first: SharedBlock, last: SharedBlock) -> Stretch:
         """The (time, position) where the events from one block to another begin, and where those behind may; the first
         is not empty."""
-        end = None if last is self.last else self._start_behind(last)
+        following = last.following
+        end = None if following is None else (following.start, following.start_position)
         return max((first.start, first.start_position), (first.oldest, 0)), end
-
-    def _start_behind(self, block: SharedBlock) -> tuple[int, int]:
-        """The (time, position) where the block behind one that is not the last starts."""
-        key = block.start, block.start_position
-        for other in self.blocks_from(block.start - 1):
-            if (other.start, other.start_position) > key:
-                return other.start, other.start_position
-        raise AssertionError("there is no block behind the last")
 
     def values(self, blocks: Sequence[SharedBlock]) -> Iterator[Values]:
         """The values of neighbouring blocks; where one holds no columns, those of some series at a time, each of which
@@ -383,7 +382,8 @@ class AllSeries(Timeline[SharedBlock]):
         super()._check()
         assert len(self._loaded) <= LOADED
         assert all(block.loaded for block in self._loaded)
-        for block in self.blocks():
+        block: SharedBlock | None = self.first
+        while block is not None:
             columns, members = finished(self._gather(block))
             assert summarise(columns[2]) == block.summary
             assert not len(columns[0]) or (columns[0][0], columns[0][-1]) == (block.oldest, block.newest)
@@ -392,6 +392,7 @@ class AllSeries(Timeline[SharedBlock]):
                 assert block.members.tolist() == members.tolist()
             assert set(members) <= set(block.members)
             assert len(block.members) <= block.summary.count
+            block = block.following
 
 
 def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:

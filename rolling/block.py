@@ -39,6 +39,7 @@ class Block:
         "_positions",
         "_times",
         "_values",
+        "following",
         "highest",
         "newest",
         "oldest",
@@ -51,6 +52,7 @@ class Block:
     def __init__(self, start: int, start_position: int) -> None:
         self.start = start
         self.start_position = start_position
+        self.following: Self | None = None
         self.summary = Summary()
         self.oldest = self.newest = start
         self.highest = 0

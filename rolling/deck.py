@@ -8,7 +8,6 @@ percentiles somebody asked for has its values sorted in a row, and leaves it whe
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from rolling.block import Block
@@ -42,14 +41,6 @@ class Deck(Generic[B]):
         self.starts = [child.start for child in self.children]
         self.summary = Summary()
         self.summary.merge_all([child.summary for child in self.children])
-
-    def blocks(self) -> Iterator[B]:
-        """Yield the blocks below, in order."""
-        for child in self.children:
-            if isinstance(child, Deck):
-                yield from child.blocks()
-            else:
-                yield child
 
     def index(self, time: int) -> int:
         """Which child an event of this time belongs to: the last that starts at or before it, or the first."""

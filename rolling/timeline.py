@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rolling.block import CAPACITY, NOTHING, Columns, Values, part
+from rolling.block import CAPACITY, NOTHING, Block, Columns, Values, part
 from rolling.deck import B, Deck
 from rolling.exact import summarise, summarise_rows
 from rolling.steps import Steps
@@ -112,12 +112,15 @@ class Timeline(Tree[B]):
 
     def between(self, oldest: int, newest: int) -> Iterator[Columns]:
         """All blocks that may hold events from `oldest` to `newest`, both included, in order."""
-        # Events of one time may begin in the block before the first that starts with that time.
-        for block in self.blocks_from(oldest - 1):
-            if block.start > newest:
-                return
+        node = self._root
+        while isinstance(node, Deck):
+            # Events of one time may begin in the block before the first that starts with that time.
+            node = node.children[node.index(oldest - 1)]
+        block: Block | None = node
+        while block is not None and block.start <= newest:
             if block.newest >= oldest:
                 yield block.columns()
+            block = block.following
 
     def values(self, blocks: Sequence[B]) -> Iterator[Values]:
         """All values of neighbouring blocks, in no order; in pieces of which none takes more than some milliseconds."""

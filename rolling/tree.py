@@ -6,7 +6,7 @@ How blocks are found, come in, split and go; what the events in them say is the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Generic
 
 from rolling.block import EARLIEST
@@ -18,7 +18,7 @@ Path = list[Deck[B]]
 
 
 class Tree(Generic[B]):
-    """Blocks of kind B in order, from `first` to `last`."""
+    """Blocks of kind B in order, from `first` on, each knowing the one `following` it."""
 
     __slots__ = ("_edge", "_root", "asked", "first", "last")
 
@@ -43,12 +43,11 @@ class Tree(Generic[B]):
         return self._root.summary
 
     def blocks(self) -> Iterator[B]:
-        """Return all blocks, in order."""
-        return blocks_below(self._root)
-
-    def blocks_from(self, time: int) -> Iterator[B]:
-        """Return, in order, the block that an event of this time belongs to and those behind it."""
-        return _blocks_from(self._root, time)
+        """All blocks, in order."""
+        block: B | None = self.first
+        while block is not None:
+            yield block
+            block = block.following
 
     def lowest(self) -> list[Deck[B]]:
         """The decks that hold blocks, in order."""
@@ -83,6 +82,8 @@ class Tree(Generic[B]):
 
     def insert(self, path: Path[B], block: B, new: B) -> None:
         """Put a block behind `block`. The decks of `path` must count its events already."""
+        new.following = block.following
+        block.following = new
         if block is self.last:
             self.last = new
         self._grow(path, block, new)
@@ -97,19 +98,21 @@ class Tree(Generic[B]):
         if len(deck.children) > FAN_OUT:
             self._grow(path[:-1], deck, deck.split(last=deck.children[-1] is new))
 
-    def drop(self, count: int, spare: B) -> Iterator[B]:
+    def drop(self, count: int, spare: B) -> B | None:
         """Let go of the blocks that lie whole among the first `count` events, and of empty ones before them; where
-        that is all of them, `spare` takes their place. Returns those let go of. O(log n), however many they are."""
+        that is all of them, `spare` takes their place. Returns the first block let go of, if any, for whom the others
+        follow. O(log n), however many they are."""
         if count >= len(self):
-            dropped = [self._root]
+            dropped = self.first
             self.reset(spare)
-        else:
-            dropped = self._cut_off(count)
-            if dropped:
-                self.first = self.leftmost_block()
-                self.first.start, self.first.start_position = EARLIEST, 0
-                self.settle()
-        return chain.from_iterable(map(blocks_below, dropped))
+            return dropped
+        node = self._behind(count)
+        if node is self.first:
+            return None
+        dropped, self.first = self.first, node
+        node.start, node.start_position = EARLIEST, 0
+        self.settle()
+        return dropped
 
     def settle(self) -> None:
         """Bring all in line with a new first block and with what has gone before it."""
@@ -118,24 +121,15 @@ class Tree(Generic[B]):
             self._root = self._root.children[0]
         self._edge = self.find(self.last.start)[0]
 
-    def _cut_off(self, count: int) -> list[Deck[B] | B]:
-        """Cut off what lies whole among the first `count` events; returns it, in order."""
-        dropped: list[Deck[B] | B] = []
+    def _behind(self, count: int) -> B:
+        """The first block that ends behind the first `count` events, cut off from those before it."""
         node = self._root
         while isinstance(node, Deck):
             index = 0
             while node.children[index].summary.count <= count:
                 count -= node.children[index].summary.count
                 index += 1
-            dropped += node.children[:index]
             del node.children[:index]
-            node = node.children[0]
-        return dropped
-
-    def leftmost_block(self) -> B:
-        """Return the first block, by the decks above it."""
-        node = self._root
-        while isinstance(node, Deck):
             node = node.children[0]
         return node
 
@@ -158,9 +152,11 @@ class Tree(Generic[B]):
         blocks = list(self._check_node(self._root))
         assert blocks[0] is self.first
         assert blocks[-1] is self.last
+        assert self.last.following is None
         assert self.find(self.last.start)[:2] == (self._edge, self.last)
         assert (self.first.start, self.first.start_position) == (EARLIEST, 0)
         for left, right in pairwise(blocks):
+            assert left.following is right
             assert left.newest <= right.start
             assert (left.start, left.start_position) <= (right.start, right.start_position)
         for block in blocks:
@@ -186,16 +182,3 @@ class Tree(Generic[B]):
             return
         for child in node.children:
             yield from self._depths(child, depth + 1)
-
-
-def blocks_below(node: Deck[B] | B) -> Iterator[B]:
-    """Return the blocks below a deck, in order; of a block only itself."""
-    return node.blocks() if isinstance(node, Deck) else iter((node,))
-
-
-def _blocks_from(node: Deck[B] | B, time: int) -> Iterator[B]:
-    if not isinstance(node, Deck):
-        yield node
-        return
-    for number, child in enumerate(node.children[node.index(time) :]):
-        yield from blocks_below(child) if number else _blocks_from(child, time)

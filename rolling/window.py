@@ -111,8 +111,10 @@ class RollingWindow(Timeline[Block]):
         before = len(self)
         if not before:
             return 0
-        for block in self.drop(count, Block(EARLIEST, 0)):
+        block = self.drop(count, Block(EARLIEST, 0))
+        while block is not None and block is not self.first:
             self.forget(block.highest, block.newest)
+            block = block.following
         return count - (before - len(self))
 
     def let_go(self) -> Iterator[None]:

@@ -12,7 +12,10 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 def blocks(everything: AllSeries) -> list[SharedBlock]:
-    return list(everything.blocks())
+    found = [everything.first]
+    while (following := found[-1].following) is not None:
+        found.append(following)
+    return found
 
 
 def loaded(everything: AllSeries) -> int:
