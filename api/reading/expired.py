@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from api.reading.columns import EventColumns
+from event_log.batch import ON_ARRIVAL
 from times import format_duration, format_timestamp
 
 _WITHOUT_ZONE = re.compile("[Tt ][^Zz+-]*$")
@@ -18,22 +19,24 @@ class Oldest(NamedTuple):
     stamp: Any
 
 
-def oldest_of_one(time: int | None, stamp: Any) -> Oldest:
-    """Return the only event of a request, which had expired and so has a time."""
-    assert time is not None
-    return Oldest(time, stamp)
+def oldest_of_one(time: int | None, stamp: Any) -> Oldest | None:
+    """Return the only event of a request; None if it was stamped on arrival."""
+    return None if time is None else Oldest(time, stamp)
 
 
-def oldest_of(events: EventColumns) -> Oldest:
-    """Return the first of the oldest events of a batch in which some had expired."""
-    assert events.times is not None
-    assert events.stamps is not None
+def oldest_of(events: EventColumns) -> Oldest | None:
+    """Return the first of the oldest events of a batch; None if all were stamped on arrival."""
+    if events.times is None or events.stamps is None:
+        return None
     index = int(events.times.argmin())
-    return Oldest(int(events.times[index]), events.stamps[index])
+    time = int(events.times[index])
+    return None if time == ON_ARRIVAL else Oldest(time, events.stamps[index])
 
 
-def expired_detail(oldest: Oldest, retention: int) -> str:
+def expired_detail(oldest: Oldest | None, retention: int) -> str:
     """Return how old the oldest event is, what the retention is, and that a time without a zone was read as UTC."""
+    if oldest is None:  # another process has let more expire since, by a clock that is ahead of this one
+        return "Events were stamped on arrival with a time that had expired: the server's clock is behind; see /health."
     detail = (
         f"The oldest event is of {format_timestamp(oldest.time)}, and what is older than the retention "
         f"({format_duration(retention)}) is not stored."

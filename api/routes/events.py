@@ -69,7 +69,7 @@ def post_events() -> Response:
     return _answer(accepted, lambda: oldest_of(events))
 
 
-def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest], retention: int) -> Outcome:
+def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest | None], retention: int) -> Outcome:
     """Return what is answered when events were accepted; the oldest of them is asked for where some had expired."""
     body: dict[str, object] = {"stored": accepted.stored, "expired": accepted.expired}
     if accepted.expired:
@@ -77,7 +77,7 @@ def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest], retention: 
     return Outcome(body, 201 if accepted.stored else 200, accepted.position)
 
 
-def _answer(accepted: Stored, oldest: Callable[[], Oldest]) -> Response:
+def _answer(accepted: Stored, oldest: Callable[[], Oldest | None]) -> Response:
     outcome = accepted_outcome(accepted, oldest, service().rules.retention)
     return answer(outcome.body, outcome.status, position=outcome.position)
 

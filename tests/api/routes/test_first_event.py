@@ -10,8 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.reading.epoch import epoch_time, epoch_times
+from event_log.log import Log
 from event_service import EventService
-from tests.conftest import START
+from tests.conftest import START, FakeClock
+from times import HOUR
 
 MOMENT = START - 1_000_001
 """Microseconds."""
@@ -158,3 +160,34 @@ def test_names_of_other_systems_are_told_ours(client: FlaskClient) -> None:
     assert "called mean here" in client.get("/statistics?include=avg").get_json()["detail"]
     assert "called stddev here" in client.get("/series?sort=-std").get_json()["detail"]
     assert list(client.get("/statistics?include=count,mean,sum").get_json()) == ["count", "min", "max", "mean", "sum"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "count"),
+    [
+        ("/event", {"value": 1}, 1),
+        ("/events", {"values": [1, 2]}, 2),
+        ("/events", [{"value": 1}, {"value": 2}], 2),
+        ("/events", [{"value": 1}, {"value": 2, "series": "b"}], 2),
+    ],
+)
+def test_what_is_stamped_by_a_clock_that_is_behind_may_have_expired(
+    client: FlaskClient,
+    service: EventService,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: object,
+    count: int,
+) -> None:
+    """Another process has raised the horizon, which this one has yet to hear of."""
+    assert service.add("a", None, 1.0).stored == 1
+    behind = clock.now
+    clock.advance(3 * HOUR)
+    other = Log(service.store)
+    other.catch_up()
+    assert other.raise_horizon(clock.now)
+    monkeypatch.setattr(service, "clock", lambda: behind)
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.get_json()["expired"]) == (200, count)
+    assert "clock is behind" in answer.get_json()["detail"]
