@@ -129,7 +129,7 @@ def test_a_worker_that_ends_waits_a_little_for_each_new_connection(worker: Any) 
         gevent.sleep(0.01)  # lets it wait
         worker.now += LAST_SECONDS
         with pytest.raises(Overdue):
-            serving.get(timeout=10)
+            serving.get(timeout=60)
 
 
 def test_a_wait_in_which_nothing_came_ends_the_connection(worker: Any) -> None:
@@ -139,7 +139,7 @@ def test_a_wait_in_which_nothing_came_ends_the_connection(worker: Any) -> None:
         gevent.sleep(0.01)  # lets it wait
         worker.now += 2 * worker.head_seconds
         with pytest.raises(Overdue):
-            serving.get(timeout=10)
+            serving.get(timeout=60)
 
 
 PLENTY = 500

@@ -87,6 +87,6 @@ def test_a_worker_that_ends_waits_a_little_for_those_who_have_asked_nothing(work
 def test_the_timer_looks(worker: Worker) -> None:
     worker.waits.start()
     worker.wait("idle", worker.waits.idle, 0.0)
-    worker.greenlets[0].join(timeout=10)
+    worker.greenlets[0].join(timeout=60)
     assert worker.ended == ["idle"]
     worker.waits.stop()

@@ -247,11 +247,11 @@ def test_the_page_says_so_where_a_script_does_not_load(server: Server, browser: 
 )
 def test_streams_answer_as_documented(server: Server, path: str, status: int) -> None:
     """Apart from the others, since a stream that begins does not end."""
-    document = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    document = requests.get(f"{server.url}/openapi.json", timeout=60).json()
     template = re.sub(r"/(a|%00)(?=/|$)", lambda _: "/{series}", path.partition("?")[0])
     template = template.replace("tickers/ws/{series}", "tickers/ws/{ticker}")
     responses = document["paths"][template]["get"]["responses"]
-    with requests.get(server.url + path, stream=True, timeout=10) as response:
+    with requests.get(server.url + path, stream=True, timeout=60) as response:
         assert response.status_code == status
         described = responses[str(status)]
         if "$ref" in described:
