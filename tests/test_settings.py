@@ -4,7 +4,7 @@ from string import ascii_lowercase
 
 import pytest
 
-from settings import PREFIX, VARIABLES, BadSetting, Settings, read_settings, unknown_settings
+from settings import PREFIX, VARIABLES, BadSetting, Settings, read_address, read_settings, unknown_settings
 from times import HOUR, MINUTE, SECOND
 
 
@@ -135,6 +135,13 @@ def test_numbers_say_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMARK_MAX_BATCH", "many")
     with pytest.raises(BadSetting, match="write a whole number from 1 to 1000000"):
         read_settings()
+
+
+@pytest.mark.parametrize("port", ["http", "65536", "-1"])
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(BadSetting, match=f"PORT='{port}'"):
+        read_address()
 
 
 def test_names_that_are_no_settings_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,23 @@ def settings(key_file: Path) -> Settings:
     return Settings(log_url="memory:", keys=str(key_file))
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """An application behind keys that the tests of every operation share: to make one for each took most of them."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    write_keys(keys)
+    app = composition.create_app(Settings(log_url="memory:", keys=str(keys)), clock=FakeClock())
+    app.testing = True
+    stored(context(app).service)  # the first question puts the settings in force, which is a record
+    return app
+
+
+@pytest.fixture(scope="module")
+def unguarded() -> Flask:
+    """The same without keys."""
+    return composition.create_app(Settings(), store=MemoryStore())
+
+
 @pytest.fixture
 def guard(app: Flask) -> Guard:
     guard = context(app).guard
@@ -69,6 +86,11 @@ def look(guard: Guard) -> Callable[[], None]:
 
 def stored(service: EventService) -> int:
     return service.statistics().summary.count
+
+
+def end_of(app: Flask) -> int:
+    """The number of the last record in the log: it grows with whatever is written."""
+    return context(app).service.store.end().number
 
 
 def assert_refused(call: Call, answer, status: int) -> None:  # type: ignore[no-untyped-def]
@@ -95,9 +117,10 @@ def test_what_is_open_is_the_health(app: Flask) -> None:
 
 
 @each_guarded_call
-def test_without_a_key_nothing_is_done(call: Call, client: FlaskClient, service: EventService) -> None:
-    assert_refused(call, call.ask(client), 401)
-    assert stored(service) == 0
+def test_without_a_key_nothing_is_done(call: Call, shared: Flask) -> None:
+    before = end_of(shared)
+    assert_refused(call, call.ask(shared.test_client()), 401)
+    assert end_of(shared) == before
 
 
 @pytest.mark.parametrize(
@@ -120,14 +143,15 @@ def test_without_a_key_nothing_is_done(call: Call, client: FlaskClient, service:
     ids=lambda headers: headers["Authorization"][:40],
 )
 @pytest.mark.parametrize("call", [GUARDED[0], GUARDED[-1]], ids=str)
-def test_a_wrong_or_expired_key_is_none(call: Call, headers: dict[str, str], client: FlaskClient) -> None:
-    assert_refused(call, call.ask(client, headers), 401)
+def test_a_wrong_or_expired_key_is_none(call: Call, headers: dict[str, str], shared: Flask) -> None:
+    assert_refused(call, call.ask(shared.test_client(), headers), 401)
 
 
 @each_guarded_call
 @pytest.mark.parametrize("name", ["expired", "reading", "writing", "restricted", "everything"])
-def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, service: EventService) -> None:
-    answer = call.ask(client, bearer(name))
+def test_each_key_opens_what_it_may(call: Call, name: str, shared: Flask) -> None:
+    before = end_of(shared)
+    answer = call.ask(shared.test_client(), bearer(name))
     may = name == "everything" or (name == "reading" and call.scope == "read")
     may |= name == "writing" and call.scope == "write"
     if name == "expired":
@@ -143,7 +167,7 @@ def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, 
         assert_refused(call, answer, 403)
         assert f"a key that may {call.scope}" in answer.get_json()["detail"]
     if not may:
-        assert stored(service) == 0
+        assert end_of(shared) == before
 
 
 def is_page(call: Call) -> bool:
@@ -151,16 +175,15 @@ def is_page(call: Call) -> bool:
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.path in OPEN], ids=str)
-def test_health_is_open_to_all(call: Call, client: FlaskClient) -> None:
+def test_health_is_open_to_all(call: Call, shared: Flask) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}):
-        assert call.ask(client, headers).status_code == 200
+        assert call.ask(shared.test_client(), headers).status_code == 200
 
 
 @each_call
-def test_without_keys_everyone_may_do_everything(call: Call) -> None:
-    app = composition.create_app(Settings(), store=MemoryStore())
-    assert call.ask(app.test_client()).status_code not in (401, 403)
-    assert app.before_request_funcs[None] == [boundary.check]  # nor does anyone pay for a guard
+def test_without_keys_everyone_may_do_everything(call: Call, unguarded: Flask) -> None:
+    assert call.ask(unguarded.test_client()).status_code not in (401, 403)
+    assert unguarded.before_request_funcs[None] == [boundary.check]  # nor does anyone pay for a guard
 
 
 def test_a_route_without_a_decision_is_closed(app: Flask, client: FlaskClient) -> None:
