@@ -414,7 +414,7 @@ class TestTwoWorkers:
 
 
 @pytest.mark.no_cover
-@pytest.mark.soak(seed=(range(1), range(10)), steps=(60, 150))
+@pytest.mark.soak(seed=(range(1), range(10)), steps=(30, 150))
 def test_any_number_of_views_agree_with_a_list(store: RecordStore, clock: FakeClock, seed: int, steps: int) -> None:
     """Two views that live and one that is made anew for each question, under a clock that also steps back."""
     generator = np.random.default_rng(seed)

@@ -248,12 +248,12 @@ def test_the_order_of_arrival_decides_only_between_events_of_one_time(
 
 
 @pytest.mark.no_cover
-@pytest.mark.soak(seed=(range(2), range(40)))
-def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
+@pytest.mark.soak(seed=(range(2), range(40)), steps=(25, 50))
+def test_stress_in_both_sizes(seed: int, steps: int, sizes: None) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 3, 50, 1000)
     now = 1_000_000
-    for _ in range(50):
+    for _ in range(steps):
         now += generator.randrange(3000)
         stress_step(pair, generator, now)
     pair.view._check()
