@@ -17,7 +17,7 @@ from tidemark.streams import events as stream_of_events
 from tidemark.streams import follow
 from tidemark.transport import Query, Reply, Transport, in_path
 
-Moment = datetime | str | float
+Moment = datetime | str | float | int
 """A time: with a zone, as ISO-8601, or in seconds since the epoch, as `time.time()` gives it."""
 
 
@@ -152,7 +152,7 @@ def _number(value: object) -> float:
         raise ValueError("a value must be a finite double") from fault
 
 
-def _time(moment: Moment) -> int | str:
+def _time(moment: object) -> int | str:
     """Return a time as microseconds since the epoch, or as the text that it is."""
     if isinstance(moment, str):
         return moment
