@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response, request
 
 from access.keys import WRITE
@@ -13,7 +15,9 @@ from api.openapi.components import TEXT, error, object_of, share, share_errors
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from api.problems import Problem, shaped
 from api.reading.bodies import read_body
-from dialects.lines import PRECISIONS, BadLine, Points, TooMany, parse
+from dialects.line_columns import Precision
+from dialects.lines import PRECISIONS, PRECISIONS_OF_1, Points, TooMany, parse
+from dialects.single_lines import BadLine
 from event_log.errors import LogError
 from event_log.outcomes import Stored
 from event_log.writes import Conditions
@@ -40,53 +44,54 @@ bp = Blueprint("influx", __name__)
 
 
 @bp.post("/api/v2/write")
-@bp.post("/write")
 @needs(WRITE)
 def write_lines() -> Response:
     """Take lines, all or none."""
+    return _write(PRECISIONS)
+
+
+@bp.post("/write")
+@needs(WRITE)
+def write_lines_of_1() -> Response:
+    """Take lines as clients of version 1 send them."""
+    return _write(PRECISIONS_OF_1)
+
+
+def _write(precisions: Mapping[str, Precision]) -> Response:
     precision = request.args.get("precision") or "ns"
-    if precision not in PRECISIONS:
-        raise Problem(400, f"precision must be one of {', '.join(PRECISIONS)}, not {precision[:20]!r}")
+    if precision not in precisions:
+        raise Problem(400, f"precision must be one of {', '.join(precisions)}, not {precision[:20]!r}")
     body = read_body()
-    points = _parse(body, precision)
+    points = _parse(body, precisions[precision])
     permit_each(points.names, len(points.values))
     if not len(points.values):
         return _written(Stored(0, 0, service().position()), points)
-    stamped = _stamped(points)
 
     def write(once: Conditions) -> Stored:
         paid = conditions(len(points.values), once)
-        return service().add_many(points.names, points.which, stamped.times, points.values, paid)
+        return service().add_many(points.names, points.which, points.times, points.values, paid)
 
     try:
         accepted = at_most_once(f"line protocol in {precision}", body, write)
     except TooFarAhead as fault:
-        line = fault.indexes[0] + 1 if points.lines is None else int(points.lines[fault.indexes[0]])
+        line = points.lines[fault.indexes[0]]
         limit = format_duration(fault.limit)
         raise Problem(400, f"line {line}: more than {limit} ahead of the server's clock (MAX_FUTURE)") from fault
     return _written(accepted, points)
 
 
-def _parse(body: bytes, precision: str) -> Points:
+def _parse(body: bytes, precision: Precision) -> Points:
     most = settings().max_batch
     try:
-        return parse(body.decode(), PRECISIONS[precision], most)
+        return parse(body.decode(), precision, most)
     except UnicodeDecodeError as fault:
         line = body.count(b"\n", 0, fault.start) + 1
         raise Problem(400, f"line {line}: not UTF-8") from fault
     except BadLine as fault:
         raise Problem(400, str(fault)) from fault
     except TooMany as fault:
-        raise Problem(
-            413, f"More than {most} lines, or ten times as many values (MAX_BATCH); send them in parts."
-        ) from (fault)
-
-
-def _stamped(points: Points) -> Points:
-    """Return the points, those without a time among others stamped now."""
-    if points.unstamped is not None and points.times is not None:
-        points.times[points.unstamped] = service().clock()
-    return points
+        detail = f"More than {most} lines, or ten times as many values (MAX_BATCH); send them in parts."
+        raise Problem(413, detail) from fault
 
 
 def _written(accepted: Stored, points: Points) -> Response:
@@ -152,26 +157,34 @@ share_errors(
         )
     }
 )
+
+
+def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) -> Operation:
+    """Return what the document says of a write."""
+    return Operation(
+        tag="dialect influx",
+        summary=summary,
+        description=f"`?precision=` is one of {', '.join(precisions)}. The media type and {ignored} are ignored.",
+        bodies={
+            "text/plain": (
+                Body(
+                    schema={"type": "string", "description": "One point a line."},
+                    examples={"lines": "cpu,host=a usage=0.64\n"},
+                ),
+            )
+        },
+        headers=(KEY,),
+        replies={204: Reply(description="Stored.", headers=(POSITION,))},
+        errors=_WRITE_ERRORS,
+        key_errors=_KEY_ERRORS,
+    )
+
+
 _HEALTH = {"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "version": "", "commit": ""}
 describe(
     {
-        write_lines: Operation(
-            tag="dialect influx",
-            summary="Take line protocol, all lines or none",
-            description="`?precision=` is `ns`, `us`, `ms` or `s`; `org`, `bucket` and `db` are ignored.",
-            bodies={
-                "text/plain": (
-                    Body(
-                        schema={"type": "string", "description": "One point a line."},
-                        examples={"lines": "cpu,host=a usage=0.64\n"},
-                    ),
-                )
-            },
-            headers=(KEY,),
-            replies={204: Reply(description="Stored.", headers=(POSITION,))},
-            errors=_WRITE_ERRORS,
-            key_errors=_KEY_ERRORS,
-        ),
+        write_lines: _writing("Take line protocol, all lines or none", PRECISIONS, "`org` and `bucket`"),
+        write_lines_of_1: _writing("Take it as clients of version 1 send it", PRECISIONS_OF_1, "`db`"),
         ping: Operation(tag="dialect influx", summary="Is it there?", replies={204: Reply(description="It is.")}),
         health: Operation(
             tag="dialect influx",

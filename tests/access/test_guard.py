@@ -75,6 +75,13 @@ def stored(service: EventService) -> int:
 
 def assert_refused(call: Call, answer, status: int) -> None:  # type: ignore[no-untyped-def]
     assert answer.status_code == status, answer.get_data(as_text=True)
+    assert_shape(call, answer, status)
+    if status == 401:
+        schemes = [challenge.partition(" ")[0] for challenge in answer.headers.getlist("WWW-Authenticate")]
+        assert schemes == ["Basic", "Bearer"]  # Chromium reads one scheme of a line
+
+
+def assert_shape(call: Call, answer, status: int) -> None:  # type: ignore[no-untyped-def]
     if call.path.startswith("/dialects/influx/"):
         assert list(answer.get_json()) == ["code", "message"]
     elif call.path.startswith("/dialects/"):
@@ -82,9 +89,6 @@ def assert_refused(call: Call, answer, status: int) -> None:  # type: ignore[no-
     else:
         assert answer.content_type == "application/problem+json"
         assert answer.get_json()["status"] == status
-    if status == 401:
-        schemes = [challenge.partition(" ")[0] for challenge in answer.headers.getlist("WWW-Authenticate")]
-        assert schemes == ["Basic", "Bearer"]  # Chromium reads one scheme of a line
 
 
 def test_every_route_says_what_it_needs(app: Flask) -> None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from influxdb_client import InfluxDBClient, Point, WriteOptions, WritePrecision
 from line_protocol_parser import LineFormatError, parse_line
 from werkzeug.test import TestResponse
 
-from dialects import lines
-from dialects.lines import PRECISIONS, BadLine, parse
+from dialects import lines, single_lines
+from dialects.line_columns import parse_columns
+from dialects.lines import PRECISIONS, TooMany, parse
+from dialects.single_lines import BadLine
+from event_log.batch import ON_ARRIVAL
 from settings import Settings
 from tests.conftest import START, FakeClock
 from tests.servers import Server
+from view import portions
 
 BASE = "/dialects/influx"
 NS = START * 1000
@@ -41,10 +47,13 @@ def test_each_field_is_an_event_of_its_series(client: FlaskClient) -> None:
     assert int(answer.headers["Log-Position"]) > 0
 
 
-@pytest.mark.parametrize("path", ["/write", "/api/v2/write"])
+OF_BOTH = {"": NS, "ns": NS, "us": START, "ms": START // 1000, "s": START // 10**6}
+OF_1 = {"u": START, "n": NS}
+
+
 @pytest.mark.parametrize(
-    ("precision", "time"),
-    [("", NS), ("ns", NS), ("us", START), ("ms", START // 1000), ("s", START // 10**6), ("u", START), ("n", NS)],
+    ("path", "precision", "time"),
+    [("/api/v2/write", *each) for each in OF_BOTH.items()] + [("/write", *each) for each in (OF_BOTH | OF_1).items()],
 )
 def test_times_go_by_the_precision(client: FlaskClient, path: str, precision: str, time: int) -> None:
     assert write(client, f"a v=1 {time}", f"?db=x&precision={precision}", path).status_code == 204
@@ -103,7 +112,8 @@ def test_a_bad_line_is_named_and_nothing_is_stored(client: FlaskClient, bad: str
 
 
 def test_what_is_wrong_as_a_whole_is_told_in_the_same_shape(client: FlaskClient) -> None:
-    assert write(client, "a v=1", "?precision=h").get_json()["code"] == "invalid"
+    for query, path in (("?precision=h", "/write"), ("?precision=u", "/api/v2/write")):
+        assert write(client, "a v=1", query, path).get_json()["code"] == "invalid"
     assert write(client, b"a v=1\nb\xff v=1").get_json()["message"] == "line 2: not UTF-8"
     late = write(client, f"a v=1\na v=2 {NS + 10**12}").get_json()
     assert late["message"].startswith("line 2: more than")
@@ -132,6 +142,12 @@ def test_it_says_that_it_is_there(client: FlaskClient) -> None:
     assert (health["name"], health["status"], health["checks"]) == ("influxdb", "pass", [])
 
 
+def test_the_media_type_is_ignored(client: FlaskClient) -> None:
+    for kind in ("application/x-www-form-urlencoded", "application/json", "text/plain; charset=utf-16", "nothing"):
+        assert write(client, f"a v=1 {NS}", content_type=kind).status_code == 204
+    assert names(client) == {"a/v": 4}
+
+
 def test_gzip_is_taken(client: FlaskClient) -> None:
     packed = gzip.compress(b"a v=1\n")
     assert write(client, packed, headers={"Content-Encoding": "gzip"}).status_code == 204
@@ -150,7 +166,9 @@ def number(rng: random.Random) -> str:
 def line(rng: random.Random, plain: bool) -> str:
     if plain:
         tags = "".join(f",{name}={rng.choice('xyz')}" for name in rng.sample("abc", rng.randrange(3)))
-        return f"m{tags} v={rng.choice(['1', '-2.5', '1e3', '0.25'])} {NS + rng.randrange(1000)}"
+        values = ["1", "-2.5", "1e3", "0.25", "12i", "-3i", "true", "false", repr(rng.gauss(0, 1e6))]
+        fields = ",".join(f"{name}={rng.choice(values)}" for name in rng.sample("vwxyz", rng.randrange(1, 5)))
+        return f"m{tags} {fields} {NS + rng.randrange(1000)}"
     tags = "".join(f",{name}={word(rng)}" for name in rng.sample(["k1", "k2", r"k\ 3"], rng.randrange(3)))
     fields = ",".join(f"{name}={number(rng)}" for name in rng.sample(["f1", "f2", r"f\,3"], rng.randrange(1, 4)))
     return f"m{word(rng)}{tags} {fields}{rng.choice(['', f' {NS}'])}"
@@ -165,10 +183,20 @@ def test_a_parser_of_others_reads_the_same() -> None:
         numbers = [value for value in theirs["fields"].values() if not isinstance(value, str)]
         assert sorted(found.values.tolist()) == sorted(map(float, numbers)), text
         assert found.left_out == len(theirs["fields"]) - len(numbers), text
-        if found.times is not None and len(found.times):
-            assert found.times[0] == theirs["time"] // 1000
-        for name in found.names:
-            assert name.count("=") - name.count("\\=") >= len(theirs["tags"]), text
+        time = ON_ARRIVAL if theirs["time"] is None else theirs["time"] // 1000
+        assert set(found.times.tolist()) <= {time}, text
+        tags = [f"{name}={value}" for name, value in sorted(theirs["tags"].items(), key=lambda tag: escaped(tag[0]))]
+        head = ",".join([theirs["measurement"], *tags])
+        wanted = {f"{head}/{name}" for name, value in theirs["fields"].items() if not isinstance(value, str)}
+        assert {unescaped(name) for name in found.names} == set(map(unescaped, wanted)), text
+
+
+def escaped(name: str) -> str:
+    return name.replace(" ", "\\ ")
+
+
+def unescaped(name: str) -> str:
+    return re.sub(r"\\([,= /])", r"\1", name)
 
 
 def test_what_others_refuse_is_refused() -> None:
@@ -187,17 +215,95 @@ def test_what_others_refuse_is_refused() -> None:
     assert refused > 100
 
 
+def read_both(text: str, *, is_plain: bool) -> None:
+    """Have a body read in columns and line by line, and compare."""
+    fast = parse_columns(text, PRECISIONS["ns"], 1, {})
+    reader = single_lines.Reader(text + "\n", PRECISIONS["ns"])
+    try:
+        [slow] = reader.read(len(text) + 1)
+    except BadLine:
+        assert fast is None, text
+        return
+    assert (fast is not None) >= is_plain, text
+    if fast is not None:
+        assert [fast.names[each] for each in fast.which] == [slow.names[each] for each in slow.which]
+        for name in ("times", "values", "lines", "count", "left_out"):
+            np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name), text)
+
+
 def test_columns_and_single_lines_come_to_the_same() -> None:
     rng = random.Random(3)
-    for _ in range(300):
+    for _ in range(400):
         text = "\n".join(line(rng, plain=True) for _ in range(rng.randrange(1, 20)))
-        fast = lines._parse_plain(text, PRECISIONS["ns"], 100)
-        slow = lines._parse_each(text, PRECISIONS["ns"], 100)
-        assert fast is not None, text
-        assert slow.times is not None
-        assert fast.times is not None
-        assert [fast.names[each] for each in fast.which] == [slow.names[each] for each in slow.which]
-        assert (fast.times.tolist(), fast.values.tolist()) == (slow.times.tolist(), slow.values.tolist())
+        read_both(text, is_plain=True)
+        changed = list(text)
+        for _ in range(rng.randrange(1, 3)):
+            changed[rng.randrange(len(text))] = rng.choice(
+                ["", " ", ",", "=", "i", "-", ".", "true", "1", "\n", "[", "é"]
+            )
+        read_both("".join(changed), is_plain=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a v=1,v=2",
+            "a,b=c,b=d v=1",
+            "a v=1=b,2",
+            "a v=1,b w=2",
+            "a ,v=1",
+            "a v=1i",
+            "a v=1.5i",
+            "a v=truei",
+            "a v=-0",
+        ),
+        *(
+            "a v=9223372036854775808i",
+            "a v=9223372036854775808",
+            "a v=1e999",
+            "a v=1 true",
+            "a v=1 1.0",
+            "a v=null",
+            "a v=",
+        ),
+        *(
+            "a =1",
+            "a v=1 9223372036854775808",
+            "a v=1\na v=2 3",
+            "a v=[1\na v=2]",
+            "a v=1  2",
+            " a v=1",
+            "a v=1 ",
+            "a/ v=1",
+        ),
+        *("a v=1\n\na v=2", "a v/=1", "a v=1\x0b", f"{'a' * 127} v=1", "a=b v=1", ",a=b v=1", "a, v=1", "a,b v=1"),
+    ],
+)
+def test_what_looks_plain_is_read_as_it_is_line_by_line(text: str) -> None:
+    read_both(text, is_plain=False)
+
+
+def test_a_body_of_many_chunks_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "CHUNK", 100)
+    monkeypatch.setattr(single_lines, "LINES_AT_ONCE", 3)
+    rng = random.Random(4)
+    plain = [line(rng, plain=True) for _ in range(200)]
+    mixed = [each for one in plain for each in (one, *(['s s="\n\n\n a v=1\n"'] if rng.random() < 0.05 else []))]
+    found, expected = parse("\n".join(mixed), PRECISIONS["ns"], 1000), parse("\n".join(plain), PRECISIONS["ns"], 1000)
+    assert found.left_out == len(mixed) - len(plain) > 3
+    assert [found.names[each] for each in found.which] == [expected.names[each] for each in expected.which]
+    np.testing.assert_array_equal(found.values, expected.values)
+    text = "\n".join(mixed).split("\n")
+    assert all(text[number - 1].startswith("m") for number in found.lines.tolist())
+
+
+def test_one_long_line_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    yields: list[None] = []
+    monkeypatch.setattr(portions, "give_way", lambda: yields.append(None))
+    with pytest.raises(TooMany):
+        parse("a " + ",".join(f"field{each}=1" for each in range(100_001)), PRECISIONS["ns"], 10_000)
+    assert len(yields) > 3
 
 
 @pytest.fixture(scope="module")
