@@ -67,11 +67,8 @@ def _refusal(media_type: str, answer: object, end: bytes = b"\n") -> Refusal:
 _PROBLEM = _refusal(
     "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
 )
-_SHAPES = {
-    "/dialects/influx/": _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b""),
-    "/dialects/": _refusal("application/json", {"detail": _DETAIL}, b""),
-}
-"""Refusals by the beginning of the path, the first that fits."""
+_IN_DIALECTS = _refusal("application/json", {"detail": _DETAIL}, b"")
+_IN_INFLUX = _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b"")
 
 
 def waited(sock: socket.socket | None) -> float:
@@ -150,4 +147,6 @@ class Shedding:
         if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
             return None
         self._refused(method)
-        return next((shape for prefix, shape in _SHAPES.items() if path.startswith(prefix)), _PROBLEM)
+        if not path.startswith("/dialects/"):
+            return _PROBLEM
+        return _IN_INFLUX if path.startswith("/dialects/influx/") else _IN_DIALECTS

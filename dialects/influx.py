@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, request
 
 from access.keys import WRITE
-from api.answers import POSITION, answer
+from api.answers import POSITION
 from api.context import context, service, settings
 from api.guard import conditions, needs, open_to_all, permit_each
 from api.idempotency import KEY, at_most_once
@@ -15,6 +15,7 @@ from api.openapi.components import TEXT, error, object_of, share, share_errors
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from api.problems import Problem, shaped
 from api.reading.bodies import read_body
+from dialects.answers import END, answer
 from dialects.line_columns import Precision
 from dialects.lines import PRECISIONS, PRECISIONS_OF_1, Points, TooMany, parse
 from dialects.single_lines import BadLine
@@ -131,7 +132,7 @@ def health() -> Response:
 def influx_shape(problem: Problem) -> Response:
     """Word an error as InfluxDB does: `{"code": "invalid", "message": "line 3: ..."}`."""
     code = _CODES.get(problem.code or 500, "internal error")
-    return shaped({"code": code, "message": problem.detail}, problem, JSON)
+    return shaped({"code": code, "message": problem.detail}, problem, JSON, END)
 
 
 _WRITE_ERRORS = tuple(f"{status}-Influx" for status in (400, 408, 413, 415, 422, 429, 503))

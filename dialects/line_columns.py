@@ -40,8 +40,7 @@ class Chunk(NamedTuple):
     times: Times
     values: Values
     lines: Ids
-    count: int
-    """Number of lines."""
+    line_count: int
     left_out: int
 
     @classmethod
@@ -51,13 +50,13 @@ class Chunk(NamedTuple):
         which: Sequence[int],
         rows: Sequence[tuple[int | None, int]],
         values: Sequence[float],
-        count: int,
+        line_count: int,
         left_out: int,
     ) -> Self:
         """Return values that were read one by one; of each the time and the number of its line."""
         times = np.array([ON_ARRIVAL if time is None else time for time, _ in rows], np.int64)
         lines = np.array([line for _, line in rows], np.uint32)
-        return cls(names, np.array(which, np.uint32), times, np.array(values, np.float64), lines, count, left_out)
+        return cls(names, np.array(which, np.uint32), times, np.array(values, np.float64), lines, line_count, left_out)
 
 
 def parse_columns(text: str, precision: Precision, first_line: int, known: Known) -> Chunk | None:

@@ -50,7 +50,7 @@ def parse(text: str, precision: Precision, most: int) -> Points:
     parts = list[Chunk]()
     lines = values = 0
     for chunk in giving_way(_chunks(text, precision)):
-        lines += chunk.count
+        lines += chunk.line_count
         values += len(chunk.values)
         if lines > most or values > VALUES_A_LINE * most:
             raise TooMany

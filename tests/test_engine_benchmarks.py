@@ -51,7 +51,7 @@ def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) 
 
 def test_the_reading_benchmark_prints_a_row_for_each_format() -> None:
     printed = run("benchmarks.reading")
-    for name in FORMATS:
+    for name in (*FORMATS, "line protocol, 1 a line", "line protocol, 4 a line"):
         assert f"| {name} " in printed
 
 

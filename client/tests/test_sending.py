@@ -284,6 +284,28 @@ def test_time_runs_out_with_the_reason_and_the_number() -> None:
             tidemark.send("a", 2)
 
 
+def test_a_fault_of_the_client_is_raised_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object, events: object) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(delivery.Delivery, "deliver", fail)
+    tidemark = Tidemark("http://127.0.0.1:9")
+    tidemark.send("a", 1)
+    for end in (tidemark.flush, tidemark.close):
+        with pytest.raises(NotSent, match=r"1 event is .*ZeroDivisionError"):
+            end()
+    with pytest.raises(Closed):
+        tidemark.send("a", 2)
+
+
+def test_a_buffer_smaller_than_a_batch_does_not_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "INTERVAL_SECONDS", 1e6)
+    with Stub() as stub, Tidemark(stub.url, capacity=2) as tidemark:
+        for number in range(10):
+            tidemark.send("a", number)
+        assert tidemark.flush(30).stored == 10
+
+
 def test_close_does_not_wait_for_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "LONGEST_PAUSE", 1e6)
     with Stub(problem(503, Retry_After="1000000")) as stub:

@@ -35,7 +35,7 @@ class Buffer:
         self.done = 0
         self.closed = False
         self._capacity = capacity
-        self._batch = batch
+        self._batch = min(batch, capacity)
         self._wanted = 0
         """Position up to which somebody waits for events to be delivered."""
         self._events: deque[Sent] = deque()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -121,13 +121,13 @@ class Tidemark:
         found: list[Any] = self._get("/alerts", state=state).document["alerts"]
         return found
 
-    def events(self, series: str) -> Iterator[Event | Gap]:
+    def events(self, series: str) -> Generator[Event | Gap, None, None]:
         """Yield each event of a series as it is accepted, without end; a Gap where some are no longer there."""
         return stream_of_events(self._sender.transport(), series)
 
     def watch(
         self, series: str | None = None, *, window: str | float | None = None, interval: str | float | None = None
-    ) -> Iterator[Statistics]:
+    ) -> Generator[Statistics, None, None]:
         """Yield the statistics of a series, or of all, each interval, without end."""
         query = _query(series=series, window=window, interval=interval)
         for message in follow(self._sender.transport(), "/stream", query):

@@ -43,6 +43,8 @@ class _State:
         self.kept: deque[RefusedEvent] = deque(maxlen=MOST_KEPT)
         self.denied: NotAllowed | None = None
         self.trouble = ""
+        self.failed: BaseException | None = None
+        """What has ended the thread before its time."""
         self.hurried = False
         self.stopped = False
         self.told = threading.local()
@@ -100,6 +102,8 @@ class Sender:
         deadline = None if timeout is None else time.monotonic() + timeout
         with buffer.changed:
             while buffer.done < target:
+                if state.failed is not None:
+                    raise NotSent(target - buffer.done, f"the client failed: {state.failed!r}") from state.failed
                 if state.denied is not None and self._on_error is None:
                     raise NotAllowed(state.denied.status, state.denied.detail)
                 left = buffer.wait(deadline)
@@ -148,6 +152,17 @@ class Sender:
             print(f"tidemark: {fault}{lost}", file=sys.stderr)
 
     def _run(self, state: _State) -> None:
+        try:
+            self._deliver(state)
+        except Exception as fault:  # noqa: BLE001 - a bug of ours, whatever it is: nobody must wait for ever
+            _log.exception("the delivery has failed")
+            with state.buffer.changed:
+                state.failed = fault
+            state.buffer.close()
+        finally:
+            state.transport.close()
+
+    def _deliver(self, state: _State) -> None:
         watched = _Watched(state, self._tell)
         delivery = Delivery(state.transport.post, watched, watched.pause)
         while not state.stopped:

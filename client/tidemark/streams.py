@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ def _message(text: str) -> Message | None:
 
 def follow(
     transport: Transport, path: str, query: Query = (), *, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Message]:
+) -> Generator[Message, None, None]:
     """Yield the messages of a stream, without end: where it breaks off it is opened again behind the last one.
     Raises NotAllowed or Problem where the server will not have it."""
     after: str | None = None
@@ -69,7 +69,7 @@ def follow(
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def events(transport: Transport, series: str) -> Iterator[Event | Gap]:
+def events(transport: Transport, series: str) -> Generator[Event | Gap, None, None]:
     """Yield each event of a series as it is accepted, from now on."""
     for message in follow(transport, f"/series{in_path(series)}/stream"):
         data = message.data

@@ -227,7 +227,7 @@ def read_both(text: str, *, is_plain: bool) -> None:
     assert (fast is not None) >= is_plain, text
     if fast is not None:
         assert [fast.names[each] for each in fast.which] == [slow.names[each] for each in slow.which]
-        for name in ("times", "values", "lines", "count", "left_out"):
+        for name in ("times", "values", "lines", "line_count", "left_out"):
             np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name), text)
 
 
@@ -302,8 +302,8 @@ def test_one_long_line_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> 
     yields: list[None] = []
     monkeypatch.setattr(portions, "give_way", lambda: yields.append(None))
     with pytest.raises(TooMany):
-        parse("a " + ",".join(f"field{each}=1" for each in range(100_001)), PRECISIONS["ns"], 10_000)
-    assert len(yields) > 3
+        parse("a " + ",".join(f"field{each}=1" for each in range(30_001)), PRECISIONS["ns"], 3_000)
+    assert len(yields) > 1
 
 
 @pytest.fixture(scope="module")

@@ -5,151 +5,250 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import islice
 from typing import Any
 
 import orjson
 import pytest
 
 from tests.servers import CHECKOUT, Server, until
-from tidemark import Event, Tidemark, delivery
+from tidemark import Event, Gap, Tidemark, delivery
 
-KINDS = ("answer lost", "answer cut", "request lost", "refused", "worker killed", "group killed")
-AFTER_COMMIT = KINDS[:2]
+AFTER_COMMIT = ("answer lost", "answer cut")
+OTHERS = ("request lost", "refused", "worker killed", "group killed", "restarted")
+OVERLOAD = "overload"
 EACH = 60
 """Events sent between two faults."""
+SECONDS = 120.0
+"""What a flush may take: a server starts meanwhile, beside other tests."""
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(["-w", "2"]) as running:
+def server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    # With so little patience a queue of a few requests is an overload.
+    env = {"TIDEMARK_MAX_WAIT": "1ms"} if pytestconfig.option.soak else {}
+    with Server(["-w", "2"], env) as running:
         running.wait_for_workers(2)
         yield running
 
 
-class Proxy(BaseHTTPRequestHandler):
-    """Passes posts on; the next one has the fault that is set."""
+class Proxy:
+    """Passes posts on to a server; one of them suffers the fault that is set, in place or in the server."""
 
-    protocol_version = "HTTP/1.1"
-    port = 0
-    keeps_keys = True
-    fault = ""
-    befallen: Counter[str] = Counter()
+    def __init__(self, server: Server, *, keeps_keys: bool = True) -> None:
+        self.fault = ""
+        self.befallen = Counter[str]()
+        self.faults = list[BaseException]()
+        """What went wrong in the proxy itself."""
+        self._server = server
+        self._headers = ("Content-Type", *(("Idempotency-Key",) if keeps_keys else ()))
+        self._lock = threading.Lock()
 
-    def do_POST(self) -> None:
-        """Pass a request on and its answer back, or lose either."""
-        cls = type(self)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        fault, cls.fault = cls.fault, ""
-        cls.befallen[fault] += 1
+    def take(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer a request, or close its connection in place of an answer."""
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        with self._lock:  # a fault happens to one request
+            fault, self.fault = self.fault, ""
+        handler.close_connection = True
         if fault == "request lost":
-            self.close_connection = True
+            self.befallen[fault] += 1
         elif fault == "refused":
-            self._reply(503, b'{"detail": "later"}', "Retry-After: 0")
+            self.befallen[fault] += 1
+            reply(handler, 503, b'{"detail": "later"}', "Retry-After: 0")
         else:
-            self._pass_on(fault, body)
+            self._pass_on(handler, fault, body)
 
-    def _pass_on(self, fault: str, body: bytes) -> None:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        names = ("Content-Type", *(("Idempotency-Key",) if self.keeps_keys else ()))
-        try:
-            connection.request("POST", self.path, body, {name: self.headers[name] for name in names})
-            answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, HTTPException):
-            self.close_connection = True
-            return
-        finally:
-            connection.close()
-        assert fault not in AFTER_COMMIT or answer.status == 201
-        if fault == "answer lost":
-            self.close_connection = True
+    def _pass_on(self, handler: BaseHTTPRequestHandler, fault: str, body: bytes) -> None:
+        headers = {name: handler.headers[name] for name in self._headers}
+        with closing(HTTPConnection("127.0.0.1", self._server.port, timeout=60)) as connection, ExitStack() as stack:
+            if fault == OVERLOAD:
+                stack.enter_context(queueing(self._server))
+            with suppress(OSError, HTTPException):
+                connection.request("POST", handler.path, body, headers)
+            befall(self._server, fault)
+            stack.close()
+            try:
+                answer = connection.getresponse()
+                content = answer.read()
+            except (OSError, HTTPException):
+                self._note(fault, happened=fault in OTHERS)
+                return
+        committed = answer.status == 201
+        self._note(fault, happened=fault in OTHERS or (committed if fault in AFTER_COMMIT else answer.status == 503))
+        if not (fault == "answer lost" and committed):
+            after = answer.headers.get("Retry-After")
+            header = "Via: proxy" if after is None else f"Retry-After: {after}"
+            reply(handler, answer.status, content[: 5 if fault == "answer cut" else None], header, len(content))
+
+    def _note(self, fault: str, *, happened: bool) -> None:
+        """Count a fault, or have it happen to another request."""
+        if fault and happened:
+            self.befallen[fault] += 1
         else:
-            self._reply(answer.status, content, cut=fault == "answer cut")
+            self.fault = fault
 
-    def _reply(self, status: int, content: bytes, header: str = "Via: proxy", *, cut: bool = False) -> None:
-        head = f"HTTP/1.1 {status} -\r\nContent-Length: {len(content)}\r\n{header}\r\n\r\n".encode()
-        with suppress(OSError):
-            self.wfile.write(head + content[: 5 if cut else None])
-        self.close_connection = cut
 
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+def reply(handler: BaseHTTPRequestHandler, status: int, content: bytes, header: str, length: int | None = None) -> None:
+    """Send an answer, of which less may come than it announces."""
+    size = len(content) if length is None else length
+    with suppress(OSError):
+        handler.wfile.write(f"HTTP/1.1 {status} -\r\nContent-Length: {size}\r\n{header}\r\n\r\n".encode() + content)
+
+
+def befall(server: Server, fault: str) -> None:
+    """Have a fault happen to the server while it has a request."""
+    if fault == "worker killed":
+        with suppress(ProcessLookupError):
+            os.kill(random.choice(until(server.workers, "a worker", SECONDS)), signal.SIGKILL)
+    elif fault == "group killed":
+        server.kill()
+        server.start()
+    elif fault == "restarted":
+        server.restart()
 
 
 @contextmanager
-def proxy(server: Server, *, keeps_keys: bool = True) -> Iterator[type[Proxy]]:
-    """A proxy before a server, with its URL in `url`."""
-    kind = type("OneProxy", (Proxy,), {"port": server.port, "keeps_keys": keeps_keys, "befallen": Counter()})
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as listening:
-        listening.daemon_threads = True
-        kind.url = f"http://127.0.0.1:{listening.server_address[1]}"  # type: ignore[attr-defined]
-        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
-        yield kind
-        listening.shutdown()
+def queueing(server: Server) -> Iterator[None]:
+    """Halt the workers, so that what is asked inside the `with` queues up behind other questions."""
+    workers = server.wait_for_workers(2)
+    with ExitStack() as stack:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+            stack.callback(os.kill, pid, signal.SIGCONT)
+        for _ in range(30):
+            asking = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            asking.sendall(b"GET /statistics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        yield
+        time.sleep(0.02)  # what has waited for so long is late
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        asking.recv(1)
 
 
-def befall(server: Server, proxied: type[Proxy], kind: str) -> None:
-    """Have a fault happen to what is being sent."""
-    if kind == "worker killed":
-        os.kill(until(server.workers, "a worker")[0], signal.SIGKILL)
-    elif kind == "group killed":
-        server.kill()
-        server.start()
-    else:
-        proxied.fault = kind
-        return
-    proxied.befallen[kind] += 1
+@contextmanager
+def proxy(server: Server, *, keeps_keys: bool = True) -> Iterator[tuple[str, Proxy]]:
+    """Run a proxy before a server; yield its URL and itself. What goes wrong in it fails the test."""
+    proxied = Proxy(server, keeps_keys=keeps_keys)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            try:
+                proxied.take(self)
+            except BaseException as fault:
+                proxied.faults.append(fault)
+                raise
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:  # its end waits for its threads
+        listening.daemon_threads = False
+        thread = threading.Thread(target=listening.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_address[1]}", proxied
+        finally:
+            listening.shutdown()
+            thread.join(SECONDS)
+    assert not proxied.faults
 
 
-@pytest.mark.soak(faults=(12, 240))
+def chosen(faults: int) -> Sequence[str]:
+    """Return so many faults, of which half fall between commit and answer, and the others in turn."""
+    others = OTHERS if faults < 200 else (*OTHERS, OVERLOAD)
+    kinds = [AFTER_COMMIT[each // 2 % 2] if each % 2 else others[each // 2 % len(others)] for each in range(faults)]
+    random.Random(faults).shuffle(kinds)
+    return kinds
+
+
+@pytest.mark.soak(faults=(14, 252))
 def test_what_flush_returned_for_counts_once_whatever_fails(
     server: Server, faults: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.5)
-    # Half of the faults fall between commit and answer, the others in turn.
-    kinds = [AFTER_COMMIT[each // 2 % 2] if each % 2 else KINDS[2 + each // 2 % 4] for each in range(faults)]
-    random.Random(faults).shuffle(kinds)
-    with proxy(server) as proxied, Tidemark(proxied.url, capacity=2 * EACH) as tidemark:  # type: ignore[attr-defined]
+    kinds = chosen(faults)
+    with proxy(server) as (url, proxied), Tidemark(url, capacity=2 * EACH) as tidemark:
         for number, kind in enumerate(kinds):
-            befall(server, proxied, kind)
+            proxied.fault = kind
             for value in range(number * EACH, (number + 1) * EACH):
                 tidemark.send(f"faults/{value % 3}", value)
-            counts = tidemark.flush(120)
-            assert counts == ((number + 1) * EACH, 0, 0, 0)
-        assert +proxied.befallen >= Counter(kinds)
-        found = [tidemark_of(server).statistics(f"faults/{each}", include=["sum"]) for each in range(3)]
+            assert tidemark.flush(SECONDS) == ((number + 1) * EACH, 0, 0, 0)
+        assert proxied.befallen == Counter(kinds)
+        assert faults < 200 or min(proxied.befallen.values()) >= 20
+    with Tidemark(server.url) as tidemark:
+        found = [tidemark.statistics(f"faults/{each}", include=["sum"]) for each in range(3)]
     total = faults * EACH
     assert sum(one.count for one in found) == total
     assert sum(one.sum for one in found) == total * (total - 1) / 2
 
 
-def tidemark_of(server: Server) -> Tidemark:
-    """A client that asks the server itself."""
-    return Tidemark(server.url)
-
-
 def test_without_its_keys_the_same_would_count_twice(server: Server) -> None:
-    with proxy(server, keeps_keys=False) as proxied, Tidemark(proxied.url) as tidemark:  # type: ignore[attr-defined]
+    with proxy(server, keeps_keys=False) as (url, proxied), Tidemark(url) as tidemark:
         proxied.fault = "answer lost"
         tidemark.send("keyless", 1)
-        tidemark.flush(60)
-    assert tidemark_of(server).statistics("keyless").count == 2
+        tidemark.flush(SECONDS)
+        assert tidemark_count(server, "keyless") == 2
+
+
+def tidemark_count(server: Server, series: str) -> int:
+    """Ask the server itself how many events there are."""
+    with Tidemark(server.url) as tidemark:
+        return int(tidemark.statistics(series).count)
+
+
+PROGRAM = """
+import sys, threading, multiprocessing
+from tidemark import Tidemark
+
+def child(tidemark, number):
+    tidemark.send("programs/child", number)  # sent at its end
+
+def send(tidemark, first):
+    for number in range(first, first + 250):
+        tidemark.send("programs/threads", number)
+
+with Tidemark(sys.argv[1]) as tidemark:
+    tidemark.send("programs/parent", 0)
+    children = [multiprocessing.get_context("fork").Process(target=child, args=(tidemark, each)) for each in range(3)]
+    for each in children:
+        each.start()
+    threads = [threading.Thread(target=send, args=(tidemark, 250 * each)) for each in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads + children:
+        each.join(60)
+    tidemark.send("programs/parent", 1)
+    raise ZeroDivisionError
+"""
+
+
+def test_children_threads_greenlets_and_an_exit_by_exception_lose_nothing(server: Server) -> None:
+    env = os.environ | {"PYTHONPATH": str(CHECKOUT / "client")}
+    for patched in ("", "from gevent import monkey; monkey.patch_all()\n"):
+        command = [sys.executable, "-W", "ignore", "-c", patched + PROGRAM, server.url]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
+        assert done.returncode == 1, done.stderr
+        assert "tidemark:" not in done.stderr
+    counts = [tidemark_count(server, f"programs/{name}") for name in ("parent", "child", "threads")]
+    assert counts == [4, 6, 2000]
 
 
 def test_questions_are_answered(server: Server) -> None:
     with Tidemark(server.url) as tidemark:
         for value in (1, 2, 6):
             tidemark.send("asked/a b", value)
-        tidemark.flush(60)
+        tidemark.flush(SECONDS)
         found = tidemark.statistics("asked/a b", window="5m", include=["p99", "p99.9", "sum"])
         assert (found.count, found.mean, found.p99, found["p99.9"], found.sum) == (3, 3.0, 6.0, 6.0, 9.0)
         assert found.position > 0
@@ -157,34 +256,44 @@ def test_questions_are_answered(server: Server) -> None:
             found.p50
         assert sum(point.count for point in tidemark.history("asked/a b", window="5m", step="1m")) == 3
         assert "asked/a b" in [entry["series"] for entry in tidemark.top("mean", limit=1000)]
-        assert next(tidemark.watch("asked/a b", window="5m")).count == 3
+        with closing(tidemark.watch("asked/a b", window="5m")) as watching:
+            assert next(watching).count == 3
 
 
 def test_a_stream_goes_on_over_a_restart_and_misses_nothing(server: Server) -> None:
-    tidemark = Tidemark(server.url)
-    found: list[Any] = []
-    opened = tidemark.events("streamed")
-    reader = threading.Thread(target=lambda: found.extend(islice(opened, 20)), daemon=True)
-    reader.start()
-    until(lambda: streams(server), "the stream")
-    for value in range(20):
-        if value == 10:
-            until(lambda: len(found) == 10, "the events before the restart")
-            server.kill()
-            server.start()
-        tidemark.send("streamed", value)
-        tidemark.flush(120)
-    reader.join(120)
-    assert [(type(event), event.value) for event in found] == [(Event, value) for value in range(20)]
-    tidemark.close()
+    found: list[Event | Gap] = []
+
+    def read(tidemark: Tidemark) -> None:
+        with closing(tidemark.events("streamed")) as events:
+            for event in events:
+                found.append(event)
+                if isinstance(event, Event) and event.value == 19:
+                    return
+
+    with Tidemark(server.url) as tidemark, Tidemark(server.url) as reading:
+        reader = threading.Thread(target=read, args=(reading,), daemon=True)
+        reader.start()
+
+        def is_open() -> bool:
+            send(tidemark, -1)
+            return bool(found)
+
+        until(is_open, "the first event of the stream", SECONDS)
+        for value in range(20):
+            if value == 10:
+                server.kill()
+                server.start()
+            send(tidemark, value)
+        reader.join(SECONDS)
+        assert not reader.is_alive()
+    told = [None if isinstance(event, Gap) else event.value for event in found]
+    assert [value for value in told if value != -1] == list(range(20))
 
 
-def streams(server: Server) -> bool:
-    """At least one stream is open."""
-    return any(
-        line.startswith("tidemark_open_streams") and float(line.split()[-1]) > 0
-        for line in server.get("/metrics").text.splitlines()
-    )
+def send(tidemark: Tidemark, value: float) -> None:
+    """Send an event and wait until it is stored."""
+    tidemark.send("streamed", value)
+    tidemark.flush(SECONDS)
 
 
 def run(server: Server, *args: str, pipe: str = "") -> subprocess.CompletedProcess[str]:
@@ -218,7 +327,7 @@ def test_the_command_line_sends_what_it_has_when_it_is_ended(server: Server) -> 
         assert running.stdin is not None
         running.stdin.write("5\n")
         running.stdin.flush()
-        until(lambda: tidemark_of(server).statistics("ended").count == 1, "the first value")
+        until(lambda: tidemark_count(server, "ended") == 1, "the first value")
         running.send_signal(signal.SIGTERM)
         printed, _ = running.communicate(timeout=60)
     assert (running.returncode, printed) == (143, "1 stored\n")
