@@ -22,6 +22,7 @@ BENCHMARKS = (
     "holds",
     "symbols",
     "overload",
+    "reloads",
 )
 
 

@@ -145,7 +145,7 @@ def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, 
     elif name == "restricted":
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
-        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics"))
+        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics", "/settings"))
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:
         assert_refused(call, answer, 403)
@@ -245,6 +245,10 @@ def test_a_csv_and_lines_are_checked_whole(client: FlaskClient, service: EventSe
         ("/statistics/ours", 200),
         ("/statistics/ours/deep/down", 200),
         ("/statistics/theirs", 403),
+        ("/histogram", 403),
+        ("/histogram/ours", 200),
+        ("/histogram/theirs", 403),
+        ("/settings", 200),
         ("/series/ours/events", 200),
         ("/series/theirs/events", 403),
         ("/series/never/events", 403),

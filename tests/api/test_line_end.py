@@ -16,7 +16,7 @@ CALLS: list[tuple[str, Any, int]] = [
     ("/event", {"value": None}, 400),
     ("/events", [{"value": 1}], 201),
     *[(path, None, 200) for path in ("/statistics", "/v1/statistics/a?include=sum", "/history", "/series")],
-    *[(path, None, 200) for path in ("/health", "/health/live", "/openapi.json")],
+    *[(path, None, 200) for path in ("/health", "/health/live", "/openapi.json", "/histogram", "/settings")],
     ("/nowhere", None, 404),
     ("/event", None, 405),
 ]
