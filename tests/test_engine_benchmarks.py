@@ -55,6 +55,12 @@ def test_the_reading_benchmark_prints_a_row_for_each_format() -> None:
         assert f"| {name} " in printed
 
 
+def test_the_sending_benchmark_prints_what_client_and_server_cost() -> None:
+    printed = run("benchmarks.sending")
+    for row in ("client, processor", "server, processor", "both, on one core"):
+        assert f"| {row} " in printed
+
+
 def test_the_log_benchmark_prints_its_tables_and_the_machine() -> None:
     printed = run("benchmarks.log")
     for row in (
