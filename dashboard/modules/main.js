@@ -1,6 +1,7 @@
 // The page put together: one view (a series or all, over a window), and the parts that show it.
 
 import { explain, serverNow } from "./api.js";
+import { watchBackground } from "./background.js";
 import { captionOf, summaryOf } from "./captions.js";
 import { Chart } from "./chart.js";
 import { Comparison } from "./comparison.js";
@@ -15,6 +16,7 @@ import { Panels } from "./panels.js";
 import { Percentiles } from "./percentiles.js";
 import { Picker } from "./picker.js";
 import { FETCHED } from "./points.js";
+import { Quiet } from "./quiet.js";
 import { Readout } from "./readout.js";
 import { hashOf, readView, sameQuestion } from "./route.js";
 import { Sender } from "./send.js";
@@ -27,9 +29,7 @@ import { Status } from "./status.js";
 import { questionOf, Stretch } from "./stretch.js";
 import { Tiles } from "./tiles.js";
 import { measured, useUnit } from "./units.js";
-import { describe, query, UNKNOWN_RETENTION, usualWindow, windowOf } from "./windows.js";
-
-const HIDDEN_FOR = 10_000; // milliseconds in the background before the page lets its connections go
+import { query, UNKNOWN_RETENTION, usualWindow, windowOf } from "./windows.js";
 
 const FORBIDDEN = 403;
 const PIXELS_AN_EVENT = 2;
@@ -42,12 +42,11 @@ let history = null;
 let statistics = null; // of the window
 let retention = null; // the longest window, once it is known
 let seesAll = true; // until the access key turns out to be for some series alone
-let bedtime = null;
-let asleep = false;
 
 const precision = new Precision();
 const tiles = new Tiles($("#tiles"), { value: $("#value"), age: $("#age") });
 const readout = new Readout($("#readout"), $("#spoken"));
+const quiet = new Quiet($("#quiet"), $("#plot"));
 const sheet = new Sheet($("#sheet"), $("#main"), document.querySelectorAll("[data-action=series]"));
 const dialog = $("#send");
 const live = new Live({ answer, state: connection });
@@ -216,23 +215,14 @@ function newest(series, event) {
 function describeChart() {
   $("#caption").textContent = caption();
   tellLegend();
-  describeQuiet(statistics !== null && statistics.count === 0);
+  const isUnknown = view.series !== null && store.loaded && !store.infos.has(view.series);
+  quiet.show(statistics !== null && statistics.count === 0, isUnknown, view);
   $("#plot").setAttribute("aria-label", summaryOf(view.series ?? "all series", view.window, chart.zoomed, chart.statistics));
 }
 
 /** The values of all lines where the pointer is, or the newest. */
 function tellLegend(index = null) {
   if (comparison.lines.length) comparison.legend.values(chart.means(index).map((mean) => measured(mean, steady)));
-}
-
-function describeQuiet(quiet) {
-  const unknown = view.series !== null && store.loaded && !store.infos.has(view.series);
-  $("#quiet").hidden = !quiet;
-  $("#plot").classList.toggle("quiet-plot", quiet);
-  const text = unknown ? `There is no series \u201c${view.series}\u201d yet.` : `No events in ${describe(view.window)}.`;
-  if ($("#quiet-text").textContent !== text) $("#quiet-text").textContent = text;
-  $("#quiet-last").hidden = unknown || view.window.last !== null;
-  $("#quiet-send").hidden = !unknown;
 }
 
 function caption() {
@@ -323,9 +313,7 @@ function controls() {
   if (view.zoom !== chart.zoomed) settle({ zoom: chart.zoomed });
 }
 
-// An open stream takes one of the browser's six connections to a server, and each tab has two.
 function sleep() {
-  asleep = true;
   live.stop();
   disconnect();
   list.sleep();
@@ -333,8 +321,6 @@ function sleep() {
 }
 
 function wake() {
-  if (!asleep) return;
-  asleep = false;
   connect();
   list.wake();
   store.start();
@@ -350,12 +336,6 @@ async function save() {
   } catch (error) {
     tell(explain(error).join(" "));
   }
-}
-
-function visibility() {
-  clearTimeout(bedtime);
-  if (document.hidden) bedtime = setTimeout(sleep, HIDDEN_FOR);
-  else wake();
 }
 
 const send = () => openSender(dialog, senders[1], view.series);
@@ -390,7 +370,7 @@ document.addEventListener("click", (event) => {
   actions[event.target.closest("[data-action]")?.dataset.action]?.();
   closeFromBackdrop(event);
 });
-document.addEventListener("visibilitychange", visibility);
+watchBackground({ sleep, wake });
 addEventListener("hashchange", enter);
 addEventListener("online", () => (live.retry(), feed?.retry()));
 bindKeys($("#plot"), chart, { search: () => (sheet.open(), list.search.focus()), full: fullScreen, send, help });

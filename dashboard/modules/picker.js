@@ -40,10 +40,12 @@ export class Picker {
     const key = window.last ? `last=${window.last}` : window.text;
     const presets = [...this.root.querySelectorAll("[name=window]")];
     const preset = presets.find((input) => input.value === key);
-    (preset ?? this.own).checked = true;
+    const chosen = preset ?? this.own;
+    chosen.checked = true;
     this.current = window;
     this.label.textContent = preset ? "Custom" : shorten(describe(window));
     this.form.hidden = true;
+    chosen.parentElement.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the row is wider than the screen
   }
 
   /** Puts the durations before the counts. */
