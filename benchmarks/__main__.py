@@ -21,6 +21,7 @@ BENCHMARKS = (
     "holds",
     "symbols",
     "overload",
+    "reloads",
 )
 
 

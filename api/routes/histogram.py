@@ -67,7 +67,7 @@ def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
                 headers=POSITIONED,
             )
         },
-        errors=READ_ERRORS,
+        errors=(*READ_ERRORS, "414-TooLong"),  # bounds alone can be as long
     )
 
 
