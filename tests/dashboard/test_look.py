@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import DESKTOP, PHONE, OpenPage, hover, post
-from tests.servers import Server
+from tests.dashboard.conftest import DESKTOP, PHONE, OpenPage, hover, post, stamp
+from tests.servers import Server, until
 
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(16, 22, 28)"
 LONG = "a-very-long-name-" * 7
@@ -144,6 +144,31 @@ def test_axe_finds_nothing_wrong(walk: str, open_page: OpenPage, theme: str, siz
         faults[key] = Axe().run(page).response["violations"]
         page.keyboard.press("Escape")
     assert [(name, fault) for name, found in faults.items() for fault in found] == []
+
+
+LINE_PIXELS = """([from, to]) => {
+  const [canvas, over] = ["canvas", ".u-over"].map((name) => document.querySelector(`#plot ${name}`));
+  const [plot, box] = [over.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  const scale = canvas.width / box.width;
+  const [x, width] = [(plot.left - box.left + from * plot.width) * scale, (to - from) * plot.width * scale];
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(x, 0, width, canvas.height);
+  const isLine = (i) => data[i] === 11 && data[i + 1] === 114 && data[i + 2] === 133 && data[i + 3] === 255;
+  return data.filter((_, i) => i % 4 === 0 && isLine(i)).length;
+}"""
+"""How many pixels of the colour of the line are in a part of the chart, from 0 at its left to 1."""
+
+
+def test_no_line_goes_through_a_silence(server: Server, open_page: OpenPage) -> None:
+    ages = [*range(270, 210, -2), *range(80, 40, -2)]
+    events = [{"series": "silence", "timestamp": stamp(age), "value": age % 7} for age in ages]
+    server.post("/events", events).raise_for_status()
+    page = open_page(f"{server.url}/#series=silence&window=5m")
+    is_filled(page)
+    until(lambda: page.evaluate(LINE_PIXELS, [0, 0.3]) > 100, "the line before the silence")
+    assert page.evaluate(LINE_PIXELS, [0.36, 0.64]) == 0
+    assert page.evaluate(LINE_PIXELS, [0.7, 1]) > 100
 
 
 def is_filled(page: Page) -> None:
