@@ -114,7 +114,7 @@ function connect() {
   const { series, window, show, zoom } = view;
   live.watch(view);
   disconnect();
-  history = new History(view, { changed: laidOut, refused, width: () => $("#plot").clientWidth || innerWidth });
+  history = new History(view, { changed: laidOut, refused, width });
   feed = series === null ? null : follow(series);
   const places = () => precision.of(series);
   chart.show({ window, show, places, points: feed?.points, history: feed ? null : history }, zoom);
@@ -155,6 +155,9 @@ function include() {
   return ["sum", "stddev", ...view.show].join(",");
 }
 
+/** Pixels for the chart, also while something else is shown in its place. */
+const width = () => $("#plot").clientWidth || innerWidth;
+
 function follow(series) {
   const fetched = (values) => precision.learn(series, values);
   return new EventFeed(series, { changed: () => chart.refresh(), fetched, latest: (event) => arrived(series, event) });
@@ -170,7 +173,7 @@ function disconnect() {
 
 /** Events are drawn one by one while they are few enough to be told apart; else in steps, which show the whole window. */
 function laidOut() {
-  const most = Math.min(FETCHED, $("#plot").clientWidth / PIXELS_AN_EVENT);
+  const most = Math.min(FETCHED, width() / PIXELS_AN_EVENT);
   if (!chart.source.history && (history.count > most || comparison.lines.length)) chart.turnTo(history);
   chart.refresh();
   describeChart();
@@ -362,6 +365,7 @@ const actions = {
   keys: help,
   full: fullScreen,
   adding: () => adding(!list.isAdding),
+  series: () => list.isAdding && adding(false), // the list has been closed, or is opened to choose
   "close-send": () => dialog.close(),
   "close-keys": () => $("#keys").close(),
 };

@@ -23,7 +23,8 @@ export class Overlays {
   /** Follows these lines, [{name, series, shift}]; `drawn()` says what the chart has: {min, max, step}, null for now. */
   follow(lines, drawn, retention) {
     this.stop();
-    this.lines = lines.map((line, number) => ({ ...line, number, means: new Map() }));
+    const known = ({ series, shift }) => this.lines.find((line) => line.series === series && line.shift === shift);
+    this.lines = lines.map((line, number) => ({ ...line, number, means: known(line)?.means ?? new Map() }));
     this.#abort = new AbortController();
     if (lines.length) this.#run(drawn, retention ?? Infinity, this.#abort.signal);
   }
