@@ -13,6 +13,7 @@ BENCHMARKS = (
     "percentiles",
     "naive",
     "reading",
+    "sending",
     "log",
     "uptime",
     "http",
