@@ -62,9 +62,10 @@ export class Chart {
     if (this.source) this.#redraw();
   }
 
-  /** The means of the view and of the further lines in a step; by default the newest that has one. */
-  means(index = null) {
+  /** The means of the view and of the further lines: where the cursor is, or the newest. */
+  means() {
     if (!this.source?.history) return [];
+    const index = this.#underCursor();
     return this.#u.data.filter((_, i) => i === 1 || i > this.#u.data.length - 1 - this.#overlays.length).map((column) =>
       index === null ? (column.findLast((x) => x !== null) ?? null) : column[index],
     );

@@ -3,6 +3,7 @@
 import { getJson, passes, pauseAfter, serverNow } from "./api.js";
 import { boundsOf, roundStep } from "./bins.js";
 import { count, span, tick, tickTime, zone } from "./format.js";
+import { earliest } from "./stretch.js";
 import { measured } from "./units.js";
 
 const COLUMNS = 48;
@@ -36,9 +37,10 @@ export class Heatmap {
     addEventListener("themechange", () => this.#draw());
   }
 
-  /** Follows {path, name}; `ends()` knows {min, max} of it and `shown()` the stretch of time, or null for now. */
-  follow({ path, name }, ends, shown) {
+  /** Follows {path, name, retention}; `ends()` knows {min, max} of it and `shown()` the stretch of time, or null for now. */
+  follow({ path, name, retention }, ends, shown) {
     this.stop();
+    this.retention = retention;
     [this.path, this.name, this.ends, this.shown] = [path.replace("*", "histogram"), name, ends, shown];
     this.#columns.clear();
     this.#step = this.#height = this.#active = null;
@@ -103,7 +105,9 @@ export class Heatmap {
     if (min == null) return;
     // A window has its last moment and not its first, a step the other way round.
     const at = new Date(Math.min(end * 1000 - 1, now * 1000)).toISOString().replace("Z", "999Z");
-    const window = Math.max(0.001, Math.min(end, now) - start).toFixed(3);
+    const begin = Math.max(start, earliest(this.retention));
+    if (begin >= end) return this.#columns.set(start, { counts: new Map(), isDone: true }); // gone by now
+    const window = Math.max(0.001, Math.min(end, now) - begin).toFixed(3);
     const height = this.#height;
     const { bounds, counts } = (await getJson(this.path, { at, window, bounds: boundsOf(min, max, height, ROWS) }, signal)).body;
     const row = (i) => Math.round((bounds[i] ?? bounds[i - 1] + height) / height) - 1;

@@ -146,7 +146,8 @@ function lookCloser() {
   const path = series === null ? "*" : `*/${encodeURIComponent(series)}`;
   const asked = chart.zoomed ? questionOf(chart.zoomed, retention?.seconds ?? Infinity) : query(window);
   const known = () => (chart.statistics.count ? chart.statistics : null);
-  panels.follow(kind, { path, query: asked, show, name: series ?? "all series" }, known, () => chart.shown);
+  const question = { path, query: asked, show, name: series ?? "all series", retention: (retention ?? UNKNOWN_RETENTION).seconds };
+  panels.follow(kind, question, known, () => chart.shown);
   showNumbers();
 }
 
@@ -224,8 +225,8 @@ function describeChart() {
 }
 
 /** The values of all lines where the pointer is, or the newest. */
-function tellLegend(index = null) {
-  if (comparison.lines.length) comparison.legend.values(chart.means(index).map((mean) => measured(mean, steady)));
+function tellLegend() {
+  if (comparison.lines.length) comparison.legend.values(chart.means().map((mean) => measured(mean, steady)));
 }
 
 function caption() {
@@ -300,7 +301,7 @@ function sent(series) {
 }
 
 function hover(index) {
-  tellLegend(index);
+  tellLegend();
   if (index === null) readout.hide();
   else readout.show(chart, index, document.activeElement === $("#plot"));
 }

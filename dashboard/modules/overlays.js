@@ -2,6 +2,7 @@
 
 import { getJson, passes, pauseAfter, serverNow } from "./api.js";
 import { wholeSteps } from "./steps.js";
+import { earliest } from "./stretch.js";
 
 const EVERY = 2000; // milliseconds
 /** The most series in one chart. */
@@ -58,8 +59,8 @@ export class Overlays {
     const range = { min: min - line.shift, max: max - line.shift };
     const { window, at } = wholeSteps(range, step, now - retention + step, now);
     const end = Math.min(Date.parse(at) / 1000, now);
-    if (range.max <= now - retention) return line.means.clear();
-    const begin = Math.max(Date.parse(at) / 1000 - window, now - retention + 1);
+    if (range.max <= earliest(retention)) return line.means.clear();
+    const begin = Math.max(Date.parse(at) / 1000 - window, earliest(retention));
     const question = { at: new Date(end * 1000).toISOString(), window: Math.max(0.001, end - begin).toFixed(3), step };
     try {
       const { points } = (await getJson(path, question, signal)).body;

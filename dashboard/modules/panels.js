@@ -18,7 +18,7 @@ export class Panels {
     for (const input of this.inputs) input.addEventListener("change", () => on.choose(input.value));
   }
 
-  /** Shows this kind, of what `question` asks for: {path, query, show, name}; `ends()` knows {min, max} of it and
+  /** Shows this kind, of what `question` asks for: {path, query, show, name, retention}; `ends()` knows {min, max} of it and
       `shown()` the stretch of time, or null. */
   follow(kind, question, ends, shown) {
     for (const [name, part] of Object.entries(this.parts)) part.hidden = name !== kind;

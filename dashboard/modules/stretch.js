@@ -48,10 +48,14 @@ export class Stretch {
   }
 }
 
+/** The first moment that may be asked for, where events are retained for so many seconds. */
+export function earliest(retention) {
+  return serverNow() - retention + EDGE;
+}
+
 /** What asks for the statistics of a range of times, as far as they are retained. */
 export function questionOf({ min, max }, retention) {
-  const now = serverNow();
-  const end = Math.min(max, now);
-  const begin = Math.max(min, now - retention + EDGE);
+  const end = Math.min(max, serverNow());
+  const begin = Math.max(min, earliest(retention));
   return { at: new Date(end * 1000).toISOString(), window: Math.max(0.001, end - begin).toFixed(3) };
 }
