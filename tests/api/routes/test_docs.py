@@ -210,7 +210,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-DIALECTS = ("batches", "tickers", "ticks", "transactions")
+DIALECTS = ("batches", "influx", "tickers", "ticks", "transactions")
 
 
 def luminance(page: Page) -> float:
