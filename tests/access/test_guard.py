@@ -75,6 +75,9 @@ def assert_refused(call: Call, answer, status: int) -> None:  # type: ignore[no-
     assert answer.status_code == status, answer.get_data(as_text=True)
     if call.path.startswith("/dialects/"):
         assert list(answer.get_json()) == ["detail"]
+    elif call.path.startswith("/prometheus/"):
+        assert answer.get_json()["status"] == "error"
+        assert answer.get_json()["errorType"] == {401: "unauthorized", 403: "forbidden"}.get(status, "bad_data")
     else:
         assert answer.content_type == "application/problem+json"
         assert answer.get_json()["status"] == status
@@ -138,10 +141,11 @@ def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, 
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
         listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics"))
+        listed = listed or call.path.startswith("/prometheus/")  # where only what the key may see is there
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:
         assert_refused(call, answer, 403)
-        assert f"a key that may {call.scope}" in answer.get_json()["detail"]
+        assert f"a key that may {call.scope}" in (answer.get_json().get("detail") or answer.get_json()["error"])
     if not may:
         assert stored(service) == 0
 
