@@ -79,6 +79,15 @@ class Jump(NamedTuple):
     to: int
 
 
+class TableChange(NamedTuple):
+    """At this position a row of a table was changed, or removed (None)."""
+
+    position: int
+    table: str
+    key: str
+    value: str | None
+
+
 class Ends(NamedTuple):
     """Where series have ended before all that is told."""
 
@@ -88,4 +97,4 @@ class Ends(NamedTuple):
     """A series of any other name may have ended at or before this position."""
 
 
-Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | Ends
+Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | TableChange | Ends
