@@ -12,5 +12,6 @@ def register(app: Flask) -> None:
     from api.problems import add_shape
     from prometheus import answers, routes
 
-    add_shape(app, f"{PREFIX}/", answers.error_shape)
-    app.register_blueprint(routes.bp, url_prefix=PREFIX)
+    for version, name in (("", "prometheus"), ("/v1", "v1_prometheus")):
+        add_shape(app, f"{version}{PREFIX}/", answers.error_shape)
+        app.register_blueprint(routes.bp, name=name, url_prefix=version + PREFIX)

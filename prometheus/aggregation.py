@@ -7,13 +7,10 @@ from math import fsum, inf, isnan, nan
 
 import numpy as np
 import promql_parser as promql
-from numpy.typing import NDArray
 
 from api.answers import in_portions
 from prometheus.answers import bad_data
-from prometheus.vectors import NAME, Column, Floats, Labels, Vector
-
-Present = NDArray[np.bool_]
+from prometheus.vectors import NAME, Column, Floats, Labels, Present, Vector
 
 
 def aggregate(expression: promql.AggregateExpr, of: Vector, parameter: Floats | None) -> Vector:

@@ -80,18 +80,25 @@ def _rows(found: Vector, moments: list[float]) -> Iterator[dict[str, Any]]:
     for labels, column in in_portions(found.items()):
         steps = np.flatnonzero(column.there).tolist()
         if steps:
-            yield {"metric": dict(labels), "values": [[moments[i], number(float(column.values[i]))] for i in steps]}
+            values = in_portions(column.values[steps].tolist())
+            yield {
+                "metric": dict(labels),
+                "values": [[moments[i], number(value)] for i, value in zip(steps, values, strict=True)],
+            }
 
 
 def number(value: float) -> str:
     """Return a number as Prometheus writes it: the shortest that reads back the same, with an exponent only where it
     is very large or small."""
+    text = repr(value)
+    if "e" not in text and "n" not in text:  # neither an exponent, nor inf or nan
+        return text.removesuffix(".0")
     if isnan(value):
         return "NaN"
     if value in (inf, -inf):
         return "+Inf" if value > 0 else "-Inf"
     if value and not _EXPONENT_BELOW <= abs(value) < _EXPONENT_FROM:
-        return re.sub(r"(e[+-])0(?=\d)", r"\1", repr(value).replace(".0e", "e"))
+        return re.sub(r"(e[+-])0(?=\d)", r"\1", text.replace(".0e", "e"))
     return np.format_float_positional(value, trim="-")
 
 

@@ -15,7 +15,7 @@ from prometheus.answers import Refused, bad_data
 from prometheus.parsing import DEEPEST, Matchers, instant_of, microseconds
 from prometheus.source import Source
 from prometheus.vectors import Column, Floats, Labels, Times, Value, Vector, labels_of, nameless
-from prometheus.windows import FUNCTIONS, KEEP_NAME, Function, bounds, last, quantiles
+from prometheus.windows import FUNCTIONS, KEEP_NAME, Function, last, over, quantile
 from times import MINUTE, format_duration, format_timestamp
 
 MOST_VALUES = 1_000_000
@@ -112,8 +112,8 @@ class Evaluation:
         if name == "absent_over_time":
             return self._absent(selector, width)
         if name == "quantile_over_time":
-            share = self._scalar(arguments[0])
-            return self._over(selector, width, last, nameless, share)
+            shares = self._scalar(arguments[0])
+            return self._over(selector, width, quantile(shares, self._source.check_time), nameless)
         return self._over(selector, width, FUNCTIONS[name], _same if name in KEEP_NAME else nameless)
 
     def _scalar(self, expression: Any) -> Floats:
@@ -123,28 +123,17 @@ class Evaluation:
         return found
 
     def _over(
-        self,
-        selector: promql.VectorSelector,
-        width: int,
-        function: Function,
-        named: Callable[[Labels], Labels],
-        share: Floats | None = None,
+        self, selector: promql.VectorSelector, width: int, function: Function, named: Callable[[Labels], Labels]
     ) -> Vector:
         names = self._source.names(Matchers(selector))
         self._charge(len(names))
-        ends, found = self._ends(selector), {}
-        for name in names:
-            samples = self._source.samples(name)
-            there = self._reachable(ends, width)
-            begin, end = bounds(samples, ends, width)
-            there &= begin < end
-            values = np.zeros(len(ends))
-            if there.any():
-                chosen = function if share is None else quantiles(share[there], self._source.check_time)
-                values[there] = chosen(samples.values, begin[there], end[there])
-            found[named(labels_of(name))] = Column(values, there)
-        self._reachable(ends, width)
-        return found
+        ends = self._ends(selector)
+        found: dict[str, Column] = {}
+        for some, samples in self._source.groups(names, int(ends.min()) - width, int(ends.max())):
+            values, there = over(samples, ends, width, function)
+            found.update(zip(some, map(Column, values, there), strict=True))
+        reachable = self._reachable(ends, width)  # after the reading, in which events may have gone
+        return {named(labels_of(name)): Column(values, there & reachable) for name, (values, there) in found.items()}
 
     def _absent(self, selector: promql.VectorSelector, width: int) -> Vector:
         found = self._over(selector, width, FUNCTIONS["present_over_time"], _same)

@@ -15,10 +15,19 @@ from prometheus.vectors import METRIC, NAME, SERIES
 LONGEST_QUERY = 8192
 """In bytes."""
 DEEPEST = 100
-"""Maximum number of open brackets: 10,000 crash the parser."""
+"""Maximum depth of an expression: 10,000 open brackets crash the parser."""
+MOST_OPERATORS = 500
+"""Maximum number of operators in a query: the parser takes time by their number times the depth."""
 LONGEST_PATTERN = 1000
 """In characters."""
-_BRACKETS = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`|[()\[\]{}]""")
+_TOKENS = re.compile(
+    r"""
+      \#[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `[^`]*`      # no operator is in comments and strings,
+    | (?<![\w.]) (?:\d+\.?\d*|\.\d+) [eE][+-]\d+                        # or in numbers
+    | [()\[\]{},] | [-+*/%^<>] | [=!]= | \b(?:and|or|unless|atan2)\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _LATEST = 2**50
 """In milliseconds; beyond it microseconds leave 64 bits."""
 
@@ -37,14 +46,23 @@ def parse(query: str) -> promql_parser.Expr:
 
 
 def _refuse_depth(query: str) -> None:
-    depth = 0
-    for found in _BRACKETS.finditer(query):
+    """Raise Refused for a query that may be nested so deep that the parser must not see it."""
+    rows = [0]  # of operators, each of which may be a level; one for each open bracket
+    operators = 0
+    for found in _TOKENS.finditer(query):
         token = found[0]
         if token in "([{":
-            depth += 1
+            rows.append(0)
         elif token in ")]}":
-            depth -= 1
-        if depth > DEEPEST:
+            rows = rows[:-1] or [0]
+        elif token == ",":
+            rows[-1] = 0
+        elif token[0] not in "#\"'`.0123456789":
+            rows[-1] += 1
+            operators += 1
+        if operators > MOST_OPERATORS:
+            raise bad_data(f"the query has more than {MOST_OPERATORS} operators; ask in several queries")
+        if len(rows) > DEEPEST + 1 or sum(rows) > 2 * DEEPEST:
             raise bad_data(f"the query is nested more than {DEEPEST} deep; ask in several queries")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from flask import Blueprint, Response, current_app, request
@@ -15,12 +15,14 @@ from api.context import service
 from api.guard import needs, visible
 from api.openapi.components import object_of, share
 from api.openapi.operation import Operation, Reply, describe
+from api.stream_answers import client_socket
 from prometheus.answers import Refused, bad_data, instant, matrix, success
 from prometheus.evaluation import Evaluation
 from prometheus.parsing import duration, moment, parse, selector_of
-from prometheus.source import Source
+from prometheus.source import Limits, Source
 from prometheus.vectors import METRIC, NAME, SERIES, Times, labels_of
 from settings import VERSION
+from streaming.polling import is_disconnected
 
 MOST_STEPS = 11_000
 MOST_POINTS = 100_000
@@ -32,7 +34,7 @@ RANGES_AT_A_TIME = 2
 _PLACES = "tidemark_prometheus_ranges"
 
 bp = Blueprint("prometheus", __name__)
-View = Callable[..., Response]
+View = TypeVar("View", bound=Callable[..., Response])
 
 
 @bp.record_once
@@ -40,50 +42,61 @@ def _make_places(state: Any) -> None:
     state.app.extensions[_PLACES] = BoundedSemaphore(RANGES_AT_A_TIME)
 
 
+def _route(path: str) -> Callable[[View], View]:
+    def add(view: View) -> View:
+        for route in (bp.get, bp.post):  # two rules: the document describes each method
+            view = route(f"/api/v1/{path}")(view)
+        return view
+
+    return add
+
+
 def _argument(name: str, default: str = "") -> str:
     value: str = request.values.get(name, default)
     return value
 
 
-def _source() -> Source:
+def _limits() -> Limits:
     wanted = duration("timeout", text) / 1e6 if (text := _argument("timeout")) else MOST_SECONDS
-    return Source(service(), visible(), min(wanted, MOST_SECONDS))
+    sock = client_socket()
+    return Limits.of(min(wanted, MOST_SECONDS), lambda: sock is not None and is_disconnected(sock))
+
+
+def _source(limits: Limits | None = None) -> Source:
+    return Source(service(), visible(), limits or _limits())
 
 
 @contextmanager
-def _place() -> Iterator[None]:
+def _place(limits: Limits) -> Iterator[None]:
     places: BoundedSemaphore = current_app.extensions[_PLACES]
-    if not places.acquire(timeout=MOST_SECONDS):
-        raise Refused(
-            503, "timeout", f"{RANGES_AT_A_TIME} range queries are under way for {MOST_SECONDS:g} s; ask again"
-        )
+    if not places.acquire(timeout=limits.seconds):
+        detail = f"{RANGES_AT_A_TIME} range queries have been under way for {limits.seconds:g} s; ask again"
+        raise Refused(503, "timeout", detail)
     try:
         yield
     finally:
         places.release()
 
 
-@bp.get("/api/v1/query")
-@bp.post("/api/v1/query")
+@_route("query")
 @needs(READ)
 def query() -> Response:
     """Answer a question of one moment."""
     expression = parse(_argument("query"))
-    time = moment("time", text) if (text := _argument("time")) else service().clock()
     source = _source()
+    time = moment("time", text) if (text := _argument("time")) else source.now
     evaluation = Evaluation(source, np.array([time]))
     found = evaluation.evaluate(expression)
     return success(instant(found, time), position=source.position, warnings=evaluation.warnings)
 
 
-@bp.get("/api/v1/query_range")
-@bp.post("/api/v1/query_range")
+@_route("query_range")
 @needs(READ)
 def query_range() -> Response:
     """Answer a question of moments a step apart."""
-    expression, times = parse(_argument("query")), _steps()
-    with _place():
-        source = _source()
+    expression, times, limits = parse(_argument("query")), _steps(), _limits()
+    with _place(limits):
+        source = _source(limits)
         evaluation = Evaluation(source, times)
         found = evaluation.evaluate(expression)
         points = len(times) if isinstance(found, np.ndarray) else sum(int(one.there.sum()) for one in found.values())
@@ -127,8 +140,7 @@ def _matching() -> tuple[list[str], int]:
     return source.names(lambda name: not selectors or any(one(name) for one in selectors)), source.position
 
 
-@bp.get("/api/v1/series")
-@bp.post("/api/v1/series")
+@_route("series")
 @needs(READ)
 def series() -> Response:
     """List the label sets of the series that match."""
@@ -138,8 +150,7 @@ def series() -> Response:
     return success([dict(labels_of(name)) for name in names[:limit]], position=position)
 
 
-@bp.get("/api/v1/labels")
-@bp.post("/api/v1/labels")
+@_route("labels")
 @needs(READ)
 def labels() -> Response:
     """List the names of the labels."""
@@ -147,7 +158,7 @@ def labels() -> Response:
     return success([NAME, SERIES][:limit] if names else [], position=position)
 
 
-@bp.get("/api/v1/label/<name>/values")
+@_route("label/<name>/values")
 @needs(READ)
 def label_values(name: str) -> Response:
     """List the values of a label."""
@@ -156,7 +167,7 @@ def label_values(name: str) -> Response:
     return success(values[:limit], position=position)
 
 
-@bp.get("/api/v1/metadata")
+@_route("metadata")
 @needs(READ)
 def metadata() -> Response:
     """Say what the metric is."""
@@ -165,7 +176,7 @@ def metadata() -> Response:
     return success({METRIC: [about]} if wanted else {})
 
 
-@bp.get("/api/v1/status/buildinfo")
+@_route("status/buildinfo")
 @needs(READ)
 def buildinfo() -> Response:
     """Say which version this is."""
@@ -173,14 +184,14 @@ def buildinfo() -> Response:
     return success({"version": VERSION, **dict.fromkeys(names, "")})
 
 
-@bp.get("/api/v1/rules")
+@_route("rules")
 @needs(READ)
 def rules() -> Response:
     """List the rules that Prometheus evaluates; there are none."""
     return success({"groups": []})
 
 
-@bp.get("/api/v1/alerts")
+@_route("alerts")
 @needs(READ)
 def alerts() -> Response:
     """List the alerts."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
+Present = NDArray[np.bool_]
 Labels = tuple[tuple[str, str], ...]
 NAME = "__name__"
 METRIC = "tidemark"
@@ -19,7 +20,7 @@ class Column(NamedTuple):
     """The values of one set of labels, and where there are any. A value may be NaN and be there."""
 
     values: Floats
-    there: NDArray[np.bool_]
+    there: Present
 
 
 Vector = dict[Labels, Column]

@@ -1,4 +1,4 @@
-"""Functions over the windows of one series, all steps at once; exact.
+"""Functions over windows, those of all steps of some series at once; exact.
 
 The bounds of all windows cut the events into parts, each of which is read once. Sums of windows that overlap are
 differences of prefix sums, which are integers and so lose nothing; minima and maxima come from a sparse table.
@@ -6,50 +6,73 @@ differences of prefix sums, which are integers and so lose nothing; minima and m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import accumulate
-from math import copysign, floor, inf, isnan, nan
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+from math import inf
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.answers import in_portions
+from prometheus.quantiles import quantiles
 from prometheus.source import Samples
-from prometheus.vectors import Floats, Times
+from prometheus.vectors import Floats, Present, Times
 from rolling.exact import WIDEST_ROW, summarise_parts
 from rolling.summary import Summary
 
 Bounds = NDArray[np.intp]
-Function = Callable[[Floats, Bounds, Bounds], Floats]
-"""Of the values from each begin up to its end, begin < end."""
 VALUES_A_STEP = 16 * WIDEST_ROW
+"""Number of values that are summed at a time: some milliseconds."""
 
 
-def bounds(samples: Samples, ends: Times, width: int) -> tuple[Bounds, Bounds]:
-    """Return where the events of each window begin and end: end - width < time <= end."""
-    times = samples.times
-    return times.searchsorted(ends - width, side="right"), times.searchsorted(ends, side="right")
+class Windows(NamedTuple):
+    """Some values and windows over them: where each begins and ends, begin < end, and of which step it is."""
+
+    values: Floats
+    begins: Bounds
+    ends: Bounds
+    steps: Bounds
 
 
-def _count(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
-    return (ends - begins).astype(np.float64)
+Function = Callable[[Windows], Floats]
 
 
-def _present(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
-    return np.ones(len(begins))
+def over(samples: Sequence[Samples], ends: Times, width: int, function: Function) -> tuple[Floats, Present]:
+    """Return for each series a row of the values of a function over end - width < time <= end, and where there are
+    any: where the window has events."""
+    begins = np.stack([times.searchsorted(ends - width, side="right") for times, _ in samples])
+    stops = np.stack([times.searchsorted(ends, side="right") for times, _ in samples])
+    there = begins < stops
+    found = np.zeros(there.shape)
+    if there.any():
+        starts = np.cumsum([0, *(len(times) for times, _ in samples[:-1])])[:, None]
+        values = np.concatenate([some for _, some in samples])
+        windows = Windows(values, (begins + starts)[there], (stops + starts)[there], np.nonzero(there)[1])
+        found[there] = function(windows)
+    return found, there
 
 
-def _first(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
-    return values[begins]
+def _count(windows: Windows) -> Floats:
+    return (windows.ends - windows.begins).astype(np.float64)
 
 
-def last(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
+def _present(windows: Windows) -> Floats:
+    return np.ones(len(windows.begins))
+
+
+def _first(windows: Windows) -> Floats:
+    return windows.values[windows.begins]
+
+
+def last(windows: Windows) -> Floats:
     """Return the last value of each window."""
-    return values[ends - 1]
+    return windows.values[windows.ends - 1]
 
 
 def _extreme(least: np.ufunc) -> Function:
-    def of(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
+    def of(windows: Windows) -> Floats:
+        values, begins, ends, _ = windows
         cuts = np.unique(np.concatenate((begins, ends)))
         table = [least.reduceat(values, cuts[cuts < len(values)])]
         while len(row := table[-1]) > (width := 2 ** (len(table) - 1)):
@@ -65,34 +88,33 @@ def _extreme(least: np.ufunc) -> Function:
     return of
 
 
-def _summed(statistic: Callable[[Summary], float | None]) -> Function:
-    def of(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
-        start, stop = int(begins.min()), int(ends.max())
-        cuts = np.unique(np.concatenate((begins, ends, np.arange(start, stop, WIDEST_ROW))))
-        totals, squares = _prefixes(values, cuts)
+def _summed(statistic: Callable[[Summary], float | None], *, squares: bool) -> Function:
+    def of(windows: Windows) -> Floats:
+        values, begins, ends, _ = windows
+        cuts = np.unique(np.concatenate((begins, ends, np.arange(begins.min(), ends.max(), WIDEST_ROW))))
+        totals, squared = _prefixes(values, cuts, squares)
         first, past = cuts.searchsorted(begins).tolist(), cuts.searchsorted(ends).tolist()
         counts = (ends - begins).tolist()
         rows = in_portions(zip(counts, first, past, strict=True))
-        found = (Summary(n, totals[b] - totals[a], squares[b] - squares[a]) for n, a, b in rows)
+        found = (Summary(n, totals[b] - totals[a], squared[b] - squared[a]) for n, a, b in rows)
         return np.array([_number(statistic(summary), summary) for summary in found])
 
     return of
 
 
-def _prefixes(values: Floats, cuts: Bounds) -> tuple[list[int], list[int]]:
+def _prefixes(values: Floats, cuts: Bounds, squares: bool) -> tuple[list[int], list[int]]:
     """Return the exact sums, and sums of squares, of all values from the first cut up to each cut."""
     parts: list[Summary] = []
-    size = VALUES_A_STEP // WIDEST_ROW
-    groups = range(0, len(cuts) - 1, size)
-    for begin in in_portions(groups):
-        some = cuts[begin : begin + size + 1]
-        parts += summarise_parts(values[some[0] : some[-1]], some[:-1] - some[0])
+    edges = cuts.searchsorted(np.arange(cuts[0], cuts[-1], VALUES_A_STEP))
+    for begin, end in in_portions(pairwise(np.unique([*edges, len(cuts) - 1]).tolist())):
+        some = cuts[begin : end + 1]
+        parts += summarise_parts(values[some[0] : some[-1]], some[:-1] - some[0], squares=squares)
     totals = list(accumulate((part.total for part in parts), initial=0))
     return totals, list(accumulate((part.squares for part in parts), initial=0))
 
 
 def _number(value: float | None, summary: Summary) -> float:
-    return copysign(inf, summary.total) if value is None else value
+    return value if value is not None else inf if summary.total > 0 else -inf
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -102,32 +124,14 @@ FUNCTIONS: dict[str, Function] = {
     "last_over_time": last,
     "min_over_time": _extreme(np.minimum),
     "max_over_time": _extreme(np.maximum),
-    "sum_over_time": _summed(lambda summary: summary.sum),
-    "avg_over_time": _summed(lambda summary: summary.mean),
-    "stdvar_over_time": _summed(lambda summary: summary.variance),
-    "stddev_over_time": _summed(lambda summary: summary.stddev),
+    "sum_over_time": _summed(lambda summary: summary.sum, squares=False),
+    "avg_over_time": _summed(lambda summary: summary.mean, squares=False),
+    "stdvar_over_time": _summed(lambda summary: summary.variance, squares=True),
+    "stddev_over_time": _summed(lambda summary: summary.stddev, squares=True),
 }
 KEEP_NAME = {"first_over_time", "last_over_time"}
 
 
-def quantiles(share: Floats, check: Callable[[], None]) -> Function:
-    """Return what finds the quantile of each window, interpolated linearly; `check` is called between windows."""
-
-    def of(values: Floats, begins: Bounds, ends: Bounds) -> Floats:
-        found = []
-        for q, begin, end in in_portions(zip(share.tolist(), begins.tolist(), ends.tolist(), strict=True)):
-            check()
-            found.append(_quantile(q, values[begin:end]))
-        return np.array(found)
-
-    return of
-
-
-def _quantile(q: float, values: Floats) -> float:
-    if isnan(q) or not 0 <= q <= 1:
-        return nan if isnan(q) else copysign(inf, q)
-    rank = q * (len(values) - 1)
-    low = floor(rank)
-    high = min(low + 1, len(values) - 1)
-    part = np.partition(values, (low, high))
-    return float(part[low] * (1 - (rank - low)) + part[high] * (rank - low))
+def quantile(shares: Floats, check: Callable[[], None]) -> Function:
+    """Return the function that finds the quantile of each window, `shares` being those of the steps."""
+    return lambda windows: quantiles(windows.values, windows.begins, windows.ends, shares[windows.steps], check)

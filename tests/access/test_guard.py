@@ -140,7 +140,7 @@ def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, 
     elif name == "restricted":
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
-        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics"))
+        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows"))
         listed = listed or call.path.startswith("/prometheus/")  # where only what the key may see is there
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:

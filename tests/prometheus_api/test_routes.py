@@ -108,10 +108,52 @@ def test_an_expression_is_what_prometheus_says(client: FlaskClient, query: str, 
         ("0 / 0", "NaN"),
         ("1e21", "1e+21"),
         ("1 / 3", "0.3333333333333333"),
+        ("1e16", "10000000000000000"),
+        ("123456789012345678", "123456789012345680"),
+        ("1e-5", "0.00001"),
+        ("1.5e-7", "1.5e-7"),
+        ("-0", "-0"),
+        ("+".join(["1e-5"] * 100), "0.001000000000000002"),
+        ("(" * 99 + "1" + ")" * 99, "1"),
     ],
 )
 def test_a_scalar_is_written_as_prometheus_does(client: FlaskClient, query: str, text: str) -> None:
     assert ask(client, query, time=NOW) == {"resultType": "scalar", "result": [NOW, text]}
+
+
+def test_a_window_of_the_whole_retention_is_exact_now(client: FlaskClient) -> None:
+    answer = client.get("/prometheus/api/v1/query", query_string={"query": "count_over_time(tidemark[1h])"}).get_json()
+    assert {row["metric"]["series"]: row["value"] for row in answer["data"]["result"]} == {
+        "a": [NOW, "6"],
+        "b/c": [NOW, "2"],
+    }
+    assert "warnings" not in answer
+
+
+@pytest.mark.parametrize("base", ["/prometheus", "/v1/prometheus"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "query",
+        "query_range",
+        "series",
+        "labels",
+        "label/series/values",
+        "metadata",
+        "status/buildinfo",
+        "rules",
+        "alerts",
+    ],
+)
+def test_every_call_is_a_get_a_form_a_head_and_an_options(client: FlaskClient, base: str, path: str) -> None:
+    arguments = {"query": "1", "match[]": "tidemark", "start": NOW, "end": NOW, "step": "1"}
+    url = f"{base}/api/v1/{path}"
+    told = client.get(url, query_string=arguments)
+    assert told.get_json()["status"] == "success"
+    assert client.post(url, data=arguments).get_json() == told.get_json()
+    assert (client.head(url, query_string=arguments).status_code, client.options(url).status_code) == (200, 204)
+    refused = client.delete(url)
+    assert (refused.status_code, refused.get_json()["status"]) == (405, "error")
 
 
 def test_each_step_of_a_range_has_its_own_window(client: FlaskClient) -> None:
@@ -148,6 +190,10 @@ def test_steps_that_reach_behind_the_retention_are_left_out(client: FlaskClient)
         ("(" * 101 + "1" + ")" * 101, "100 deep"),
         ('#"\n' + "(" * 101 + '1 # "' + ")" * 101, "100 deep"),
         ("-" * 5000 + "tidemark", "100 deep"),
+        ("+".join(["tidemark"] * 102), "100 deep"),
+        ("1" + "+1" * 150 + "+(1" * 51 + ")" * 51, "100 deep"),
+        ("+".join(["(1" + "+1" * 60 + ")"] * 60), "500 operators"),
+        ("1" + " UNLESS 1" * 501, "100 deep"),
         ("tidemark offset 99999y", "out of range"),
         ("tidemark @ 1e20", "out of range"),
         ("1" * 9000, "8192 bytes"),
