@@ -47,7 +47,7 @@ _BETWEEN_LOOKS = 0.001
 _NEVER_SHED = re.compile(
     r"""
       (/v1)? /(health (/.*)? | metrics)                      # whoever looks after a busy server asks these
-    | /dialects/tickers/health
+    | /dialects/tickers/health | /dialects/influx/(health|ping)
     | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
     | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
     """,
@@ -69,11 +69,12 @@ _PROBLEM = _refusal(
 )
 _IN_PROMETHEUS = _refusal("application/json", {"status": "error", "errorType": "unavailable", "error": _DETAIL})
 _OTHER_SHAPES = {
+    "/dialects/influx/": _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b""),
     "/dialects/": _refusal("application/json", {"detail": _DETAIL}, b""),
     "/prometheus/": _IN_PROMETHEUS,
     "/v1/prometheus/": _IN_PROMETHEUS,
 }
-"""By the beginning of a path."""
+"""By the beginning of a path; the first that fits holds."""
 
 
 def waited(sock: socket.socket | None) -> float:
