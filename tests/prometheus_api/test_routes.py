@@ -249,20 +249,42 @@ def test_other_errors_have_the_shape_too(client: FlaskClient) -> None:
     assert answer.get_json()["errorType"] == "not_found"
 
 
+RANGE = {"start": f"{NOW - 3600:.0f}", "end": f"{NOW:.0f}"}
+ALL = {"match[]": '{__name__!=""}', "limit": "40000", **RANGE}
+ROWS = [{"__name__": "tidemark", "series": name} for name in ("a", "b/c")]
+RANGED = {
+    "query": 'count_over_time(tidemark{series="a"}[1m])',
+    **RANGE,
+    "end": f"{NOW}",
+    "step": "15",
+    "timeout": "60s",
+}
 GRAFANA: list[tuple[str, str, dict[str, str], Any]] = [
-    ("POST", "query", {"query": "1+1", "time": f"{NOW}"}, None),
-    ("GET", "status/buildinfo", {}, None),
-    ("GET", "metadata", {}, None),
+    # The health of the data source: pkg/promlib/healthcheck.go asks as of four seconds after the epoch.
+    ("POST", "query", {"query": "1+1", "time": "4"}, {"resultType": "scalar", "result": [4, "2"]}),
+    ("GET", "query", {"query": "1+1", "time": "4"}, {"resultType": "scalar", "result": [4, "2"]}),
+    ("GET", "status/buildinfo", {}, None),  # pkg/promlib/heuristics.go
     ("GET", "rules", {}, {"groups": []}),
+    ("GET", "metadata", {}, None),  # packages/grafana-prometheus/src/language_provider.ts
+    ("GET", "metadata", {"limit": "40000"}, None),
+    # packages/grafana-prometheus/src/resource_clients.ts
+    ("POST", "labels", {"limit": "40000", **RANGE}, ["__name__", "series"]),
+    ("POST", "labels", {"limit": "40000", **RANGE, "match[]": 'tidemark{series="a"}'}, ["__name__", "series"]),
+    ("GET", "label/__name__/values", {"limit": "40000", **RANGE}, ["tidemark"]),
+    ("GET", "label/series/values", {"limit": "40000", **RANGE, "match[]": "tidemark"}, ["a", "b/c"]),
+    ("GET", "label/series/values", {"limit": "1", **RANGE, "match[]": 'tidemark{series=~"b.*"}'}, ["b/c"]),
+    ("GET", "label/other/values", {"limit": "40000", **RANGE}, []),
+    ("POST", "series", ALL, ROWS),
+    ("GET", "series", ALL, ROWS),
+    ("POST", "series", {**ALL, "match[]": '{series!=""}'}, ROWS),
+    ("POST", "series", {**ALL, "match[]": '{__name__="tidemark",series="a",series!=""}'}, ROWS[:1]),
+    # pkg/promlib/client/client.go
+    ("POST", "query_range", RANGED, None),
+    ("GET", "query_range", RANGED, None),
+    ("POST", "query", {"query": "tidemark", "time": f"{NOW}"}, None),
     ("GET", "alerts", {}, {"alerts": []}),
-    ("GET", "label/__name__/values", {"start": f"{NOW - 9}", "end": f"{NOW}", "limit": "40000"}, ["tidemark"]),
-    ("GET", "label/series/values", {"match[]": "tidemark"}, ["a", "b/c"]),
-    ("GET", "label/series/values", {"match[]": 'tidemark{series=~"b.*"}', "limit": "1"}, ["b/c"]),
-    ("GET", "label/other/values", {}, []),
-    ("POST", "labels", {"match[]": 'tidemark{series="a"}'}, ["__name__", "series"]),
-    ("POST", "series", {"match[]": 'tidemark{series="a"}'}, [{"__name__": "tidemark", "series": "a"}]),
 ]
-"""Method, path, arguments, and the data where this test says what they are."""
+"""Method, path, arguments, and the data where this test says what they are: the calls of Grafana v12.2.0."""
 
 
 @pytest.mark.parametrize(("method", "path", "arguments", "data"), GRAFANA)
