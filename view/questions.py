@@ -40,6 +40,7 @@ from view.asking import ask
 from view.level import Level
 from view.listings import Listing, Over, Page, end_of
 from view.projection import Projection
+from view.stretches import stretches
 
 SPARE_STEPS = 64
 """So many steps may begin while a history is worked out."""
@@ -163,6 +164,17 @@ class Questions:
         none."""
         self.start()
         return ask(self._level, lambda projection: self._replay(projection, series, after, limit))
+
+    def names(self) -> tuple[list[str], int]:
+        """Return the names of all series, sorted and not to be changed, and how far the view had read."""
+        self.start()
+        with self._level as projection:
+            return projection.names(), projection.cursor.position
+
+    def stretches(self, series: Sequence[str], after: int, until: int, position: int) -> list[tuple[Times, Values]]:
+        """Return the times and values of the events of each series with `after` < time <= `until`, in order, those up
+        to a position that the view has read."""
+        return ask(self._level, lambda projection: stretches(projection, series, after, until, position))
 
     def _span(self, projection: Projection, scope: Scope, now: int) -> Span:
         window, last, at = scope
