@@ -139,8 +139,8 @@ def _allow_files(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         _say(
-            f"a worker may open {hard} files and needs {wanted} for its connections: raise `ulimit -Hn` (LimitNOFILE in "
-            f"systemd, nofile in Docker), or lower TIDEMARK_MAX_STREAMS, which is {_settings.max_streams}"
+            f"a worker may open {hard} files and needs {wanted} for its connections: raise `ulimit -Hn` (LimitNOFILE "
+            f"in systemd, nofile in Docker), or lower TIDEMARK_MAX_STREAMS, which is {_settings.max_streams}"
         )
         wanted = hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
