@@ -130,9 +130,16 @@ def test_what_is_served_of_too_much_has_waited_no_longer_than_is_allowed(factor:
 
 def test_who_looks_after_the_server_is_answered(worker: Worker) -> None:
     worker.stand()
-    for path in ("/health", "/health/live", "/v1/health/ready", "/metrics", "/dialects/tickers/health"):
+    for path in (
+        "/health",
+        "/health/live",
+        "/v1/health/ready",
+        "/metrics",
+        *(f"/dialects/{name}" for name in ("tickers/health", "influx/health", "influx/ping")),
+    ):
         assert worker.ask(9.0, path) == 200
-    assert worker.ask(9.0, "/statistics") == 503
+    for question in ("/statistics", "/metrics/windows", "/v1/metrics/windows", "/healthy"):
+        assert worker.ask(9.0, question) == 503
 
 
 def test_files_of_pages_are_answered(worker: Worker) -> None:
@@ -149,6 +156,13 @@ def test_the_dialects_have_their_shape(worker: Worker) -> None:
     worker.stand()
     assert worker.ask(0.2, "/dialects/ticks/ticks") == 503
     assert list(json.loads(worker.body)) == ["detail"]
+    assert worker.ask(0.2, "/dialects/influx/write") == 503
+    assert json.loads(worker.body)["code"] == "unavailable"
+    for prefix in ("", "/v1"):
+        assert worker.ask(0.2, f"{prefix}/prometheus/api/v1/query") == 503
+        told = json.loads(worker.body)
+        assert list(told) == ["status", "errorType", "error"]
+        assert (told["status"], told["errorType"]) == ("error", "unavailable")
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from event_log.batch import Times, Values
+from event_log.rules import Rules
 from rolling.block import LATEST, NOTHING
 from rolling.grid import edges, preferred_step, touched
+from rolling.histogram import Divide, Histogram
 from rolling.history import Point
 from rolling.percentiles import Percentiles
 from rolling.span import Span
@@ -38,6 +40,7 @@ from view.asking import ask
 from view.level import Level
 from view.listings import Listing, Over, Page, end_of
 from view.projection import Projection
+from view.stretches import stretches
 
 SPARE_STEPS = 64
 """So many steps may begin while a history is worked out."""
@@ -81,6 +84,18 @@ class Questions:
             span, number = self._span(projection, scope, self.clock()), _number(projection, series)
             tail = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
             return _answer(projection, number, tail)
+
+    def rules_in_force(self) -> tuple[Rules, int]:
+        """Return what the log has in force, and how far the view had read."""
+        self.start()
+        with self._level as projection:
+            return projection.rules, projection.cursor.position
+
+    def histogram(self, series: str | None, scope: Scope, divide: Divide) -> tuple[Histogram, int]:
+        """Count the events of a scope of a series, or of all, by their values; also how far the view had read. Raises
+        OutOfReach."""
+        self.start()
+        return ask(self._level, lambda projection: self._histogram(projection, series, scope, divide))
 
     def history(
         self,
@@ -150,6 +165,17 @@ class Questions:
         self.start()
         return ask(self._level, lambda projection: self._replay(projection, series, after, limit))
 
+    def names(self) -> tuple[list[str], int]:
+        """Return the names of all series, sorted and not to be changed, and how far the view had read."""
+        self.start()
+        with self._level as projection:
+            return projection.names(), projection.cursor.position
+
+    def stretches(self, series: Sequence[str], after: int, until: int, position: int) -> list[tuple[Times, Values]]:
+        """Return the times and values of the events of each series with `after` < time <= `until`, in order, those up
+        to a position that the view has read."""
+        return ask(self._level, lambda projection: stretches(projection, series, after, until, position))
+
     def _span(self, projection: Projection, scope: Scope, now: int) -> Span:
         window, last, at = scope
         retention = projection.rules.retention
@@ -174,6 +200,16 @@ class Questions:
             )
             if number == _number(projection, series):
                 return _answer(projection, number, tail, percentiles)
+
+    def _histogram(
+        self, projection: Projection, series: str | None, scope: Scope, divide: Divide
+    ) -> Steps[tuple[Histogram, int]]:
+        span = self._span(projection, scope, self.clock())
+        while True:
+            number = _number(projection, series)
+            found = yield from projection.view.histogram(number, span, divide)
+            if number == _number(projection, series):
+                return found, projection.cursor.position
 
     def _history(
         self, projection: Projection, series: str | None, scope: Scope, step: int | None, extras: Extras
