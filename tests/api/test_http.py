@@ -18,9 +18,9 @@ JSON = {"Content-Type": "application/json"}
 CHUNK = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
 
 
-@pytest.fixture(scope="module", params=["serving.worker.Worker", "gevent", "sync", "gthread"])
+@pytest.fixture(scope="module", params=["serving.worker.Worker", "sync", "gthread"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """One worker of each class."""
+    """One worker of each class; of the one of gevent tests/serving/test_wire.py shows that it answers as our own."""
     with Server(
         ["-w", "1", "-k", request.param], {"TIDEMARK_LOG_URL": "memory:", "TIDEMARK_MAX_BODY": str(LIMIT)}
     ) as server:

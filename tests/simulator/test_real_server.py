@@ -26,7 +26,7 @@ from tests.simulator.processes import Program
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server(["-w", "2"]) as running:
+    with Server(["-w", "1"]) as running:
         yield running
 
 
@@ -80,7 +80,7 @@ def test_what_the_server_refuses_is_shown(server: Server, capsys: pytest.Capture
 
 def test_nothing_is_lost_or_doubled_when_its_server_dies() -> None:
     line = "--rate 300 --batch 3 --threads 4 --count 900 -v"
-    with Server(["-w", "2"]) as server, Program("simulator", f"--url {server.url} {line}") as program:
+    with Server(["-w", "1"]) as server, Program("simulator", f"--url {server.url} {line}") as program:
         for _ in range(2):
             program.read_until("-> 201")
             server.kill()
