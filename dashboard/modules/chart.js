@@ -58,8 +58,7 @@ export class Chart {
   /** Draws these further lines and levels too. */
   decorate(overlays, thresholds) {
     [this.#overlays, this.#thresholds] = [overlays, thresholds];
-    this.#drawn = null; // colours, names and units may be others
-    if (this.source) this.#redraw();
+    if (this.source) this.#redraw(); // built anew only for other lines: that would end a drag across it
   }
 
   /** The means of the view and of the further lines: where the cursor is, or the newest. */

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
@@ -43,8 +44,9 @@ CONTRAST = """
 
 @pytest.fixture
 def walk(server: Server) -> str:
-    """The address of a series with a few minutes of history."""
+    """The address of a series with a few minutes of history: few enough events to be drawn one by one."""
     steps = random.Random(5)
+    requests.delete(f"{server.url}/series/walk", timeout=60)
     post(server, "walk", *(100 + steps.random() for _ in range(200)))
     return f"{server.url}/#series=walk&window=5m"
 
@@ -149,6 +151,7 @@ def test_axe_finds_nothing_wrong(walk: str, open_page: OpenPage, theme: str, siz
 LINE_PIXELS = """([from, to]) => {
   const [canvas, over] = ["canvas", ".u-over"].map((name) => document.querySelector(`#plot ${name}`));
   const [plot, box] = [over.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  if (!box.width) return 0; // not laid out yet
   const scale = canvas.width / box.width;
   const [x, width] = [(plot.left - box.left + from * plot.width) * scale, (to - from) * plot.width * scale];
   const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
