@@ -53,6 +53,10 @@ class Level:
         self._catch_up = CatchingUp(self._read, self._take)
 
     def __enter__(self) -> Projection:
+        return self.acquire()
+
+    def acquire(self) -> Projection:
+        """Return a projection that is level with the log, and locked: whoever has it releases `lock`."""
         if self._is_level() and self._lock_whole():
             return self.projection
         while True:
@@ -67,8 +71,7 @@ class Level:
 
     @contextmanager
     def held(self) -> Iterator[Projection]:
-        """Give the projection locked and whole, as level as it is: for the next portion of a question, which was level
-        when it began."""
+        """Give the projection locked and whole, as level as it is."""
         while not self._lock_whole():
             self._catch_up()
         try:
@@ -85,8 +88,9 @@ class Level:
         self.run(lambda projection: projection.view.prune(projection.view.horizon))
 
     def maintain(self, moment: int, idle: int) -> None:
-        """Keep what percentiles need in order, a portion at a time; see `rolling.memory.Memory.maintain`."""
-        self.run(lambda projection: projection.view.maintain(moment, idle))
+        """Let go of what percentiles needed; see `rolling.memory.Memory.maintain`."""
+        with self.held() as projection:
+            projection.view.maintain(moment, idle)
 
     def judge(self, number: int) -> Verdict:
         """Say of each series what is dead for good, once all up to the record `number` is taken in. Raises
