@@ -20,9 +20,10 @@ from rolling.runs import Run
 from rolling.span import Span
 from rolling.steps import nothing
 from rolling.timeline import Timeline
+from rolling.view import View
 from tests.rolling.model import percentiles_of
 from tests.rolling.sizes import small
-from tests.rolling.test_view import KEEPS, SERIES, Pair, asked, burst, portions, take
+from tests.rolling.test_view import KEEPS, SERIES, Pair, asked, burst, portions, run, take
 
 SHARES = tuple(Fraction(number, 1000) for number in (0, 1, 250, 500, 900, 990, 999, 1000))
 NEAREST, LINEAR = Percentiles(SHARES), Percentiles(SHARES, linear=True)
@@ -324,15 +325,15 @@ def test_a_sample_of_a_run_is_every_so_many_of_its_values(different: int) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_values_in_a_few_questions_of_each_size(kind: str) -> None:
     """With the engine as it is: runs of full size, and a new scale where values crowd between two marks."""
-    values = KINDS[kind](150_000)
-    pair = Pair.keeping(0)
-    for start in range(0, len(values), 50_000):
-        some = values[start : start + 50_000]
-        pair.add([(0, start + i + 1, value) for i, value in enumerate(some)])
-    pair.add([(0, 40 * i + 1, values[i]) for i in range(500)])
-    timed = sorted((time, value) for _, time, value in ((0, i + 1, value) for i, value in enumerate(values)))
-    timed += [(40 * i + 1, values[i]) for i in range(500)]
-    for after in (0, 10, 70_000, 120_000):
-        ascending = np.sort(np.array([value for time, value in timed if time > after])) + 0.0
+    values = np.array(KINDS[kind](90_000))
+    times, late = np.arange(len(values)) + 1, np.arange(500) * 40 + 1
+    view = View()
+    for start in range(0, len(values), 30_000):
+        part = slice(start, start + 30_000)
+        run(view.add_many(np.zeros(30_000, np.uint32), times[part], values[part], times[part]))
+    run(view.add_many(np.zeros(500, np.uint32), late, values[:500], np.arange(500) + 10**6))
+    times, values = np.concatenate((times, late)), np.concatenate((values, values[:500]))
+    for after in (0, 10, 40_000, 70_000):
+        ascending = np.sort(values[times > after]) + 0.0
         for wanted in (NEAREST, LINEAR):
-            assert pair.view.percentiles(0, Span(0, after), wanted) == wanted.of(ascending)
+            assert view.percentiles(0, Span(0, after), wanted) == wanted.of(ascending)

@@ -24,6 +24,7 @@ from tests.rolling.sizes import small
 from times import HOUR, MINUTE, SECOND
 from view import asking
 from view.answers import MOST_POINTS, Extras, Figures, Order, Scope
+from view.level import MOST_PUT_OFF
 from view.listings import Over, Page, listed
 from view.snapshots import MOST_ALIVE, Snapshot
 
@@ -478,3 +479,20 @@ def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
         assert service._level.projection.view._memory.held == 0
+
+
+def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: EventService, clock: FakeClock) -> None:
+    with small():
+        fill(service, "a", "b")
+        level = service._level
+        with level as projection:
+            snapshot = projection.snapshot()
+            projection.view.raise_horizon(clock())
+            before = len(projection.view)
+        assert snapshot is not None
+        for _ in range(MOST_PUT_OFF - 1):
+            level.prune()
+        assert len(projection.view) == before
+        level.prune()
+        assert len(projection.view) < before == len(snapshot.seen.view)
+        projection.snapshots.leave(snapshot)
