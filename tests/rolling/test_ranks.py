@@ -23,7 +23,7 @@ from rolling.timeline import Timeline
 from rolling.view import View
 from tests.rolling.model import percentiles_of
 from tests.rolling.sizes import small
-from tests.rolling.test_view import KEEPS, SERIES, Pair, asked, burst, portions, run, take
+from tests.rolling.test_view import KEEPS, SERIES, Asked, Held, Pair, asked, burst, portions, run, take
 
 SHARES = tuple(Fraction(number, 1000) for number in (0, 1, 250, 500, 900, 990, 999, 1000))
 NEAREST, LINEAR = Percentiles(SHARES), Percentiles(SHARES, linear=True)
@@ -57,7 +57,7 @@ KINDS: dict[str, Callable[[int], list[float]]] = {
 ARRANGED: tuple[Callable[[list[int]], list[int]], ...] = (sorted, lambda times: sorted(times, reverse=True), list)
 
 
-def check(pair: Pair, series: int | None, span: Span, wanted: Percentiles) -> None:
+def check(pair: Asked, series: int | None, span: Span, wanted: Percentiles) -> None:
     rows = pair.model.rows(series, span.after, span.cutoff, span.last, span.until)
     found = pair.view.percentiles(series, span, wanted)
     assert found == percentiles_of([value for _, _, value in rows], wanted)
@@ -73,6 +73,16 @@ def check_runs(reading: Reading) -> None:
                 late = np.array(deck.late or (), np.float64)
                 values = timeline.values(deck.children, nothing)
                 assert np.array_equal(np.sort(np.concatenate((run.values(), late))), np.sort(values))
+
+
+def close(held: Held) -> None:
+    """See that a snapshot has the percentiles that it had at first."""
+    horizon = held.model.horizon
+    for series in (None, *held.model.series):
+        for span in (Span(horizon), Span(horizon, horizon + 20, horizon + 90), Span(horizon, None, None, 30)):
+            check(held, series, span, NEAREST)
+    check_runs(held.view)
+    held.close()
 
 
 def check_all(pair: Pair, oldest: int, newest: int, wanted: Percentiles = NEAREST) -> None:
@@ -125,7 +135,10 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
     pair = Pair.keeping(*KEEPS)
     pair.view._memory._most_bytes = most_bytes
     moment = 0
-    for step in history:
+    held: list[Held] = []
+    for number, step in enumerate(history):
+        if number % 4 == 1:
+            held.append(pair.hold())
         match step:
             case ("percentiles", (series, after, cutoff, last, until), linear):
                 check(pair, series, Span(cutoff, after, until, last), LINEAR if linear else NEAREST)
@@ -137,6 +150,10 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
         pair.view._check()
         check_runs(pair.view)
         assert pair.view._memory.held <= most_bytes
+        if len(held) > 1:
+            close(held.pop(number % 2))
+    for one in held:
+        close(one)
     check_all(pair, pair.model.horizon, 200)
 
 
