@@ -13,6 +13,7 @@ BENCHMARKS = (
     "percentiles",
     "naive",
     "reading",
+    "sending",
     "log",
     "uptime",
     "http",
@@ -21,6 +22,7 @@ BENCHMARKS = (
     "holds",
     "symbols",
     "overload",
+    "reloads",
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rolling.all_series import AllSeries
 from rolling.block import EARLIEST, LATEST, NOTHING, Columns
+from rolling.histogram import Divide, Histogram, histogram
 from rolling.history import Point, bounds_of, sweep
 from rolling.last_of_all import last_of_all
 from rolling.memory import Memory
@@ -125,6 +126,11 @@ class Reading:
     def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> list[float | None]:
         """The percentiles of the events of a span."""
         return self._memory.percentiles(self.ranges(series, span), wanted, self.pause)
+
+    def histogram(self, series: int | None, span: Span, divide: Divide) -> Histogram:
+        """Count the events of a span by their values."""
+        ranges = self.ranges(series, span)
+        return histogram(ranges, self.tail_of(ranges, ends=False).summary, divide, self.pause)
 
     def history(
         self,

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from event_log.batch import Times, Values
+from event_log.rules import Rules
 from rolling.block import LATEST, NOTHING
 from rolling.grid import edges, preferred_step, touched
+from rolling.histogram import Divide, Histogram
 from rolling.history import Point
 from rolling.percentiles import Percentiles
 from rolling.reading import Tail
@@ -84,6 +86,24 @@ class Questions:
             span, number = self._span(projection, scope, self.clock()), _number(projection, series)
             tail = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
             return _answer(projection, number, tail)
+
+    def rules_in_force(self) -> tuple[Rules, int]:
+        """Return what the log has in force, and how far the view had read."""
+        self.start()
+        with self._level as projection:
+            return projection.rules, projection.cursor.position
+
+    def histogram(self, series: str | None, scope: Scope, divide: Divide) -> tuple[Histogram, int]:
+        """Count the events of a scope of a series, or of all, by their values; also how far the view had read. Raises
+        OutOfReach."""
+        self.start()
+        now = self.clock()
+
+        def question(seen: Seen) -> tuple[Histogram, int]:
+            found = seen.view.histogram(_number(seen, series), self._span(seen, scope, now), divide)
+            return found, seen.cursor.position
+
+        return ask(self._level, "histogram", question)
 
     def history(
         self,
