@@ -303,6 +303,35 @@ def test_a_question_goes_on_with_the_runs_and_late_values_that_it_took_together(
 
 
 @SIZES
+def test_what_comes_late_to_a_deck_is_not_in_the_snapshot_that_shares_its_run() -> None:
+    pair = Pair.keeping(0)
+    pair.add([(0, 100 * i, float(i % 97)) for i in range(1, 500)])
+    check(pair, 0, Span(0, 10), NEAREST)
+    for late in (3, 4, 5, 40):  # once few and once more than may wait
+        pair.add([(0, 1000 + late + i, 0.5) for i in range(late)])
+        held = pair.hold()
+        pair.add([(0, 1500 + late + i, 0.25) for i in range(3)])
+        check_runs(pair.view)
+        close(held)
+        check(pair, 0, Span(0, 10), NEAREST)
+        check_runs(pair.view)
+
+
+@SIZES
+def test_a_deck_that_becomes_the_last_one_has_no_run() -> None:
+    """Nobody would tell it of the events that come on time."""
+    pair = Pair.keeping(0, 0)
+    pair.add([(0, i, float(i % 7)) for i in range(1, 600)])
+    pair.add([(1, i, 1.0) for i in range(600, 900)])
+    check(pair, None, Span(0, 0), NEAREST)
+    pair.end_series(1)
+    pair.view._check()
+    pair.add([(0, 1000 + i, 3.5) for i in range(40)])
+    check(pair, None, Span(0, 0), NEAREST)
+    check_runs(pair.view)
+
+
+@SIZES
 def test_a_deck_to_which_much_comes_late_leaves_its_run() -> None:
     pair = Pair.keeping(0)
     pair.add([(0, 100 * i, float(i % 97)) for i in range(1, 500)])

@@ -82,7 +82,8 @@ def test_all_that_is_found_is_of_the_first_moment(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_several_are_held_across_changes_of_every_kind_and_closed_in_any_order(seed: int) -> None:
     generator = random.Random(seed)
-    pair = Pair.keeping(0, 3, 50, 1000)
+    keeps = (0, None, 50, 1000)
+    pair = Pair.keeping(*keeps)
     held = [pair.hold()]
     for number in range(40):
         series, horizon = generator.randrange(4), pair.model.horizon
@@ -100,7 +101,7 @@ def test_several_are_held_across_changes_of_every_kind_and_closed_in_any_order(s
             case "end":
                 pair.end_series(series)
                 pair.view.window(series)
-                pair.model.register(series, (0, 3, 50, 1000)[series])
+                pair.model.register(series, keeps[series])
             case "hold":
                 held.append(pair.hold())
             case "close" if held:
