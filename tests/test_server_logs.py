@@ -45,7 +45,7 @@ Lines = list[dict[str, Any]]
 def answer(port: int, sent: bytes) -> bytes:
     """What comes back until the server closes; it may close before it has read all."""
     received = b""
-    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 10) as client:
+    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 60) as client:
         with contextlib.suppress(OSError):  # of the kind ENOTCONN where the server has closed already
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
@@ -63,23 +63,19 @@ def warnings(server: Server) -> Lines:
     return [line for line in lines if line["level"] not in ("DEBUG", "INFO")]
 
 
-@pytest.mark.parametrize("worker", ["serving.worker.Worker", "gevent", "gthread", "sync"])
-def test_a_broken_request_is_not_quoted_in_the_log(worker: str) -> None:
+@pytest.mark.parametrize("worker", ["serving.worker.Worker", "sync"])
+def test_broken_requests_are_not_quoted_in_the_log_and_give_few_lines(worker: str) -> None:
     with Server(["-w", "1", "-k", worker]) as server:
         for head in BROKEN_HEADS:
             assert len(answer(server.port, head)) < LONGEST_LINE
         found = warnings(server)
-    assert found[0]["message"].startswith("refused a request that is no HTTP: ")
-    assert found[0]["ip"] == "127.0.0.1"
-
-
-def test_broken_requests_give_few_lines_a_second_however_many_they_are() -> None:
-    with Server(["-w", "1"]) as server:
         begin = time.monotonic()
         for _ in range(200):
             answer(server.port, BROKEN_HEADS[0])
         seconds = time.monotonic() - begin
-        assert 1 <= len(warnings(server)) <= MOST_A_SECOND * (seconds + 1)
+        assert 1 <= len(warnings(server)) - len(found) <= MOST_A_SECOND * (seconds + 1)
+    assert found[0]["message"].startswith("refused a request that is no HTTP: ")
+    assert found[0]["ip"] == "127.0.0.1"
 
 
 @pytest.fixture
@@ -94,14 +90,14 @@ def reset(client: socket.socket) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("worker", ["serving.worker.Worker", "gevent", "gthread", "sync"])
+@pytest.mark.parametrize("worker", ["serving.worker.Worker", "gthread"])
 def test_a_failed_tls_handshake_is_one_line(worker: str, tls: list[str]) -> None:
     with TlsServer(["-w", "1", "-k", worker, *tls]) as server:
         before = len(warnings(server))
         answer(server.port, b"GET /tm_SECRET HTTP/1.1\r\nHost: x\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", server.port), 10) as client, pytest.raises(ssl.SSLError):
+        with socket.create_connection(("127.0.0.1", server.port), 60) as client, pytest.raises(ssl.SSLError):
             ssl.create_default_context().wrap_socket(client, server_hostname="elsewhere.example")
-        with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        with socket.create_connection(("127.0.0.1", server.port), 60) as client:
             client.sendall(b"\x16\x03\x01")
             reset(client)
         until(lambda: len(warnings(server)) > before, "a line about a failed handshake")

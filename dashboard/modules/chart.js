@@ -3,8 +3,10 @@
 import { serverNow } from "./api.js";
 import * as parts from "./chart_parts.js";
 import { count, moment, number, places, span, steady } from "./format.js";
+import { Overlays } from "./overlays.js";
 import { Pin } from "./pin.js";
 import { firstAfter } from "./points.js";
+import { measured } from "./units.js";
 
 const SHORTEST_SPAN = 10; // seconds that a chart which has only just begun shows
 const AROUND_ONE = 30; // seconds shown before and after a single event
@@ -20,6 +22,8 @@ export class Chart {
   #pin = new Pin();
   #drawn = null; // what the canvas was built for
   #rows = []; // the points of a history, as drawn
+  #overlays = []; // further lines
+  #thresholds = [];
   source = null;
   statistics = {};
 
@@ -51,6 +55,22 @@ export class Chart {
     this.#redraw();
   }
 
+  /** Draws these further lines and levels too. */
+  decorate(overlays, thresholds) {
+    [this.#overlays, this.#thresholds] = [overlays, thresholds];
+    this.#drawn = null; // colours, names and units may be others
+    if (this.source) this.#redraw();
+  }
+
+  /** The means of the view and of the further lines: where the cursor is, or the newest. */
+  means() {
+    if (!this.source?.history) return [];
+    const index = this.#underCursor();
+    return this.#u.data.filter((_, i) => i === 1 || i > this.#u.data.length - 1 - this.#overlays.length).map((column) =>
+      index === null ? (column.findLast((x) => x !== null) ?? null) : column[index],
+    );
+  }
+
   get paused() {
     return this.#held !== null;
   }
@@ -58,6 +78,11 @@ export class Chart {
   /** The stretch of time shown, null unless a person chose it. */
   get zoomed() {
     return this.#zoom;
+  }
+
+  /** From when to when it shows: {min, max} in seconds. */
+  get shown() {
+    return { ...this.#range(this.times) };
   }
 
   togglePause() {
@@ -111,7 +136,7 @@ export class Chart {
     const { history, show, places } = this.source;
     if (history) return this.#rows[index]?.count ? told(this.#rows[index], show, places()) : null;
     const value = this.#u.data[1][index];
-    return value == null ? null : { time: moment(this.times[index]), lines: [["", number(value, places())]] };
+    return value == null ? null : { time: moment(this.times[index]), lines: [["", measured(value, (x) => number(x, places()))]] };
   }
 
   position(index) {
@@ -132,7 +157,8 @@ export class Chart {
     const points = history.within(this.#zoom);
     this.#rows = points.slice(0, this.#end(points.map(({ start }) => start)));
     const middles = this.#rows.map(({ start, end }) => (start + end) / 2);
-    return [middles, ...["mean", "min", "max", ...this.source.show].map((name) => this.#rows.map((row) => row[name] ?? null))];
+    const own = ["mean", "min", "max", ...this.source.show].map((name) => this.#rows.map((row) => row[name] ?? null));
+    return [middles, ...own, ...this.#overlays.map((line) => this.#rows.map(({ start }) => Overlays.mean(line, start)))];
   }
 
   /** How many of these times are shown: while paused nothing newer comes in, not even at the edge. */
@@ -155,7 +181,7 @@ export class Chart {
 
   #redraw() {
     const { history, show } = this.source;
-    const wanted = history ? ["history", ...show].join() : "events";
+    const wanted = history ? ["history", ...show, ...this.#overlays.map(({ name }) => name)].join() : "events";
     this.#rows = [];
     if (wanted === this.#drawn) return this.#draw();
     this.#drawn = wanted;
@@ -173,9 +199,9 @@ export class Chart {
 
   #build() {
     this.#u?.destroy();
-    const colours = (this.#colours = parts.readColours());
     const { history, show } = this.source;
-    const kind = history ? parts.historySeries(colours, show) : parts.eventSeries(colours);
+    const colours = (this.#colours = parts.readColours(show, this.#overlays));
+    const kind = history ? parts.historySeries(colours, show, this.#overlays) : parts.eventSeries(colours);
     const options = {
       ...this.#size(),
       ...kind,
@@ -185,7 +211,7 @@ export class Chart {
       scales: { x: { time: true, range: (u, min, max) => [min, max] }, y: { range: (u, min, max) => this.#valueRange(min, max) } },
       axes: parts.axes(colours),
       hooks: {
-        drawClear: [(u) => this.source.history || parts.drawBand(u, colours, this.statistics, this.source.show)],
+        drawClear: [(u) => this.source.history || parts.drawLevels(u, colours, this.statistics, this.source.show)],
         draw: [(u) => this.#drawOver(u)],
         setCursor: [() => this.on.hover(this.#underCursor())],
         setSelect: [(u) => this.#selected(u)],
@@ -198,6 +224,8 @@ export class Chart {
   #drawOver(u) {
     const { last } = this.statistics;
     parts.drawLabels(u, this.#colours, this.#ends(), this.source.show);
+    parts.drawThresholds(u, this.#colours, this.#thresholds);
+    parts.drawZone(u, this.#colours);
     const [times, values] = u.data;
     const newest = this.source.history ? [last && Date.parse(last.timestamp) / 1000, last?.value] : [times.at(-1), values.at(-1)];
     if (!this.paused) parts.drawNewest(u, this.#colours, ...newest);
@@ -207,7 +235,8 @@ export class Chart {
   /** Where the lines end: those of a history at its newest events, those of the window are level. */
   #ends() {
     if (!this.source.history) return this.statistics;
-    return this.#rows.findLast(({ count }) => count) ?? {};
+    const { max } = this.#u.scales.x;
+    return this.#rows.findLast(({ count, start, end }) => count && start + end <= 2 * max) ?? {};
   }
 
   #underCursor() {
@@ -237,8 +266,8 @@ export class Chart {
   }
 
   #valueRange(low, high) {
-    const { min, max } = this.zoomed ? {} : this.statistics;
-    const all = [low, high, min, max].filter((value) => Number.isFinite(value));
+    const { min, max } = this.statistics;
+    const all = [low, high, min, max, ...this.#thresholds].filter((value) => Number.isFinite(value));
     if (!all.length) return [0, 1];
     const [bottom, top] = [Math.min(...all), Math.max(...all)];
     const margin = (top - bottom) * 0.08 || Math.abs(top) * 0.01 || 1;
@@ -262,7 +291,7 @@ function told(point, show, least) {
   const { start, end, mean } = point;
   const names = ["max", ...[...show].reverse(), "min"];
   const common = Math.max(least, places(names.map((name) => point[name])));
-  const lines = names.map((name) => [name, number(point[name], common)]);
-  lines.splice(-1, 0, ["mean", steady(mean)]);
+  const lines = names.map((name) => [name, measured(point[name], (x) => number(x, common))]);
+  lines.splice(-1, 0, ["mean", measured(mean, steady)]);
   return { time: span(start, end), lines: [["count", count(point.count)], ...lines] };
 }

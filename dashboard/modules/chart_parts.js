@@ -1,33 +1,35 @@
 // What uPlot is told to draw: axes, series, the band of the window, labels at the right edge.
 
-import { tick, tickTime } from "./format.js";
+import { number, tick, tickTime, zone } from "./format.js";
+import { measured } from "./units.js";
 
 const FONT = '11px Inter, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
 export const GUTTER = 44; // room for the labels right of the plot
 const LABEL_HEIGHT = 13;
+const SILENT_TIMES = 8;
+const SILENT_SHARE = 40; // of the stretch shown
 
 /** The theme's colours, as the style sheet has them. */
-export function readColours() {
+export function readColours(show, overlays) {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
     value: colour("accent"),
     mean: colour("mean"),
-    p50: colour("p50"),
-    p90: colour("p90"),
-    p99: colour("p99"),
     edge: colour("edge"),
     band: colour("band"),
     spread: colour("spread"),
     grid: colour("grid"),
     text: colour("muted"),
+    bad: colour("bad"),
+    overlays: overlays.map(({ number }) => colour(`line-${number}`)),
+    ...Object.fromEntries(show.map((name) => [name, colour(name) || colour("other")])),
   };
 }
 
 function axisWidth(u, labels) {
-  if (!labels?.length) return 48;
   u.ctx.font = FONT.replace("11px", `${11 * devicePixelRatio}px`);
-  const widest = Math.max(...labels.map((label) => u.ctx.measureText(label ?? "").width));
+  const widest = Math.max(...[...(labels ?? []), zone()].map((label) => u.ctx.measureText(label ?? "").width));
   return Math.ceil(widest / devicePixelRatio) + 14;
 }
 
@@ -54,22 +56,51 @@ export function axes(colours) {
       space: 56,
       gap: 8,
       size: axisWidth,
-      values: (u, splits, axis, space, step) => splits.map((value) => tick(value, step)),
+      values: (u, splits, axis, space, step) => splits.map((value) => measured(value, (x) => tick(x, step))),
     },
   ];
 }
 
 /** Series for the events of one series. */
 export function eventSeries(colours) {
-  const points = { show: (u, i, from, to) => to - from < u.width / 14, size: 5, fill: colours.value, width: 0 };
-  return { series: [{}, { stroke: colours.value, width: 1.6, points }], bands: [] };
+  const show = (u, i, from, to) => to - from < u.width / 14;
+  const filter = (u, i, isShown) => (isShown ? null : lonely(u));
+  const points = { show, filter, size: 5, fill: colours.value, width: 0 };
+  return { series: [{}, { stroke: colours.value, width: 1.6, points, gaps: silences }], bands: [] };
+}
+
+/** How long a pause between two events is no silence yet: some times the usual one, and to be seen. */
+function longestPause(u) {
+  const times = u.data[0];
+  const pauses = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+  const usual = pauses[pauses.length >> 1] ?? 0;
+  return Math.max(SILENT_TIMES * usual, (u.scales.x.max - u.scales.x.min) / SILENT_SHARE);
+}
+
+/** The stretches without an event, in pixels, through which no line goes: as where the steps of a history are empty. */
+function silences(u, i, from, to) {
+  const times = u.data[0];
+  const longest = longestPause(u);
+  const x = (index) => u.valToPos(times[index], "x", true);
+  const found = [];
+  for (let i = from + 1; i <= to; i++) if (times[i] - times[i - 1] > longest) found.push([x(i - 1), x(i)]);
+  return found;
+}
+
+/** Events between two silences, which no line goes through. */
+function lonely(u) {
+  const times = u.data[0];
+  const longest = longestPause(u);
+  const isSilent = (i) => !(times[i] - times[i - 1] <= longest);
+  return times.map((_, i) => i).filter((i) => isSilent(i) && isSilent(i + 1));
 }
 
 /** Series for the steps of a history: mean, min and max with a band between them, and these percentiles. */
-export function historySeries(colours, show) {
+export function historySeries(colours, show, overlays) {
   const line = (stroke, width) => ({ stroke, width, points: { show: true, size: 4, fill: stroke, width: 0, filter: alone } });
   const percentiles = show.map((name) => line(colours[name], 1.3));
-  const series = [{}, line(colours.mean, 1.6), line(colours.edge, 1), line(colours.edge, 1), ...percentiles];
+  const others = overlays.map(({ shift }, i) => ({ ...line(colours.overlays[i], 1.6), dash: shift ? [6, 4] : [] }));
+  const series = [{}, line(colours.mean, 1.6), line(colours.edge, 1), line(colours.edge, 1), ...percentiles, ...others];
   return { series, bands: [{ series: [3, 2], fill: colours.spread }] };
 }
 
@@ -82,8 +113,8 @@ function alone(u, index) {
   return found;
 }
 
-/** Fills the stretch between the window's min and max, with lines at both, at the mean and at these percentiles. */
-export function drawBand(u, colours, statistics, show) {
+/** Draws lines at the window's min, max and mean, and at these percentiles. They are no data, hence no area. */
+export function drawLevels(u, colours, statistics, show) {
   const { min, max, mean } = statistics;
   if (min == null || u.scales.y.min == null) return;
   const { ctx } = u;
@@ -93,8 +124,6 @@ export function drawBand(u, colours, statistics, show) {
   ctx.beginPath();
   ctx.rect(left, top, width, height);
   ctx.clip();
-  ctx.fillStyle = colours.band;
-  ctx.fillRect(left, at(max), width, at(min) - at(max));
   line(ctx, left, at(max), width, colours.edge, 1);
   line(ctx, left, at(min), width, colours.edge, 1);
   line(ctx, left, at(mean), width, colours.mean, 1.5, [5, 4]);
@@ -132,6 +161,34 @@ export function drawLabels(u, colours, ends, show) {
     ctx.fillStyle = colour;
     ctx.fillText(text, bbox.left + bbox.width + 7 * devicePixelRatio, y);
   }
+  ctx.restore();
+}
+
+/** Draws lines at these values, with the values above them. */
+export function drawThresholds(u, colours, thresholds) {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.font = FONT.replace("11px", `${11 * devicePixelRatio}px`);
+  ctx.fillStyle = colours.bad;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
+  for (const threshold of thresholds) {
+    const y = Math.round(u.valToPos(threshold, "y", true)) + 0.5;
+    line(ctx, bbox.left, y, bbox.width, colours.bad, 1.2, [8, 4]);
+    ctx.fillText(measured(threshold, number), bbox.left + 6 * devicePixelRatio, y - 3 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+/** Says in the corner below the values which zone the times are of. */
+export function drawZone(u, colours) {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.font = FONT.replace("11px", `${11 * devicePixelRatio}px`);
+  ctx.fillStyle = colours.text;
+  ctx.textAlign = "right";
+  ctx.textBaseline = "top";
+  ctx.fillText(zone(), bbox.left - 8 * devicePixelRatio, bbox.top + bbox.height + 8 * devicePixelRatio);
   ctx.restore();
 }
 

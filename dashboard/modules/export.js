@@ -1,14 +1,29 @@
-// What the chart shows, as a file of CSV.
+// What the chart shows, as a file of CSV; times in UTC.
 
-import { open, patiently, url } from "./api.js";
+import { getJson, open, patiently, url } from "./api.js";
+import { FETCHED } from "./points.js";
 
 const KEPT_FOR = 60_000; // milliseconds in which the browser takes the file
+const LINE_END = "\r\n";
 
-/** Fetches a history as CSV and hands it to the browser to save under this name. */
-export async function saveCsv(path, query, name) {
+/** Has the browser save a history as CSV under this name. */
+export async function saveHistory(path, query, name) {
   const response = await patiently(() => open(url(path, query), { headers: { Accept: "text/csv" } }));
+  hand(await response.blob(), name);
+}
+
+/** Has it save the events of a series from `min` to `max`, seconds since the epoch; those that the page has drawn. */
+export async function saveEvents(series, { min, max }, name) {
+  const path = `series/${encodeURIComponent(series)}/events`;
+  const { body } = await patiently(() => getJson(path, { limit: FETCHED }));
+  const isShown = ({ timestamp }) => Date.parse(timestamp) >= min * 1000 && Date.parse(timestamp) <= max * 1000;
+  const lines = body.events.filter(isShown).map(({ timestamp, value }) => `${timestamp},${value}`);
+  hand(new Blob([["timestamp,value", ...lines, ""].join(LINE_END)], { type: "text/csv" }), name);
+}
+
+function hand(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
+  link.href = URL.createObjectURL(blob);
   link.download = `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-")}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT_FOR);

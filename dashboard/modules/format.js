@@ -124,6 +124,19 @@ export function tickTime(at, step) {
   return format.format(at * 1000);
 }
 
+/** The time of day, to the second, of milliseconds since the epoch. */
+export function second(at) {
+  return seconds.format(at);
+}
+
+const zoned = new Intl.DateTimeFormat(undefined, { hour: "numeric", timeZoneName: "short" });
+
+/** The zone of the times that the page writes, such as "CEST" or "GMT+2". */
+export function zone() {
+  const parts = zoned.formatToParts(new Date());
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "local time";
+}
+
 /** From when to when a step of a history goes. */
 export function span(start, end) {
   const isWhole = start % 1 === 0 && end % 1 === 0;

@@ -81,14 +81,18 @@ export class History {
     if (range) this.#settling = setTimeout(() => this.#look(), SETTLED_AFTER);
   }
 
-  /** What asks `GET /history` for what is drawn of a range, or of the whole window. */
-  query(range = null) {
-    const span = range ? range.max - range.min : this.#span;
-    const step = this.chosenStep ?? stepFor(span, this.on.width(), this.#countWithin(range));
+  /** What asks `GET /history` for a range, or for the whole window, in steps of so many seconds. */
+  query(range = null, step = this.#fitting(range)) {
+    const span = this.#span;
     const { include } = this;
     if (range) return { ...wholeSteps(range, step, this.points[0]?.end ?? 0, serverNow()), step, include };
     if (this.#isBeyond) return { step, include };
     return { window: this.window.last ? span.toFixed(6) : this.window.text, step, include };
+  }
+
+  #fitting(range) {
+    const span = range ? range.max - range.min : this.#span;
+    return this.chosenStep ?? stepFor(span, this.on.width(), this.#countWithin(range));
   }
 
   /** As many events as the steps known tell; without any, as many as one could draw. */

@@ -2,8 +2,8 @@
 
 const typing = (target) => target.closest("input, select, textarea, dialog[open]");
 
-/** `/` searches, `p` pauses; with the chart in focus, arrows move the readout and + - 0 zoom. */
-export function bindKeys(plot, chart, { search }) {
+/** `search`, `full`, `send`, `help`: what `/`, `f`, `s` and `?` do; `p` pauses; with the chart in focus, arrows move the readout and + - 0 zoom. */
+export function bindKeys(plot, chart, { search, full, send, help }) {
   const inChart = {
     ArrowLeft: (event) => chart.step(event.shiftKey ? -10 : -1),
     ArrowRight: (event) => chart.step(event.shiftKey ? 10 : 1),
@@ -15,7 +15,7 @@ export function bindKeys(plot, chart, { search }) {
     0: () => chart.zoom(null),
     Escape: () => chart.zoom(null),
   };
-  const anywhere = { "/": search, p: () => chart.togglePause() };
+  const anywhere = { "/": search, f: full, s: send, "?": help, p: () => chart.togglePause() };
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;

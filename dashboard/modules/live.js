@@ -9,7 +9,6 @@ const STALE_AFTER = 4000;
 const POLL_EVERY = 1000;
 const STREAM_AGAIN_AFTER = 30_000; // where the server does not say when
 const INCLUDED = ["sum", "stddev", "last"];
-const RATE_OVER = 5; // seconds; over one interval alone the rate of a slow series would flicker
 
 /** States: connecting, live, polling, reconnecting, stale, refused. */
 export class Live {
@@ -17,8 +16,7 @@ export class Live {
   #abort = null;
   #stream = null;
   #timer = null;
-  #heard = 0;
-  #rates = [];
+  #heard = null;
   #pollUntil = 0; // when a stream is worth another try; polled until then
   #reason = null; // why it is polled: the server's own words
 
@@ -32,8 +30,8 @@ export class Live {
   watch(view) {
     this.stop();
     this.#view = view;
+    this.#heard = null;
     this.#abort = new AbortController();
-    this.#rates = [];
     this.#set("connecting");
     this.#follow();
   }
@@ -88,14 +86,12 @@ export class Live {
     this.#heard = performance.now();
     if (this.#reason) this.#set("polling", { reason: this.#reason });
     else this.#set("live");
-    const at = serverNow();
-    this.on.answer({ ...statistics, rate: this.#averageRate(at, statistics.rate), position, at });
+    this.on.answer({ ...statistics, position, at: serverNow() });
   }
 
-  #averageRate(at, rate) {
-    this.#rates.push({ at, rate });
-    this.#rates = this.#rates.filter((one) => one.at > at - RATE_OVER);
-    return this.#rates.reduce((sum, one) => sum + one.rate, 0) / this.#rates.length;
+  /** Milliseconds since it last had an answer of this view; null where there was none. */
+  get silence() {
+    return this.#heard === null ? null : performance.now() - this.#heard;
   }
 
   /** The server cannot stream (501), or has no place left (503): ask it instead. */
@@ -112,10 +108,8 @@ export class Live {
     const path = series === null ? "statistics" : `statistics/${encodeURIComponent(series)}`;
     let pause = POLL_EVERY;
     try {
-      // Without the stream, the events of the last second are the rate.
-      const second = await getJson(path, { window: "1s" }, signal);
       const { body, position } = await getJson(path, this.#question, signal);
-      this.#take({ ...body, rate: second.body.count }, position);
+      this.#take(body, position);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.status < 500) return this.#set("refused", { problem: error });
@@ -126,8 +120,6 @@ export class Live {
   }
 
   #lookForSilence() {
-    const silent = performance.now() - this.#heard;
-    if (this.state === "live" && silent > STALE_AFTER) this.#set("stale");
-    if (this.state === "stale") this.on.state("stale", { seconds: silent / 1000 });
+    if (this.state === "live" && this.silence > STALE_AFTER) this.#set("stale");
   }
 }

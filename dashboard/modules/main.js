@@ -1,56 +1,69 @@
 // The page put together: one view (a series or all, over a window), and the parts that show it.
 
 import { explain, serverNow } from "./api.js";
+import { watchBackground } from "./background.js";
+import { captionOf, summaryOf } from "./captions.js";
 import { Chart } from "./chart.js";
-import { saveCsv } from "./export.js";
+import { Comparison } from "./comparison.js";
+import { closeFromBackdrop, openSender, toggleFullScreen } from "./dialogs.js";
+import { saveEvents, saveHistory } from "./export.js";
 import { EventFeed } from "./feed.js";
-import { count, number, Precision } from "./format.js";
+import { Precision, steady } from "./format.js";
 import { History } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
+import { Panels } from "./panels.js";
 import { Percentiles } from "./percentiles.js";
 import { Picker } from "./picker.js";
 import { FETCHED } from "./points.js";
+import { Quiet } from "./quiet.js";
 import { Readout } from "./readout.js";
 import { hashOf, readView, sameQuestion } from "./route.js";
 import { Sender } from "./send.js";
 import { SeriesList } from "./series_list.js";
 import { SeriesStore } from "./series_store.js";
+import { readSettings } from "./settings.js";
+import { bindCopy } from "./share.js";
 import { Sheet } from "./sheet.js";
 import { Status } from "./status.js";
+import { questionOf, Stretch } from "./stretch.js";
 import { Tiles } from "./tiles.js";
-import { describe, lengthOf, windowOf } from "./windows.js";
-
-const HIDDEN_FOR = 10_000; // milliseconds in the background before the page lets its connections go
+import { measured, useUnit } from "./units.js";
+import { query, UNKNOWN_RETENTION, usualWindow, windowOf } from "./windows.js";
 
 const FORBIDDEN = 403;
+const PIXELS_AN_EVENT = 2;
 
 const $ = (selector) => document.querySelector(selector);
 
 let view = null;
 let feed = null;
 let history = null;
-let statistics = null;
+let statistics = null; // of the window
+let retention = null; // the longest window, once it is known
 let seesAll = true; // until the access key turns out to be for some series alone
-let bedtime = null;
-let asleep = false;
 
 const precision = new Precision();
-const status = new Status($("#status"));
 const tiles = new Tiles($("#tiles"), { value: $("#value"), age: $("#age") });
 const readout = new Readout($("#readout"), $("#spoken"));
+const quiet = new Quiet($("#quiet"), $("#plot"));
 const sheet = new Sheet($("#sheet"), $("#main"), document.querySelectorAll("[data-action=series]"));
 const dialog = $("#send");
 const live = new Live({ answer, state: connection });
+const status = new Status($("#status"), { silence: () => live.silence, outdated });
+const stretch = new Stretch(showNumbers);
 const store = new SeriesStore(listed);
 const list = new SeriesList($("#sheet"), store, precision, {
   choose: (series) => {
     sheet.close();
     go({ ...view, series });
   },
+  add: (series) => comparison.toggle(series),
   sort: (sort) => settle({ sort }),
 });
 const picker = new Picker($("#picker"), (window) => go({ ...view, window }));
+const panels = new Panels($(".chart"), { choose: (kind) => turn({ kind }), refused, spoken: (text) => ($("#spoken").textContent = text) });
+const comparison = new Comparison({ select: $("[data-part=ago]"), legend: $("#legend") }, { turn, changed: () => chart.refresh() });
 const percentiles = new Percentiles($("#percentiles"), (show) => go({ ...view, show }));
 const chart = new Chart($("#plot"), { hover, moved: controls });
 const senders = [$("#empty-sender"), $("#send-sender")].map((place) => new Sender(place, sent));
@@ -59,6 +72,11 @@ const senders = [$("#empty-sender"), $("#send-sender")].map((place) => new Sende
 function go(next) {
   if (sameQuestion(view, next)) return picker.show(view.window);
   location.hash = hashOf({ ...next, zoom: sameStretch(view, next) ? view.zoom : null });
+}
+
+/** The same question, shown in another way. */
+function turn(change) {
+  location.hash = hashOf({ ...view, ...change });
 }
 
 /** The same question looked at in another way: the address tells, but there is nothing to go back to. */
@@ -70,10 +88,12 @@ function settle(change) {
 
 function enter() {
   const before = view;
-  view = readView();
+  view = readView(usualWindow(retention ?? UNKNOWN_RETENTION));
   list.sort(view.sort, view.window);
-  if (!sameQuestion(before, view)) ask();
-  else chart.zoom(view.zoom);
+  useUnit(view.unit);
+  if (!sameQuestion(before, view)) return ask();
+  chart.zoom(view.zoom);
+  decorate();
 }
 
 function ask() {
@@ -94,13 +114,50 @@ function connect() {
   const { series, window, show, zoom } = view;
   live.watch(view);
   disconnect();
-  history = new History(view, { changed: laidOut, refused, width: () => $("#plot").clientWidth || innerWidth });
+  history = new History(view, { changed: laidOut, refused, width });
   feed = series === null ? null : follow(series);
   const places = () => precision.of(series);
   chart.show({ window, show, places, points: feed?.points, history: feed ? null : history }, zoom);
   if (statistics) chart.statistics = statistics;
-  describeChart();
+  decorate();
 }
+
+/** Draws and shows what goes beside the question: further lines, levels, another kind of picture. */
+function decorate() {
+  comparison.follow(view, drawn, retention);
+  const { lines } = comparison;
+  if (lines.length && history.points.length) chart.turnTo(history);
+  chart.decorate(lines, view.thresholds);
+  list.mark(lines.filter(({ shift }) => !shift));
+  lookCloser();
+}
+
+/** From when to when the chart shows what steps; null before it has any. */
+function drawn() {
+  const step = chart.source?.history && history.stepWithin(chart.zoomed);
+  return step ? { ...chart.shown, step } : null;
+}
+
+/** Has the numbers follow the stretch that the chart shows. */
+function lookCloser() {
+  stretch.look(chart.zoomed, { ...view, include: include(), retention: retention?.seconds });
+  $("#tiles").classList.toggle("zoomed", chart.zoomed !== null);
+  const { series, kind, show, window } = view;
+  const path = series === null ? "*" : `*/${encodeURIComponent(series)}`;
+  const asked = chart.zoomed ? questionOf(chart.zoomed, retention?.seconds ?? Infinity) : query(window);
+  const known = () => (chart.statistics.count ? chart.statistics : null);
+  const question = { path, query: asked, show, name: series ?? "all series", retention: (retention ?? UNKNOWN_RETENTION).seconds };
+  panels.follow(kind, question, known, () => chart.shown);
+  showNumbers();
+}
+
+/** What the tiles show beside the usual statistics, as a question names it. */
+function include() {
+  return ["sum", "stddev", ...view.show].join(",");
+}
+
+/** Pixels for the chart, also while something else is shown in its place. */
+const width = () => $("#plot").clientWidth || innerWidth;
 
 function follow(series) {
   const fetched = (values) => precision.learn(series, values);
@@ -108,25 +165,24 @@ function follow(series) {
 }
 
 function disconnect() {
+  stretch.stop();
+  panels.stop();
+  comparison.stop();
   feed?.stop();
   history?.stop();
 }
 
-/** Events are drawn one by one as long as they all are here; else in steps, which show the whole window. */
+/** Events are drawn one by one while they are few enough to be told apart; else in steps, which show the whole window. */
 function laidOut() {
-  if (!chart.source.history && history.count > FETCHED && !holdsAll(history.count)) chart.turnTo(history);
+  const most = Math.min(FETCHED, width() / PIXELS_AN_EVENT);
+  if (!chart.source.history && (history.count > most || comparison.lines.length)) chart.turnTo(history);
   chart.refresh();
   describeChart();
 }
 
-function holdsAll(inWindow) {
-  return feed.points.times.length > FETCHED && !feed.points.isPartial(view.window, inWindow, serverNow());
-}
-
 function arrived(series, event) {
   precision.learn(series, [event.value]);
-  tiles.newest(event, precision.of(series));
-  store.touch(series, event);
+  newest(series, event);
 }
 
 function answer(statisticsNow) {
@@ -134,54 +190,77 @@ function answer(statisticsNow) {
   $("#notice").hidden = true;
   const { min, max, last } = statistics;
   precision.learn(view.series, [min, max, last?.value]);
-  tiles.show(statistics, precision.of(view.series));
-  tiles.newest(last, precision.of(view.series));
+  newest(view.series, last);
   history.begin(statistics.first);
-  chart.statistics = statistics;
+  showNumbers();
+}
+
+/** Shows the statistics of what the chart shows: of the window, or of the stretch that it is zoomed to. */
+function showNumbers() {
+  const shown = chart.zoomed ? stretch.statistics : withRate(statistics);
+  if (shown) tiles.show(shown, precision.of(view.series));
+  chart.statistics = shown ? { ...shown, last: statistics?.last } : {};
   chart.refresh();
   describeChart();
 }
 
+/** The rate is that of the window, so that it goes with the count; a window of so many events begins with the first. */
+function withRate(found) {
+  if (!found) return null;
+  const seconds = view.window.seconds ?? found.at - Date.parse(found.first?.timestamp) / 1000;
+  return { ...found, rate: seconds > 0 ? found.count / seconds : null };
+}
+
+function newest(series, event) {
+  tiles.newest(event, precision.of(series));
+  if (series !== null && event) list.touch(series, event);
+}
+
 function describeChart() {
-  const name = view.series ?? "all series";
   $("#caption").textContent = caption();
-  describeQuiet(statistics !== null && statistics.count === 0);
-  const { min, mean, max } = statistics ?? {};
-  const summary = mean == null ? "no events" : `min ${number(min)}, mean ${number(mean)}, max ${number(max)}`;
-  $("#plot").setAttribute("aria-label", `Chart of ${name} over ${describe(view.window)}: ${summary}`);
+  tellLegend();
+  const isUnknown = view.series !== null && store.loaded && !store.infos.has(view.series);
+  quiet.show(statistics !== null && statistics.count === 0, isUnknown, view);
+  $("#plot").setAttribute("aria-label", summaryOf(view.series ?? "all series", view.window, chart.zoomed, chart.statistics));
 }
 
-function describeQuiet(quiet) {
-  const unknown = view.series !== null && store.loaded && !store.infos.has(view.series);
-  $("#quiet").hidden = !quiet;
-  $("#plot").classList.toggle("quiet-plot", quiet);
-  const text = unknown ? `There is no series \u201c${view.series}\u201d yet.` : `No events in ${describe(view.window)}.`;
-  if ($("#quiet-text").textContent !== text) $("#quiet-text").textContent = text;
-  $("#quiet-last").hidden = unknown || view.window.last !== null;
-  $("#quiet-send").hidden = !unknown;
+/** The values of all lines where the pointer is, or the newest. */
+function tellLegend() {
+  if (comparison.lines.length) comparison.legend.values(chart.means().map((mean) => measured(mean, steady)));
 }
 
-/** What the chart shows, and by what: single events, or steps of so long. */
 function caption() {
-  const span = sentence(describe(view.window));
-  const step = chart.source.history && history.stepWithin(chart.zoomed);
-  if (chart.source.history) return step ? `${span}, in steps of ${lengthOf(step)}` : span;
-  const held = feed.points.times.length;
-  const all = statistics?.count ?? 0;
-  if (!feed.points.isPartial(view.window, all, serverNow())) return span;
-  return `${span}: the newest ${count(Math.min(held, all))} of ${count(all)} events drawn`;
+  const { window, kind } = view;
+  const { zoomed } = chart;
+  const step = kind === "chart" && chart.source.history ? history.stepWithin(zoomed) : null;
+  const [held, all] = [feed?.points.times.length ?? 0, statistics?.count ?? 0];
+  const isPartial = kind === "chart" && !chart.source.history && !zoomed && feed.points.isPartial(window, all, serverNow());
+  return captionOf(window, zoomed, step, isPartial ? { held: Math.min(held, all), all } : null);
 }
 
 const sameStretch = (a, b) => a.window.text === b.window.text && a.window.last === b.window.last;
 
-function sentence(text) {
-  return text[0].toUpperCase() + text.slice(1);
-}
-
 function connection(state, detail) {
   if (state === "refused") return refused(detail.problem, () => status.show(state, detail));
+  const isBack = state === "live" && status.state === "reconnecting";
   status.show(state, detail);
   if (state === "live") feed?.retry(); // where the one connection succeeds, the other will
+  if (isBack) askSettings(); // a service that has started anew may have others
+}
+
+/** The numbers are of an earlier moment, while there are no answers: not to be taken for live ones. */
+function outdated(since, seconds) {
+  $("#full").classList.toggle("outdated", since !== null);
+  tiles.outdated(since, seconds);
+}
+
+/** Without an answer the page goes on with what is usual. */
+async function askSettings() {
+  const found = await readSettings().catch(() => null);
+  if (!found) return;
+  retention = found.retention;
+  picker.offer(retention);
+  enter();
 }
 
 function refused(problem, show = () => {}) {
@@ -222,6 +301,7 @@ function sent(series) {
 }
 
 function hover(index) {
+  tellLegend();
   if (index === null) readout.hide();
   else readout.show(chart, index, document.activeElement === $("#plot"));
 }
@@ -230,15 +310,14 @@ function controls() {
   const pause = $("#pause");
   pause.setAttribute("aria-pressed", chart.paused);
   pause.querySelector("span").textContent = chart.paused ? "Resume" : "Pause";
+  status.pause(chart.paused);
   $("#reset").hidden = !chart.zoomed;
   history?.look(chart.zoomed);
-  if (view.zoom !== chart.zoomed) describeChart();
+  if (stretch.range !== chart.zoomed) lookCloser();
   if (view.zoom !== chart.zoomed) settle({ zoom: chart.zoomed });
 }
 
-// An open stream takes one of the browser's six connections to a server, and each tab has two.
 function sleep() {
-  asleep = true;
   live.stop();
   disconnect();
   list.sleep();
@@ -246,8 +325,6 @@ function sleep() {
 }
 
 function wake() {
-  if (!asleep) return;
-  asleep = false;
   connect();
   list.wake();
   store.start();
@@ -255,18 +332,27 @@ function wake() {
 
 async function save() {
   const { series, window } = view;
+  const { zoomed } = chart;
   const name = [series ?? "all", window.last ? `last-${window.last}` : window.text].join("-");
   try {
-    await saveCsv(history.path, history.query(chart.zoomed), name);
+    if (!chart.source.history) await saveEvents(series, chart.shown, name);
+    else await saveHistory(history.path, history.query(zoomed, history.stepWithin(zoomed) ?? undefined), name);
   } catch (error) {
     tell(explain(error).join(" "));
   }
 }
 
-function visibility() {
-  clearTimeout(bedtime);
-  if (document.hidden) bedtime = setTimeout(sleep, HIDDEN_FOR);
-  else wake();
+const send = () => openSender(dialog, senders[1], view.series);
+const help = () => $("#keys").showModal();
+const fullScreen = () => toggleFullScreen($("#main"));
+
+/** Has clicks in the list add to the chart. */
+function adding(isOn) {
+  list.isAdding = isOn;
+  $("#adding").setAttribute("aria-pressed", isOn);
+  $("#sheet").classList.toggle("adding", isOn);
+  if (isOn) sheet.open();
+  if (isOn) list.box.focus();
 }
 
 const actions = {
@@ -276,23 +362,28 @@ const actions = {
   save,
   pause: () => chart.togglePause(),
   "show-last": () => go({ ...view, window: windowOf("1000", true) }),
-  send: () => {
-    senders[1].series = view.series;
-    dialog.showModal();
-  },
+  send,
+  keys: help,
+  full: fullScreen,
+  adding: () => adding(!list.isAdding),
+  series: () => list.isAdding && adding(false), // the list has been closed, or is opened to choose
   "close-send": () => dialog.close(),
+  "close-keys": () => $("#keys").close(),
 };
 
 document.addEventListener("click", (event) => {
   actions[event.target.closest("[data-action]")?.dataset.action]?.();
-  if (event.target === dialog) dialog.close(); // the backdrop
+  closeFromBackdrop(event);
 });
-document.addEventListener("visibilitychange", visibility);
+watchBackground({ sleep, wake });
 addEventListener("hashchange", enter);
 addEventListener("online", () => (live.retry(), feed?.retry()));
-bindKeys($("#plot"), chart, { search: () => (sheet.open(), list.search.focus()) });
+bindKeys($("#plot"), chart, { search: () => (sheet.open(), list.search.focus()), full: fullScreen, send, help });
+bindCopy($("#share"), () => location.href);
+$("#sheet").addEventListener("keydown", ({ key }) => key === "Escape" && list.isAdding && adding(false));
 setInterval(() => chart.refresh(), 1000);
 enter();
+askSettings();
 store.start();
 // All of the page is here, unless its first script has not come, or has told of something that has not.
 $("#incomplete").hidden = "theme" in document.documentElement.dataset && $("#incomplete").matches(".late");

@@ -2,6 +2,14 @@
 
 import { explain, postEvent, serverNow, url } from "./api.js";
 import { number } from "./format.js";
+import { bindCopy } from "./share.js";
+
+const LINES = {
+  curl: (address, event) =>
+    [`curl ${address} \\`, "  -H 'Content-Type: application/json' \\", `  -d '${event.replaceAll("'", "\\u0027")}'`].join("\n"),
+  // JSON of a name and a number is Python too.
+  python: (address, event) => ["import requests", "", `requests.post("${address}", json=${event})`].join("\n"),
+};
 
 export class Sender {
   /** Fills `place` from the template; `sent(series)` after the server took an event. */
@@ -11,7 +19,10 @@ export class Sender {
     [this.code, this.copy, this.note] = ["code", "copy", "note"].map(part);
     this.form = place.querySelector("form");
     this.sent = sent;
-    this.copy.addEventListener("click", () => this.#copy());
+    bindCopy(this.copy, () => this.code.textContent, this.code);
+    this.ways = [...place.querySelectorAll(".ways input")];
+    for (const way of this.ways) way.name = `way-${place.id}`;
+    for (const way of this.ways) way.addEventListener("change", () => this.#write());
     this.form.addEventListener("input", () => this.#write());
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.#write();
@@ -31,22 +42,12 @@ export class Sender {
     return series.value.trim() ? { series: series.value.trim(), ...event } : event;
   }
 
-  /** The shell puts the time in, so that the line is still right when it is pasted tomorrow. */
+  /** Without a timestamp: the server stamps the event when it arrives, so the lines are still right tomorrow. */
   #write() {
     const event = this.#event;
     if (typeof event.value !== "number") event.value = 12.34;
-    const fields = JSON.stringify(event).slice(1).replaceAll("'", "\\u0027");
-    this.code.textContent = [
-      `curl ${url("event")} \\`,
-      "  -H 'Content-Type: application/json' \\",
-      `  -d '{"timestamp":"'$(date -u +%FT%TZ)'",${fields}'`,
-    ].join("\n");
-  }
-
-  async #copy() {
-    const done = await copyText(this.code.textContent, this.code);
-    this.copy.textContent = done ? "Copied" : "Select it";
-    setTimeout(() => (this.copy.textContent = "Copy"), 1600);
+    const way = this.ways.find(({ checked }) => checked).value;
+    this.code.textContent = LINES[way](url("event"), JSON.stringify(event));
   }
 
   async #submit(event) {
@@ -66,15 +67,5 @@ export class Sender {
     this.note.textContent = lines.join(" ");
     this.note.classList.toggle("error", isError);
     this.form.elements.value.setAttribute("aria-invalid", isError);
-  }
-}
-
-async function copyText(text, element) {
-  try {
-    await navigator.clipboard.writeText(text); // only on https and localhost
-    return true;
-  } catch {
-    getSelection().selectAllChildren(element);
-    return false;
   }
 }

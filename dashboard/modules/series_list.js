@@ -4,6 +4,7 @@ import { serverNow } from "./api.js";
 import { ago, count, number, steady } from "./format.js";
 import { Ranking } from "./ranking.js";
 import { Sparklines } from "./sparklines.js";
+import { describe } from "./windows.js";
 
 const ROW = 52; // pixels; the style sheet has the same height
 const SPARE = 4; // rows kept ready above and below those in sight
@@ -30,11 +31,14 @@ export class SeriesList {
   #window = null;
   #ranking = null;
   #sparklines;
+  #lines = new Map(); // of the series in the chart: the number of its line
+  isAdding = false; // a click adds to the chart, or takes out
 
-  /** `on`: choose(series or null), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
+  /** `on`: choose(series or null), add(series), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
   constructor(root, store, precision, on) {
     const part = (name) => root.querySelector(`[data-part=${name}]`);
     [this.search, this.order, this.direction, this.box, this.total] = ["search", "order", "direction", "box", "total"].map(part);
+    [this.heading, this.none] = ["heading", "none"].map(part);
     this.sizer = part("sizer");
     this.template = part("row").content.firstElementChild;
     this.store = store;
@@ -45,6 +49,7 @@ export class SeriesList {
     const period = () => Math.max(FASTEST_RANKING, store.period);
     this.#ranking = new Ranking({ changed: () => this.update(), period });
     this.search.addEventListener("input", () => this.update(true));
+    part("clear").addEventListener("click", () => this.#clear());
     // The largest first, but names from A.
     this.order.addEventListener("change", () => on.sort((this.order.value === "name" ? "" : "-") + this.order.value));
     this.direction.addEventListener("click", () => on.sort(DESCENDING.test(this.#sort) ? this.#sort.slice(1) : `-${this.#sort}`));
@@ -78,8 +83,14 @@ export class SeriesList {
     this.order.value = this.#statistic;
     const isDescending = DESCENDING.test(sort);
     this.direction.setAttribute("aria-pressed", isDescending);
+    set(this.heading, this.#isRanked ? `${this.order.selectedOptions[0]?.text ?? this.#statistic}, ${describe(window)}` : "Newest value");
     this.wake();
     this.update(isNew);
+  }
+
+  /** Takes an event that reached the page some other way, so that its row tells what the rest of the page does. */
+  touch(series, event) {
+    if (this.store.touch(series, event)) this.#fill(series);
   }
 
   /** Has no row of all series from now on. */
@@ -124,6 +135,12 @@ export class SeriesList {
     this.#render();
   }
 
+  /** Marks the series that have a line of their own in the chart, [{series, number}]. */
+  mark(lines) {
+    this.#lines = new Map(lines.map(({ series, number }) => [series, number]));
+    this.#render();
+  }
+
   /** Fills the row of this series again, if it is in sight. */
   #fill(name) {
     for (const [index, row] of this.#rows) if (this.#items[index]?.series === name) this.#write(row, index);
@@ -131,8 +148,9 @@ export class SeriesList {
 
   #tellTotal(found, searching) {
     const all = this.store.infos.size;
-    const text = searching ? `${count(found)} of ${count(all)}` : `${count(all)} ${all === 1 ? "series" : "series"}`;
-    if (this.total.textContent !== text) this.total.textContent = text;
+    set(this.total, searching ? `${count(found)} of ${count(all)}` : `${count(all)} series`);
+    this.none.hidden = !searching || found > 0;
+    if (!this.none.hidden) set(this.none.firstElementChild, `No series has \u201c${this.search.value.trim()}\u201d in its name.`);
   }
 
   #inSight() {
@@ -175,6 +193,7 @@ export class SeriesList {
     set(value, item ? this.#value(item) : count(this.store.infos.size));
     const path = item ? this.#sparklines.path(item.series) : "";
     if (line.getAttribute("d") !== path) line.setAttribute("d", path);
+    row.dataset.line = this.#lines.get(item?.series) ?? "";
     row.classList.toggle("all", !item);
     row.classList.toggle("active", index === this.#active);
     row.setAttribute("aria-selected", (item?.series ?? null) === this.#chosen);
@@ -201,23 +220,30 @@ export class SeriesList {
   #click(event) {
     const row = event.target.closest("[role=option]");
     const index = [...this.#rows].find(([, other]) => other === row)?.[0];
-    if (index !== undefined) this.#pick(index);
+    if (index !== undefined) this.#pick(index, this.isAdding || event.ctrlKey || event.metaKey);
   }
 
-  #pick(index) {
+  #pick(index, isAdded = this.isAdding) {
     this.#active = index;
-    if (index < this.#items.length) this.on.choose(this.#items[index]?.series ?? null);
+    const series = this.#items[index]?.series;
+    if (isAdded && series !== undefined) this.on.add(series);
+    else if (index < this.#items.length) this.on.choose(this.#items[index]?.series ?? null);
   }
 
   #searchKey(event) {
     if (event.key === "ArrowDown") this.box.focus();
     else if (event.key === "Enter") this.#pick(0);
     else if (event.key === "Escape" && this.search.value) {
-      this.search.value = "";
-      this.update(true);
+      this.#clear();
       event.stopPropagation();
     } else return;
     event.preventDefault();
+  }
+
+  #clear() {
+    this.search.value = "";
+    this.update(true);
+    this.search.focus();
   }
 
   #key(event) {
@@ -225,6 +251,7 @@ export class SeriesList {
     const end = this.#items.length - 1;
     const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -end, End: end };
     if (event.key === "Enter" || event.key === " ") this.#pick(this.#active);
+    else if (event.key === "c" && !event.ctrlKey && !event.metaKey) this.#pick(this.#active, true);
     else if (event.key in moves) this.#move(Math.min(end, Math.max(0, this.#active + moves[event.key])));
     else return;
     event.preventDefault();

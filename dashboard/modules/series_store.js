@@ -35,10 +35,12 @@ export class SeriesStore {
     clearTimeout(this.#timer);
   }
 
-  /** Takes an event that reached the page some other way. */
+  /** Takes an event that reached the page some other way; returns whether it is news. */
   touch(series, last) {
     const info = this.infos.get(series);
-    if (info && (!info.last || last.timestamp >= info.last.timestamp)) info.last = last;
+    if (!info || (info.last && Date.parse(last.timestamp) < Date.parse(info.last.timestamp))) return false;
+    info.last = last;
+    return true;
   }
 
   async #run(signal) {
@@ -59,7 +61,7 @@ export class SeriesStore {
 }
 
 function isOlder(info, known) {
-  return info.last && known?.last && info.count === known.count && info.last.timestamp < known.last.timestamp;
+  return info.last && known?.last && info.count === known.count && Date.parse(info.last.timestamp) < Date.parse(known.last.timestamp);
 }
 
 async function readAll(signal) {

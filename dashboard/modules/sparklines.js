@@ -7,11 +7,12 @@ const FRESH = 4000; // milliseconds before a row in sight asks again
 const AT_ONCE = 3;
 const KEPT = 400;
 const WIDTH = 72;
-const HEIGHT = 24;
+const HEIGHT = 20;
 
 export class Sparklines {
   #known = new Map(); // name -> {path, at, timestamp}
   #busy = new Set();
+  #rows = []; // in sight
 
   /** `learn(name, values)` and `ready(name)` when there is a new course to draw. */
   constructor({ learn, ready }) {
@@ -23,15 +24,27 @@ export class Sparklines {
     return this.#known.get(name)?.path ?? "";
   }
 
-  /** Fetches what is missing or old among the rows in sight: [{series, last}]. */
+  /** Fetches what is missing or old among the rows in sight, [{series, last}]: one after the other, what is missing
+      first, then what was fetched longest ago. */
   want(rows) {
+    this.#rows = rows;
+    while (this.#busy.size < AT_ONCE) {
+      const next = this.#due()[0];
+      if (next === undefined) return;
+      this.#fetch(next);
+    }
+  }
+
+  #due() {
     const now = performance.now();
-    for (const { series, last } of rows) {
-      if (this.#busy.size >= AT_ONCE) return;
+    const isDue = ({ series, last }) => {
       const known = this.#known.get(series);
       const isFresh = known && (known.timestamp === last?.timestamp || now - known.at < FRESH);
-      if (!isFresh && last && !this.#busy.has(series)) this.#fetch(series);
-    }
+      return last && !isFresh && !this.#busy.has(series);
+    };
+    const at = (series) => this.#known.get(series)?.at ?? -Infinity;
+    const names = this.#rows.filter(isDue).map(({ series }) => series);
+    return names.sort((a, b) => (at(a) < at(b) ? -1 : at(a) > at(b) ? 1 : 0));
   }
 
   async #fetch(series) {
@@ -52,6 +65,7 @@ export class Sparklines {
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value);
     this.learn(series, values);
     this.ready(series);
+    if (!pause) this.want(this.#rows);
   }
 }
 

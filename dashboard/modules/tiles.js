@@ -2,15 +2,17 @@
 
 import { serverNow } from "./api.js";
 import { ago, count, NONE, number, rate, steady } from "./format.js";
-import { SHOWABLE } from "./percentiles.js";
+import { measured } from "./units.js";
 
-const WRITERS = { count, rate, min: number, mean: steady, max: number, p50: number, p90: number, p99: number, stddev: steady, sum: number };
-const MEASURED = new Set(["min", "max", ...SHOWABLE]);
+const WRITERS = { count, rate, min: number, mean: steady, max: number, stddev: steady, sum: number };
+const PLAIN = new Set(["count", "rate"]);
+const COMPUTED = new Set(["count", "rate", "mean", "stddev", "sum"]);
 
 export class Tiles {
   #newest = null;
   #places = 0;
   #frame = null;
+  #since = null; // what is shown is of then, while there are no answers: {since, seconds}
 
   constructor(root, { value, age }) {
     this.cells = Object.fromEntries(
@@ -32,8 +34,19 @@ export class Tiles {
 
   /** Which of the percentiles have a tile. */
   choose(names) {
-    for (const name of SHOWABLE) this.cells[name].parentElement.hidden = !names.includes(name);
+    for (const old of this.root.querySelectorAll("[data-added]")) old.remove();
+    this.cells = Object.fromEntries(Object.keys(WRITERS).map((name) => [name, this.cells[name]]));
+    for (const name of names) this.cells[name] = this.#add(name);
     this.root.classList.toggle("many", names.length > 0);
+  }
+
+  #add(name) {
+    const tile = document.createElement("div");
+    const [term, cell] = [document.createElement("dt"), document.createElement("dd")];
+    [term.textContent, cell.textContent, cell.dataset.tile, tile.dataset.added] = [name, NONE, name, ""];
+    tile.append(term, cell);
+    this.root.append(tile);
+    return cell;
   }
 
   /** `places`: the decimals that the values of this view are written with. */
@@ -42,7 +55,8 @@ export class Tiles {
     for (const [name, cell] of Object.entries(this.cells)) {
       // An empty window has a sum of 0.0, which says nothing.
       const value = statistics.count || name === "count" || name === "rate" ? statistics[name] : null;
-      write(cell, WRITERS[name](value, MEASURED.has(name) ? this.#places : undefined), value);
+      const plain = (x) => (WRITERS[name] ?? number)(x, COMPUTED.has(name) ? undefined : this.#places);
+      write(cell, PLAIN.has(name) ? plain(value) : measured(value, plain), value);
     }
   }
 
@@ -60,13 +74,20 @@ export class Tiles {
     this.#frame ??= requestAnimationFrame(() => {
       this.#frame = null;
       const value = this.#newest?.value;
-      write(this.value, number(value, this.#places), value ?? "");
+      write(this.value, measured(value, (x) => number(x, this.#places)), value ?? "");
       this.#tellAge();
     });
   }
 
+  /** Says that all of this is of an earlier moment, such as "14:03:21", so many seconds ago; null: of now. */
+  outdated(since, seconds) {
+    this.#since = since === null ? null : { since, seconds };
+    this.#tellAge();
+  }
+
   #tellAge() {
-    const text = this.#newest ? ago(serverNow() - this.#newest.time) : "";
+    const age = this.#newest ? ago(serverNow() - this.#newest.time) : "";
+    const text = this.#since ? `as of ${this.#since.since}, no data for ${this.#since.seconds} s` : age;
     if (this.age.textContent !== text) this.age.textContent = text;
   }
 }

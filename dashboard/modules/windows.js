@@ -26,7 +26,34 @@ export function windowOf(text, isCount = false) {
   return seconds ? { text, last: null, seconds } : null;
 }
 
-export const DEFAULT_WINDOW = windowOf("5m");
+const USUAL = ["1m", "5m", "15m", "1h", "6h", "24h", "7d"].map((text) => windowOf(text));
+const MOST_OFFERED = 6;
+
+/** The durations that are offered where nothing is kept for longer than `retention`, a window; it is one of them. */
+export function offered(retention) {
+  const fitting = USUAL.filter(({ seconds }) => seconds <= retention.seconds);
+  if (fitting.at(-1)?.seconds !== retention.seconds) fitting.push(retention);
+  return fitting.slice(-MOST_OFFERED);
+}
+
+export const UNKNOWN_RETENTION = windowOf("1h");
+
+/** The window of an address that names none. */
+export function usualWindow(retention) {
+  return retention.seconds < 300 ? retention : windowOf("5m");
+}
+
+/** "5 m", "24 h" */
+export function brief(window) {
+  const milliseconds = window.seconds * 1000;
+  const unit = ["d", "h", "m", "s", "ms"].find((key) => milliseconds % UNITS[key] === 0 && (key !== "d" || milliseconds > UNITS.d));
+  return unit ? `${number(milliseconds / UNITS[unit])} ${unit}` : window.text;
+}
+
+/** How much earlier a window of so many seconds can be looked at, where nothing is kept for longer than `retention`. */
+export function earlier(seconds, retention) {
+  return USUAL.filter((ago) => ago.seconds >= seconds && ago.seconds + seconds <= retention);
+}
 
 /** The query parameter that asks the API for this window. */
 export function query(window) {
@@ -37,6 +64,15 @@ export function query(window) {
 export function describe(window) {
   if (window.last) return window.last === 1 ? "the last event" : `the last ${count(window.last)} events`;
   return `the last ${lengthOf(window.seconds).replace(/^1 /, "")}`;
+}
+
+/** A length as it is worth reading: "1 minute 50 seconds", "12.3 seconds" */
+export function about(seconds) {
+  if (seconds < 60) return lengthOf(Number(seconds.toPrecision(3)));
+  const [large, small] = seconds < 5400 ? [60, 1] : [3600, 60];
+  const whole = Math.round(seconds / small) * small;
+  const rest = whole % large;
+  return `${lengthOf(whole - rest)}${rest ? ` ${lengthOf(rest)}` : ""}`;
 }
 
 /** "5 minutes", "1 second" */

@@ -175,7 +175,7 @@ def test_a_browser_opens_the_dashboard_its_streams_and_websockets_with_a_passwor
 def start(**env: str) -> subprocess.CompletedProcess[str]:
     """What a start prints that has to fail; a port of nobody's ends it where nothing else does."""
     command = [sys.executable, "-m", "gunicorn", "--check-config", "app:app"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, env={"PATH": "", **env}, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, env={"PATH": "", **env}, timeout=60)
 
 
 def test_a_file_that_cannot_be_used_stops_the_start_with_one_line(tmp_path: Path) -> None:
@@ -186,12 +186,11 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_line(tmp_path: Path
     assert "it cannot be read: No such file or directory" in line
 
 
-@pytest.mark.parametrize(
-    ("host", "keys", "warned"), [("0.0.0.0", False, 1), ("127.0.0.1", False, 0), ("0.0.0.0", True, 0)]
-)
-def test_the_start_says_how_to_close_an_open_door(host: str, keys: bool, warned: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("keys", "warned"), [(False, 1), (True, 0)])
+def test_the_start_says_how_to_close_an_open_door(keys: bool, warned: int, tmp_path: Path) -> None:
+    """Which address is open: `test_exposure`."""
     write_keys(tmp_path / "keys.toml")
-    env = {"HOST": host} | ({"TIDEMARK_KEYS": str(tmp_path / "keys.toml")} if keys else {})
+    env = {"HOST": "0.0.0.0"} | ({"TIDEMARK_KEYS": str(tmp_path / "keys.toml")} if keys else {})
     with Server(["-w", "1"], env) as server:
         lines = [line for line in server.output().splitlines() if "To close the door" in line]
     assert len(lines) == warned

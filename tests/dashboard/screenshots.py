@@ -99,7 +99,7 @@ def shoot(browser: Browser, url: str, size: tuple[int, int], theme: Literal["lig
     expect(page.locator("[data-tile=count]")).not_to_have_text("–")
     if not is_phone:
         expect(page.locator(".spark path:not([d=''])").nth(len(PRICES) - 4)).to_be_visible()
-    page.wait_for_timeout(3000)  # the rate is an average over a few seconds
+    page.wait_for_timeout(3000)  # courses in the list, and further lines in the chart
     picture = page.screenshot(path=FOLDER / f"{name}.png")
     assert len(picture) < LARGEST, f"{name}.png has {len(picture):,} bytes"
     print(f"docs/images/{name}.png {len(picture):,} bytes")
@@ -114,6 +114,10 @@ def main() -> None:
         url = f"{server.url}/#series={SHOWN}&window=15m&show=p50,p99"
         shoot(browser, url, DESKTOP, "light", "dashboard-light")
         shoot(browser, url, DESKTOP, "dark", "dashboard-dark")
+        heatmap = f"{server.url}/#series={SHOWN}&window=15m&as=heatmap"
+        shoot(browser, heatmap, DESKTOP, "dark", "dashboard-heatmap-dark")
+        earlier = f"{server.url}/#series=MSFT&window=5m&with=TSLA&ago=5m"
+        shoot(browser, earlier, DESKTOP, "light", "dashboard-compare-light")
         shoot(browser, url, PHONE, "light", "dashboard-phone-light")
         shoot(browser, url, PHONE, "dark", "dashboard-phone-dark")
         browser.close()

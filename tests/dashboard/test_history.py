@@ -6,6 +6,8 @@ import csv
 import random
 import re
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import OpenPage, hover, stamp
 from tests.servers import Server, until
+from times import parse_timestamp
 
 PER_SERIES = 6000
 SECONDS = 1200
@@ -118,8 +121,12 @@ def test_zoom_shows_finer_steps_and_stays_in_the_address(busy: Server, open_page
     drawn(page, "in steps of 2 seconds")
     assert re.search(r"&from=\d+\.\d{3}&to=\d+\.\d{3}$", page.url)
     copy = open_page(page.url)
-    drawn(copy, "in steps of 2 seconds")
+    drawn(copy, r"^\d\d:\d\d:\d\d – \d\d:\d\d:\d\d, 3 minutes 45 seconds, in steps of 2 seconds$")
+    whole = busy.get("/statistics/north?window=30m").json()["count"]
+    tile = copy.locator("[data-tile=count]")
+    until(lambda: 0 < int(tile.inner_text().replace(",", "").replace("–", "0")) < whole / 2, "tiles of the stretch")
     copy.get_by_role("button", name="Reset zoom").click()
+    expect(tile).to_have_text(f"{whole:,}")
     drawn(copy, "in steps of 5 seconds")
     assert copy.url.endswith("#window=30m&series=north")
 
@@ -218,6 +225,92 @@ def test_saves_what_is_drawn_as_csv(busy: Server, open_page: OpenPage) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["start", "end", "count", "min", "max", "mean", "p90"]
     assert sum(int(row["count"]) for row in rows) == busy.get("/statistics/north?window=30m").json()["count"]
+    starts = [datetime.fromisoformat(row["start"]) for row in rows]
+    assert {(after - before).seconds for before, after in pairwise(starts)} == {5}  # as drawn
+
+
+def test_saves_events_that_are_drawn_one_by_one(busy: Server, open_page: OpenPage) -> None:
+    events = [{"series": "few", "timestamp": stamp(100 - number), "value": number + 0.25} for number in range(5)]
+    busy.post("/events", events).raise_for_status()
+    page = open_page(f"{busy.url}/#series=few&window=30m")
+    expect(page.locator("[data-tile=count]")).to_have_text("5")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    with Path(download.value.path()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["value"]) for row in rows] == [0.25, 1.25, 2.25, 3.25, 4.25]
+    assert [parse_timestamp(row["timestamp"]) for row in rows] == [parse_timestamp(str(e["timestamp"])) for e in events]
+
+
+def test_any_percentile_a_unit_and_a_threshold(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/?unit=ms#series=north&window=1h&threshold=250")
+    page.get_by_label("Another percentile").fill("95.5")
+    page.keyboard.press("Enter")
+    told = busy.get("/statistics/north?window=1h&include=p95.5").json()
+    expect(page.locator("[data-tile='p95.5']")).to_have_text(f"{told['p95.5']:.5g}\u202fms")
+    assert page.url.endswith("#window=1h&series=north&show=p95.5&unit=ms&threshold=250")
+    drawn(page, "in steps of")
+    page.get_by_label("Another percentile").fill("101")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Another percentile")).to_have_attribute("aria-invalid", "true")
+
+
+def test_histogram_heatmap_and_table_are_what_the_service_says(busy: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{busy.url}/#series=south&window=1h")
+    count = busy.get("/statistics/south?window=1h").json()["count"]
+    page.get_by_role("radio", name="Histogram").check()
+    bars = page.locator(".tally")
+    expect(bars).to_have_attribute(
+        "aria-label", re.compile(f"^Histogram of south: {count:,} events, most of them from")
+    )
+    bars.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#spoken")).to_have_text(re.compile(r"^\d+ events below \d+, \d+\.\d %$"))
+    expect(page.locator("#plot")).to_be_hidden()
+    page.get_by_role("radio", name="Heatmap").check()
+    cells = page.get_by_role("application", name="Heatmap of south")
+    expect(cells).to_have_attribute("aria-label", re.compile(r"times in UTC: \d\d steps$"))
+    cells.focus()
+    for _ in range(8):  # to where the events are, however long the tests before have taken
+        page.keyboard.press("ArrowLeft")
+    moves = cycle(["ArrowUp"] * 40 + ["ArrowDown"] * 40)
+
+    def some_events() -> bool:
+        page.keyboard.press(next(moves))
+        told = page.locator("[data-kind=heatmap] [data-part=told]").inner_text()
+        return re.search(r" [1-9]\d* events from \d+ up to \d+$", told) is not None
+
+    until(some_events, "a cell with events")
+    page.get_by_role("radio", name="Table").check()
+    assert page.url.endswith("#window=1h&series=south&as=table")
+    row = page.get_by_role("row", name=re.compile("^variance "))
+    told = busy.get("/statistics/south?window=1h&include=variance").json()
+    expect(row.get_by_role("cell")).to_have_text(str(told["variance"]))
+
+
+def test_several_series_and_an_earlier_stretch_in_one_chart(busy: Server, open_page: OpenPage) -> None:
+    for series in ("here", "beside"):
+        events = [
+            {"series": series, "timestamp": stamp(2 * number), "value": number % 9 + 0.5} for number in range(320)
+        ]
+        busy.post("/events", events).raise_for_status()
+    page = open_page(f"{busy.url}/#series=here&window=5m")
+    page.get_by_role("button", name="Add series").click()
+    page.get_by_role("option", name="beside").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Add series")).to_have_attribute("aria-pressed", "false")
+    page.get_by_label("Compare with the same stretch earlier").select_option("5m")
+    lines = page.get_by_label("Lines").get_by_role("listitem")
+    expect(lines).to_have_text([re.compile(rf"^{name}\d+\.\d+×?$") for name in ("here", "beside", "5 minutes earlier")])
+    assert page.url.endswith("#window=5m&series=here&with=beside&ago=5m")
+    page.locator("#plot").focus()
+    page.keyboard.press("End")  # which stays in sight for longer than the first steps
+    page.keyboard.press("ArrowLeft")
+    expect(lines.first).to_have_text(f"here{readout(page)['mean']}")
+    page.get_by_role("button", name="Take beside out of the chart").click()
+    expect(lines).to_have_count(2)
+    page.get_by_role("button", name="Take 5 minutes earlier out of the chart").click()
+    expect(page.get_by_label("Lines")).to_be_hidden()
 
 
 def test_list_sorted_by_a_statistic_either_way(busy: Server, open_page: OpenPage) -> None:
@@ -225,7 +318,9 @@ def test_list_sorted_by_a_statistic_either_way(busy: Server, open_page: OpenPage
         busy.post("/event", {"series": series, "timestamp": stamp(), "value": value}).raise_for_status()
     page = open_page(f"{busy.url}/#window=30m")
     first = page.locator("[role=option][aria-posinset='2']")
+    expect(page.locator(".columns")).to_have_text("SeriesNewest value")
     page.get_by_label("Sort by").select_option("p99")
+    expect(page.locator(".columns")).to_have_text("Seriesp99, the last 30 minutes")
     expect(first).to_contain_text("high")
     expect(first).to_contain_text("900.25")
     assert page.url.endswith("#window=30m&sort=-p99")

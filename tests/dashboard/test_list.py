@@ -85,6 +85,10 @@ def test_search_finds_by_every_word_in_any_case(crowded: Server, open_page: Open
     expect(page.get_by_role("heading", name="Zulu")).to_be_visible()
     search.fill("no such thing")
     expect(page.locator("[data-part=total]")).to_have_text("0 of 1,001")
+    expect(page.locator(".none")).to_contain_text("No series has “no such thing” in its name.")
+    page.get_by_role("button", name="Show all series").click()
+    expect(page.locator("[data-part=total]")).to_have_text("1,001 series")
+    search.fill("zulu")
     search.press("Escape")
     expect(page.locator("[data-part=total]")).to_have_text("1,001 series")
 

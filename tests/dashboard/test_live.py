@@ -134,6 +134,29 @@ def test_window_beyond_the_retention_says_so(server: Server, open_page: OpenPage
     is_live(page)
 
 
+def test_windows_are_those_that_the_service_takes(server: Server, open_page: OpenPage) -> None:
+    post(server, "fitting", 1.0)
+
+    def retain(page: Page, retention: str) -> None:
+        page.route("**/settings", lambda route: route.fulfill(json={"retention": retention}))
+
+    for retention, labels in (("10m", ["1 m", "5 m", "10 m"]), ("24h", ["1 m", "5 m", "15 m", "1 h", "6 h", "24 h"])):
+        page = open_page(server.url, prepare=lambda page, retention=retention: retain(page, retention))
+        expect(page.locator("[data-duration]")).to_have_text(labels)
+    page = open_page(server.url, prepare=lambda page: retain(page, "90s"))
+    expect(page.get_by_role("radio", name="90 s")).to_be_checked()
+    page.get_by_role("radio", name="Custom").click()
+    amount = page.get_by_role("textbox", name="The last")
+    amount.fill("2")
+    expect(page.locator("#hint")).to_have_text("At most 90 seconds: events are kept no longer")
+    page.keyboard.press("Enter")
+    expect(amount).to_be_focused()
+    amount.fill("1")
+    expect(page.locator("#hint")).to_be_empty()
+    page.keyboard.press("Enter")
+    expect(page.locator("#caption")).to_have_text("The last minute")
+
+
 def test_quiet_window_offers_the_last_events(server: Server, open_page: OpenPage) -> None:
     server.post("/event", {"series": "quiet", "timestamp": stamp(600), "value": 8.5}).raise_for_status()
     page = open_page(f"{server.url}/#series=quiet&window=1m")
@@ -192,7 +215,11 @@ def test_says_when_nothing_arrives_any_more(server: Server, open_page: OpenPage)
             stack.callback(worker.resume)
             worker.suspend()
         expect(page.locator("#status")).to_have_text(re.compile(r"Stale for \d+ s"))
+        expect(page.locator("#age")).to_have_text(re.compile(r"^as of \d\d:\d\d:\d\d, no data for \d+ s$"))
+        expect(page.locator("#full")).to_have_class("outdated")
     is_live(page)
+    expect(page.locator("#full")).not_to_have_class("outdated")
+    expect(page.locator("#age")).to_have_text(re.compile("ago$"))
 
 
 def test_tab_in_the_background_lets_its_connections_go(server: Server, open_page: OpenPage) -> None:

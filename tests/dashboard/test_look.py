@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import PHONE, OpenPage, hover, post
-from tests.servers import Server
+from tests.dashboard.conftest import DESKTOP, PHONE, OpenPage, hover, post, stamp
+from tests.servers import Server, until
 
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(16, 22, 28)"
 LONG = "a-very-long-name-" * 7
@@ -91,15 +93,13 @@ def test_nothing_overflows_sideways(server: Server, walk: str, open_page: OpenPa
         page.wait_for_function("width => document.documentElement.scrollWidth === width", arg=width)
 
 
-def test_phone_lays_percentiles_out_in_the_columns_of_the_row_of_three(walk: str, open_page: OpenPage) -> None:
-    page = open_page(walk, size=PHONE)
-    for shown in ("p50,p90,p99", "p50,p99", "p90,p99", "p99"):
-        page.goto(f"{walk}&show={shown}")
-        for name in ("p50", "p90", "p99"):
-            expect(page.locator(f"[data-tile={name}]")).to_be_visible(visible=name in shown)
-        thirds = [page.locator(f"[data-tile={name}]").bounding_box() for name in ("min", "mean", "max")]
-        boxes = [page.locator(f"[data-tile={name}]").bounding_box() for name in shown.split(",")]
-        assert [box and box["x"] for box in boxes] == [box and box["x"] for box in thirds[: len(boxes)]]
+def test_phone_gives_the_chart_room(walk: str, open_page: OpenPage) -> None:
+    page = open_page(f"{walk}&show=p50,p90,p99", size=PHONE)
+    expect(page.locator("[data-tile=p99]")).to_be_visible()
+    box = page.locator(".canvas").bounding_box()
+    assert box
+    assert box["height"] >= 340
+    assert box["y"] < 500
 
 
 def test_no_number_of_ten_tiles_is_cut_off(server: Server, open_page: OpenPage) -> None:
@@ -109,6 +109,9 @@ def test_no_number_of_ten_tiles_is_cut_off(server: Server, open_page: OpenPage) 
     cut = "tiles => tiles.filter(tile => tile.scrollWidth > tile.clientWidth).map(tile => tile.dataset.tile)"
     assert page.locator("[data-tile]").evaluate_all(cut) == []
     assert page.locator("#tiles").evaluate("tiles => tiles.scrollWidth <= tiles.clientWidth")
+    for width in (1024, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.locator("[data-tile]").evaluate_all(cut) == [], width
 
 
 def test_phone_has_the_list_in_a_sheet(walk: str, open_page: OpenPage) -> None:
@@ -126,6 +129,52 @@ def test_phone_has_the_list_in_a_sheet(walk: str, open_page: OpenPage) -> None:
     expect(page.get_by_role("searchbox")).to_be_hidden()
 
 
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)])
+def test_axe_finds_nothing_wrong(walk: str, open_page: OpenPage, theme: str, size: tuple[int, int]) -> None:
+    page = open_page(f"{walk}&show=p99&ago=5m&threshold=100.5", theme=theme, size=size)
+    is_filled(page)
+    faults: dict[str, Any] = {}
+    for name in ("Chart", "Histogram", "Heatmap", "Table"):
+        page.get_by_role("radio", name=name).check(force=True)
+        faults[name] = Axe().run(page).response["violations"]
+    for key in ("?", "s"):
+        page.locator("#plot").evaluate("() => document.activeElement.blur()")
+        page.keyboard.press(key)
+        expect(page.locator("dialog[open]")).to_be_visible()
+        faults[key] = Axe().run(page).response["violations"]
+        page.keyboard.press("Escape")
+    assert [(name, fault) for name, found in faults.items() for fault in found] == []
+
+
+LINE_PIXELS = """([from, to]) => {
+  const [canvas, over] = ["canvas", ".u-over"].map((name) => document.querySelector(`#plot ${name}`));
+  const [plot, box] = [over.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  const scale = canvas.width / box.width;
+  const [x, width] = [(plot.left - box.left + from * plot.width) * scale, (to - from) * plot.width * scale];
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(x, 0, width, canvas.height);
+  const isLine = (i) => data[i] === 11 && data[i + 1] === 114 && data[i + 2] === 133 && data[i + 3] === 255;
+  return data.filter((_, i) => i % 4 === 0 && isLine(i)).length;
+}"""
+"""How many pixels of the colour of the line are in a part of the chart, from 0 at its left to 1."""
+
+
+def test_no_line_goes_through_a_silence(server: Server, open_page: OpenPage) -> None:
+    ages = [*range(270, 210, -2), *range(80, 40, -2)]
+    events = [{"series": "silence", "timestamp": stamp(age), "value": age % 7} for age in ages]
+    server.post("/events", events).raise_for_status()
+    page = open_page(f"{server.url}/#series=silence&window=5m")
+    is_filled(page)
+    until(lambda: page.evaluate(LINE_PIXELS, [0, 0.3]) > 100, "the line before the silence")
+    assert page.evaluate(LINE_PIXELS, [0.36, 0.64]) == 0
+    assert page.evaluate(LINE_PIXELS, [0.7, 1]) > 100
+
+
+def is_filled(page: Page) -> None:
+    expect(page.locator("[data-tile=count]")).not_to_have_text("–")
+
+
 def test_tab_reaches_every_control_and_shows_where_it_is(walk: str, open_page: OpenPage) -> None:
     page = open_page(walk)
     expect(page.locator("[data-tile=count]")).not_to_have_text("–")
@@ -140,6 +189,24 @@ def test_tab_reaches_every_control_and_shows_where_it_is(walk: str, open_page: O
     controls = ["Skip to the chart", "Search series", "Series", "Send an event", "window", "Pause", "Zoom in"]
     assert [name for name in controls if name not in seen] == []
     assert any(name.startswith("Chart of walk") for name in seen)
+
+
+def test_share_keys_and_full_screen(walk: str, open_page: OpenPage) -> None:
+    page = open_page(walk)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    expect(page.locator("[data-tile=count]")).not_to_have_text("–")
+    share = page.get_by_role("button", name="Share")
+    share.click()
+    expect(page.locator("#share")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    expect(share).to_have_text("Share")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.locator("main:fullscreen")).to_be_visible()
+    page.keyboard.press("f")
+    expect(page.get_by_role("searchbox")).to_be_visible()
 
 
 def test_zoom_by_keyboard_buttons_and_dragging(walk: str, open_page: OpenPage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -72,8 +73,12 @@ def test_curl_line_follows_the_form(server: Server, open_page: OpenPage) -> None
     page.get_by_role("textbox", name="Series").fill("it's")
     page.get_by_role("textbox", name="Value").fill("-0.5")
     line = page.locator("#empty-sender code").inner_text()
-    subprocess.run(["bash", "-c", line], check=True, capture_output=True)
+    page.get_by_role("radio", name="Python").check()
+    code = page.locator("#empty-sender code").inner_text()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     expect(page.get_by_role("option", name="it's")).to_contain_text("-0.5")
+    subprocess.run(["bash", "-c", line], check=True, capture_output=True)
+    expect(page.locator("[data-tile=count]")).to_have_text("2")
 
 
 def test_unknown_series_offers_to_send_the_first(server: Server, open_page: OpenPage) -> None:

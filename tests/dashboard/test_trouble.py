@@ -119,7 +119,7 @@ def test_what_gets_a_503_is_asked_again_when_the_server_says(server: Server, ope
 
 def test_csv_is_asked_for_again_too(server: Server, open_page: OpenPage) -> None:
     post(server, "csv", 1.0, 2.0)
-    page = open_page(f"{server.url}/#series=csv", expect_faults=True)
+    page = open_page(server.url, expect_faults=True)
     is_live(page)
     busy = BusyOnce()
 
@@ -129,10 +129,10 @@ def test_csv_is_asked_for_again_too(server: Server, open_page: OpenPage) -> None
         else:
             route.continue_()
 
-    page.route("**/history/csv?*", answer)
+    page.route("**/history?*", answer)
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
-    assert download.value.suggested_filename == "csv-5m.csv"
+    assert download.value.suggested_filename == "all-5m.csv"
     assert len(busy.asked) == 2
 
 

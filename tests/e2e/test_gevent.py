@@ -45,11 +45,10 @@ class Probe:
 
 
 # Under --preload the application is imported before gevent has patched threading.
-@pytest.mark.parametrize("args", [[], ["--preload"]], ids=["", "preload"])
-@pytest.mark.parametrize("sync", ["always", "everysec"])
+@pytest.mark.parametrize(("sync", "args"), [("always", []), ("everysec", ["--preload"])], ids=["always", "preload"])
 def test_a_worker_that_syncs_all_the_time_answers_and_keeps_all_it_acknowledged(sync: str, args: list[str]) -> None:
     env = {"TIDEMARK_SYNC": sync, "TIDEMARK_RETENTION": "0.1s", "TIDEMARK_KEEP_LAST": "1000000"}
-    with Server(["-k", "gevent", "-w", "1", *args], env) as server:
+    with Server(["-w", "1", *args], env) as server:
         load, probe = Load(server, CLIENTS), Probe(server)
         probe.start()
         with load.running():
@@ -67,10 +66,9 @@ def test_a_worker_that_syncs_all_the_time_answers_and_keeps_all_it_acknowledged(
                 assert found["sum"] == sum(values)
 
 
-@pytest.mark.parametrize("args", [[], ["-k", "gevent"]], ids=["", "gevent"])
-def test_a_preloaded_worker_on_redis_registers_series_of_many_clients_at_once(args: list[str]) -> None:
+def test_a_preloaded_worker_on_redis_registers_series_of_many_clients_at_once() -> None:
     env = {"TIDEMARK_LOG_URL": shared().url(f"name={secrets.token_hex(8)}")}
-    with Server(["-w", "1", "--preload", *args], env) as server:
+    with Server(["-w", "1", "--preload"], env) as server:
 
         def client(number: int) -> list[int]:
             batches = [{"series": f"s{number}-{batch}", "values": [1.0]} for batch in range(BATCHES)]
@@ -84,8 +82,7 @@ def test_a_preloaded_worker_on_redis_registers_series_of_many_clients_at_once(ar
 
 def test_a_process_that_halts_while_it_writes_holds_up_only_writes(tmp_path: Path) -> None:
     env = {"TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}"}
-    with Server(["-k", "gevent", "-w", "2"], env) as server:
-        server.wait_for_workers(2)
+    with Server(["-w", "1"], env) as server:
         assert server.post("/events", {"series": "a", "values": [1.0]}).status_code == 201
         other = FilesStore(tmp_path / "log", max_bytes=2**30)
         with other._open().appending.held():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 
 from tests.e2e.model import EVERYTHING, Event, history, position, statistics
 from tests.servers import Server, until
@@ -21,7 +24,7 @@ QUESTIONS = (
     "/series/AAPL/events?limit=1000",
 )
 WAYS = {
-    "defaults": ["-w", "3"],
+    "defaults": ["-w", "2"],
     "gthread": ["-w", "2", "-k", "gthread", "--threads", "4"],
     "gevent": ["-w", "2", "-k", "gevent"],
     "sync": ["-w", "2", "-k", "sync"],
@@ -94,7 +97,14 @@ def assert_ends_in_peace(server: Server) -> None:
     assert "Traceback" not in server.output()
 
 
-def test_all_workers_give_the_same_percentiles_histories_and_rankings() -> None:
+@pytest.fixture(scope="module")
+def two() -> Iterator[Server]:
+    with Server(["-w", "2"]) as server:
+        server.wait_for_workers(2)
+        yield server
+
+
+def test_all_workers_give_the_same_percentiles_histories_and_rankings(two: Server) -> None:
     events = some_events(3)
     moment = format_timestamp(wall_clock() - 5 * MINUTE)
     values = {series: sorted(value for name, _, value in events if name == series) for series in SERIES}
@@ -110,20 +120,52 @@ def test_all_workers_give_the_same_percentiles_histories_and_rankings() -> None:
         "/histogram?bounds=-1e9,0,50,1e9",
         "/settings",
     )
-    with Server(["-w", "2"]) as server:
-        server.wait_for_workers(2)
-        assert post_all(server, events) == len(events)
-        answers = server.ask_each_worker(lambda: [server.get(question).json() for question in questions])
-        assert answers == [answers[0]] * 2
-        everything, one, before, history, _, ranking, _, histogram, _ = answers[0]
-        for found, name in ((everything, ""), (one, "AAPL")):
-            count = len(values[name])
-            assert (found["median"], found["p99.9"]) == (values[name][(count + 1) // 2 - 1], values[name][-1])
-        assert sum(point["count"] for point in history["points"]) == before["count"] > 0
-        assert sum(histogram["counts"]) == everything["count"]
-        medians = {series: values[series][(len(values[series]) + 1) // 2 - 1] for series in SERIES}
-        order = sorted(SERIES, key=lambda series: -medians[series])
-        assert [entry["series"] for entry in ranking["series"]] == order
+    assert post_all(two, events) == len(events)
+    answers = two.ask_each_worker(lambda: [two.get(question).json() for question in questions])
+    assert answers == [answers[0]] * 2
+    everything, one, before, history, _, ranking, _, histogram, _ = answers[0]
+    for found, name in ((everything, ""), (one, "AAPL")):
+        count = len(values[name])
+        assert (found["median"], found["p99.9"]) == (values[name][(count + 1) // 2 - 1], values[name][-1])
+    assert sum(point["count"] for point in history["points"]) == before["count"] > 0
+    assert sum(histogram["counts"]) == everything["count"]
+    medians = {series: values[series][(len(values[series]) + 1) // 2 - 1] for series in SERIES}
+    order = sorted(SERIES, key=lambda series: -medians[series])
+    assert [entry["series"] for entry in ranking["series"]] == order
+
+
+def with_key(server: Server, values: list[int], key: str) -> requests.Response:
+    body = {"series": "keyed", "values": values}
+    return server.post("/events", body, headers={"Idempotency-Key": key})
+
+
+def told(answer: requests.Response) -> tuple[int, bytes, str]:
+    return answer.status_code, answer.content, answer.headers["Log-Position"]
+
+
+def is_replay(answer: requests.Response) -> bool:
+    return answer.headers.get("Idempotent-Replayed") == "true"
+
+
+def test_every_worker_gives_the_answer_of_the_first_under_a_key(two: Server) -> None:
+    """Whatever is killed meanwhile: tests/history."""
+    first = with_key(two, [1, 2], "each")
+    assert (first.status_code, is_replay(first)) == (201, False)
+    again = two.ask_each_worker(lambda: with_key(two, [1, 2], "each"))
+    assert [told(answer) for answer in again] == [told(first)] * 2
+    assert all(map(is_replay, again))
+    others = two.ask_each_worker(lambda: with_key(two, [3], "each").status_code)
+    assert others == [422] * 2
+    assert two.get("/statistics/keyed").json()["count"] == 2
+
+
+def test_of_many_at_once_under_a_key_exactly_one_stores(two: Server) -> None:
+    before = two.get("/statistics").json()["count"]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda number: with_key(two, [number % 6] * 3, f"at-once-{number % 6}"), range(120)))
+    assert sum(not is_replay(answer) for answer in answers) == 6
+    assert len({told(answer) for answer in answers}) == 6
+    assert two.get("/statistics").json()["count"] == before + 18
 
 
 def read_your_writes(server: Server) -> None:
@@ -141,8 +183,8 @@ def now() -> dict[str, str]:
 
 def test_workers_that_are_replaced_all_the_time_agree() -> None:
     events = some_events(2)
-    with Server(["-w", "3", "--max-requests", "30", "--max-requests-jitter", "10"]) as server:
-        before = set(server.wait_for_workers(3))
+    with Server(["-w", "2", "--max-requests", "30", "--max-requests-jitter", "10"]) as server:
+        before = set(server.wait_for_workers(2))
         assert post_all(server, events) == len(events)
         question = QUESTIONS[0]
         answers = [server.get(question).json() for _ in range(60)]

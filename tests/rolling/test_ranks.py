@@ -158,14 +158,14 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
 
 
 @pytest.mark.no_cover
-@pytest.mark.soak(seed=(range(1, 3), range(30)))
-def test_stress_in_both_sizes(seed: int, sizes: None) -> None:
+@pytest.mark.soak(seed=(range(1, 3), range(30)), steps=(15, 30))
+def test_stress_in_both_sizes(seed: int, steps: int, sizes: None) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 3, 50, 1000)
     if seed % 3 == 2:
         pair.view._memory._most_bytes = 20_000
     now = 1_000_000
-    for _ in range(30):
+    for _ in range(steps):
         now += generator.randrange(3000)
         stress_step(pair, generator, now)
         pair.view._check()
@@ -250,17 +250,17 @@ def test_percentiles_after_a_series_has_ended_and_blocks_have_gone(most_bytes: i
     generator = random.Random(7)
     pair = Pair.keeping(0, 0, 50)
     pair.view._memory._most_bytes = most_bytes
-    pair.add([(i % 3, i // 2, generator.uniform(0, 9)) for i in range(2, 1800)])
-    check_all(pair, 0, 900)
+    pair.add([(i % 3, i // 2, generator.uniform(0, 9)) for i in range(2, 900)])
+    check_all(pair, 0, 450)
     pair.end_series(1)
-    check_all(pair, 0, 900)
-    pair.prune(400)
-    check_all(pair, 400, 900)
-    pair.change_keep(2, 600, 3, [(2, 610, 1.0), (0, 450, 2.0)])
-    check_all(pair, 600, 900)
+    check_all(pair, 0, 450)
+    pair.prune(200)
+    check_all(pair, 200, 450)
+    pair.change_keep(2, 300, 3, [(2, 305, 1.0), (0, 225, 2.0)])
+    check_all(pair, 300, 450)
     pair.end_series(0)
-    pair.prune(2000)
-    check_all(pair, 0, 2500)
+    pair.prune(1000)
+    check_all(pair, 0, 1250)
 
 
 @SIZES

@@ -38,7 +38,7 @@ def is_refused(server: Server) -> bool:
     return False
 
 
-@pytest.mark.parametrize("args", [[], ["--preload"], ["-k", "gevent", "--keep-alive", "1"]])
+@pytest.mark.parametrize("args", [[], ["--preload", "-k", "gevent", "--keep-alive", "1"]])
 def test_a_worker_ends_with_connections_in_all_stages(args: list[str]) -> None:
     waits = ["--graceful-timeout", "600", "--keep-alive", "600"]
     with Server(["-w", "1", *waits, *args]) as server, ExitStack() as stack:

@@ -62,13 +62,14 @@ def test_old_workers_answer_until_the_new_ones_are_ready(tmp_path: Path, args: l
         begun = time.monotonic()
         while time.monotonic() - begun < ENDS_SECONDS:
             assert server.post("/events", {"values": [1]}, timeout=60).status_code == 201
+            time.sleep(0.05)
         (tmp_path / "gate").touch()
         until(lambda: ended(old), "the end of the old worker")
         assert server.get("/statistics").status_code == 200
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize(("worker", "log"), [(Hasty, ""), (Gated, "memory:")])
+@pytest.mark.parametrize(("worker", "log"), [(Hasty, ""), (Gated, "memory:")], ids=["too slow", "memory"])
 def test_an_old_worker_ends_without_its_successor(tmp_path: Path, worker: type[Worker], log: str) -> None:
     with gated(tmp_path, worker, log=log) as server:
         old = reload(server)

@@ -109,7 +109,7 @@ def has_come(connection: socket.socket) -> bool:
     except TimeoutError:
         return False
     finally:
-        connection.settimeout(20)
+        connection.settimeout(60)
 
 
 @pytest.mark.parametrize("path", [b"/events", b"/nothing", b"/dialects/ticks/ticks"])
@@ -202,20 +202,17 @@ def test_tls_and_plain_connections_give_the_same_answers(tls: tuple[Server, ssl.
     with connect(server) as plain, context.wrap_socket(plain, server_hostname="localhost") as connection:
         connection.sendall(requests)
         over_tls = all_of(connection)
-    with OnSocket(tmp_path / "socket", SETTINGS) as server, socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+    with OnSocket(tmp_path / "socket", SETTINGS), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
         connection.connect(str(tmp_path / "socket"))
         connection.sendall(requests)
         over_unix = all_of(connection)
-    with Server(["-w", "1"], SETTINGS) as server, connect(server) as connection:
-        connection.sendall(requests)
-        over_tcp = all_of(connection)
     dates = [
         b"\n".join(line for line in each.split(b"\r\n") if not line.startswith(b"Date"))
-        for each in (over_tls, over_unix, over_tcp)
+        for each in (over_tls, over_unix)
     ]
-    assert over_tcp.count(b"HTTP/1.1 ") == 6
-    assert dates[0] == dates[1] == dates[2]
+    assert over_unix.count(b"HTTP/1.1 ") == 6
+    assert dates[0] == dates[1]
 
 
 class OnSocket(Server):
@@ -229,15 +226,6 @@ class OnSocket(Server):
         """As ever."""
         self.args = ["-w", "1", "-b", f"127.0.0.1:{self.port}", "-b", f"unix:{self._path}"]
         super().start()
-
-
-def test_half_a_head_holds_up_no_end() -> None:
-    with Server(["-w", "1", "--keep-alive", "60"]) as server, connect(server) as half:
-        half.sendall(b"GET / HTTP/1.1\r\nHost: ")
-        assert server.get("/health/live").status_code == 200
-        assert server.stop() == 0
-        assert half.recv(100) == b""
-        assert "graceful timeout" not in server.output()
 
 
 def test_plain_requests_are_not_seen_by_flask() -> None:
@@ -356,10 +344,10 @@ def test_a_worker_takes_as_many_requests_as_it_may() -> None:
                 if said[-1]:
                     break
         assert said[-1]
-        until(lambda: not psutil.pid_exists(first), "the end of the worker", 30)
+        until(lambda: not psutil.pid_exists(first), "the end of the worker")
         assert server.get("/statistics").status_code == 200
         os.kill(server.process.pid, signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
 
 
 class Impatient(Worker):
@@ -375,7 +363,7 @@ def test_who_takes_nothing_of_an_answer_is_given_up() -> None:
         idle = len(psutil.Process(pid).net_connections())
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.settimeout(20)
+            connection.settimeout(60)
             connection.connect(("127.0.0.1", server.port))
             with pytest.raises(OSError):  # noqa: PT012  # whichever of them finds it
                 for _ in range(100_000):
@@ -383,4 +371,4 @@ def test_who_takes_nothing_of_an_answer_is_given_up() -> None:
                 while connection.recv(65_536):
                     pass
                 raise ConnectionResetError
-        until(lambda: len(psutil.Process(pid).net_connections()) <= idle, "the connection to be given up", 30)
+        until(lambda: len(psutil.Process(pid).net_connections()) <= idle, "the connection to be given up")

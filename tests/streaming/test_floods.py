@@ -27,9 +27,9 @@ FRAMES = {
     "pings with text": b"\x89\xfd\0\0\0\0" + 125 * b"x",
 }
 PATHS = ["/ws/flooded", "/dialects/tickers/ws/flooded"]
-BYTES_A_TURN = 20_000
-TURN_SECONDS = 0.02
-"""Together 1 MB/s."""
+BYTES_A_TURN = 100_000
+TURN_SECONDS = 0.1
+"""Together 1 MB/s. Already one turn is more frames than there may be within a second, however late the next comes."""
 BATCH = 10_000
 BATCHES = 8
 """Batches whose events, written out, are more than the buffers of any socket hold."""
@@ -52,7 +52,7 @@ def connect(server: Server, path: str, *, upgrade: bool = True, receive_buffer: 
     sock = socket.socket()
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    sock.settimeout(20)
+    sock.settimeout(60)
     sock.connect(("127.0.0.1", server.port))
     if server.url.startswith("https"):
         context = ssl.create_default_context()
@@ -84,7 +84,7 @@ def websocket_at(server: Server, path: str = PATHS[0]) -> Iterator[websocket.Web
 
 def wait_until_free(server: Server) -> None:
     """Until no stream has a place any more."""
-    until(lambda: "tidemark_open_streams 0" in server.get("/metrics").text, "both places to be free", 20)
+    until(lambda: "tidemark_open_streams 0" in server.get("/metrics").text, "both places to be free", 120)
 
 
 def flood(sock: socket.socket, frame: bytes, seconds: float) -> int | None:
@@ -111,11 +111,10 @@ def flood(sock: socket.socket, frame: bytes, seconds: float) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize(("path", "frame"), list(zip(2 * PATHS, FRAMES.values(), strict=True)), ids=FRAMES)
 def test_a_flood_is_closed_and_others_are_answered_meanwhile(server: Server, path: str, frame: bytes) -> None:
     with ThreadPoolExecutor(1) as pool, closing(connect(server, path)) as sock:
-        closed = pool.submit(flood, sock, frame, 20)
+        closed = pool.submit(flood, sock, frame, 60)
         with requests.Session() as session:
             while not closed.done():
                 assert session.get(f"{server.url}/health/live", timeout=60).status_code == 200
@@ -147,7 +146,7 @@ def test_one_is_counted_once_and_fails_nothing_however_it_ends(server: Server) -
         with websocket_at(server, "/v1/ws/flooded") as ws:
             if politely:
                 ws.close()
-    until(lambda: counted().get("101") == before + 2, "both to be counted", 20)
+    until(lambda: counted().get("101") == before + 2, "both to be counted")
     assert "500" not in counted()
 
 
@@ -169,4 +168,4 @@ def test_a_worker_that_ends_says_so_over_tls_too(server: Server) -> None:
         os.kill(worker, signal.SIGTERM)
         opcode, data = ws.recv_data(control_frame=True)
         assert (opcode, data[:2]) == (websocket.ABNF.OPCODE_CLOSE, (1001).to_bytes(2, "big"))
-    until(lambda: len(server.workers()) == 1 and server.workers() != [worker], "another worker", 30)
+    until(lambda: len(server.workers()) == 1 and server.workers() != [worker], "another worker")

@@ -1,0 +1,73 @@
+// Further lines in the chart: other series, or the same one earlier, as the means of the same steps.
+
+import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { wholeSteps } from "./steps.js";
+import { earliest } from "./stretch.js";
+
+const EVERY = 2000; // milliseconds
+/** The most series in one chart. */
+export const MOST_SERIES = 8;
+
+const key = (seconds) => Math.round(seconds * 1000);
+
+export class Overlays {
+  /** {name, series, shift in seconds, number, means}; by the start of a step, in milliseconds. */
+  lines = [];
+  #abort = null;
+  #timer = null;
+
+  /** `changed()` after each reading. */
+  constructor(changed) {
+    this.changed = changed;
+  }
+
+  /** Follows these lines, [{name, series, shift}]; `drawn()` says what the chart has: {min, max, step}, null for now. */
+  follow(lines, drawn, retention) {
+    this.stop();
+    const known = ({ series, shift }) => this.lines.find((line) => line.series === series && line.shift === shift);
+    this.lines = lines.map((line, number) => ({ ...line, number, means: known(line)?.means ?? new Map() }));
+    this.#abort = new AbortController();
+    if (lines.length) this.#run(drawn, retention ?? Infinity, this.#abort.signal);
+  }
+
+  stop() {
+    this.#abort?.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** The mean of a line in the step that begins then; null where it has none. */
+  static mean(line, start) {
+    return line.means.get(key(start)) ?? null;
+  }
+
+  async #run(drawn, retention, signal) {
+    const stretch = drawn();
+    let pause = stretch ? EVERY : EVERY / 10;
+    try {
+      if (stretch) await Promise.all(this.lines.map((line) => this.#read(line, stretch, retention, signal)));
+      if (stretch) this.changed();
+    } catch (error) {
+      if (signal.aborted) return;
+      pause = pauseAfter(error, EVERY);
+    }
+    this.#timer = setTimeout(() => this.#run(drawn, retention, signal), pause);
+  }
+
+  async #read(line, { min, max, step }, retention, signal) {
+    const path = line.series === null ? "history" : `history/${encodeURIComponent(line.series)}`;
+    const now = serverNow();
+    const range = { min: min - line.shift, max: max - line.shift };
+    const { window, at } = wholeSteps(range, step, now - retention + step, now);
+    const end = Math.min(Date.parse(at) / 1000, now);
+    if (range.max <= earliest(retention)) return line.means.clear();
+    const begin = Math.max(Date.parse(at) / 1000 - window, earliest(retention));
+    const question = { at: new Date(end * 1000).toISOString(), window: Math.max(0.001, end - begin).toFixed(3), step };
+    try {
+      const { points } = (await getJson(path, question, signal)).body;
+      line.means = new Map(points.map(({ start, mean }) => [Date.parse(start) + key(line.shift), mean]));
+    } catch (error) {
+      if (passes(error) || signal.aborted) throw error;
+      line.means.clear(); // it reaches behind the retention, or may not be seen
+    }
+  }
+}

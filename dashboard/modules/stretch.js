@@ -1,0 +1,61 @@
+// The statistics of the stretch of time that the chart is zoomed to.
+
+import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+
+const SETTLED_AFTER = 250; // milliseconds for which a zoom stands still before it is asked about
+const AGAIN_AFTER = 4000; // late events change what is past
+const EDGE = 5; // seconds: the retention moves on while a question is on its way
+
+export class Stretch {
+  /** Null until they are there. */
+  statistics = null;
+  range = null;
+  #abort = null;
+  #timer = null;
+
+  /** `changed()` when there are other statistics. */
+  constructor(changed) {
+    this.changed = changed;
+  }
+
+  /** Follows this range ({min, max} in seconds) of a series; null: none. `retention` in seconds, if it is known. */
+  look(range, { series, include, retention }) {
+    this.stop();
+    [this.range, this.statistics] = [range, null];
+    if (!range) return;
+    this.#abort = new AbortController();
+    const path = series === null ? "statistics" : `statistics/${encodeURIComponent(series)}`;
+    this.#timer = setTimeout(() => this.#run(path, range, include, retention ?? Infinity, this.#abort.signal), SETTLED_AFTER);
+  }
+
+  stop() {
+    this.#abort?.abort();
+    clearTimeout(this.#timer);
+  }
+
+  async #run(path, range, include, retention, signal) {
+    let pause = AGAIN_AFTER;
+    try {
+      const found = (await getJson(path, { ...questionOf(range, retention), include }, signal)).body;
+      this.statistics = { ...found, rate: found.count / (range.max - range.min) };
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!passes(error)) this.statistics = {}; // it reaches behind the retention: there is nothing to tell
+      pause = pauseAfter(error, AGAIN_AFTER);
+    }
+    this.changed();
+    this.#timer = setTimeout(() => this.#run(path, range, include, retention, signal), pause);
+  }
+}
+
+/** The first moment that may be asked for, where events are retained for so many seconds. */
+export function earliest(retention) {
+  return serverNow() - retention + EDGE;
+}
+
+/** What asks for the statistics of a range of times, as far as they are retained. */
+export function questionOf({ min, max }, retention) {
+  const end = Math.min(max, serverNow());
+  const begin = Math.max(min, earliest(retention));
+  return { at: new Date(end * 1000).toISOString(), window: Math.max(0.001, end - begin).toFixed(3) };
+}
