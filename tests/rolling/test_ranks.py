@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from rolling import deck as decks
 from rolling.percentiles import Percentiles
 from rolling.reading import Reading
-from rolling.runs import Run
 from rolling.span import Span
 from rolling.steps import nothing
 from rolling.timeline import Timeline
-from rolling.view import View
 from tests.rolling.model import percentiles_of
 from tests.rolling.sizes import small
-from tests.rolling.test_view import KEEPS, SERIES, Asked, Held, Pair, asked, burst, portions, run, take
+from tests.rolling.test_view import KEEPS, SERIES, Asked, Held, Pair, asked, burst, portions, take
 
 SHARES = tuple(Fraction(number, 1000) for number in (0, 1, 250, 500, 900, 990, 999, 1000))
 NEAREST, LINEAR = Percentiles(SHARES), Percentiles(SHARES, linear=True)
@@ -354,32 +352,3 @@ def test_the_runs_asked_for_longest_ago_go_first() -> None:
         assert memory.held <= memory._most_bytes
         assert not all(deck.held and deck.held.run for deck in pair.view.windows[0].lowest()[:-1])
         assert any(deck.held and deck.held.run for deck in pair.view.windows[1].lowest())
-
-
-@pytest.mark.parametrize("different", [5, 10**6])
-def test_a_sample_of_a_run_is_every_so_many_of_its_values(different: int) -> None:
-    """Whether the run holds each value once, with the number of those before, or all of them."""
-    generator = np.random.default_rng(different)
-    ascending = np.sort(generator.integers(0, different, 1000).astype(float))
-    run = Run(ascending)
-    assert len(run) == 1000
-    assert run.values().tolist() == ascending.tolist()
-    for step in (1, 7, 64, 5000):
-        assert run.sample(step).tolist() == ascending[::step].tolist()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_many_values_in_a_few_questions_of_each_size(kind: str) -> None:
-    """With the engine as it is: runs of full size, and a new scale where values crowd between two marks."""
-    values = np.array(KINDS[kind](90_000))
-    times, late = np.arange(len(values)) + 1, np.arange(500) * 40 + 1
-    view = View()
-    for start in range(0, len(values), 30_000):
-        part = slice(start, start + 30_000)
-        run(view.add_many(np.zeros(30_000, np.uint32), times[part], values[part], times[part]))
-    run(view.add_many(np.zeros(500, np.uint32), late, values[:500], np.arange(500) + 10**6))
-    times, values = np.concatenate((times, late)), np.concatenate((values, values[:500]))
-    for after in (0, 10, 40_000, 70_000):
-        ascending = np.sort(values[times > after]) + 0.0
-        for wanted in (NEAREST, LINEAR):
-            assert view.percentiles(0, Span(0, after), wanted) == wanted.of(ascending)
