@@ -20,6 +20,7 @@ import dashboard
 import dialects
 import dialects.fast_path
 import logs
+import prometheus
 from access.exposure import exposed
 from access.foreign import Boundary
 from access.keys import BadKeys
@@ -69,6 +70,7 @@ def create_app(
         allow_origins(app, settings.cors_origins)
     api.register(app)
     dialects.register(app)
+    prometheus.register(app)
     app.register_blueprint(dashboard.bp)
     _offer_fast_path(app)
     app.logger.info("created", extra={"fields": {"version": VERSION, "log": printable_url(settings.log_url)}})

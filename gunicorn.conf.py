@@ -134,10 +134,15 @@ def _check_free(addresses: Iterable[Address]) -> None:
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise this process's own limit of open files, as far as the system lets it; workers inherit it."""
+    """Raise this process's own limit of open files, as far as the system lets it; workers inherit it. Say where that is
+    not far enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        _say(
+            f"a worker may open {hard} files and needs {wanted} for its connections: raise `ulimit -Hn` (LimitNOFILE "
+            f"in systemd, nofile in Docker), or lower TIDEMARK_MAX_STREAMS, which is {_settings.max_streams}"
+        )
+        wanted = hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -46,7 +46,7 @@ _LAST_DATA_RECEIVED = slice(52, 56)
 _BETWEEN_LOOKS = 0.001
 _NEVER_SHED = re.compile(
     r"""
-      (/v1)? /(health|metrics) .*                            # whoever looks after a busy server asks these
+      (/v1)? /(health (/.*)? | metrics)                      # whoever looks after a busy server asks these
     | /dialects/tickers/health | /dialects/influx/(health|ping)
     | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
     | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
@@ -67,8 +67,14 @@ def _refusal(media_type: str, answer: object, end: bytes = b"\n") -> Refusal:
 _PROBLEM = _refusal(
     "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
 )
-_IN_DIALECTS = _refusal("application/json", {"detail": _DETAIL}, b"")
-_IN_INFLUX = _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b"")
+_IN_PROMETHEUS = _refusal("application/json", {"status": "error", "errorType": "unavailable", "error": _DETAIL})
+_OTHER_SHAPES = {
+    "/dialects/influx/": _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b""),
+    "/dialects/": _refusal("application/json", {"detail": _DETAIL}, b""),
+    "/prometheus/": _IN_PROMETHEUS,
+    "/v1/prometheus/": _IN_PROMETHEUS,
+}
+"""By the beginning of a path; the first that fits holds."""
 
 
 def waited(sock: socket.socket | None) -> float:
@@ -147,6 +153,4 @@ class Shedding:
         if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
             return None
         self._refused(method)
-        if not path.startswith("/dialects/"):
-            return _PROBLEM
-        return _IN_INFLUX if path.startswith("/dialects/influx/") else _IN_DIALECTS
+        return next((found for prefix, found in _OTHER_SHAPES.items() if path.startswith(prefix)), _PROBLEM)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 _SECRET = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 _OPTION = re.compile(r"(?:name|wait|db|ca|cert|key|sentinel_user|sentinel_password)=")
 _MEMORY = "memory:"
-_FILE = "file:"
+FILE = "file:"
 _LMDB = "lmdb:"
 _REDIS = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+sentinel")
 
 
 def checked_url(url: str) -> str:
     """The URL, if it names a log. Raises ValueError that says what to write."""
-    if url == _MEMORY or (url.startswith(_FILE) and url != _FILE):
+    if url == _MEMORY or (url.startswith(FILE) and url != FILE):
         return url
     if url.startswith(_LMDB):
         raise ValueError(
@@ -64,10 +64,10 @@ def open_store(settings: Settings) -> RecordStore:
         from event_log.memory_store import MemoryStore
 
         return MemoryStore()
-    if settings.log_url.startswith(_FILE):
+    if settings.log_url.startswith(FILE):
         from event_log.files.store import FilesStore
 
-        path = Path(settings.log_url.removeprefix(_FILE))
+        path = Path(settings.log_url.removeprefix(FILE))
         return FilesStore(path, max_bytes=settings.log_max_bytes, sync=settings.sync)
     from event_log.redis.store import RedisStore
     from event_log.redis.url import parse_redis_url

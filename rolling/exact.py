@@ -52,24 +52,24 @@ def _one_by_one(values: _Floats) -> Summary:
     return summary
 
 
-def summarise_parts(values: _Floats, starts: NDArray[np.intp]) -> list[Summary]:
+def summarise_parts(values: _Floats, starts: NDArray[np.intp], *, squares: bool = True) -> list[Summary]:
     """A summary for the values from each of these places up to the next; the first is 0, none is met twice, and no
-    part may be longer than WIDEST_ROW."""
+    part may be longer than WIDEST_ROW. Without `squares` it may lack the sum of squares, which costs half of it."""
     cut = cut_up(values)
     if cut is None:
         return [summarise(part) for part in np.split(values, starts[1:])]
     limbs, unit = cut
     n = len(limbs)
     totals = np.stack([np.add.reduceat(limb, starts) for limb in limbs], axis=1).astype(np.int64)
-    squares = np.zeros((len(starts), 2 * n - 1), np.int64)
-    for i, limb in enumerate(limbs):
+    squared = np.zeros((len(starts), 2 * n - 1), np.int64)
+    for i, limb in enumerate(limbs if squares else ()):
         for j in range(i, n):
             products = np.add.reduceat(limb * limbs[j], starts).astype(np.int64)
-            squares[:, i + j] += products if i == j else 2 * products
+            squared[:, i + j] += products if i == j else 2 * products
     counts = np.diff(starts, append=len(values)).tolist()
     minima = np.minimum.reduceat(values, starts).tolist()
     maxima = np.maximum.reduceat(values, starts).tolist()
-    columns = counts, _join(totals, unit), _join(squares, 2 * unit), minima, maxima
+    columns = counts, _join(totals, unit), _join(squared, 2 * unit), minima, maxima
     return [Summary(*row) for row in zip(*columns, strict=True)]
 
 

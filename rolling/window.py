@@ -136,11 +136,11 @@ def _first(pieces: list[Columns], limit: int) -> Columns:
 
 def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns:
     """The rows from one (time, position) up to, not including, another."""
-    start = _rank(columns, oldest)
-    return part(columns, start, None if end is None else _rank(columns, end))
+    start = rank(columns, oldest)
+    return part(columns, start, None if end is None else rank(columns, end))
 
 
-def _rank(columns: Columns, key: tuple[int, int]) -> int:
+def rank(columns: Columns, key: tuple[int, int]) -> int:
     """How many rows stand before a (time, position)."""
     times, positions, _ = columns
     low = int(times.searchsorted(key[0]))

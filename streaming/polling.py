@@ -52,6 +52,13 @@ class SocketPoll(Generic[Owner]):
         return [self._owners[fileno] for fileno, _ in self._poll.poll(0)]
 
 
+def is_disconnected(sock: socket.socket) -> bool:
+    """Say whether the client has closed its side."""
+    poll: SocketPoll[None] = SocketPoll(DISCONNECTED)
+    poll.watch(sock.fileno(), None)
+    return bool(poll.found())
+
+
 def notice_silence(sock: socket.socket) -> None:
     """Let the kernel end the connection when heartbeats go unacknowledged; it would try for 15 minutes."""
     if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family in (socket.AF_INET, socket.AF_INET6):

@@ -21,7 +21,7 @@ LAYERS = [
     ["event_service"],
     ["streaming"],
     ["api"],
-    ["dialects", "dashboard"],
+    ["dialects", "dashboard", "prometheus"],
 ]
 """From the lowest; each may import itself and what is below it."""
 SEPARATE = {"event_log": {"rolling"}}

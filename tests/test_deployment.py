@@ -155,13 +155,16 @@ def test_memory_is_refused_for_more_than_one_worker(
     ],
 )
 def test_the_limit_of_open_files_is_raised_as_far_as_needed_and_allowed(
-    environment: pytest.MonkeyPatch, soft: int, hard: int, raised: int
+    environment: pytest.MonkeyPatch, soft: int, hard: int, raised: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limits = [(soft, hard)]
     environment.setattr(resource, "getrlimit", lambda kind: limits[-1])
     environment.setattr(resource, "setrlimit", lambda kind, pair: limits.append(pair))
     load_config()["on_starting"](master(workers=2, worker_connections=4000))
     assert limits[-1] == (raised, hard)
+    told = capsys.readouterr().err
+    assert ("may open 3000 files and needs 4200" in told) == (raised == 3000)
+    assert told.count("MAX_STREAMS") == (raised == 3000)
 
 
 def test_a_worker_tells_its_streams_when_it_stops(environment: pytest.MonkeyPatch, app: Flask) -> None:

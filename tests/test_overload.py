@@ -138,7 +138,8 @@ def test_who_looks_after_the_server_is_answered(worker: Worker) -> None:
         *(f"/dialects/{name}" for name in ("tickers/health", "influx/health", "influx/ping")),
     ):
         assert worker.ask(9.0, path) == 200
-    assert worker.ask(9.0, "/statistics") == 503
+    for question in ("/statistics", "/metrics/windows", "/v1/metrics/windows", "/healthy"):
+        assert worker.ask(9.0, question) == 503
 
 
 def test_files_of_pages_are_answered(worker: Worker) -> None:
@@ -157,6 +158,11 @@ def test_the_dialects_have_their_shape(worker: Worker) -> None:
     assert list(json.loads(worker.body)) == ["detail"]
     assert worker.ask(0.2, "/dialects/influx/write") == 503
     assert json.loads(worker.body)["code"] == "unavailable"
+    for prefix in ("", "/v1"):
+        assert worker.ask(0.2, f"{prefix}/prometheus/api/v1/query") == 503
+        told = json.loads(worker.body)
+        assert list(told) == ["status", "errorType", "error"]
+        assert (told["status"], told["errorType"]) == ("error", "unavailable")
 
 
 @pytest.fixture

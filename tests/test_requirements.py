@@ -23,6 +23,7 @@ ROOMS = (
     "dialects",
     "event_log",
     "metrics",
+    "prometheus",
     "rolling",
     "serving",
     "simulator",

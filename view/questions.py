@@ -38,6 +38,7 @@ from view.asking import ask
 from view.level import Level
 from view.listings import Over, Page, end_of, listed
 from view.snapshots import Seen
+from view.stretches import stretches
 
 NEVER_SEEN = -1
 """Stands for the id of a series that is not there."""
@@ -166,6 +167,17 @@ class Questions:
         none."""
         self.start()
         return ask(self._level, "replay", lambda seen: _replay(seen, series, after, limit))
+
+    def names(self) -> tuple[list[str], int]:
+        """Return the names of all series, sorted and not to be changed, and how far the view had read."""
+        self.start()
+        with self._level as projection:
+            return projection.names(), projection.cursor.position
+
+    def stretches(self, series: Sequence[str], after: int, until: int, position: int) -> list[tuple[Times, Values]]:
+        """Return the times and values of the events of each series with `after` < time <= `until`, in order, those up
+        to a position that the view has read."""
+        return ask(self._level, "stretches", lambda seen: stretches(seen, series, after, until, position))
 
     def _span(self, projection: Seen, scope: Scope, now: int) -> Span:
         window, last, at = scope

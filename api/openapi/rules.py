@@ -15,7 +15,7 @@ def listed(app: Flask, base: str = "") -> list[Rule]:
     as at /v1, and paths that differ from another of the same view in a slash at the end alone."""
     own = (rule for rule in app.url_map.iter_rules() if rule.rule.startswith(f"{base}/") and not _is_copy(app, rule))
     # Of a view's decorators the first is applied last; it has the path as the view's author writes it.
-    return list({(rule.endpoint, rule.rule.rstrip("/")): rule for rule in own}.values())
+    return list({(rule.endpoint, rule.rule.rstrip("/"), method_of(rule)): rule for rule in own}.values())
 
 
 def path_of(rule: Rule) -> str:

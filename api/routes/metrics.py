@@ -1,9 +1,8 @@
-"""`GET /metrics`: how the service is doing, for Prometheus; on request the windows themselves too."""
+"""`GET /metrics`: how the service is doing, for Prometheus. `GET /metrics/windows`: the windows themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
@@ -45,18 +44,29 @@ _QUERY = MetricsQuery()
 @needs(METRICS)
 def get_metrics() -> Response:
     """The numbers of all workers of this host, and how the log stands, if it can be read: these are wanted most when
-    it cannot."""
-    query = load_query(_QUERY, request.args) if request.query_string else {}
+    it cannot. With a query the windows alone, so that no counter comes twice where both are scraped."""
+    if request.query_string:
+        return _windows()
     totals = Totals(meter().table)
     try:
-        told = [*exposition.gauges(_standing()), *(_windows(query) if query else ())]
+        told = [*exposition.gauges(_standing())]
     except LogUnavailable:
         told = []
     own = (
         ("open_streams", "Streams open now.", totals.open_streams),
         ("log_up", "1 where the log could be read just now, 0 where what it tells is left out.", int(bool(told))),
     )
-    families = [*exposition.counted(totals), *told, *exposition.gauges(own), exposition.build_info(VERSION)]
+    return _text([*exposition.counted(totals), *told, *exposition.gauges(own), exposition.build_info(VERSION)])
+
+
+@bp.get("/metrics/windows")
+@needs(METRICS)
+def get_windows() -> Response:
+    """The windows of series, as gauges."""
+    return _windows()
+
+
+def _text(families: Iterable[Metric]) -> Response:
     return Response(exposition.write(families), content_type=exposition.CONTENT_TYPE)
 
 
@@ -73,8 +83,9 @@ def _standing() -> exposition.Gauges:
     )
 
 
-def _windows(query: dict[str, Any]) -> list[Metric]:
+def _windows() -> Response:
     """The statistics of every series asked for, as one gauge; and whether that are all of them."""
+    query = load_query(_QUERY, request.args)
     window = query.get("window") or service().rules.window
     include = query["include"]
     infos, following, _ = service().ranking(
@@ -86,12 +97,13 @@ def _windows(query: dict[str, Any]) -> list[Metric]:
         for name, number in _numbers(info, include)
     )
     labels = ("series", "statistic", "window")
-    return [
-        exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
-        *exposition.gauges(
-            [("windows_left_out", "1 where more series match than are shown.", int(following is not None))]
-        ),
-    ]
+    left_out = ("windows_left_out", "1 where more series match than are shown.", int(following is not None))
+    return _text(
+        [
+            exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
+            *exposition.gauges([left_out]),
+        ]
+    )
 
 
 def _numbers(info: SeriesInfo, include: Iterable[str]) -> Iterator[tuple[str, float]]:
@@ -103,16 +115,27 @@ def _numbers(info: SeriesInfo, include: Iterable[str]) -> Iterator[tuple[str, fl
             yield name, number
 
 
+_TEXT = {200: Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")}
+
 describe(
     {
         get_metrics: Operation(
             tag="metrics",
             summary="How the service is doing, for Prometheus",
-            description="Counters are sums over all workers of this host since the service started. With any parameter "
-            "the windows themselves are added, as the gauge `tidemark_window`: those of at most 1,000 series. While "
-            "the log cannot be read, `tidemark_log_up` is 0, and what the log tells is left out.",
+            description="Counters are sums over all workers of this host since the service started. While the log "
+            "cannot be read, `tidemark_log_up` is 0, and what the log tells is left out. With any parameter it is "
+            "`GET /metrics/windows`, and has no counters.",
             query=MetricsQuery,
-            replies={200: Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")},
+            replies=_TEXT,
+            errors=READ_ERRORS,
+        ),
+        get_windows: Operation(
+            tag="metrics",
+            summary="The windows of series, for Prometheus",
+            description=f"The statistics of each series in a window, as the gauge `tidemark_window`, of at most "
+            f"{MOST_SERIES:,} series by name; `tidemark_windows_left_out` is 1 where more match.",
+            query=MetricsQuery,
+            replies=_TEXT,
             errors=READ_ERRORS,
         ),
     }

@@ -86,6 +86,9 @@ def assert_shape(call: Call, answer, status: int) -> None:  # type: ignore[no-un
         assert list(answer.get_json()) == ["code", "message"]
     elif call.path.startswith("/dialects/"):
         assert list(answer.get_json()) == ["detail"]
+    elif call.path.startswith("/prometheus/"):
+        assert answer.get_json()["status"] == "error"
+        assert answer.get_json()["errorType"] == {401: "unauthorized", 403: "forbidden"}.get(status, "bad_data")
     else:
         assert answer.content_type == "application/problem+json"
         assert answer.get_json()["status"] == status
@@ -145,7 +148,9 @@ def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, 
     elif name == "restricted":
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
-        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics", "/settings"))
+        listed = call.url.endswith(
+            ("/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
+        ) or call.path.startswith("/prometheus/")  # where only what the key may see is there
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:
         assert_refused(call, answer, 403)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from overload import _IN_DIALECTS, _IN_INFLUX, _PROBLEM
+from overload import _OTHER_SHAPES, _PROBLEM
 
 CALLS: list[tuple[str, Any, int]] = [
     ("/event", {"value": 1}, 201),
@@ -53,5 +53,5 @@ def test_an_answer_of_a_dialect_does_not(client: FlaskClient, path: str, body: A
 
 def test_a_worker_that_has_too_much_to_do_ends_its_refusal_likewise() -> None:
     assert _PROBLEM.body.endswith(b"}\n")
-    assert _IN_DIALECTS.body.endswith(b"}")
-    assert _IN_INFLUX.body.endswith(b"}")
+    assert _OTHER_SHAPES["/dialects/"].body.endswith(b"}")
+    assert _OTHER_SHAPES["/dialects/influx/"].body.endswith(b"}")

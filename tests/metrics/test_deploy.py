@@ -28,8 +28,13 @@ SELECTOR = re.compile(r"(tidemark_\w+)\{([^}]*)\}")
 def expressions() -> Iterator[str]:
     for group in yaml.safe_load(ALERTS.read_text())["groups"]:
         yield from (rule["expr"] for rule in group["rules"])
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+    for panel in panels():
         yield from (target["expr"] for target in panel["targets"])
+
+
+def panels() -> list[Any]:
+    found: list[Any] = json.loads(DASHBOARD.read_text())["panels"]
+    return found
 
 
 @pytest.fixture
@@ -74,5 +79,25 @@ def test_the_dashboard_shows_every_metric(samples: dict[str, set[str]]) -> None:
     shown = {name.removesuffix("_bucket") for name in NAME.findall(DASHBOARD.read_text())}
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in samples}
     assert families <= shown
-    ids = [panel["id"] for panel in json.loads(DASHBOARD.read_text())["panels"]]
+    ids = [panel["id"] for panel in panels()]
     assert len(ids) == len(set(ids))
+
+
+def test_the_dashboard_asks_for_the_counters_of_one_job() -> None:
+    found = [target["expr"] for panel in panels() for target in panel["targets"] if "${datasource}" in str(panel)]
+    assert len(found) > 15
+    for expression in found:
+        for _, selectors in SELECTOR.findall(expression):
+            assert 'job="$job"' in selectors, expression
+        assert len(SELECTOR.findall(expression)) == len(NAME.findall(expression))
+
+
+def test_the_dashboard_shows_windows_of_our_own_source(client: FlaskClient) -> None:
+    client.post("/events", json={"values": [1, 3], "series": "web/a"})
+    found = [target["expr"] for panel in panels() for target in panel["targets"] if "${events}" in str(panel)]
+    assert len(found) == 3
+    for expression, value in zip(found, (2 / 60, 2, 2.98), strict=True):
+        query = {"query": expression.replace("$series", "(web/a|b)")}
+        [row] = client.get("/prometheus/api/v1/query", query_string=query).get_json()["data"]["result"]
+        assert row["metric"] == {"series": "web/a"}
+        assert float(row["value"][1]) == pytest.approx(value)

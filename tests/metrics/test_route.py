@@ -47,12 +47,17 @@ OF_THE_LOG = {
 WHEN_SAID = {"tidemark_log_synced_age_seconds"}
 """Not by a log in memory."""
 
+WINDOWS = ("/metrics/windows", "/metrics", "/v1/metrics/windows", "/v1/metrics")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def scrape(client: FlaskClient, query: str = "") -> Samples:
+def names_in(text: bytes) -> set[str]:
+    return {family.name for family in text_string_to_metric_families(text.decode())}
+
+
+def scrape(client: FlaskClient, query: str = "", path: str = "/metrics") -> Samples:
     """All samples, by name and labels."""
-    answer = client.get("/metrics" + query)
+    answer = client.get(path + query)
     assert answer.status_code == 200
     assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
     families = text_string_to_metric_families(answer.get_data(as_text=True))
@@ -76,18 +81,11 @@ def client(app: Flask) -> FlaskClient:
 def test_all_names_are_there_and_promtool_finds_no_fault(client: FlaskClient) -> None:
     client.post("/events", json={"values": [1, 2, 3], "series": 'a "quoted"\\ name'})
     client.get("/statistics")
-    text = client.get("/metrics?series=&window=1m&include=stddev,last").get_data()
-    families = {family.name for family in text_string_to_metric_families(text.decode())}
-    assert (
-        NAMES | {"tidemark_window", "tidemark_windows_left_out"}
-        <= families
-        <= NAMES
-        | WHEN_SAID
-        | {
-            "tidemark_window",
-            "tidemark_windows_left_out",
-        }
-    )
+    own = client.get("/metrics").get_data()
+    assert NAMES <= names_in(own) <= NAMES | WHEN_SAID
+    windows = client.get("/metrics/windows?window=1m&include=stddev,last").get_data()
+    assert names_in(windows) == {"tidemark_window", "tidemark_windows_left_out"}
+    text = own + windows
     done = subprocess.run([prometheus.required("promtool"), "check", "metrics"], input=text, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -174,12 +172,14 @@ def test_events_that_may_have_been_stored_are_counted_alike_on_both_ways(
         assert value(scrape(client), "events_refused_total", reason="unavailable") == before + 2 * events, path
 
 
-def test_windows_on_request(client: FlaskClient, service: EventService) -> None:
+@pytest.mark.parametrize("path", WINDOWS)
+def test_windows_on_request(client: FlaskClient, service: EventService, path: str) -> None:
     for number in range(1, 5):
         service.add("web/a", None, float(number))
     service.add("web/b", START - 120_000_000, 7.0)
     service.add("other", None, 1.0)
-    samples = scrape(client, "?series=web/&window=1m&include=sum,first,stddev")
+    samples = scrape(client, "?series=web/&window=1m&include=sum,first,stddev", path)
+    assert {name for name, _ in samples} == {"tidemark_window", "tidemark_windows_left_out"}
     found = {
         (labels["series"], labels["statistic"], labels["window"]): value
         for (name, pairs), value in samples.items()
@@ -202,33 +202,43 @@ def test_windows_on_request(client: FlaskClient, service: EventService) -> None:
 def test_windows_of_a_thousand_series_at_most(client: FlaskClient, service: EventService) -> None:
     for number in range(1001):
         service.add(f"{number:04}", None, 1.0)
-    samples = scrape(client, "?series=")
+    samples = scrape(client, path="/metrics/windows")
     names = {dict(labels)["series"] for name, labels in samples if name == "tidemark_window"}
     assert names == {f"{number:04}" for number in range(1000)}
     assert value(samples, "windows_left_out") == 1
 
 
-@pytest.mark.parametrize("query", ["", "?series=&window=1m"])
-@pytest.mark.parametrize("fails", ["statistics", "usage", "ranking"])
+@pytest.mark.parametrize("fails", ["statistics", "usage"])
 def test_without_the_log_it_tells_what_it_has_counted_itself(
-    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, query: str, fails: str
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise LogUnavailable("Redis cannot be reached")
-
     client.post("/events", json={"values": [1, 2]})
-    assert value(scrape(client, query), "log_up") == 1
+    assert value(scrape(client), "log_up") == 1
     monkeypatch.setattr(service, fails, refuse)
-    samples = scrape(client, query)
-    asked = fails != "ranking" or bool(query)
-    assert value(samples, "log_up") == (0 if asked else 1)
+    samples = scrape(client)
+    assert value(samples, "log_up") == 0
     assert value(samples, "events_stored_total") == 2
     assert value(samples, "open_streams") == 0
     named = {name for name, _ in samples}
-    assert named & (OF_THE_LOG | {"tidemark_window"}) == (set() if asked else OF_THE_LOG)
+    assert named & OF_THE_LOG == set()
     assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in named} >= NAMES - OF_THE_LOG
+
+
+@pytest.mark.parametrize("path", WINDOWS)
+def test_without_the_log_there_are_no_windows(
+    client: FlaskClient, service: EventService, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(service, "ranking", refuse)
+    answer = client.get(f"{path}?window=1m")
+    assert_problem(answer, 503)
+    assert answer.headers["Retry-After"]
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise LogUnavailable("Redis cannot be reached")
 
 
 def test_a_bad_parameter_is_refused(client: FlaskClient) -> None:
     for query in ("?window=never", "?include=nothing", "?serie=a", "?last=5"):
         assert_problem(client.get("/metrics" + query), 400)
+        assert_problem(client.get("/metrics/windows" + query), 400)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,18 +18,10 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import prometheus
 from tests.access.guarded import TOKENS, write_keys
-from tests.prometheus import required
-from tests.servers import Server, reserve_port, until
+from tests.servers import CHECKOUT, Server, until
 from tests.streaming.sse import Stream
-
-SCRAPE = """
-global: {scrape_interval: 200ms, scrape_timeout: 200ms}
-scrape_configs:
-  - job_name: tidemark
-    authorization: {credentials_file: token}
-    static_configs: [{targets: %s}]
-"""
 
 
 def sums(server: Server) -> dict[str, float]:
@@ -103,31 +97,17 @@ def test_open_streams_are_those_of_living_workers(two: Server) -> None:
     until(lambda: (found := until_answered(two)) and found["tidemark_open_streams"] == 0, "no open stream")
 
 
-@contextmanager
-def scraping(directory: Path, *servers: Server) -> Iterator[str]:
-    """A Prometheus that scrapes these servers; its URL."""
-    targets = str([f"127.0.0.1:{server.port}" for server in servers])
-    (directory / "prometheus.yml").write_text(SCRAPE % targets)
-    (directory / "token").write_text(TOKENS["everything"])
-    with reserve_port() as reservation:
-        port = reservation.getsockname()[1]
-        command = [required("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-        command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-        process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            until(lambda: is_ready(url), "Prometheus to be ready")
-            yield url
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/-/ready", timeout=5).status_code == 200
-    except requests.ConnectionError:
-        return False
+def readme_configuration(token: Path, *servers: Server) -> str:
+    """The scrapes of README, of these servers, with this token; often, and of an hour, so that nothing expires here."""
+    [found] = re.findall(r"```yaml\n(scrape_configs:.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    for old, new in (
+        ('"tidemark.example.com:5000"', ", ".join(f'"127.0.0.1:{server.port}"' for server in servers)),
+        ("/etc/prometheus/tidemark-token", str(token)),
+        ('["1m"]', '["1h"]'),
+    ):
+        assert old in found
+        found = found.replace(old, new)
+    return f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n{found}"
 
 
 def ask(url: str, expression: str) -> dict[str, float]:
@@ -136,25 +116,54 @@ def ask(url: str, expression: str) -> dict[str, float]:
     return {found["metric"].get("instance", ""): float(found["value"][1]) for found in answer["data"]["result"]}
 
 
-def test_a_real_prometheus_scrapes_two_servers(tmp_path: Path) -> None:
-    keys = tmp_path / "keys.toml"
+def test_a_real_prometheus_scrapes_two_servers_as_readme_says(tmp_path: Path) -> None:
+    keys, token = tmp_path / "keys.toml", tmp_path / "token"
     write_keys(keys)
+    token.write_text(TOKENS["everything"])
     with ExitStack() as stack:
         env = {"TIDEMARK_KEYS": str(keys)}
         servers = [stack.enter_context(Server(["-w", "1"], env)) for _ in range(2)]
-        url = stack.enter_context(scraping(tmp_path, *servers))
         headers = {"Authorization": f"Bearer {TOKENS['everything']}"}
         for count, server in enumerate(servers, 1):
             for _ in range(count):
-                assert server.post("/events", {"values": [1, 2, 3]}, headers=headers).status_code == 201
+                body = {"values": [1, 2, 6], "series": "web/a"}
+                assert server.post("/events", body, headers=headers).status_code == 201
+        url = stack.enter_context(prometheus.running(tmp_path, readme_configuration(token, *servers)))
         instances = [f"127.0.0.1:{server.port}" for server in servers]
         expected = dict(zip(instances, (3.0, 6.0), strict=True))
-        until(lambda: ask(url, "tidemark_events_stored_total") == expected, "both to be scraped")
-        assert ask(url, "sum(tidemark_events_stored_total)") == {"": 9.0}
-        until(lambda: ask(url, "up") == dict.fromkeys(instances, 1.0), "both to be up")
+        windows = 'tidemark_window{job="tidemark-windows",series="web/a",window="1h",statistic="%s"}'
+        for expression, figures in {
+            "tidemark_events_stored_total": expected,
+            windows % "count": expected,
+            windows % "mean": dict.fromkeys(instances, 3.0),
+            windows % "stddev": dict.fromkeys(instances, math.sqrt(14 / 3)),
+            # A counter that came with the windows too would be there twice.
+            "sum(tidemark_events_stored_total)": {"": 9.0},
+            "count(tidemark_build_info)": {"": 2.0},
+            "sum(up)": {"": 4.0},
+        }.items():
+            until(lambda: ask(url, expression) == figures, expression)  # noqa: B023  # it is called at once
         quantile = "histogram_quantile(0.99, sum by (le) (tidemark_request_seconds_bucket))"
-        assert 0 < ask(url, quantile)[""] <= 2.5
+        assert until(lambda: ask(url, quantile), quantile)[""] > 0
     assert str(tmp_path) not in running()
+
+
+def test_promtool_asks_us_as_it_asks_prometheus(two: Server) -> None:
+    assert two.post("/events", {"series": "tool", "values": [1, 2, 6]}).status_code == 201
+
+    def promtool(*arguments: str) -> str:
+        kind, *rest = arguments
+        command = [prometheus.required("promtool"), "query", kind, *rest[:-1], f"{two.url}/prometheus", rest[-1]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert '{series="tool"} => 3 @' in promtool("instant", 'avg_over_time(tidemark{series="tool"}[10m])')
+    assert "6 @[" in promtool("range", 'max_over_time(tidemark{series="tool"}[10m])')
+    assert "tool" in promtool("labels", "series").splitlines()
+    command = [prometheus.required("promtool"), "query", "series", "--match=tidemark{series=~'t.*l'}"]
+    done = subprocess.run([*command, f"{two.url}/prometheus"], capture_output=True, text=True, timeout=60)
+    assert done.stdout == '{__name__="tidemark", series="tool"}\n', done.stderr
 
 
 def running() -> list[str]:
