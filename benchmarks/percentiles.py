@@ -10,7 +10,8 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +20,12 @@ from benchmarks.table import machine, show
 from benchmarks.timing import NOW, microseconds, view_of
 from rolling.percentiles import Percentiles, percent
 from rolling.ranking import first_by
+from rolling.reading import Reading
 from rolling.span import Span
-from rolling.steps import Steps, finished
 from rolling.view import View
 from times import HOUR, MINUTE
+from view.asking import SECONDS
 
-T = TypeVar("T")
 FOUR = Percentiles(tuple(percent(text) for text in ("50", "90", "99", "99.9")))
 MODULE_AT_MOST = 10**6
 EVENTS_BETWEEN = 100
@@ -33,36 +34,39 @@ AFTER = NOW - HOUR + HOUR // 1000
 """The window begins here, and moves on with the events that come in."""
 
 
-class Portions(NamedTuple):
-    """How long some work took in all and in its longest portion, in milliseconds."""
+class Taken(NamedTuple):
+    """How long some work took in all and in its longest turn, in milliseconds."""
 
     whole: float
     longest: float
 
 
-def in_portions(steps: Steps[T]) -> Portions:
-    """Do work in portions, timing each."""
+def in_turns(view: View, question: Callable[[Reading], object]) -> Taken:
+    """Put a question to a snapshot, timing how long it keeps others waiting."""
     began = before = time.perf_counter()
-    longest, going = 0.0, True
-    while going:
-        try:
-            next(steps)
-        except StopIteration:
-            going = False
+    longest = 0.0
+
+    def pause() -> None:
+        nonlocal before, longest
         now = time.perf_counter()
-        longest, before = max(longest, now - before), now
-    return Portions((before - began) * 1000, longest * 1000)
+        if now - before >= SECONDS:
+            before, longest = now, max(longest, now - before)
+
+    snapshot = view.snapshot()
+    snapshot.pause_by(pause)
+    question(snapshot)
+    now = time.perf_counter()
+    snapshot.close()
+    return Taken((now - began) * 1000, max(longest, now - before) * 1000)
 
 
 def questions(size: int, series: int, times: int) -> list[str]:
     """A row of the first table: one series that has all events, or all of several series."""
     view, which = view_of(size, series=series), 0 if series == 1 else None
-    first = in_portions(view.percentiles(which, Span(NOW - HOUR, AFTER), FOUR))
+    first = in_turns(view, lambda reading: reading.percentiles(which, Span(NOW - HOUR, AFTER), FOUR))
     taken = _moving(view, size, series, times)
     random_windows = iter(np.random.default_rng(3).integers(1, HOUR, times + 1).tolist())
-    anew = microseconds(
-        lambda: finished(view.percentiles(which, Span(NOW - HOUR, NOW - next(random_windows)), FOUR)), times
-    )
+    anew = microseconds(lambda: view.percentiles(which, Span(NOW - HOUR, NOW - next(random_windows)), FOUR), times)
     name = "one series" if series == 1 else f"all {series:,} series"
     cells = [f"{np.median(taken):,.0f}", f"{np.percentile(taken, 99):,.0f}", f"{anew:,.0f}"]
     return [
@@ -87,7 +91,7 @@ def _moving(view: View, size: int, series: int, times: int) -> list[float]:
             position += 1
             view.add(generator.randrange(series), now - late, generator.gauss(100, 15), position)
         started = time.perf_counter_ns()
-        finished(view.percentiles(which, Span(NOW - HOUR, AFTER + number * step), FOUR))
+        view.percentiles(which, Span(NOW - HOUR, AFTER + number * step), FOUR)
         taken.append((time.perf_counter_ns() - started) / 1000)
     return taken
 
@@ -124,8 +128,8 @@ def histories(size: int, series: int) -> list[list[str]]:
     return rows
 
 
-def _history(view: View, which: int | None, edges: list[int], wanted: Percentiles | None) -> Portions:
-    return in_portions(view.history(which, NOW - HOUR + 1, NOW, edges, wanted=wanted))
+def _history(view: View, which: int | None, edges: list[int], wanted: Percentiles | None) -> Taken:
+    return in_turns(view, lambda reading: reading.history(which, NOW - HOUR + 1, NOW, edges, wanted=wanted))
 
 
 def rankings(series: int, size: int) -> list[list[str]]:
@@ -134,28 +138,24 @@ def rankings(series: int, size: int) -> list[list[str]]:
     span = Span(NOW - HOUR, NOW - 10 * MINUTE)
     rows = []
     for statistic, name in (("mean", "mean"), ("stddev", "stddev"), (Percentiles((percent("99"),)), "p99")):
-        taken = _best(lambda statistic=statistic: in_portions(_ranking(view, series, span, statistic)))  # type: ignore[misc]
+        taken = _best(lambda statistic=statistic: in_turns(view, partial(_ranking, series, span, statistic)))  # type: ignore[misc]
         what = f"{series:,} series of {size // series:,} events by {name}"
         rows.append([what, f"{taken.whole:,.0f} ms", f"{taken.longest:.1f} ms"])
     return rows
 
 
-def _ranking(view: View, series: int, span: Span, statistic: str | Percentiles) -> Steps[list[int]]:
-    assert span.after is not None
-
-    def score(number: int) -> Steps[float | None]:
-        if isinstance(statistic, Percentiles):
-            return (yield from view.percentiles(number, span, statistic))[0]
-        value: float | None = getattr(view.tail(number, span.after, span.cutoff, None, False).summary, statistic)
-        return value
-
-    with view.snapshots.take(view.horizon, range(series), score) as scores:
-        yield from scores.find_all()
-    return first_by([scores[number] for number in range(series)], 10, descending=True)
+def _ranking(series: int, span: Span, statistic: str | Percentiles, reading: Reading) -> list[int]:
+    wanted = statistic if isinstance(statistic, Percentiles) else None
+    values: list[float | None] = []
+    for number in range(series):
+        tail, found = reading.figures(number, span, ends=False, wanted=wanted)
+        values.append(found[0] if wanted else getattr(tail.summary, str(statistic)))
+        reading.pause()
+    return first_by(values, 10, descending=True)
 
 
-def _best(work: Callable[[], Portions]) -> Portions:
-    """The median of five, and the longest portion of that one."""
+def _best(work: Callable[[], Taken]) -> Taken:
+    """The median of five, and the longest turn of that one."""
     return sorted(work() for _ in range(5))[2]
 
 
@@ -166,7 +166,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     times = 3 if quick else 1000
     print("p50, p90, p99 and p99.9 together, in microseconds: of a window that moves on, with 99 new events and a late")
-    print("one before each question; of any window, each time another; and the very first question, in portions.\n")
+    print("one before each question; of any window, each time another; and the very first question, in turns.\n")
     kinds = (
         [(10**3, 1), (10**3, 10)] if quick else [*((10**power, 1) for power in range(3, 8)), (10**6, 10), (10**6, 1000)]
     )
@@ -178,7 +178,7 @@ def main() -> None:
             "p99",
             "any",
             "first",
-            "its longest portion",
+            "its longest turn",
             "np.partition",
             "statistics.quantiles",
         ],
@@ -186,10 +186,10 @@ def main() -> None:
     )
     print("\nA window of an hour in steps\n")
     sizes = [(10**3, 1)] if quick else [(10**6, 1), (10**7, 1), (10**6, 10)]
-    show(["what", "of", "events", "in all", "longest portion"], [row for kind in sizes for row in histories(*kind)])
+    show(["what", "of", "events", "in all", "longest turn"], [row for kind in sizes for row in histories(*kind)])
     print("\nThe first ten\n")
     shapes = [(10, 10**3)] if quick else [(10_000, 10**6), (10_000, 10**7)]
-    show(["what", "in all", "longest portion"], [row for shape in shapes for row in rankings(*shape)])
+    show(["what", "in all", "longest turn"], [row for shape in shapes for row in rankings(*shape)])
     print("\nAn event where nobody asked for percentiles\n")
     show(["what", "median", "at most"], single_adds(500 if quick else 200_000))
     print(f"\n{machine()}")

@@ -1,19 +1,21 @@
 """Pure arithmetic of windows: no Flask, no I/O, no clock, no environment.
 
 A timeline is a B+-tree with summaries, in two words of our own: a *block* is its leaf, up to 1,024 events as
-columns in order of time, chained to the next; a *deck* is an inner node over up to 32 blocks or decks. Each carries
+columns in order of time; a *deck* is an inner node over up to 32 blocks or decks. Each carries
 the exact summary of all below it, so a question merges O(log n) of them and reads events in the blocks it cuts.
+A snapshot costs a copy of the map of series; whoever writes while it lives copies the path to what is written to.
 
-view        every series, and all of them as one: what the service holds
-span        which events a question is about
+view        every series, and all of them as one: what the service holds, and snapshots of it
+reading     what can be asked of either                 span        which events a question is about
+epochs      what a snapshot has too, so that whoever changes it copies it first
 window      the timeline of one series                  all_series  that of all, without a second copy of the events
-timeline    the tree                                    deck, block its nodes
-percentiles which ranks a percentile is                 ranks       the value at a rank: rows, a ladder over them
-memory      whose rows are held, and whose go           scan        the same without rows, from every value
+timeline    what a tree of events is asked              tree        how blocks and decks hang together
+deck, block its nodes                                   cut         what a range comes to of them
+percentiles which ranks a percentile is                 ranks       the value at a rank: sorted runs, a scale over them
+memory      whose runs are held, and whose go           scan        the same without runs, from every value
 history     a window laid out in steps                  grid        where the steps begin
 last_of_all the last so many, where each series keeps its own
-snapshot    many series, all of one moment              ranking     the first of them by a statistic
-suffixes    the tails of blocks that moving windows cut
-steps       work in portions                            rows, ladder, cut  what ranks are made of
+suffixes    the tails of blocks that moving windows cut ranking     the first of many series by a statistic
+steps       long work: writers yield, readers pause     runs        sorted values of decks
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

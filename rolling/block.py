@@ -39,9 +39,10 @@ class Block:
         "_positions",
         "_times",
         "_values",
-        "following",
+        "epoch",
         "highest",
         "newest",
+        "newest_position",
         "oldest",
         "ordered",
         "start",
@@ -49,12 +50,14 @@ class Block:
         "summary",
     )
 
-    def __init__(self, start: int, start_position: int) -> None:
+    def __init__(self, start: int, start_position: int, epoch: int = 0) -> None:
         self.start = start
         self.start_position = start_position
-        self.following: Self | None = None
+        self.epoch = epoch
         self.summary = Summary()
         self.oldest = self.newest = start
+        self.newest_position = start_position
+        """The position of its last event."""
         self.highest = 0
         """The highest position of its events."""
         self.ordered = True
@@ -68,14 +71,21 @@ class Block:
         """A position not above any of its events'."""
         return self._base
 
-    def successor(self, start: int, start_position: int) -> Self:
-        """An empty block of the same kind, to stand somewhere behind this one."""
-        return type(self)(start, start_position)
+    def copy(self, epoch: int) -> Self:
+        """Return another block of the same events, to be changed in this epoch."""
+        other = type(self)(self.start, self.start_position, epoch)
+        other.summary = self.summary.copy()
+        other.oldest, other.newest, other.newest_position = self.oldest, self.newest, self.newest_position
+        other.highest, other.ordered, other._base = self.highest, self.ordered, self._base
+        other._times = None if self._times is None else self._times[:]
+        other._positions = None if self._positions is None else self._positions[:]
+        other._values = None if self._values is None else self._values[:]
+        return other
 
     def store(self, columns: Columns) -> None:
         """Hold these events, given in order, in place of any held before."""
         times, positions, values = columns
-        self.oldest, self.newest = int(times[0]), int(times[-1])
+        self.oldest, self.newest, self.newest_position = int(times[0]), int(times[-1]), int(positions[-1])
         self.ordered = True
         self._base, self.highest = int(positions.min()), int(positions.max())
         self._positions = None
@@ -110,7 +120,7 @@ class Block:
             self.ordered = False
             self.oldest = min(self.oldest, time)
         else:
-            self.newest = time
+            self.newest, self.newest_position = time, position
 
     def extend(self, columns: Columns) -> None:
         """More events, without their summary, in order among themselves, at positions above all those held."""
@@ -132,7 +142,9 @@ class Block:
             self._positions.frombytes((positions - self._base).astype(self._positions.typecode).tobytes())
         self._values.frombytes(values.tobytes())
         self.ordered = self.ordered and first >= self.newest
-        self.oldest, self.newest = min(self.oldest, first), max(self.newest, last)
+        self.oldest = min(self.oldest, first)
+        if last >= self.newest:
+            self.newest, self.newest_position = last, int(positions[-1])
 
     def fill(self, columns: Columns, summary: Summary) -> None:
         """Let an empty block hold these events, which are in order, with their summary."""
@@ -165,14 +177,14 @@ class Block:
             return self.summary
         return summarise(self.columns()[2][-count:])
 
-    def split(self, last: bool) -> Self:
-        """Move the later events into a new block, which is returned. The `last` block of all keeps most:
+    def split(self, last: bool, epoch: int = 0) -> Self:
+        """Move the later events into a new block of this epoch, which is returned. The `last` block of all keeps most:
         what follows will mostly land behind it."""
         columns = self.columns()
         size = len(columns[0])
         cut = size - size // 16 if last else size // 2
         later = part(columns, cut, size)
-        right = self.successor(int(later[0][0]), int(later[1][0]))
+        right = type(self)(int(later[0][0]), int(later[1][0]), epoch)
         right.store(later)
         right.summary = summarise(later[2])
         self.summary = summarise(columns[2][:cut])
@@ -230,6 +242,7 @@ class Block:
         assert not self.ordered or keys == sorted(keys)
         assert len(set(positions.tolist())) == len(positions)
         assert not len(positions) or self.lowest <= positions.min() <= positions.max() == self.highest
+        assert not keys or max(keys) == (self.newest, self.newest_position)
 
 
 def _gaps(positions: Times) -> bool:

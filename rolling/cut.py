@@ -1,85 +1,107 @@
-"""A cut: the lowest decks that lie wholly inside a range, and what the range has of the two that it cuts."""
+"""A cut: what a range of a timeline comes to, as whole decks, whole blocks, and parts of blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from rolling.block import Values
+import numpy as np
+
+from rolling.block import NOTHING, Block, Values
 from rolling.deck import Deck
-from rolling.timeline import Timeline
+from rolling.span import Range
+from rolling.steps import Pause
+
+PORTION = 2**15
+"""About the number of values that are read at a time: some milliseconds of work."""
+SMALLEST = 100
+"""A piece of fewer values counts as so many: finding it costs as much."""
 
 
-class Cut:
-    """A range of a timeline, which is not empty: the decks from `start` up to `stop`, whole blocks of the decks before
-    and behind those, and loose events. Good until the timeline changes."""
+class Cut(NamedTuple):
+    """Lowest decks wholly inside a range, but for the last one of the timeline; the whole blocks of each other deck,
+    but for the last one of the timeline; and from where to where it goes in the remaining blocks."""
 
-    __slots__ = (
-        "_before",
-        "_blocks",
-        "_first",
-        "_last",
-        "_left",
-        "_right",
-        "_timeline",
-        "_upto",
-        "_whole",
-        "start",
-        "stop",
-    )
-
-    def __init__(self, timeline: Timeline[Any], index: Mapping[Deck[Any], int], begin: int, end: int) -> None:
-        """`index` numbers the lowest decks; without any, all events are loose ones of one block."""
-        size = len(timeline)
-        self._timeline = timeline
-        self._left, self._first, self._before = timeline.place(size - begin)
-        self._right, self._last, self._upto = timeline.place(size - end) if end else (None, 0, 0)
-        self._blocks: tuple[list[Any], list[Any]] = ([], [])
-        if self._left is None:
-            self.start = self.stop = 0
-            self._upto = self._upto if end else size
-            return
-        self.start = index[self._left]
-        self.stop = len(index) if self._right is None else index[self._right]
-        self._whole = whole = self._first + bool(self._before)
-        if self._left is self._right:
-            self._blocks = (self._left.children[whole : self._last], [])
-            return
-        ahead = [] if self._right is None else self._right.children[: self._last]
-        if whole:
-            self.start += 1
-            self._blocks = (self._left.children[whole:], ahead)
-        else:
-            self._blocks = ([], ahead)
-
-    def blocks(self) -> tuple[list[Any], list[Any]]:
-        """The blocks wholly inside, of the decks that are not."""
-        return self._blocks
-
-    def key(self) -> object:
-        """Equal for two cuts of the same rows and blocks, with no deck refreshed meanwhile: then as many of the first
-        events, or of the last, of a deck that holds as many, are the same ones."""
-        sizes = tuple(sum(block.summary.count for block in blocks) for blocks in self._blocks)
-        within = None
-        if self._left is not None and self._left is self._right:
-            within = sum(block.summary.count for block in self._left.children[: self._whole]), self.start
-        return self.start, self.stop, sizes, _size(self._left), _size(self._right), within
-
-    def loose(self) -> list[Values]:
-        """The remaining values, of parts of blocks; copies, since a block whose array is looked at cannot grow."""
-        block: Any
-        if self._left is self._right and self._first == self._last:
-            block = self._timeline.first if self._left is None else self._left.children[self._first]
-            return [block.columns()[2][self._before : self._upto].copy()]
-        pieces = []
-        if self._left is not None and self._before:
-            block = self._left.children[self._first]
-            pieces.append(block.columns()[2][self._before :].copy())
-        if self._right is not None and self._upto:
-            block = self._right.children[self._last]
-            pieces.append(block.columns()[2][: self._upto].copy())
-        return pieces
+    decks: list[Deck[Any]]
+    edges: list[list[Block]]
+    loose: list[tuple[Block, int, int]]
 
 
-def _size(deck: Deck[Any] | None) -> int:
-    return 0 if deck is None else deck.summary.count
+def cut(part: Range) -> Cut:
+    """Return what a range comes to. O(log n), and a little for each lowest deck."""
+    found = Cut([], [], [])
+    size = len(part.timeline)
+    _collect(part.timeline, part.timeline._root, max(size - part.begin, 0), size - part.end, found)
+    return found
+
+
+def _collect(timeline: Any, node: Deck[Any] | Block, start: int, end: int, found: Cut) -> None:
+    """Add the events of a node from one place up to another."""
+    size = node.summary.count
+    if start <= 0 and end >= size and _last(node) is not timeline.last:
+        _collect_whole(node, found)
+    elif isinstance(node, Deck):
+        blocks = isinstance(node.children[0], Block)
+        if blocks:
+            found.edges.append([])
+        for child in node.children:
+            count = child.summary.count
+            if start < count and end > 0 and count:
+                _collect(timeline, child, start, end, found)
+            start -= count
+            end -= count
+        if blocks and not found.edges[-1]:
+            del found.edges[-1]
+    else:
+        found.loose.append((node, max(start, 0), min(end, size)))
+
+
+def _collect_whole(node: Deck[Any] | Block, found: Cut) -> None:
+    if isinstance(node, Block):
+        found.edges[-1].append(node)
+    elif isinstance(node.children[0], Block):
+        found.decks.append(node)
+    else:
+        for child in node.children:
+            _collect_whole(child, found)
+
+
+def _last(node: Deck[Any] | Block) -> Block:
+    while isinstance(node, Deck):
+        node = node.children[-1]
+    return node
+
+
+def loose_values(timeline: Any, loose: list[tuple[Block, int, int]]) -> Iterator[Values]:
+    """The values of parts of blocks; copies, since a block whose array is looked at cannot grow."""
+    for block, start, end in loose:
+        yield timeline.open(block).columns()[2][start:end].copy()
+
+
+def pieces(ranges: list[Range], pause: Pause) -> Iterator[Values]:
+    """All values of these ranges, in no order, about PORTION at a time."""
+    some: list[Values] = []
+    work = 0
+    for part in ranges:
+        for values in _pieces(part, pause):
+            some.append(values)
+            work += max(len(values), SMALLEST) * part.timeline.COST
+            if work >= PORTION:
+                yield np.concatenate(some)
+                some, work = [], 0
+                pause()
+    yield np.concatenate([NOTHING[2], *some])
+
+
+def _pieces(part: Range, pause: Pause) -> Iterator[Values]:
+    decks, edges, loose = cut(part)
+    for deck in decks:
+        yield part.timeline.values(deck.children, pause)
+    for blocks in edges:
+        yield part.timeline.values(blocks, pause)
+    yield from loose_values(part.timeline, loose)
+
+
+def values_of(ranges: list[Range], pause: Pause) -> Values:
+    """All values of these ranges, in no order."""
+    return np.concatenate(list(pieces(ranges, pause)))

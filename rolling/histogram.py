@@ -1,21 +1,17 @@
-"""Histograms: exact counts of the values of some ranges, between bounds that may depend on the least and the greatest.
-
-The values are read in chunks, as `rolling.scan` reads them; the bounds and the counts are of one moment, the last.
-"""
+"""Histograms: exact counts of the values of ranges, between bounds that may depend on the least and the greatest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import count
 from typing import NamedTuple
 
-from rolling.scan import Census, Where
-from rolling.steps import Steps, finished
-from rolling.summary import Summary
+import numpy as np
 
-ATTEMPTS = 3
-"""Maximum number of times the values are counted while others are let in; then they are counted exclusively."""
+from rolling.cut import pieces
+from rolling.span import Range
+from rolling.steps import Pause
+from rolling.summary import Summary
 
 Divide = Callable[[float, float], Sequence[float]]
 """Return the bounds of a histogram, rising, given the least and the greatest value."""
@@ -44,29 +40,12 @@ def in_bins(number: int) -> Divide:
     return divide
 
 
-def histogram(where: Where, summary: Callable[[], Summary], divide: Divide) -> Steps[Histogram]:
+def histogram(ranges: list[Range], summary: Summary, divide: Divide, pause: Pause) -> Histogram:
     """Count the values of these ranges, of which `summary` tells the least and the greatest. An empty histogram has no
-    bounds. Yields between chunks, in which events may come and go."""
-    for attempt in count(1):
-        bounds = _bounds(summary(), divide)
-        census = Census([(bound, bound) for bound in bounds])
-        work = census.take(where)
-        if attempt <= ATTEMPTS:
-            yield from work
-        else:
-            finished(work)
-        if _bounds(summary(), divide) == bounds:
-            break
-    return Histogram(bounds, _counts(census.totals, len(bounds)))
-
-
-def _bounds(summary: Summary, divide: Divide) -> Sequence[float]:
-    if summary.min is None or summary.max is None:
-        return ()
-    return divide(summary.min, summary.max)
-
-
-def _counts(totals: Sequence[int], bounds: int) -> list[int]:
-    """Add the values that equal a bound to those above it: a census counts them apart."""
-    above = totals[2 : 2 * bounds + 1 : 2]
-    return [totals[0], *(equal + more for equal, more in zip(totals[1 : 2 * bounds : 2], above, strict=True))]
+    bounds."""
+    low, high = summary.min, summary.max
+    bounds = () if low is None or high is None else divide(low, high)
+    edges, counts = np.array(bounds, np.float64), np.zeros(len(bounds) + 1, np.int64)
+    for values in pieces(ranges, pause):
+        counts += np.bincount(edges.searchsorted(values, side="right"), minlength=len(counts))
+    return Histogram(bounds, counts.tolist())

@@ -17,8 +17,6 @@ class Span(NamedTuple):
     after: int | None = None
     until: int | None = None
     last: int | None = None
-    horizon: int | None = None
-    """An earlier horizon of the view, as of which a series is asked; None: that of now."""
 
 
 class Range(NamedTuple):

@@ -1,23 +1,29 @@
-"""Work in portions: a generator that yields between two portions and returns its result.
+"""Long work: a writer yields between two portions, a reader calls a `Pause` that whoever asks gives it.
 
-Whoever runs it may let others in at each yield, whatever they do to the view meanwhile: the result is the exact one
-for the moment at which the generator ends, and so agrees with whatever is asked under the same hold of the lock.
+A pause may let others in, whatever they do meanwhile, since a reader reads a snapshot; or stop the reader by an
+exception, which leaves nothing behind but caches that are whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[None, None, T]
+Pause: TypeAlias = Callable[[], None]
 
 
-def finished(steps: Steps[T]) -> T:
-    """The result, with all portions done at once."""
+def nothing() -> None:
+    """Let nobody in."""
+
+
+def finished(steps: Steps[T], pause: Pause = nothing) -> T:
+    """Return the result of some steps, with a pause after each."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
             result: T = end.value
             return result
+        pause()

@@ -6,6 +6,7 @@ worked out at once, as limbs; from then on a question takes one row of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,14 +103,15 @@ class Suffixes:
         _hold(self._cuts, block, cut, MOST_BLOCKS)
         return cut.sums
 
-    def _check(self, blocks: set[Any]) -> None:
-        """Every invariant, as assertions, for the blocks of these that are held. For tests."""
+    def _check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
+        """Every invariant, as assertions, for the blocks of these that are held; each is given with what opens it. For
+        tests."""
         assert len(self._cuts) <= MOST_BLOCKS
         assert len(self._seen) <= MOST_SEEN
-        for block in self._cuts.keys() & blocks:
+        for block in self._cuts.keys() & blocks.keys():
             cut = self._cuts[block]
             if cut.sums is not None and cut.summary is block.summary and cut.size == block.summary.count:
-                values = block.columns()[2].copy()
+                values = blocks[block](block).columns()[2].copy()
                 for count in {1, len(values) // 2 + 1, len(values)}:
                     assert cut.sums.tail(count) == summarise(values[-count:])
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rolling.block import CAPACITY, NOTHING, Block, Columns, Values, part
+from rolling.block import CAPACITY, NOTHING, Columns, Values, part
 from rolling.deck import B, Deck
 from rolling.exact import summarise, summarise_rows
-from rolling.steps import Steps
+from rolling.steps import Pause
 from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
 from rolling.tree import Path, Tree
@@ -35,8 +35,6 @@ class Timeline(Tree[B]):
 
     COST = 1
     """How many times as long as from columns it takes to read its events."""
-    removals = 0
-    """How often events have gone from it that are later than the horizon."""
 
     __slots__ = ()
 
@@ -49,6 +47,8 @@ class Timeline(Tree[B]):
             for child in node.children[index + 1 :]:
                 count += child.summary.count
             node = node.children[index]
+        if node.oldest <= time < node.newest:
+            self.open(node)
         return count + node.count_after(time)
 
     def tail(self, count: int, suffixes: Suffixes | None = None) -> Summary:
@@ -65,7 +65,8 @@ class Timeline(Tree[B]):
                 taken.append(child.summary)
                 count -= child.summary.count
         if count:
-            taken.append(suffixes.tail(node, count) if suffixes and count < node.summary.count else node.tail(count))
+            self.open(node)
+            taken.append(suffixes.tail(node, count) if suffixes else node.tail(count))
         return merged(taken)
 
     def tail_after(self, time: int, suffixes: Suffixes) -> Summary:
@@ -78,6 +79,8 @@ class Timeline(Tree[B]):
             index = node.index(time)
             taken += [child.summary for child in node.children[index + 1 :]]
             node = node.children[index]
+        if node.oldest <= time < node.newest:
+            self.open(node)
         taken.append(suffixes.tail_after(node, time))
         return merged(taken)
 
@@ -88,8 +91,25 @@ class Timeline(Tree[B]):
         taken: list[Summary] = []
         begin = min(begin, len(self))
         if end < begin:
-            _cover(self._root, begin, end, taken)
+            self._cover(self._root, begin, end, taken)
         return merged(taken)
+
+    def _cover(self, node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> None:
+        """Add to `taken` what covers the node's last `begin` events without its last `end`; there is at least one."""
+        if end <= 0 and begin >= node.summary.count:
+            taken.append(node.summary)
+        elif not isinstance(node, Deck):
+            values = self.open(node).columns()[2]
+            taken.append(summarise(values[max(len(values) - begin, 0) : len(values) - max(end, 0)]))
+        else:
+            for child in reversed(node.children):
+                size = child.summary.count
+                if end < size and size:
+                    self._cover(child, begin, end, taken)
+                begin -= size
+                end -= size
+                if begin <= 0:
+                    return
 
     def row(self, count: int) -> Row:
         """The oldest of the last `count` events, 1 <= count <= len. O(log n)."""
@@ -100,7 +120,7 @@ class Timeline(Tree[B]):
                     node = child
                     break
                 count -= child.summary.count
-        times, positions, values = node.columns()
+        times, positions, values = self.open(node).columns()
         return int(times[-count]), int(positions[-count]), float(values[-count])
 
     def rows(self, count: int) -> Columns:
@@ -112,61 +132,52 @@ class Timeline(Tree[B]):
 
     def between(self, oldest: int, newest: int) -> Iterator[Columns]:
         """All blocks that may hold events from `oldest` to `newest`, both included, in order."""
-        node = self._root
-        while isinstance(node, Deck):
-            # Events of one time may begin in the block before the first that starts with that time.
-            node = node.children[node.index(oldest - 1)]
-        block: Block | None = node
-        while block is not None and block.start <= newest:
+        for block in self.blocks(oldest, newest):
             if block.newest >= oldest:
-                yield block.columns()
-            block = block.following
+                yield self.open(block).columns()
 
-    def values(self, blocks: Sequence[B]) -> Iterator[Values]:
-        """All values of neighbouring blocks, in no order; in pieces of which none takes more than some milliseconds."""
-        yield np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
+    def drop_rows(self, count: int) -> None:
+        """Let go of the first `count` events of the first block, not of all."""
+        self.own_first()
+        self.open(self.first).drop(count)
+        self.refresh_first()
+
+    def values(self, blocks: Sequence[B], pause: Pause) -> Values:
+        """A copy of all values of neighbouring blocks, in no order."""
+        return np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
 
     def to_read(self, blocks: Sequence[B], cut: Sequence[B]) -> Sequence[B]:
         """Which of these blocks of a deck to read for the events of some that a question cuts: neighbours of the cut
         ones too, where that costs less."""
         return cut
 
-    def ordered(self, blocks: Sequence[B]) -> Steps[Columns]:
-        """The events of some blocks, in order. Takes portions where they are read from many series; it means nothing if
-        the blocks change meanwhile."""
-        yield from ()
+    def ordered(self, blocks: Sequence[B], pause: Pause) -> Columns:
+        """The events of some blocks, in order."""
         return joined(block.columns() for block in blocks)
-
-    def place(self, offset: int) -> tuple[Deck[B] | None, int, int]:
-        """The lowest deck with the event before which so many stand, less than there are; which of its blocks holds
-        it, and how many stand before it there. O(log n)."""
-        parent, index = None, 0
-        node = self._root
-        while isinstance(node, Deck):
-            parent, index = node, 0
-            while offset >= (size := node.children[index].summary.count):
-                offset -= size
-                index += 1
-            node = node.children[index]
-        return parent, index, offset
 
     def add(self, time: int, value: float, position: int, parts: tuple[int, int]) -> B:
         """Take in one event, given with its `exact(value)`, at a position above all others. O(log n)."""
         if time >= self.last.start:
-            path, block = self._edge, self.last
+            path, block = self._edge, self.last  # owned, and without a run
         else:
-            path, block, _ = self.find(time)
+            path, block = self._late(time, value)
         if block.summary.count >= CAPACITY:
             self.room(time, position)
-            path, block, _ = self.find(time)
+            path, block = self.own(*self.find(time)[:2])
         block.append(time, value, position)
         units, square = parts
         block.summary.add(value, units, square)
         for deck in path:
             deck.summary.add(value, units, square)
-        if self.asked and path and (row := path[-1].row) is not None:
-            row.take(value)
         return block
+
+    def _late(self, time: int, value: float) -> tuple[Path[B], B]:
+        """Return the block for a late event, and the decks above it."""
+        path, block, _ = self.find(time)
+        path, block = self.own(path, block)
+        if path and path[-1].held is not None:
+            path[-1].take(np.array([value]))
+        return path, block
 
     def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[Taken[B]]:
         """Take in events that are in order, at positions above all others; runs to the end only when all is taken
@@ -184,6 +195,7 @@ class Timeline(Tree[B]):
                     yield from self.prepare(block, 0)
                 self.room(int(times[i]), int(columns[1][i]))
                 continue
+            path, block = self.own(path, block)
             j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
             yield from self.prepare(block, j - i)
@@ -212,7 +224,7 @@ class Timeline(Tree[B]):
         for i, summary in zip(range(0, size, CAPACITY), summaries, strict=True):
             j = min(i + CAPACITY, size)
             chunk = part(columns, i, j)
-            new = self.last.successor(int(chunk[0][0]), int(chunk[1][0]))
+            new = type(self.last)(int(chunk[0][0]), int(chunk[1][0]), self.epochs.now)
             new.fill(chunk, summary)
             _count_in(self._edge, chunk, summary)
             self.insert(self._edge, self.last, new)
@@ -223,26 +235,8 @@ def _count_in(path: Path[B], columns: Columns, summary: Summary) -> None:
     """Have the decks of a path know of events that a block below them takes in."""
     for deck in path:
         deck.summary.merge(summary)
-    if path and (row := path[-1].row) is not None:
-        row.take_many(columns[2])
-
-
-def _cover(node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> None:
-    """Add to `taken` what covers the node's last `begin` events without its last `end`; there is at least one."""
-    if end <= 0 and begin >= node.summary.count:
-        taken.append(node.summary)
-    elif not isinstance(node, Deck):
-        values = node.columns()[2]
-        taken.append(summarise(values[max(len(values) - begin, 0) : len(values) - max(end, 0)]))
-    else:
-        for child in reversed(node.children):
-            size = child.summary.count
-            if end < size and size:
-                _cover(child, begin, end, taken)
-            begin -= size
-            end -= size
-            if begin <= 0:
-                return
+    if path:
+        path[-1].take(columns[2])
 
 
 def each(columns: Columns) -> Iterator[Row]:

@@ -6,31 +6,25 @@ nothing else: not on when or in what portions the events came, nor on when it wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rolling.all_series import BLOCKS_A_STEP, AllSeries, Ids
-from rolling.block import CAPACITY, EARLIEST, LATEST, Columns, part
+from rolling.block import CAPACITY, Columns, part
+from rolling.epochs import Epochs
 from rolling.exact import summarise_rows
-from rolling.histogram import Divide, Histogram, histogram
-from rolling.history import Bounds, Point, Sweep
-from rolling.last_of_all import LastOfAll
 from rolling.memory import Memory
-from rolling.percentiles import Percentiles
-from rolling.snapshot import Snapshots
-from rolling.span import Range, Span
-from rolling.steps import Steps, finished
+from rolling.reading import Reading
+from rolling.reading import Tail as Tail
 from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
-from rolling.timeline import ADDED_SINGLY, BULK, Row, Timeline, each, merged
+from rolling.timeline import ADDED_SINGLY, BULK, each
 from rolling.window import RollingWindow
 
 PERCENTILE_BYTES = 2**28
-"""What the sorted rows of a view may take of the memory: those of 33 million different values."""
+"""What the sorted runs of a view may take of the memory: those of 33 million different values."""
 TAKEN_SINGLY = 48
 """Up to so many events are taken in one by one: columns would cost more."""
 SERIES_A_STEP = 64
@@ -39,17 +33,22 @@ WINDOWS_A_STEP = 256
 """How many series are looked at in a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """Some events of one series or of all: their summary and, if asked for, the ends."""
+class Snapshot(Reading):
+    """A reading that stays as it is until it is closed, whatever is written meanwhile."""
 
-    summary: Summary
-    first: Row | None = None
-    last: Row | None = None
+    def __init__(self, view: View) -> None:
+        self._epochs, self._epoch = view.epochs, view.epochs.freeze()
+        windows = view.windows.copy()
+        super().__init__(windows, view._all.snapshot(windows), view._memory, view._suffixes)
+        self.horizon, self.taken = view.horizon, view.taken
+
+    def close(self) -> None:
+        """Have writers own what this has. To be called once, with the lock held."""
+        self._epochs.thaw(self._epoch)
 
 
-class View:
-    """All series by id, each taken up with its first event. Not thread safe: the caller holds a lock.
+class View(Reading):
+    """The live windows, each taken up with its first event. Not thread safe: the caller holds a lock.
 
     What may take long is done in steps, of a millisecond or so: an iterator that has to be run to its end."""
 
@@ -63,25 +62,23 @@ class View:
         self.keep_last = keep_last
         """How many of its last events a series keeps that says nothing else."""
         self._own_keep = own_keep
-        self.horizon = 0
-        self.taken = 0
-        """How many events all series were ever given."""
+        self.epochs = Epochs()
         self.windows: dict[int, RollingWindow] = {}
-        self._all = AllSeries(self.windows)
-        self._memory = Memory(percentile_bytes)
-        self._suffixes = Suffixes()
-        self.snapshots = Snapshots()
+        super().__init__(self.windows, AllSeries(self.windows, self.epochs), Memory(percentile_bytes), Suffixes())
 
-    def __len__(self) -> int:
-        return sum(len(window) for window in self.windows.values())
+    def snapshot(self) -> Snapshot:
+        """Take a snapshot. Not while something is being taken in."""
+        return Snapshot(self)
 
     def window(self, series: int) -> RollingWindow:
-        """The events of a series, which is taken up if it is new."""
+        """The events of a series, to be written to; it is taken up if it is new."""
         found = self.windows.get(series)
         if found is None:
             keep = self._own_keep(series)
-            found = RollingWindow(self.keep_last if keep is None else keep, own_keep=keep is not None)
+            found = RollingWindow(self.keep_last if keep is None else keep, self.epochs, own_keep=keep is not None)
             self.windows[series] = found
+        elif found.epoch <= self.epochs.frozen:
+            found = self.windows[series] = found.copy()
         return found
 
     def change_keep(self, series: int | None, horizon: int, keep: int) -> Iterator[None]:
@@ -90,29 +87,27 @@ class View:
         self.raise_horizon(horizon)  # what the series now let go of, all series as one must have let go of before
         if series is not None:
             window = self.window(series)
-            yield from self.snapshots.before_change(series)
             window.change_keep(horizon, keep)
             window.own_keep = True
             return
         self.keep_last = keep
         for number, (other, window) in enumerate(list(self.windows.items()), 1):
             if not window.own_keep:
-                yield from self.snapshots.before_change(other)
-                window.change_keep(horizon, keep)
+                self.window(other).change_keep(horizon, keep)
             if number % WINDOWS_A_STEP == 0:
                 yield
 
     def end_series(self, series: int) -> Iterator[None]:
         """Forget a series and all its events."""
-        yield from self.snapshots.before_change(series)
-        window = self.windows.pop(series, None)
-        if window is not None:
+        if series in self.windows:
+            window = self.window(series)  # else a snapshot would lose what goes
+            del self.windows[series]
             if window.count_after(self.horizon):
                 yield from self._all.remove(series, window)
             yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
-        """Take in one event, at a position above all others. Not for a series that a snapshot has yet to look at."""
+        """Take in one event, at a position above all others."""
         parts = exact(value)
         if time > self.horizon:
             self._all.take(series, time, value, position, parts)
@@ -159,7 +154,6 @@ class View:
                 yield
 
     def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> Iterator[None]:
-        yield from self.snapshots.before_change(series)
         window = self.window(series)
         count = len(columns[0])
         if count <= ADDED_SINGLY:
@@ -175,7 +169,6 @@ class View:
     def add_few(self, rows: Iterable[tuple[int, int, int, float]]) -> Iterator[None]:
         """Take in a few events, each as position, series, time and value, as `add_many` does."""
         for position, series, time, value in rows:
-            yield from self.snapshots.before_change(series)
             if time < self._all.last.start:
                 yield from self._all.ready(time)
             self.add(series, time, value, position)
@@ -188,169 +181,22 @@ class View:
 
     def prune(self, horizon: int) -> Iterator[None]:
         """Let go of what is dead under a horizon, if not at once. Not before all is taken in that the log had when it
-        was raised: a change among that may still have a series keep what by now looks dead. What was live when a
-        snapshot under way was taken stays."""
-        horizon = self.snapshots.earliest(min(horizon, self.horizon))
-        for number, window in enumerate(list(self.windows.values()), 1):
-            window.prune(horizon)
+        was raised: a change among that may still have a series keep what by now looks dead."""
+        horizon = min(horizon, self.horizon)
+        for number, (series, window) in enumerate(list(self.windows.items()), 1):
+            if window.may_prune(horizon) and self.windows.get(series) is window:
+                self.window(series).prune(horizon)
             if number % WINDOWS_A_STEP == 0:
                 yield
 
-    def tail(
-        self,
-        series: int | None,
-        after: int | None,
-        cutoff: int,
-        last: int | None,
-        ends: bool,
-        until: int | None = None,
-    ) -> Tail:
-        """The events that a Span of these describes: their summary and, if asked for, the first and the last."""
-        timeline = self._timeline(series)
-        if timeline is not None and after is not None and last is None and until is None:
-            summary = timeline.tail_after(max(after, self.horizon), self._suffixes)
-            if not (ends and summary.count):
-                return Tail(summary)
-            return Tail(summary, timeline.row(summary.count), timeline.row(1))
-        ranges = self.ranges(series, Span(cutoff, after, until, last))
-        return self._tail(ranges, ends, self._suffixes if len(ranges) == 1 else None)
-
-    def _tail(self, ranges: list[Range], ends: bool, suffixes: Suffixes | None = None) -> Tail:
-        summaries = [timeline.summarise(begin, end, suffixes) for timeline, begin, end in ranges]
-        summary = summaries[0] if len(summaries) == 1 else merged(summaries)
-        if not (ends and ranges):
-            return Tail(summary)
-        return Tail(
-            summary,
-            min(timeline.row(begin) for timeline, begin, _ in ranges),
-            max(timeline.row(end + 1) for timeline, _, end in ranges),
-        )
-
-    def ranges(self, series: int | None, span: Span) -> list[Range]:
-        """Where the events of a span are to be found: in one range, or in one of each series where they are the last
-        ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
-        timeline = self._timeline(series)
-        horizon = self.horizon if span.horizon is None else span.horizon
-        cutoff = max(span.cutoff, horizon)
-        if timeline is None:
-            return []
-        if span.after is not None:
-            begin = timeline.count_after(max(span.after, horizon))
-        else:
-            begin = self.windows[series].live(cutoff) if series is not None else timeline.count_after(cutoff)
-        end = 0 if span.until is None else timeline.count_after(span.until)
-        if span.last is not None and span.last <= begin - end:
-            begin = end + span.last
-        elif span.after is None and series is None:
-            return self._last_of_all(span, cutoff)
-        return [Range(timeline, begin, end)] if end < begin else []
-
-    def figures(
-        self, series: int | None, span: Span, *, ends: bool, wanted: Percentiles | None = None
-    ) -> Steps[tuple[Tail, list[float | None]]]:
-        """What `tail` and `percentiles` say, both of the moment at the end. Takes portions where nobody asked for
-        percentiles lately, and where a span of all series reaches for what each of them keeps."""
-        finder = self._finder(series, span)
-        if finder is None:
-            found = [] if wanted is None else (yield from self.percentiles(series, span, wanted))
-            return self._tail(self.ranges(series, span), ends), found
-
-        def where() -> list[Range]:
-            finished(finder.find())
-            return finder.ranges()
-
-        yield from finder.find()
-        found = []
-        if wanted is not None:
-            found = yield from self._memory.percentiles(where, wanted)
-            finished(finder.find())
-        return Tail(finder.summary(), *(finder.ends() if ends else ())), found
-
-    def histogram(self, series: int | None, span: Span, divide: Divide) -> Steps[Histogram]:
-        """Count the events of a span by their values. Yields between chunks."""
-        finder = self._finder(series, span)
-        if finder is None:
-
-            def summary() -> Summary:
-                return self._tail(self.ranges(series, span), False).summary
-
-            return (yield from histogram(lambda: self.ranges(series, span), summary, divide))
-
-        def where() -> list[Range]:
-            finished(finder.find())
-            return finder.ranges()
-
-        yield from finder.find()
-        return (yield from histogram(where, finder.summary, divide))
-
-    def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:
-        """The percentiles of the events of a span. Takes portions where nobody asked lately; next to none after."""
-        return self._memory.percentiles(lambda: self.ranges(series, span), wanted)
-
-    def history(
-        self,
-        series: int | None,
-        after: int,
-        until: int,
-        edges: Sequence[int],
-        *,
-        ends: bool = False,
-        wanted: Percentiles | None = None,
-    ) -> Steps[list[Point]]:
-        """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
-        Edges ascend. The points are those of the moment of the last portion, all of them."""
-        bounds = Bounds(edges, after, until, lambda: self.horizon)
-        timeline = self._timeline(series)
-        sweep = Sweep(RollingWindow(0) if timeline is None else timeline, bounds, ends=ends)
-        if wanted is None:
-            return sweep.points()
-        return sweep.points_with_percentiles(lambda where: self._memory.percentiles(where, wanted))
-
-    def newest(self, series: int | None) -> int:
-        """The time of the newest event; EARLIEST where there is none."""
-        timeline = self._timeline(series)
-        return timeline.last.newest if timeline else EARLIEST
-
-    def maintain(self, moment: int, idle: int) -> Iterator[None]:
-        """Keep what percentiles need in order, between questions; yields between portions. See Memory.maintain."""
-        return self._memory.maintain(moment, idle)
-
-    def _timeline(self, series: int | None) -> Timeline[Any] | None:
-        """None for a series that is not there, or no longer: it has no events."""
-        return self._all if series is None else self.windows.get(series)
-
-    def _finder(self, series: int | None, span: Span) -> LastOfAll | None:
-        """What finds the events of a span that reaches behind the cutoff, into what each series keeps; None for any
-        other."""
-        if series is not None or span.after is not None or span.until is not None or span.last is None:
-            return None
-        if span.last <= self._all.count_after(max(span.cutoff, self.horizon)):
-            return None
-        return LastOfAll(self.windows, lambda: self.horizon, span.cutoff, span.last)
-
-    def _last_of_all(self, span: Span, cutoff: int) -> list[Range]:
-        count = len(self) if span.last is None else span.last
-        chosen = self._all.last_of_each(count, cutoff, span.until)
-        return [Range(window, begin, end) for window, (begin, end) in chosen.items() if end < begin]
-
-    def kept_since(self, series: int) -> tuple[int, int]:
-        """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
-        window = self.windows.get(series)
-        if window is None:
-            return EARLIEST, 0
-        if not window.keep:
-            return LATEST, 0
-        return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
+    def maintain(self, moment: int, idle: int) -> None:
+        """Let go of what percentiles needed and nobody has asked for lately. See Memory.maintain."""
+        self._memory.maintain(moment, idle)
 
     def _check(self) -> None:
-        """Every invariant, as assertions. For tests."""
-        self._memory._check()
-        self._all._check()
-        timelines: list[Timeline[Any]] = [self._all, *self.windows.values()]
-        self._suffixes._check({block for timeline in timelines for block in timeline.blocks()})
-        recent = Summary()
+        super()._check()
+        self._all._check_epochs()
         for window in self.windows.values():
-            window._check()
             assert window.own_keep or window.keep == self.keep_last
-            recent.merge(window.tail(window.count_after(self.horizon)))
-        assert self._all.tail(self._all.count_after(self.horizon)) == recent
+            if window.epoch > self.epochs.frozen:
+                window._check_epochs()

@@ -6,32 +6,29 @@ how many of them are live follows from the cutoff and `keep` alone. Pruning only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, part
-from rolling.steps import Steps
+from rolling.block import CAPACITY, EARLIEST, LATEST, NOTHING, Block, Columns, part
+from rolling.epochs import Epochs
+from rolling.steps import Pause
 from rolling.timeline import Timeline, joined
 
 PIECE = 2**18
 """How many events are let go of at a time."""
-LOOKED_INTO_A_STEP = 64
-"""How many blocks are looked into for events behind a position in a step: half a millisecond."""
-PASSED_A_STEP = 2048
-"""How many blocks are passed by in a step."""
 
 
 class RollingWindow(Timeline[Block]):
     """The events of one series in order of (time, arrival); the last `keep` of them outlive any cutoff."""
 
-    __slots__ = ("_gone_until", "forgotten", "keep", "keeps", "own_keep", "taken")
+    __slots__ = ("_gone_until", "epoch", "forgotten", "keep", "own_keep", "taken")
 
-    def __init__(self, keep: int, *, own_keep: bool = False) -> None:
-        super().__init__(Block(EARLIEST, 0))
+    def __init__(self, keep: int, epochs: Epochs | None = None, *, own_keep: bool = False) -> None:
+        super().__init__(Block(EARLIEST, 0), epochs)
+        self.epoch = self.epochs.now
         self.keep = keep
-        self.keeps = 0
-        """How often that has changed, each time at the cost of events that were kept, perhaps."""
         self.own_keep = own_keep
         """Whether it keeps so many whatever others keep."""
         self.taken = 0
@@ -39,6 +36,13 @@ class RollingWindow(Timeline[Block]):
         self.forgotten = 0
         """The highest position of an event of it that is gone."""
         self._gone_until = EARLIEST
+
+    def copy(self) -> RollingWindow:
+        """Return another window of the same events, which may be written to in this epoch."""
+        other = copy(self)
+        other.epoch = self.epochs.now
+        other.own_last()
+        return other
 
     def live(self, cutoff: int) -> int:
         """How many events are later than `cutoff` or among the last `keep`."""
@@ -54,33 +58,19 @@ class RollingWindow(Timeline[Block]):
         self.forgotten = max(self.forgotten, position)
         self._gone_until = max(self._gone_until, until)
 
-    def behind(self, after: int, limit: int, newest: Callable[[], int]) -> Steps[Columns]:
-        """Its first `limit` events behind a position, in order of position, as they are at the end. O(blocks); takes
-        portions, in which events may come and go. No event stands behind the position that `newest` says."""
-        while True:
-            taken, gone = self.taken, self.taken - len(self)
-            found = yield from self._first_behind(after, limit, newest())
-            # Whatever has come meanwhile stands behind all that was there.
-            if self.taken - len(self) == gone and (len(found[1]) == limit or self.taken == taken):
-                return found
-
-    def _first_behind(self, after: int, limit: int, end: int) -> Steps[Columns]:
-        """The same up to another position, behind which stands only what comes meanwhile; but for what goes. A block
-        that splits does no harm: some of its events are then met once more."""
+    def behind(self, after: int, limit: int, pause: Pause) -> Columns:
+        """Its first `limit` events behind a position, in order of position. O(blocks)."""
         found = NOTHING
         pieces: list[Columns] = []
-        waiting, looked_into = 0, 0
-        for passed, block in enumerate(self.blocks(), 1):
+        waiting, end = 0, LATEST
+        for block in self.blocks():
             if block.highest > after and block.lowest <= end and block.summary.count:
                 pieces.append(_standing(block.columns(), after, end))
                 waiting += len(pieces[-1][1])
-                looked_into += 1
             if waiting > limit + CAPACITY:
                 found = _first([found, *pieces], limit)
                 pieces, waiting, end = [], 0, int(found[1][-1])
-            if looked_into == LOOKED_INTO_A_STEP or passed % PASSED_A_STEP == 0:
-                looked_into = 0
-                yield
+            pause()
         return _first([found, *pieces], limit)
 
     def within(self, oldest: tuple[int, int], end: tuple[int, int] | None) -> Columns | None:
@@ -96,14 +86,16 @@ class RollingWindow(Timeline[Block]):
         if dead:
             times, positions, _ = self.first.columns()
             self.forget(int(positions[:dead].max()), int(times[dead - 1]))
-            self.first.drop(dead)
-            self.refresh_first()
+            self.drop_rows(dead)
         self.keep = keep
-        self.keeps += 1
+
+    def may_prune(self, horizon: int) -> bool:
+        """Say whether there may be whole blocks that are dead under `horizon`. Cheap: asked of all."""
+        return self.first.newest <= horizon and len(self) - self.first.summary.count >= self.keep
 
     def prune(self, horizon: int) -> None:
         """Let go of whole blocks that are dead under `horizon`."""
-        if self.first.newest <= horizon and len(self) - self.first.summary.count >= self.keep:
+        if self.may_prune(horizon):
             self._drop_blocks(len(self) - self.live(horizon))
 
     def _drop_blocks(self, count: int) -> int:
@@ -111,10 +103,8 @@ class RollingWindow(Timeline[Block]):
         before = len(self)
         if not before:
             return 0
-        block = self.drop(count, Block(EARLIEST, 0))
-        while block is not None and block is not self.first:
+        for block in self.drop(count, Block(EARLIEST, 0)):
             self.forget(block.highest, block.newest)
-            block = block.following
         return count - (before - len(self))
 
     def let_go(self) -> Iterator[None]:

@@ -1,49 +1,114 @@
-"""Asking a view in portions: what takes long is worked out with the view locked for some milliseconds at a time."""
+"""Asking: a question is a plain function of what is seen of the log; its answer is of the moment at which it began.
+
+It is put to the live projection first, which is locked for some milliseconds at most. If that is not enough, it is put
+to a snapshot, and lets others in every few milliseconds. A kind of question that took long the last time is put to a
+snapshot at once.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from rolling.steps import Steps
+from rolling.steps import nothing
 from view.level import Level
-from view.portions import give_way, run_for
+from view.portions import give_way
 from view.projection import Projection
+from view.snapshots import Seen, Snapshot
 
 SECONDS = 0.005
-"""About how long a portion takes; the last may take longer, as it puts together what all have found."""
+"""About how long others are kept waiting."""
 
 T = TypeVar("T")
-Question = Callable[[Projection], Steps[T]]
-"""Works something out from a view, of one moment: that of its last portion, or, of a listing, the first. Others are let
-in where it yields."""
+Question = Callable[[Seen], T]
 
 
-def ask(level: Level, question: Question[T]) -> T:
-    """The answer to a question, put to a view that knows all that was acknowledged by now; anew where the history
-    becomes another one meanwhile."""
-    asked: _Asked[T] | None = None
+class _TooLong(Exception):
+    """A question takes longer than the live projection may be locked."""
+
+
+class _Replaced(Exception):
+    """Another projection has taken the place of the one that was asked."""
+
+
+class _Turns:
+    """The turns of a question on a snapshot: called again and again with the lock held, it lets others in whenever a
+    turn is over."""
+
+    def __init__(self, level: Level, projection: Projection, seen: Seen) -> None:
+        self._level = level
+        self._projection = projection
+        self._seen = seen
+        self.holds = True
+        """Whether the lock is held."""
+        self.yields = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._seen.view.pause_by(self)
+        self._end = time.perf_counter() + SECONDS
+
+    def __call__(self) -> None:
+        if time.perf_counter() < self._end:
+            return
+        self.yields += 1
+        self.holds = False
+        self._level.lock.release()
+        give_way()
+        self._level.lock.acquire()
+        self.holds = True
+        if self._level.projection is not self._projection:
+            raise _Replaced
+        self._begin()
+
+
+def ask(level: Level, kind: str, question: Question[T]) -> T:
+    """Return the answer to a question of a kind, put to a projection that knows all that was acknowledged by now; anew
+    where another one takes its place meanwhile. Not with the lock held."""
+    while True:
+        projection = level.acquire()
+        turns = None
+        try:
+            try:
+                return _ask_live(projection, kind, question)
+            except _TooLong:
+                projection.snapshots.slow.add(kind)
+            snapshot = projection.snapshot()
+            if snapshot is not None:
+                turns = _Turns(level, projection, snapshot.seen)
+                return _ask_snapshot(projection, snapshot, turns, kind, question)
+        except _Replaced:
+            continue
+        finally:
+            if turns is None or turns.holds:
+                level.lock.release()
+        give_way()  # until one of the others has its answer
+
+
+def _ask_live(projection: Projection, kind: str, question: Question[T]) -> T:
+    """Return the answer from the live projection. Raises _TooLong."""
+    if kind in projection.snapshots.slow:
+        raise _TooLong
+    end = time.perf_counter() + SECONDS
+
+    def stop() -> None:
+        if time.perf_counter() >= end:
+            raise _TooLong
+
+    projection.view.pause_by(stop)
     try:
-        while True:
-            with level if asked is None else level.held() as projection:
-                if asked is None or asked.projection is not projection:
-                    asked = _Asked(projection, question)
-                if run_for(asked.work, SECONDS):
-                    return asked.answer
-            give_way()
+        return question(projection)
     finally:
-        if asked is not None:
-            asked.work.close()  # whoever leaves before the end leaves no snapshot behind
+        projection.view.pause_by(nothing)
 
 
-class _Asked(Generic[T]):
-    """A question that was put to a view: work, and then an answer."""
-
-    answer: T
-
-    def __init__(self, projection: Projection, question: Question[T]) -> None:
-        self.projection = projection
-        self.work = self._work(question(projection))
-
-    def _work(self, steps: Steps[T]) -> Steps[None]:
-        self.answer = yield from steps
+def _ask_snapshot(projection: Projection, snapshot: Snapshot, turns: _Turns, kind: str, question: Question[T]) -> T:
+    """Return the answer from a snapshot. Raises _Replaced."""
+    try:
+        found = question(snapshot.seen)
+    finally:
+        projection.snapshots.leave(snapshot)
+    if not turns.yields:
+        projection.snapshots.slow.discard(kind)
+    return found

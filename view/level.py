@@ -29,6 +29,9 @@ Listener = Callable[[Told | Begun], None]
 """Is told of each portion that the projection has taken in, in log order; of Begun once another projection is level and
 has taken the place of the one before. Where that says `same_history`, positions told before mean what they meant."""
 
+MOST_PUT_OFF = 10
+"""Of so many calls in a row that find snapshots alive, one prunes."""
+
 logger = logging.getLogger("tidemark.projection")
 
 
@@ -46,6 +49,7 @@ class Level:
         self.projection = self._new()
         self.is_ready = False
         """Whether a projection has been level with the log since this was made."""
+        self._put_off = 0  # calls of prune in a row that found snapshots alive
         self._is_whole = True  # under lock: not in the middle of what a read has brought
         # Built aside, by whose turn it is; and why.
         self._next: Projection | None = self._new()
@@ -53,6 +57,10 @@ class Level:
         self._catch_up = CatchingUp(self._read, self._take)
 
     def __enter__(self) -> Projection:
+        return self.acquire()
+
+    def acquire(self) -> Projection:
+        """Return a projection that is level with the log, and locked: whoever has it releases `lock`."""
         if self._is_level() and self._lock_whole():
             return self.projection
         while True:
@@ -67,8 +75,7 @@ class Level:
 
     @contextmanager
     def held(self) -> Iterator[Projection]:
-        """Give the projection locked and whole, as level as it is: for the next portion of a question, which was level
-        when it began."""
+        """Give the projection locked and whole, as level as it is."""
         while not self._lock_whole():
             self._catch_up()
         try:
@@ -81,12 +88,18 @@ class Level:
         return self._catch_up.advance()
 
     def prune(self) -> None:
-        """Let go of what is dead, a portion at a time."""
+        """Let go of what is dead, a portion at a time; put off while snapshots live, for whom it would be copied."""
+        with self.held() as projection:
+            projection.snapshots.settle()
+            self._put_off = self._put_off + 1 if projection.snapshots.alive else 0
+        if self._put_off % MOST_PUT_OFF:
+            return
         self.run(lambda projection: projection.view.prune(projection.view.horizon))
 
     def maintain(self, moment: int, idle: int) -> None:
-        """Keep what percentiles need in order, a portion at a time; see `rolling.memory.Memory.maintain`."""
-        self.run(lambda projection: projection.view.maintain(moment, idle))
+        """Let go of what percentiles needed; see `rolling.memory.Memory.maintain`."""
+        with self.held() as projection:
+            projection.view.maintain(moment, idle)
 
     def judge(self, number: int) -> Verdict:
         """Say of each series what is dead for good, once all up to the record `number` is taken in. Raises

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 from event_log.applied import Told
 from event_log.codec import Columns
 from event_log.compaction import Threshold
-from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
 from event_log.series import Series
 from event_log.steps import Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step, TableChange
 from event_log.tables import Tables
 from rolling.block import EARLIEST
 from rolling.view import PERCENTILE_BYTES, View
+from view.snapshots import Seen, Snapshot, Snapshots
 
 TOGETHER = 32_768
 """Events that are taken in together, in many steps: to sort as many takes some milliseconds."""
@@ -26,47 +25,38 @@ LEAST_POSITION = 0
 ALL_LIVE = EARLIEST, LEAST_POSITION
 
 
-class Projection:
+class Projection(Seen):
     """All of it is a function of the log up to `cursor`, and of nothing else. Not thread safe: the caller holds a lock.
 
     It is told of series before their events and of the horizon like of any other change, and answers from what it was
     told alone. Work that may take long is done in steps: until the last one it is in no state to answer."""
 
+    view: View
+
     def __init__(self, percentile_bytes: int = PERCENTILE_BYTES) -> None:
-        self.rules = UNCLAIMED
-        self.cursor = Cursor(0)
-        self.series: dict[int, Series] = {}
-        """The series that live, by id. Each has its window."""
-        series = self.series  # not `self`: in a cycle it would stay in memory once another one has taken its place
-        self.view = View(self.rules.keep_last, lambda number: series[number].keep, percentile_bytes)
-        self.ids: dict[str, int] = {}
-        self.jumps: list[tuple[int, int]] = []
-        """Jumps of positions, as (from, to): what may once have stood between them, `to` included, was lost."""
+        series: dict[int, Series] = {}  # not `self`: in a cycle it would stay once another one has taken its place
+        super().__init__(View(UNCLAIMED.keep_last, lambda number: series[number].keep, percentile_bytes))
+        self.series = series
         self.tables = Tables()
-        self._ends: dict[str, int] = {}  # of names: where a series of it ended last; the latest end comes last
-        self._ends_until = 0  # of any other name a series may have ended at or before this position
+        self.snapshots = Snapshots()
         self._dead_before: dict[int, tuple[int, int]] = {}  # by series, raised at each change and never lowered
-        self._names: list[str] | None = []  # sorted; None: to be sorted anew
 
-    def names(self) -> list[str]:
-        """The names of all series, sorted. Not to be changed."""
-        if self._names is None:
-            self._names = sorted(self.ids)
-        return self._names
+    def snapshot(self) -> Snapshot | None:
+        """Return a snapshot of all this, shared with the questions that began at the same place; None where as many
+        live as may. Not while something is being taken in."""
+        return self.snapshots.take(self.cursor, self._snapshot)
 
-    def page(self, prefix: str, limit: int | None, after: str | None) -> list[str]:
-        """Up to `limit` names, or all, that begin with `prefix` and come behind `after`, sorted."""
-        names = self.names()
-        start = bisect_right(names, after) if after is not None and after >= prefix else 0
-        start = max(start, bisect_right(names, prefix) - (prefix in self.ids))
-        return [name for name in names[start : None if limit is None else start + limit] if name.startswith(prefix)]
-
-    def ended_at(self, name: str) -> int:
-        """The last position at which a series of this name may have ended."""
-        return self._ends.get(name, self._ends_until)
+    def _snapshot(self) -> Snapshot:
+        view = self.view.snapshot()
+        seen = Seen(view)
+        seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
+        seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
+        seen._ends, seen._ends_until = self._ends.copy(), self._ends_until
+        return Snapshot(seen, view.close)
 
     def take(self, told: Told) -> Iterator[None]:
         """Take in what was told next, in steps."""
+        self.snapshots.settle()
         for number, step in enumerate(told.steps, 1):
             yield from self._take(step)
             if number % SERIES_A_STEP == 0:
@@ -150,7 +140,6 @@ class Projection:
         """Fill in what a compaction asks of each series, in steps, between which more may be taken in: what is dead
         stays so."""
         for number, series in enumerate(list(self.series), 1):
-            yield from self.view.snapshots.before_change(series)
             if series in self.series:
                 thresholds[series] = self._judged(series)
             if number % SERIES_A_STEP == 0:
@@ -162,5 +151,6 @@ class Projection:
         if window is None:
             return Threshold(time, position, 0)
         if window.live(self.view.horizon) < len(window):
+            window = self.view.window(series)
             window.change_keep(self.view.horizon, window.keep)  # lets go of all that is dead, and notes it
         return Threshold(time, position, window.forgotten)

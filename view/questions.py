@@ -1,13 +1,13 @@
 """What can be asked of the events: each answer is exact, of one moment, and knows all that was acknowledged before.
 
-A question of microseconds is answered under the view's lock at once; one that may take long goes in portions, by
-`view.asking.ask`, and is then of the moment of the last; a listing is of that at which it began.
+A question of microseconds is answered under the projection's lock at once; one that may take long is put to it by
+`view.asking.ask`. Each reads the clock once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
+from typing import NamedTuple
 
 from event_log.batch import Times, Values
 from event_log.rules import Rules
@@ -16,10 +16,8 @@ from rolling.grid import edges, preferred_step, touched
 from rolling.histogram import Divide, Histogram
 from rolling.history import Point
 from rolling.percentiles import Percentiles
+from rolling.reading import Tail
 from rolling.span import Span
-from rolling.steps import Steps, finished
-from rolling.view import Tail
-from rolling.window import RollingWindow
 from settings import Settings
 from view.answers import (
     MOST_POINTS,
@@ -38,16 +36,19 @@ from view.answers import (
 )
 from view.asking import ask
 from view.level import Level
-from view.listings import Listing, Over, Page, end_of
-from view.projection import Projection
+from view.listings import Over, Page, end_of, listed
+from view.snapshots import Seen
 from view.stretches import stretches
 
-SPARE_STEPS = 64
-"""So many steps may begin while a history is worked out."""
-ATTEMPTS = 3
-"""So often may more steps than those begin, or the series end; then nobody is let in any more."""
 NEVER_SEEN = -1
 """Stands for the id of a series that is not there."""
+
+
+class Asked(NamedTuple):
+    """What is wanted beside a summary, and the one reading of the clock that serves the whole answer."""
+
+    extras: Extras
+    now: int
 
 
 class Questions:
@@ -78,8 +79,10 @@ class Questions:
         Raises OutOfReach."""
         self.start()
         scope, extras = Scope(window, last, at), Extras(edges, percentiles)
+        kind = "percentiles" if percentiles else "last of all"
         if percentiles is not None or (series is None and window is None and last is not None):
-            return ask(self._level, lambda projection: self._statistics(projection, series, scope, extras))
+            asked = Asked(extras, self.clock())
+            return ask(self._level, kind, lambda seen: self._statistics(seen, series, scope, asked))
         with self._level as projection:
             span, number = self._span(projection, scope, self.clock()), _number(projection, series)
             tail = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
@@ -95,7 +98,13 @@ class Questions:
         """Count the events of a scope of a series, or of all, by their values; also how far the view had read. Raises
         OutOfReach."""
         self.start()
-        return ask(self._level, lambda projection: self._histogram(projection, series, scope, divide))
+        now = self.clock()
+
+        def question(seen: Seen) -> tuple[Histogram, int]:
+            found = seen.view.histogram(_number(seen, series), self._span(seen, scope, now), divide)
+            return found, seen.cursor.position
+
+        return ask(self._level, "histogram", question)
 
     def history(
         self,
@@ -108,8 +117,8 @@ class Questions:
     ) -> History:
         """The events of a window of a series, or of all, laid out in steps. Raises OutOfReach, TooManyPoints."""
         self.start()
-        scope = Scope(window, None, at)
-        return ask(self._level, lambda projection: self._history(projection, series, scope, step, extras))
+        scope, asked = Scope(window, None, at), Asked(extras, self.clock())
+        return ask(self._level, "history", lambda seen: self._history(seen, series, scope, step, asked))
 
     def series(
         self,
@@ -121,25 +130,19 @@ class Questions:
         """Up to `limit` series by name, or all, those that begin with `prefix`, come behind `after` and are visible;
         then the name to go on after, None at the end; then how far the view had read."""
         self.start()
-        page, order = Page(prefix, limit, after), Order(visible=visible)
-
-        def question(projection: Projection) -> Steps[Listed]:
-            return Listing(projection, page, order, Over(self.clock() - projection.rules.retention)).steps()
-
-        return ask(self._level, question)
+        page, order, now = Page(prefix, limit, after), Order(visible=visible), self.clock()
+        return ask(self._level, "listing", lambda seen: listed(seen, page, order, Over(now - seen.rules.retention)))
 
     def ranking(self, prefix: str, limit: int, after: str | None, scope: Scope, order: Order, extras: Extras) -> Listed:
         """As `series`, with the figures of each series over a scope, in this order. There is no name to go on after
         but in the order of names."""
         self.start()
-        page = Page(prefix, limit, after)
+        page, now = Page(prefix, limit, after), self.clock()
 
-        def question(projection: Projection) -> Steps[Listed]:
-            now = self.clock()
-            over = Over(now - projection.rules.retention, self._span(projection, scope, now), extras)
-            return Listing(projection, page, order, over).steps()
+        def question(seen: Seen) -> Listed:
+            return listed(seen, page, order, Over(now - seen.rules.retention, self._span(seen, scope, now), extras))
 
-        return ask(self._level, question)
+        return ask(self._level, "ranking", question)
 
     def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
         """Times and values of the last live events of a series, oldest first, and how far the view had read;
@@ -163,7 +166,7 @@ class Questions:
         """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
         none."""
         self.start()
-        return ask(self._level, lambda projection: self._replay(projection, series, after, limit))
+        return ask(self._level, "replay", lambda seen: _replay(seen, series, after, limit))
 
     def names(self) -> tuple[list[str], int]:
         """Return the names of all series, sorted and not to be changed, and how far the view had read."""
@@ -174,9 +177,9 @@ class Questions:
     def stretches(self, series: Sequence[str], after: int, until: int, position: int) -> list[tuple[Times, Values]]:
         """Return the times and values of the events of each series with `after` < time <= `until`, in order, those up
         to a position that the view has read."""
-        return ask(self._level, lambda projection: stretches(projection, series, after, until, position))
+        return ask(self._level, "stretches", lambda seen: stretches(seen, series, after, until, position))
 
-    def _span(self, projection: Projection, scope: Scope, now: int) -> Span:
+    def _span(self, projection: Seen, scope: Scope, now: int) -> Span:
         window, last, at = scope
         retention = projection.rules.retention
         cutoff = now - retention
@@ -191,93 +194,54 @@ class Questions:
             raise OutOfReach(at, window, end + window, now + projection.rules.max_future)
         return Span(cutoff, at - window, at, last)
 
-    def _statistics(self, projection: Projection, series: str | None, scope: Scope, extras: Extras) -> Steps[Answer]:
-        span = self._span(projection, scope, self.clock())
-        while True:
-            number = _number(projection, series)
-            tail, percentiles = yield from projection.view.figures(
-                number, span, ends=extras.edges, wanted=extras.percentiles
-            )
-            if number == _number(projection, series):
-                return _answer(projection, number, tail, percentiles)
+    def _statistics(self, seen: Seen, series: str | None, scope: Scope, asked: Asked) -> Answer:
+        extras, now = asked
+        span, number = self._span(seen, scope, now), _number(seen, series)
+        tail, found = seen.view.figures(number, span, ends=extras.edges, wanted=extras.percentiles)
+        return _answer(seen, number, tail, found)
 
-    def _histogram(
-        self, projection: Projection, series: str | None, scope: Scope, divide: Divide
-    ) -> Steps[tuple[Histogram, int]]:
-        span = self._span(projection, scope, self.clock())
-        while True:
-            number = _number(projection, series)
-            found = yield from projection.view.histogram(number, span, divide)
-            if number == _number(projection, series):
-                return found, projection.cursor.position
-
-    def _history(
-        self, projection: Projection, series: str | None, scope: Scope, step: int | None, extras: Extras
-    ) -> Steps[History]:
-        now = self.clock()
-        span = self._span(projection, scope, now)
+    def _history(self, seen: Seen, series: str | None, scope: Scope, step: int | None, asked: Asked) -> History:
+        extras, now = asked
+        span, number = self._span(seen, scope, now), _number(seen, series)
         assert span.after is not None
-        for attempt in count(1):
-            number = _number(projection, series)
-            # Without a moment the window has no end: some events may be dated ahead of the clock.
-            until = max(now, projection.view.newest(number)) if span.until is None else span.until
-            length = step or preferred_step(span.after, until)
-            if (steps := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
-                raise TooManyPoints(steps)
-            bounds = _bounds(span.after, until, length, spare=span.until is None)
-            work = projection.view.history(
-                number,
-                span.after,
-                LATEST if span.until is None else until,
-                bounds,
-                ends=extras.edges,
-                wanted=extras.percentiles,
-            )
-            points = (yield from work) if attempt <= ATTEMPTS else finished(work)
-            until = max(until, projection.view.newest(number)) if span.until is None else until
-            fits = until < bounds[-1] and length == (step or preferred_step(span.after, until))
-            if number == _number(projection, series) and fits:
-                break
-        shown = min(touched(span.after, until, length), len(points))
-        end = (until // length + 1) * length
-        figures = list(zip(bounds, map(_figures_of, points[:shown]), strict=False))
-        return History(length, figures, end, projection.cursor.position)
-
-    def _replay(self, projection: Projection, series: str, after: int, limit: int) -> Steps[Replayed]:
-        window: RollingWindow | None = None
-        found = NOTHING
-        while (number := projection.ids.get(series)) is not None and window is not projection.view.windows[number]:
-            window = projection.view.windows[number]
-            found = yield from window.behind(after, limit + 1, lambda: projection.cursor.position)
-        times, positions, values = found if number is not None else NOTHING
-        position = projection.cursor.position
-        lost = (
-            after > position or after < projection.ended_at(series) or any(after < end for _, end in projection.jumps)
-        )
-        return Replayed(
-            positions[:limit],
-            times[:limit],
-            values[:limit],
-            lost or (number is not None and projection.view.windows[number].forgotten > after),
-            more=len(positions) > limit,
-            position=position,
-        )
+        # Without a moment the window has no end: some events may be dated ahead of the clock.
+        until = max(now, seen.view.newest(number)) if span.until is None else span.until
+        length = step or preferred_step(span.after, until)
+        if (steps := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
+            raise TooManyPoints(steps)
+        bounds = _bounds(span.after, until, length)
+        points = seen.view.history(number, span.after, until, bounds, ends=extras.edges, wanted=extras.percentiles)
+        figures = list(zip(bounds, map(_figures_of, points), strict=False))
+        return History(length, figures, (until // length + 1) * length, seen.cursor.position)
 
 
-def _bounds(after: int, until: int, length: int, *, spare: bool) -> list[int]:
-    """Where the steps of a history begin, and where the last one ends; some to spare, if more may begin. Too many that
-    lie ahead of the clock are one."""
+def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
+    number, position = seen.ids.get(series), seen.cursor.position
+    times, positions, values = NOTHING if number is None else seen.view.behind(number, after, limit + 1)
+    lost = after > position or after < seen.ended_at(series) or any(after < end for _, end in seen.jumps)
+    return Replayed(
+        positions[:limit],
+        times[:limit],
+        values[:limit],
+        lost or (number is not None and seen.view.windows[number].forgotten > after),
+        more=len(positions) > limit,
+        position=position,
+    )
+
+
+def _bounds(after: int, until: int, length: int) -> list[int]:
+    """Where the steps of a history begin, and where the last one ends. Too many that lie ahead of the clock are one."""
     steps = touched(after, until, length)
     if steps > MOST_POINTS:
         return [*edges(after, length, MOST_POINTS - 1), LATEST]
-    return edges(after, length, min(steps + SPARE_STEPS, MOST_POINTS) if spare else steps)
+    return edges(after, length, steps)
 
 
-def _number(projection: Projection, series: str | None) -> int | None:
+def _number(projection: Seen, series: str | None) -> int | None:
     return None if series is None else projection.ids.get(series, NEVER_SEEN)
 
 
-def _answer(projection: Projection, number: int | None, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
+def _answer(projection: Seen, number: int | None, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
     window = None if number is None else projection.view.windows.get(number)
     arrived = projection.view.taken if number is None else window.taken if window is not None else 0
     return Answer(

@@ -14,7 +14,7 @@ from prometheus.answers import Refused
 from prometheus.source import Limits, Source
 from streaming.polling import is_disconnected
 from times import SECOND
-from view import stretches
+from view import asking
 
 from ..conftest import START
 
@@ -39,11 +39,11 @@ def test_what_comes_after_the_first_reading_is_left_out(service: EventService) -
     assert two.position == one.position + 2
 
 
-@pytest.mark.parametrize("chunk", [1, 700, 2**16])
-def test_events_are_read_in_chunks_whatever_their_times(
-    service: EventService, monkeypatch: pytest.MonkeyPatch, chunk: int
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_events_are_read_in_order_of_time_in_any_turns(
+    service: EventService, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(stretches, "EVENTS_A_STEP", chunk)
+    monkeypatch.setattr(asking, "SECONDS", seconds)
     rng = np.random.default_rng(1)
     times = START - rng.integers(0, 40, 5_000) * SECOND  # hundreds of events of one moment
     values = np.arange(5_000.0)

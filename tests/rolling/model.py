@@ -8,8 +8,8 @@ from functools import cache
 from math import isqrt
 
 from rolling.percentiles import Percentiles
+from rolling.reading import Tail
 from rolling.summary import Summary
-from rolling.view import Tail
 
 Row = tuple[int, int, float]
 """Time, position and value."""

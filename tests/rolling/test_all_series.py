@@ -12,10 +12,7 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 def blocks(everything: AllSeries) -> list[SharedBlock]:
-    found = [everything.first]
-    while (following := found[-1].following) is not None:
-        found.append(following)
-    return found
+    return list(everything.blocks())
 
 
 def loaded(everything: AllSeries) -> int:

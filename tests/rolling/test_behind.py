@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rolling.block import Block, Columns
-from rolling.steps import finished
+from rolling.steps import nothing
 from rolling.summary import exact
 from rolling.window import RollingWindow
 from tests.rolling.test_block import rows_of
@@ -21,7 +21,7 @@ def test_behind_a_position_come_the_first_of_the_later_ones(times: list[int], af
     for number, time in enumerate(times, 1):
         window.add(time, float(number), 2 * number, exact(float(number)))
     expected = [(time, 2 * number, float(number)) for number, time in enumerate(times, 1) if 2 * number > after]
-    assert rows_of(finished(window.behind(after, limit, lambda: 2 * len(times)))) == expected[:limit]
+    assert rows_of(window.behind(after, limit, nothing)) == expected[:limit]
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -37,7 +37,7 @@ def test_blocks_that_end_before_the_position_are_not_looked_at(monkeypatch: pyte
         return columns(block)
 
     monkeypatch.setattr(Block, "columns", look_at)
-    assert len(finished(window.behind(500, 10, lambda: 1000))[0]) == 10
+    assert len(window.behind(500, 10, nothing)[0]) == 10
     assert len(looked_at) <= 3
 
 
@@ -50,27 +50,25 @@ def test_blocks_that_end_before_the_position_are_not_looked_at(monkeypatch: pyte
     st.lists(st.lists(st.integers(0, 60), max_size=12) | st.integers(0, 50), max_size=30),
 )
 @example([20] * 127, 48, 80, [[], [0, 20]])  # one comes where it was looked, a later one where it was not
-def test_what_comes_and_goes_between_portions_is_told_as_it_is_at_the_end(
+def test_what_comes_and_goes_in_pauses_is_told_as_it_was_at_first(
     times: list[int], after: int, limit: int, between: list[list[int] | int]
 ) -> None:
     pair = Pair.keeping(4)
     pair.add([(0, time, float(time)) for time in times])
-    window = pair.view.window(0)
-    steps = window.behind(after, limit, lambda: pair.position)
-    happen = iter(between)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Columns = end.value
-            break
-        match next(happen, None):
+    held = [column.tolist() for column in pair.view.windows[0].rows(200)]
+    expected = sorted((row for row in zip(*held, strict=True) if row[1] > after), key=lambda row: row[1])
+    happenings = iter(between)
+
+    def happen(pauses: int) -> None:
+        match next(happenings, None):
             case list() as more:
                 pair.add([(0, time, float(time)) for time in more])
             case int() as horizon:
                 pair.prune(horizon)
             case _:
                 pass
-    held = [column.tolist() for column in window.rows(len(window))]
-    expected = sorted((row for row in zip(*held, strict=True) if row[1] > after), key=lambda row: row[1])
+
+    snapshot = pair.hold()
+    found, _ = snapshot.ask_while(happen, lambda reading: reading.behind(0, after, limit))
     assert rows_of(found) == expected[:limit]
+    snapshot.close()

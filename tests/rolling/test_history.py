@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -12,9 +11,8 @@ from hypothesis import strategies as st
 from rolling import all_series, block
 from rolling.block import Columns
 from rolling.exact import summarise, summarise_parts
-from rolling.history import Bounds, Point
+from rolling.history import Point
 from rolling.percentiles import Percentiles, percent
-from rolling.steps import Steps, finished
 from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.test_ranks import LINEAR, NEAREST
@@ -39,9 +37,9 @@ def expected(
 
 def check(pair: Pair, series: int | None, after: int, until: int, edges: list[int]) -> None:
     for wanted in (None, NEAREST):
-        points = finished(pair.view.history(series, after, until, edges, ends=True, wanted=wanted))
+        points = pair.view.history(series, after, until, edges, ends=True, wanted=wanted)
         assert points == expected(pair, series, after, until, edges, wanted)
-    bare = finished(pair.view.history(series, after, until, edges))
+    bare = pair.view.history(series, after, until, edges)
     assert bare == [Point(point.summary) for point in points]
 
 
@@ -76,94 +74,46 @@ def test_counts_add_up_to_the_statistics_of_the_window(step: int, sizes: None) -
     for series in (None, 0):
         for after, until in ((0, 3000), (150, 1777), (999, 1000), (1500, 1400)):
             edges = list(range(after // step * step, max(after, until) + 2 * step, step))
-            points = finished(pair.view.history(series, after, until, edges))
+            points = pair.view.history(series, after, until, edges)
             whole = pair.view.tail(series, after, 0, None, False, until).summary
             assert sum(point.summary.count for point in points) == whole.count
             assert sum(point.summary.total for point in points) == whole.total
-
-
-def in_portions(steps: Steps[list[Point]], between: Callable[[], None]) -> list[Point]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            points: list[Point] = end.value
-            return points
-        between()
 
 
 @SIZES
 @pytest.mark.parametrize("series", [None, 0])
 @pytest.mark.parametrize("wanted", [None, LINEAR])
 @pytest.mark.parametrize("prune", [False, True])
-def test_the_points_are_those_of_the_last_portion(series: int | None, wanted: Percentiles | None, prune: bool) -> None:
+def test_the_points_are_those_of_the_first_moment(series: int | None, wanted: Percentiles | None, prune: bool) -> None:
     generator = random.Random(5)
     pair = Pair.keeping(0, 0)
     pair.add([(i % 2, i, float(i % 17)) for i in range(1, 1000)])
     edges = list(range(0, 1300, 13))
-    portions = 0
+    points = expected(pair, series, 80, 1250, edges, wanted)
+    whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
 
-    def between() -> None:
-        nonlocal portions
-        portions += 1
+    def between(pauses: int) -> None:
         pair.add([(generator.randrange(2), generator.randrange(100, 1200), 0.5) for _ in range(3)])
         if prune:
-            pair.prune(90 + 3 * portions)
+            pair.prune(90 + 3 * pauses)
+        if pauses == 30:
+            pair.end_series(1)
+            pair.view.window(1)
+            pair.model.register(1, 0)
 
-    points = in_portions(pair.view.history(series, 80, 1250, edges, ends=True, wanted=wanted), between)
-    assert portions > 5
-    assert points == expected(pair, series, 80, 1250, edges, wanted)
-    whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
-    assert sum(point.summary.count for point in points) == whole.count
-
-
-@SIZES
-@pytest.mark.parametrize(("come", "end"), [(0, 0), (0, 1), (1, 0)])
-def test_percentiles_are_not_those_of_other_events_of_the_same_sums(come: int, end: int) -> None:
-    """{1, 2, 6} come and {0, 4, 5} go, between any two looks."""
-    edges = [0, 60, 99]
-    for start in range(1, 30):
-        pair = Pair.keeping(0, 0, 0)
-        pair.add([(0, i, 9.0) for i in range(1, 99)] + [(1, 50, value) for value in (0.0, 4.0, 5.0)])
-        portions = 0
-
-        def between(pair: Pair = pair, start: int = start) -> None:
-            nonlocal portions
-            portions += 1
-            if portions == start + come:
-                pair.add([(2, 50, value) for value in (1.0, 2.0, 6.0)])
-            if portions == start + end:
-                pair.end_series(1)
-
-        points = in_portions(pair.view.history(None, 0, 99, edges, ends=True, wanted=LOW), between)
-        assert points == expected(pair, None, 0, 99, edges, LOW)
-    assert portions < start  # it was through before
-
-
-@SIZES
-def test_percentiles_are_not_those_of_an_event_that_has_come_and_gone() -> None:
-    for start in range(1, 30):
-        pair = Pair.keeping(0, 0)
-        pair.add([(0, i, 9.0) for i in range(1, 99)])
-        portions = 0
-
-        def between(pair: Pair = pair, start: int = start) -> None:
-            nonlocal portions
-            portions += 1
-            if portions == start:
-                pair.add([(1, 50, 0.0)])
-            if portions == start + 2:
-                pair.end_series(1)
-
-        points = in_portions(pair.view.history(None, 0, 99, [0, 60, 99], wanted=LOW), between)
-        assert [point.percentiles for point in points] == [
-            point.percentiles for point in expected(pair, None, 0, 99, [0, 60, 99], LOW)
-        ]
+    held = pair.hold()
+    found, pauses = held.ask_while(
+        between, lambda reading: reading.history(series, 80, 1250, edges, ends=True, wanted=wanted)
+    )
+    assert pauses > 30
+    assert found == points
+    assert sum(point.summary.count for point in found) == whole.count
+    held.close()
 
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("ends", [False, True])
-def test_a_portion_reads_a_piece_of_a_deck(ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_of_a_deck_is_read_between_two_pauses(ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the history: no more members of a block than a piece has, or one block."""
     pair = Pair.keeping(*[0] * 40)
     pair.add([(i % 40, i, float(i % 17)) for i in range(1, 4000)])
@@ -177,47 +127,23 @@ def test_a_portion_reads_a_piece_of_a_deck(ends: bool, monkeypatch: pytest.Monke
     monkeypatch.setattr(RollingWindow, "within", counted)
     most: list[int] = []
 
-    def between() -> None:
+    def between(pauses: int) -> None:
         most.append(len(looked))
         looked.clear()
 
     edges = list(range(0, 4100, 7))
-    points = in_portions(pair.view.history(None, 0, 4100, edges, ends=ends), between)
-    assert not looked  # all was read before the last portion
-    assert max(most) <= max(all_series.MEMBERS_AT_ONCE, block.CAPACITY)
+    held = pair.hold()
+    points, _ = held.ask_while(between, lambda reading: reading.history(None, 0, 4100, edges, ends=ends))
+    assert max([*most, len(looked)]) <= max(all_series.MEMBERS_AT_ONCE, block.CAPACITY)
     assert points == [point if ends else Point(point.summary) for point in expected(pair, None, 0, 4100, edges, None)]
-
-
-def test_no_portion_clips_the_bounds_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That took half of the last portion of 2,000 points."""
-    pair = Pair.keeping(0)
-    pair.add([(0, i, float(i % 17)) for i in range(1, 400)])
-    clipped: list[int] = []
-    of = Bounds.of
-
-    def counted(bounds: Bounds, step: int) -> list[int]:
-        clipped.append(step)
-        return of(bounds, step)
-
-    monkeypatch.setattr(Bounds, "of", counted)
-    most: list[int] = []
-
-    def between() -> None:
-        most.append(len(clipped))
-        clipped.clear()
-
-    in_portions(pair.view.history(0, 0, 400, list(range(0, 401, 2)), wanted=NEAREST), between)
-    between()
-    assert max(most) <= 10
-    assert len(most) > 200
 
 
 def test_no_edges_make_no_points() -> None:
     pair = Pair.keeping(0)
     pair.add([(0, 5, 1.0)])
     for edges in ([], [3]):
-        assert finished(pair.view.history(0, 0, 9, edges)) == []
-        assert finished(pair.view.history(0, 0, 9, edges, wanted=NEAREST)) == []
+        assert pair.view.history(0, 0, 9, edges) == []
+        assert pair.view.history(0, 0, 9, edges, wanted=NEAREST) == []
 
 
 @given(

@@ -1,16 +1,15 @@
-"""The last events of all series, found in portions, while events come and go."""
+"""The last events of all series, as of one moment, while events come and go."""
 
 from __future__ import annotations
 
 import random
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
-from rolling import last_of_all
 from rolling.percentiles import Percentiles
 from rolling.span import Span
-from rolling.steps import finished
 from rolling.window import RollingWindow
 from tests.rolling.model import assert_tail, percentiles_of
 from tests.rolling.test_view import Pair
@@ -32,30 +31,27 @@ def quiet(seed: int, series: int, *, moments: int) -> Pair:
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("moments", [3, 40, 5000])
-@pytest.mark.parametrize("rounds", [0, 2, 20])
 @pytest.mark.soak(seeds=(1, 6))
-def test_what_happens_between_two_portions_counts(
-    moments: int, rounds: int, seeds: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(last_of_all, "ROUNDS", rounds)
+def test_what_happens_in_pauses_does_not_count(moments: int, seeds: int) -> None:
+    all_pauses = 0
     for seed in range(seeds):
         for last in (1, 7, 60, 200, 333, 10**6):
             generator = random.Random(seed)
             pair = quiet(seed, 12, moments=moments)
             cutoff = pair.model.horizon
-            steps = pair.view.figures(None, Span(cutoff, None, None, last), ends=True, wanted=MEDIAN)
-            portions = 0
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    tail, percentiles = end.value
-                    break
-                portions += 1
-                happen(pair, generator, moments, portions)
             rows = pair.model.rows(None, None, cutoff, last)
+            held = pair.hold()
+            (tail, percentiles), pauses = held.ask_while(
+                partial(happen, pair, generator, moments),
+                lambda reading, cutoff=cutoff, last=last: reading.figures(  # type: ignore[misc]
+                    None, Span(cutoff, None, None, last), ends=True, wanted=MEDIAN
+                ),
+            )
+            all_pauses += pauses
             assert_tail(tail, rows)
             assert percentiles == percentiles_of([value for _, _, value in rows], MEDIAN)
+            held.close()
+    assert all_pauses > 200
 
 
 @pytest.mark.parametrize("last", [2, 100, 10**6])
@@ -63,21 +59,21 @@ def test_what_is_kept_no_more_is_gone_also_where_as_many_are_kept_again(last: in
     pair = Pair.keeping(*[5] * 200)
     pair.add([(series, 1 + i, float(series)) for i in range(5) for series in range(200)])
     pair.prune(50)
-    steps = pair.view.figures(None, Span(50, None, None, last), ends=True)
-    next(steps)
+    rows = pair.model.rows(None, None, 50, last)
+    held = pair.hold()
     for keep in (1, 5):
         for series in range(200):
             pair.change_keep(series, 50, keep, [])
-    tail, _ = finished(steps)
-    assert_tail(tail, pair.model.rows(None, None, 50, last))
+    span = Span(50, None, None, last)
+    assert_tail(held.view.figures(None, span, ends=True)[0], rows)
+    held.close()
+    assert_tail(pair.view.figures(None, span, ends=True)[0], pair.model.rows(None, None, 50, last))
 
 
 @pytest.mark.parametrize("last", [1, 300, 2500, 10**6])
-def test_no_portion_looks_into_many_series(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many there are; the last looks only into those that are new or have changed, and into few."""
-    for size, value in {"AT_A_TIME": 50, "COUNTED_AT_A_TIME": 300, "FEW": 100, "FAR": 5000, "ROUNDS": 200}.items():
-        monkeypatch.setattr(last_of_all, size, value)  # those of the others here are small
-    looked = 0
+def test_few_series_are_looked_into_between_two_pauses(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, and each a few times."""
+    looked = most = all_looked = 0
 
     def counted(name: str) -> None:
         method = getattr(RollingWindow, name)
@@ -94,19 +90,18 @@ def test_no_portion_looks_into_many_series(last: int, monkeypatch: pytest.Monkey
     pair.prune(5000)
     for name in ("row", "live", "count_after", "tail"):
         counted(name)
-    steps = pair.view.figures(None, Span(5000, None, None, last), ends=True)
-    portions = 0
-    while True:
-        looked = 0
-        try:
-            next(steps)
-        except StopIteration as end:
-            tail, _ = end.value
-            break
-        portions += 1
-        assert looked <= max(6 * last_of_all.AT_A_TIME, 6 * last_of_all.FEW, 2 * last_of_all.COUNTED_AT_A_TIME)
-    assert portions >= 2000 // last_of_all.AT_A_TIME
-    assert looked <= 6 * last_of_all.FEW
+
+    def note(pauses: int) -> None:
+        nonlocal looked, most, all_looked
+        looked, most, all_looked = 0, max(most, looked), all_looked + looked
+
+    held = pair.hold()
+    (tail, _), pauses = held.ask_while(
+        note, lambda reading: reading.figures(None, Span(5000, None, None, last), ends=True)
+    )
+    assert most <= 5
+    assert pauses >= 2000
+    assert all_looked <= 12 * 2000
     assert tail.summary.count == min(last, 8000)
 
 

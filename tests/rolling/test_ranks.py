@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolling import deck as decks
 from rolling.percentiles import Percentiles
-from rolling.rows import Row, Shelf
+from rolling.reading import Reading
 from rolling.span import Span
-from rolling.steps import Steps, finished
+from rolling.steps import nothing
+from rolling.timeline import Timeline
 from tests.rolling.model import percentiles_of
-from tests.rolling.test_view import KEEPS, SERIES, Pair, asked, burst, portions, take
+from tests.rolling.sizes import small
+from tests.rolling.test_view import KEEPS, SERIES, Asked, Held, Pair, asked, burst, portions, take
 
 SHARES = tuple(Fraction(number, 1000) for number in (0, 1, 250, 500, 900, 990, 999, 1000))
 NEAREST, LINEAR = Percentiles(SHARES), Percentiles(SHARES, linear=True)
@@ -52,11 +55,32 @@ KINDS: dict[str, Callable[[int], list[float]]] = {
 ARRANGED: tuple[Callable[[list[int]], list[int]], ...] = (sorted, lambda times: sorted(times, reverse=True), list)
 
 
-def check(pair: Pair, series: int | None, span: Span, wanted: Percentiles) -> None:
+def check(pair: Asked, series: int | None, span: Span, wanted: Percentiles) -> None:
     rows = pair.model.rows(series, span.after, span.cutoff, span.last, span.until)
-    found = finished(pair.view.percentiles(series, span, wanted))
+    found = pair.view.percentiles(series, span, wanted)
     assert found == percentiles_of([value for _, _, value in rows], wanted)
     assert all(value is None or str(value) != "-0.0" for value in found)
+
+
+def check_runs(reading: Reading) -> None:
+    """Each deck's run and what came late to it are all its values."""
+    timelines: list[Timeline[Any]] = [reading._all, *reading.windows.values()]
+    for timeline in timelines:
+        for deck in timeline.lowest():
+            if deck.held is not None and (run := deck.held.run) is not None:
+                late = np.array(deck.late or (), np.float64)
+                values = timeline.values(deck.children, nothing)
+                assert np.array_equal(np.sort(np.concatenate((run.values(), late))), np.sort(values))
+
+
+def close(held: Held) -> None:
+    """See that a snapshot has the percentiles that it had at first."""
+    horizon = held.model.horizon
+    for series in (None, *held.model.series):
+        for span in (Span(horizon), Span(horizon, horizon + 20, horizon + 90), Span(horizon, None, None, 30)):
+            check(held, series, span, NEAREST)
+    check_runs(held.view)
+    held.close()
 
 
 def check_all(pair: Pair, oldest: int, newest: int, wanted: Percentiles = NEAREST) -> None:
@@ -109,17 +133,25 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
     pair = Pair.keeping(*KEEPS)
     pair.view._memory._most_bytes = most_bytes
     moment = 0
-    for step in history:
+    held: list[Held] = []
+    for number, step in enumerate(history):
+        if number % 4 == 1:
+            held.append(pair.hold())
         match step:
             case ("percentiles", (series, after, cutoff, last, until), linear):
                 check(pair, series, Span(cutoff, after, until, last), LINEAR if linear else NEAREST)
             case ("maintain", further):
                 moment += further
-                assert list(pair.view.maintain(moment, 4)) is not None
+                pair.view.maintain(moment, 4)
             case _:
                 take(pair, step)
         pair.view._check()
-        assert pair.view._memory._held <= most_bytes + 6000  # rungs and edges, small here
+        check_runs(pair.view)
+        assert pair.view._memory.held <= most_bytes
+        if len(held) > 1:
+            close(held.pop(number % 2))
+    for one in held:
+        close(one)
     check_all(pair, pair.model.horizon, 200)
 
 
@@ -153,25 +185,13 @@ def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
     elif action < 0.53:
         pair.change_keep(generator.randrange(4), max(horizon, now - 100_000), 5000, burst(generator, now, horizon))
     elif action < 0.6:
-        for _ in pair.view.maintain(now, 20_000):
-            pair.view._check()
+        pair.view.maintain(now, 20_000)
     else:
         after = generator.choice([None, now - generator.randrange(1, 100_000), now - generator.randrange(1, 1000)])
         last = generator.choice([None, None, generator.randrange(1, 3000)])
         until = generator.choice([None, None, now - generator.randrange(100_000)])
         span = Span(now - 100_000, after, until, last)
         check(pair, generator.choice([None, 0, 1, 2, 3]), span, generator.choice([NEAREST, LINEAR]))
-
-
-def portioned(steps: Steps[list[float | None]], between: Callable[[], None]) -> list[float | None]:
-    """The result, with something done between any two portions."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: list[float | None] = end.value
-            return result
-        between()
 
 
 def arrivals(pair: Pair, generator: random.Random, *, prune: bool) -> Iterator[int]:
@@ -193,7 +213,7 @@ def arrivals(pair: Pair, generator: random.Random, *, prune: bool) -> Iterator[i
 @pytest.mark.parametrize("most_bytes", [0, 2**28])
 @pytest.mark.parametrize("prune", [False, True])
 @pytest.mark.soak(seeds=(1, 10))
-def test_what_happens_between_two_portions_counts(series: int | None, most_bytes: int, prune: bool, seeds: int) -> None:
+def test_what_happens_in_pauses_does_not_count(series: int | None, most_bytes: int, prune: bool, seeds: int) -> None:
     for seed in range(seeds):
         generator = random.Random(seed)
         pair = Pair.keeping(3, 3)
@@ -201,19 +221,25 @@ def test_what_happens_between_two_portions_counts(series: int | None, most_bytes
         pair.add([(i % 2, i, generator.uniform(0, 9)) for i in range(1, 1000)])
         happening = arrivals(pair, generator, prune=prune)
         for span in (Span(0, 100), Span(0, None, None, 700)):
-            ask_in_portions(pair, series, span, happening)
+            ask_in_pauses(pair, series, span, happening)
         assert next(happening)
 
 
-def ask_in_portions(pair: Pair, series: int | None, span: Span, happening: Iterator[int]) -> None:
-    def between() -> None:
-        if next(happening) % 25 == 0:
-            check(pair, series, span, LINEAR)  # another asks, and moves the rungs
-
-    found = portioned(pair.view.percentiles(series, span, NEAREST), between)
+def ask_in_pauses(pair: Pair, series: int | None, span: Span, happening: Iterator[int]) -> None:
     rows = pair.model.rows(series, span.after, span.cutoff, span.last)
+    held = pair.hold()
+
+    def between(pauses: int) -> None:
+        if next(happening) % 25 == 0:
+            check(pair, series, span, LINEAR)  # another asks, and sorts runs
+            pair.view.maintain(pauses, 20)
+
+    found, pauses = held.ask_while(between, lambda reading: reading.percentiles(series, span, NEAREST))
     assert found == percentiles_of([value for _, _, value in rows], NEAREST)
+    assert pauses > 5
     pair.view._check()
+    held.close()
+    check_runs(pair.view)
 
 
 @SIZES
@@ -236,47 +262,93 @@ def test_percentiles_after_a_series_has_ended_and_blocks_have_gone(most_bytes: i
 
 
 @SIZES
-def test_the_end_of_a_series_leaves_the_rows_of_decks_without_it_as_they_are() -> None:
+def test_the_end_of_a_series_leaves_the_runs_of_decks_without_it_as_they_are() -> None:
     pair = Pair.keeping(0, 0)
     pair.add([(0, i, float(i % 7)) for i in range(1, 600)])
     pair.add([(1, i, 1.0) for i in range(600, 700)])
     pair.add([(0, i, float(i % 5)) for i in range(700, 1200)])
     check(pair, None, Span(0, 0), NEAREST)
-    rows = {id(row) for deck in pair.view._all.lowest() if (row := deck.row) and row.ready}
-    assert len(rows) > 8
+    runs = {id(deck.held) for deck in pair.view._all.lowest() if deck.held}
+    assert len(runs) > 8
     pair.end_series(1)
-    left = {id(row) for deck in pair.view._all.lowest() if (row := deck.row) and row.ready}
-    assert left < rows
-    assert len(left) > len(rows) / 2
+    left = {id(deck.held) for deck in pair.view._all.lowest() if deck.held}
+    assert left < runs
+    assert len(left) > len(runs) / 2
     check_all(pair, 0, 1200)
 
 
 @SIZES
-@pytest.mark.parametrize("most_bytes", [0, 2**28])
-@pytest.mark.parametrize("series", [None, 0])
-def test_a_series_that_ends_between_two_portions_has_no_events(series: int | None, most_bytes: int) -> None:
-    for last_portion in (1, 3, 9):
-        pair = Pair.keeping(0, 0)
-        pair.view._memory._most_bytes = most_bytes
-        pair.add([(i % 2, i, float(i % 17)) for i in range(1, 1000)])
-        steps = pair.view.percentiles(series, Span(0, 10), NEAREST)
-        for _ in zip(range(last_portion), steps):  # noqa: B905 - a few portions
-            pass
-        pair.end_series(0)
-        if series is None:
-            rows = pair.model.rows(None, 10, 0, None)
-            assert finished(steps) == percentiles_of([value for _, _, value in rows], NEAREST)
-        else:
-            assert finished(steps) == [None] * len(SHARES)
-        pair.view._check()
+def test_a_question_goes_on_with_the_runs_and_late_values_that_it_took_together() -> None:
+    """In every pause all runs are dropped, and another question sorts them anew."""
+    pair = Pair.keeping(0)
+    pair.add([(0, i, float(i % 97)) for i in range(1, 1500)])
+    span = Span(0, 10)
+    check(pair, 0, span, NEAREST)
+    pair.add([(0, 7 * i, 0.5) for i in range(2, 200)])  # late ones
+    rows = pair.model.rows(0, 10, 0, None)
+    held = pair.hold()
+
+    def between(pauses: int) -> None:
+        pair.add([(0, 11 * pauses % 1400, 0.25)])
+        for holder in list(pair.view._memory._ranks.holders):
+            pair.view._memory._ranks.drop(holder)
+        check(pair, 0, span, NEAREST)
+
+    found, pauses = held.ask_while(between, lambda reading: reading.percentiles(0, span, NEAREST))
+    assert pauses > 10
+    assert found == percentiles_of([value for _, _, value in rows], NEAREST)
+    held.close()
 
 
-@pytest.mark.parametrize("different", [5, 10**6])
-def test_a_sample_of_a_row_is_every_so_many_of_its_values(different: int) -> None:
-    """Whether the row holds each value once, with how many there are, or all of them."""
-    generator = np.random.default_rng(different)
-    ascending = np.sort(generator.integers(0, different, 1000).astype(float))
-    row = Row(Shelf(), 0)
-    row.store(ascending)
-    for start, end, step in ((0, 1000, 1), (0, 1000, 7), (3, 998, 64), (500, 501, 9), (10, 10, 2), (0, 1000, 5000)):
-        assert row.sample(start, end, step).tolist() == ascending[start:end:step].tolist()
+@SIZES
+def test_what_comes_late_to_a_deck_is_not_in_the_snapshot_that_shares_its_run() -> None:
+    pair = Pair.keeping(0)
+    pair.add([(0, 100 * i, float(i % 97)) for i in range(1, 500)])
+    check(pair, 0, Span(0, 10), NEAREST)
+    for late in (3, 4, 5, 40):  # once few and once more than may wait
+        pair.add([(0, 1000 + late + i, 0.5) for i in range(late)])
+        held = pair.hold()
+        pair.add([(0, 1500 + late + i, 0.25) for i in range(3)])
+        check_runs(pair.view)
+        close(held)
+        check(pair, 0, Span(0, 10), NEAREST)
+        check_runs(pair.view)
+
+
+@SIZES
+def test_a_deck_that_becomes_the_last_one_has_no_run() -> None:
+    """Nobody would tell it of the events that come on time."""
+    pair = Pair.keeping(0, 0)
+    pair.add([(0, i, float(i % 7)) for i in range(1, 600)])
+    pair.add([(1, i, 1.0) for i in range(600, 900)])
+    check(pair, None, Span(0, 0), NEAREST)
+    pair.end_series(1)
+    pair.view._check()
+    pair.add([(0, 1000 + i, 3.5) for i in range(40)])
+    check(pair, None, Span(0, 0), NEAREST)
+    check_runs(pair.view)
+
+
+@SIZES
+def test_a_deck_to_which_much_comes_late_leaves_its_run() -> None:
+    pair = Pair.keeping(0)
+    pair.add([(0, 100 * i, float(i % 97)) for i in range(1, 500)])
+    check(pair, 0, Span(0, 10), NEAREST)
+    for i in range(200):
+        pair.add([(0, 1000 + i, 0.5)])
+        assert all(len(deck.late or ()) <= decks.MOST_LATE for deck in pair.view.windows[0].lowest())
+    check(pair, 0, Span(0, 10), NEAREST)
+    check_runs(pair.view)
+
+
+def test_the_runs_asked_for_longest_ago_go_first() -> None:
+    pair = Pair.keeping(0, 0)
+    with small():
+        pair.add([(i % 2, i, float(i % 97)) for i in range(1, 1600)])
+        memory = pair.view._memory
+        check(pair, 0, Span(0, 10), NEAREST)
+        memory._most_bytes = memory.held + 500
+        check(pair, 1, Span(0, 800), NEAREST)
+        assert memory.held <= memory._most_bytes
+        assert not all(deck.held and deck.held.run for deck in pair.view.windows[0].lowest()[:-1])
+        assert any(deck.held and deck.held.run for deck in pair.view.windows[1].lowest())

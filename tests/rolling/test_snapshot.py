@@ -1,29 +1,29 @@
+"""Snapshots: whatever is written meanwhile, each says what it said at first, and what nobody holds costs nothing."""
+
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from itertools import count
 
-import numpy as np
 import pytest
 
+from rolling.block import EARLIEST, Block
+from rolling.epochs import NONE, Epochs
 from rolling.percentiles import Percentiles, percent
-from rolling.snapshot import Snapshot
+from rolling.reading import Reading
 from rolling.span import Span
-from rolling.steps import Steps
-from rolling.summary import Summary
+from rolling.summary import Summary, exact
+from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
+from tests.rolling.test_all_series import blocks
 from tests.rolling.test_view import KEEP_LAST, Pair
+
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 SINCE = 20
 MEDIAN = Percentiles((percent("50"),))
 Found = tuple[Summary, list[float | None]]
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def some(count: int) -> Pair:
@@ -32,113 +32,176 @@ def some(count: int) -> Pair:
     return pair
 
 
-def snapshot(pair: Pair, stack: ExitStack, looks: list[int], last: int | None = None) -> Snapshot[Found]:
-    """What each series has later than SINCE, or of its last events; notes at what was looked."""
-    span = Span(0, None if last else SINCE, None, last, horizon=pair.view.horizon)
+def of_each(series: list[int]) -> Callable[[Reading], list[Found]]:
+    """What each series has later than SINCE."""
 
-    def find(series: int) -> Steps[Found]:
-        looks.append(series)
-        yield
-        tail, found = yield from pair.view.figures(series, span, ends=False, wanted=MEDIAN)
-        return tail.summary, found
+    def question(reading: Reading) -> list[Found]:
+        found = []
+        for number in series:
+            tail, percentiles = reading.figures(number, Span(0, SINCE), ends=False, wanted=MEDIAN)
+            found.append((tail.summary, percentiles))
+        return found
 
-    series = list(pair.model.series)
-    return stack.enter_context(pair.view.snapshots.take(pair.view.horizon, series, find))
+    return question
 
 
-def expected(pair: Pair, last: int | None = None) -> dict[int, Found]:
+def expected(pair: Pair) -> list[Found]:
     """The same as of now, from the model."""
-    found: dict[int, Found] = {}
+    found: list[Found] = []
     for series in pair.model.series:
-        values = [value for _, _, value in pair.model.rows(series, None if last else SINCE, 0, last)]
-        found[series] = summary_of(values), percentiles_of(values, MEDIAN)
+        values = [value for _, _, value in pair.model.rows(series, SINCE, 0, None)]
+        found.append((summary_of(values), percentiles_of(values, MEDIAN)))
     return found
 
 
-@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("seed", range(10))
-def test_all_that_is_found_is_of_the_first_moment(seed: int, stack: ExitStack) -> None:
+def test_all_that_is_found_is_of_the_first_moment(seed: int) -> None:
     generator = random.Random(seed)
-    pair, looks = some(20), list[int]()
-    wanted = expected(pair)
-    found = snapshot(pair, stack, looks)
-    for number, _ in enumerate(found.find_all()):
-        count = generator.choice((1, 100))  # one by one, or in columns
+    pair = some(20)
+    wanted, series, held = expected(pair), list(pair.model.series), pair.hold()
+
+    def happen(number: int) -> None:
+        size = generator.choice((1, 100))  # one by one, or in columns
         if number % 5 == 0:
             there = list(pair.model.series)
-            pair.add([(generator.choice(there), generator.randrange(10, 90), 0.5) for _ in range(count)])
+            pair.add([(generator.choice(there), generator.randrange(10, 90), 0.5) for _ in range(size)])
         if number % 9 == 0:
             pair.prune(pair.view.horizon + 5)
         if number == 3:
             pair.end_series(19)
         if number == 12:
             pair.change_keep(generator.choice((None, 5)), pair.view.horizon, 4, [])
-    assert {series: found[series] for series in wanted} == wanted
+
+    found, pauses = held.ask_while(happen, of_each(series))
+    assert pauses > 12
+    assert found == wanted
+    held.close()
     pair.view._check()
 
 
-def test_each_series_is_looked_at_once_however_often_it_changes(stack: ExitStack) -> None:
-    pair, looks = some(20), list[int]()
-    found = snapshot(pair, stack, looks)
-    for _ in found.find_all():
-        pair.add([(series, 60, 1.0) for series in range(20)])
-    assert len(looks) <= 21  # one may be under way when it changes
-    assert set(looks) == set(range(20))
-
-
-def test_a_batch_has_one_series_at_a_time_looked_at(stack: ExitStack) -> None:
-    pair, looks = some(20), list[int]()
-    snapshot(pair, stack, looks)
-    ids = np.arange(100, dtype=np.uint32) % 20
-    work = pair.view.add_many(ids, np.full(100, 70), np.ones(100), np.arange(1000, 1100))
-    most = 0
-    for _ in work:
-        most = max(most, len(looks))
-        looks.clear()
-    assert most == 1
-
-
-def test_what_dies_meanwhile_is_still_there(stack: ExitStack) -> None:
-    pair, looks = Pair.keeping(0), list[int]()
-    pair.add([(0, time, 1.0) for time in range(30, 90)])
-    found = snapshot(pair, stack, looks)
-    pair.prune(80)
-    for _ in found.find_all():
-        pass
-    assert found[0] == (summary_of([1.0] * 60), [1.0])
-    stack.close()
-    pair.prune(81)
-    assert len(pair.view) < 60
+@pytest.mark.parametrize("seed", range(6))
+def test_several_are_held_across_changes_of_every_kind_and_closed_in_any_order(seed: int) -> None:
+    generator = random.Random(seed)
+    keeps = (0, None, 50, 1000)
+    pair = Pair.keeping(*keeps)
+    held = [pair.hold()]
+    for number in range(40):
+        series, horizon = generator.randrange(4), pair.model.horizon
+        match generator.choice(("add", "late", "all", "prune", "keep", "end", "hold", "hold", "close", "close")):
+            case "add":
+                pair.add([(series, horizon + 10 * number, 1.0)])
+            case "late":
+                pair.add([(series, horizon + generator.randrange(10 * number + 1), 2.0) for _ in range(30)])
+            case "all":
+                pair.add([(i % 4, horizon + 10 * number + i, float(i)) for i in range(120)])
+            case "prune":
+                pair.prune(horizon + 7)
+            case "keep":
+                pair.change_keep(generator.choice((None, series)), horizon, generator.choice((0, 5, 100)), [])
+            case "end":
+                pair.end_series(series)
+                pair.view.window(series)
+                pair.model.register(series, keeps[series])
+            case "hold":
+                held.append(pair.hold())
+            case "close" if held:
+                held.pop(generator.randrange(len(held))).close()
+        pair.view._check()
+        for other in held:
+            other.view._check()
+    for other in held:
+        other.close()
+    assert pair.view.epochs.frozen == NONE
+    pair.ask_all(pair.model.horizon)
 
 
 @pytest.mark.parametrize(("own", "changed"), [(5, 0), (None, 0), (None, None)])
-def test_what_is_kept_no_more_was_kept(own: int | None, changed: int | None, stack: ExitStack) -> None:
-    pair, looks = Pair.keeping(own), list[int]()
+def test_what_is_kept_no_more_was_kept(own: int | None, changed: int | None) -> None:
+    pair = Pair.keeping(own)
     pair.add([(0, 10 + i, float(i)) for i in range(5)])
     pair.prune(50)
-    wanted = expected(pair, last=5)
-    found = snapshot(pair, stack, looks, last=5)
+    held = pair.hold()
     for keep in (1, 5):
         pair.change_keep(changed, 50, keep, [])
-    for _ in found.find_all():
-        pass
-    assert found[0] == wanted[0]
-    assert found[0][0].count == (own or KEEP_LAST)
+    assert held.view.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
+    held.close()
+    assert pair.view.tail(0, None, 0, 5, False).summary.count == 1
 
 
-def test_only_what_is_still_wanted_is_looked_at(stack: ExitStack) -> None:
-    pair, looks = some(20), list[int]()
-    found = snapshot(pair, stack, looks)
-    found.only([7, 2])
-    pair.add([(series, 60, 1.0) for series in range(20)])
-    for _ in found.find_all():
-        pass
-    assert sorted(looks) == [2, 7]
+def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
+    """An event on time comes to the last block without a look at any epoch."""
+    pair = Pair.keeping(0, 0)
+    pair.add([(0, i, float(i)) for i in range(1, 200)])
+    pair.add([(1, i, 1.0) for i in range(200, 300)])
+    held = pair.hold()
+    pair.end_series(1)
+    pair.view._all._check_epochs()
+    pair.add([(0, 400, 5.0)])
+    held.close()
 
 
-def test_nobody_is_asked_for_a_snapshot_that_has_ended(stack: ExitStack) -> None:
-    pair, looks = some(20), list[int]()
-    snapshot(pair, stack, looks)
-    stack.close()
-    pair.add([(series, 60, 1.0) for series in range(20)])
-    assert not looks
+def test_only_what_is_written_to_is_copied() -> None:
+    pair = some(20)
+    before = {series: list(window.blocks()) for series, window in pair.view.windows.items()}
+    everything = blocks(pair.view._all)
+    held = pair.hold()
+    pair.add([(7, 64, 1.0)])
+    for series, window in pair.view.windows.items():
+        kept = set(before[series]) & set(window.blocks())
+        assert len(before[series]) - len(kept) == (series == 7)
+        assert (held.view.windows[series] is window) == (series != 7)
+    assert len(set(everything) - set(blocks(pair.view._all))) == 1
+    held.close()
+
+
+def test_nothing_is_copied_without_one() -> None:
+    pair = some(20)
+    pair.hold().close()
+    windows = dict(pair.view.windows)
+    kept = {block for window in windows.values() for block in window.blocks()}
+    pair.add([(series, time, 1.0) for series in range(20) for time in (16, 70)])
+    assert pair.view.windows == windows
+    assert kept <= {block for window in windows.values() for block in window.blocks()}
+
+
+def test_an_epoch_is_frozen_until_the_last_one_that_needs_it_is_closed() -> None:
+    epochs = Epochs()
+    first, second = epochs.freeze(), epochs.freeze()
+    assert (first, second, epochs.now, epochs.frozen) == (0, 1, 2, 1)
+    epochs.thaw(first)
+    assert epochs.frozen == second
+    third = epochs.freeze()
+    epochs.thaw(third)
+    assert epochs.frozen == second
+    epochs.thaw(second)
+    assert epochs.frozen == NONE
+
+
+def test_the_check_finds_a_last_block_that_is_not_owned() -> None:
+    window = RollingWindow(0)
+    for position in count(1):
+        window.add(position, 1.0, position, exact(1.0))
+        if len(window.lowest()) > 2:
+            break
+    window._check_epochs()
+    window.epochs.freeze()
+    with pytest.raises(AssertionError):
+        window._check_epochs()
+    other = window.copy()
+    other._check_epochs()
+    with pytest.raises(AssertionError):
+        window._check_epochs()
+
+
+def test_a_copy_of_a_block_is_another_one() -> None:
+    block = Block(EARLIEST, 0)
+    for position, time in enumerate((5, 3, 9), 1):
+        block.append(time, float(time), position * 2)
+        block.summary.add(float(time), *exact(float(time)))
+    other = block.copy(4)
+    other.append(1, 1.0, 9)
+    other.summary.add(1.0, *exact(1.0))
+    for one, values in ((block, [3.0, 5.0, 9.0]), (other, [1.0, 3.0, 5.0, 9.0])):
+        one._check()
+        assert one.columns()[2].tolist() == values
+    assert (block.epoch, other.epoch) == (0, 4)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rolling import all_series, view, window
+from rolling import all_series, view
 from rolling.all_series import SharedBlock
-from rolling.block import Block, Columns
+from rolling.block import Block
 from rolling.view import View
 from rolling.window import RollingWindow
 
@@ -109,20 +109,3 @@ def test_events_of_one_instant_do_not_swell_what_a_block_notes_of_its_series() -
             pass
     assert sum(len(block.members) for block in whole._all.blocks()) <= len(whole)
     whole._check()
-
-
-def test_a_step_looks_into_a_few_blocks_and_passes_by_not_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(1)
-    count = 200_000
-    whole = View()
-    for _ in batch(whole, [0] * count, generator.integers(0, 10**6, count).tolist(), 1):
-        pass
-    calls = counted(monkeypatch, (Block, "columns"))
-    found: list[Columns] = []
-
-    def behind(after: int) -> Iterator[None]:
-        found.append((yield from whole.window(0).behind(after, 100, lambda: count)))
-
-    for after in (0, count // 2, count - 10):
-        assert 0 < most(calls, behind(after))["Block.columns"] <= window.LOOKED_INTO_A_STEP
-        assert found.pop()[1].tolist() == list(range(after + 1, min(after + 100, count) + 1))

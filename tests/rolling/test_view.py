@@ -2,30 +2,89 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolling.reading import Reading, Tail
 from rolling.span import Span
-from rolling.steps import finished
+from rolling.steps import nothing
 from rolling.summary import Summary
-from rolling.view import Tail, View
+from rolling.view import Snapshot, View
 from tests.rolling.model import Model, assert_tail
 
 Event = tuple[int, int, float]
 """Series, time and value."""
+T = TypeVar("T")
 KEEPS = (0, None, 40, 10**6, None)
 KEEP_LAST = 3
 SERIES = st.integers(0, len(KEEPS) - 1)
 
 
 @dataclass
-class Pair:
+class Asked:
+    """A reading and the model beside it, asked the same."""
+
+    view: Reading
+    model: Model
+
+    def ask(
+        self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
+    ) -> None:
+        rows = self.model.rows(series, after, cutoff, last, until)
+        assert_tail(self.view.tail(series, after, cutoff, last, True, until), rows)
+        assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
+            self.view.tail(series, after, cutoff, last, True, until).summary
+        )
+        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True)[0], rows)
+
+    def ask_all(self, cutoff: int) -> None:
+        for series in (None, *self.model.series):
+            for last in (None, 1, 2, 17, 10**9):
+                for after in (None, cutoff, cutoff + 5, cutoff + 40):
+                    self.ask(series, after, cutoff, last)
+                self.ask(series, None, cutoff, last, cutoff + 9)
+                self.ask(series, cutoff + 5, cutoff, last, cutoff + 20)
+
+
+@dataclass
+class Held(Asked):
+    """A snapshot, and the model as it was when that was taken."""
+
+    view: Snapshot
+
+    def close(self) -> None:
+        """See that it says what it said at first."""
+        self.view._check()
+        horizon = self.model.horizon
+        for series in (None, *self.model.series):
+            for after, last, until in ((None, None, None), (horizon + 5, None, horizon + 40), (None, 17, None)):
+                self.ask(series, after, horizon, last, until)
+        self.view.close()
+
+    def ask_while(self, happen: Callable[[int], None], question: Callable[[Reading], T]) -> tuple[T, int]:
+        """Put a question to it; something happens in each pause. Returns the answer and the number of pauses."""
+        pauses = 0
+
+        def pause() -> None:
+            nonlocal pauses
+            pauses += 1
+            happen(pauses)
+
+        self.view.pause_by(pause)
+        answer = question(self.view)
+        self.view.pause_by(nothing)
+        return answer, pauses
+
+
+@dataclass
+class Pair(Asked):
     """A view and the model beside it, given the same and asked the same."""
 
     view: View = field(default_factory=View)
@@ -65,23 +124,9 @@ class Pair:
         run(self.view.end_series(series))
         self.model.end_series(series)
 
-    def ask(
-        self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
-    ) -> None:
-        rows = self.model.rows(series, after, cutoff, last, until)
-        assert_tail(self.view.tail(series, after, cutoff, last, True, until), rows)
-        assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
-            self.view.tail(series, after, cutoff, last, True, until).summary
-        )
-        assert_tail(finished(self.view.figures(series, Span(cutoff, after, until, last), ends=True))[0], rows)
-
-    def ask_all(self, cutoff: int) -> None:
-        for series in (None, *self.model.series):
-            for last in (None, 1, 2, 17, 10**9):
-                for after in (None, cutoff, cutoff + 5, cutoff + 40):
-                    self.ask(series, after, cutoff, last)
-                self.ask(series, None, cutoff, last, cutoff + 9)
-                self.ask(series, cutoff + 5, cutoff, last, cutoff + 20)
+    def hold(self) -> Held:
+        """Take a snapshot of both."""
+        return Held(self.view.snapshot(), deepcopy(self.model))
 
 
 def run(steps: Iterator[None]) -> int:
@@ -132,10 +177,17 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=25))
 def test_any_history_gives_the_answers_of_the_model(history: list[tuple[Any, ...]]) -> None:
     pair = Pair.keeping(*KEEPS)
-    for step in history:
+    held: list[Held] = []
+    for number, step in enumerate(history):
+        if number % 3 == 0:  # while the snapshot before it is still held
+            held.append(pair.hold())
         take(pair, step)
         pair.view._check()
+        if len(held) > 1:
+            held.pop(number % 2).close()
     pair.ask_all(pair.model.horizon)
+    for one in held:
+        one.close()
 
 
 def take(pair: Pair, step: tuple[Any, ...]) -> None:

@@ -1,20 +1,19 @@
-"""Several questions at once, a portion of each in turn, while events come, age and go, series end, and rules change:
-each answer is what a model that sorts everything anew says of the moment of its last portion, or of a listing's first.
+"""Several questions at once, a turn of each after the other, while events come, age and go, series end, and rules
+change: each answer is what a model that sorts everything anew says of the moment at which it began.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import pytest
 
 from event_log.memory_store import MemoryStore
 from event_service import EventService
-from rolling.grid import edges
+from rolling.grid import edges, touched
 from rolling.percentiles import Percentiles, percent
 from rolling.span import Span
 from settings import Settings
@@ -22,24 +21,15 @@ from tests.conftest import FakeClock
 from tests.rolling.model import Model, Row, percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import MINUTE, SECOND
-from view import listings
-from view.answers import Extras, Figures, History, Listed, Order, Scope, SeriesInfo
-from view.listings import Listing, Over, Page
-from view.projection import Projection
+from view.answers import Extras, Figures, History, Order, Scope, SeriesInfo
+from view.listings import Over, Page, listed
+from view.questions import Asked
+from view.snapshots import Seen
 
 NAMES = ("a", "ab", "b", "c", "d")
 RETENTION = 10 * MINUTE
 EXTRAS = Extras(edges=True, percentiles=Percentiles((percent("50"), percent("1"))))
-Check = Callable[[Projection, Any], None]
-
-
-@dataclass
-class Asked:
-    """A question under way, and what is to be projection of its answer at that moment."""
-
-    projection: Projection
-    steps: Iterator[None]
-    check: Check
+Question = Callable[[Seen], object]
 
 
 @dataclass
@@ -55,7 +45,7 @@ class World:
         settings = Settings(keep_last=0, idle=0, retention=RETENTION, window=RETENTION)
         self.service = EventService(self.store, settings, self.clock)
         self.service.start()
-        self.starts = 0
+        self.starts = self.answered = 0
 
     def happen(self) -> None:
         """Let something happen that shapes answers, or lets go of what is dead."""
@@ -111,106 +101,93 @@ class World:
         assert EXTRAS.percentiles is not None
         return Figures(summary_of(values), first, last, percentiles_of(values, EXTRAS.percentiles))
 
-    def ask(self) -> Asked:
-        """Begin with a question."""
+    def ask(self, depth: int = 0) -> None:
+        """Put a question to a snapshot, in whose pauses things happen and further questions are asked."""
         with self.service._level as projection:
-            return self.generator.choice((self.statistics, self.history, self.listing))(projection)
+            snapshot = projection.snapshot()
+            if snapshot is None:  # as many live as may
+                return
+            self.model.prune(projection.view.horizon)
+            question, expected = self.generator.choice((self.statistics, self.history, self.listing))(snapshot.seen)
+            mine = partial(self.pause, snapshot.seen, depth)
+            snapshot.seen.view.pause_by(mine)
+            assert question(snapshot.seen) == expected
+            self.answered += 1
+            projection.snapshots.leave(snapshot)
+
+    def pause(self, seen: Seen, depth: int) -> None:
+        """Let others in, as `view.asking.ask` does."""
+        mine = seen.view.pause
+        if self.generator.random() < 0.03:
+            self.happen()
+        if depth < 2 and self.generator.random() < 0.01:
+            self.ask(depth + 1)
+        seen.view.pause_by(mine)
 
     def span(self, scope: Scope) -> Span:
         now = self.clock()
         return Span(now - RETENTION, None if scope.window is None else now - scope.window, None, scope.last)
 
-    def statistics(self, projection: Projection) -> Asked:
-        name = self.generator.choice((None, *NAMES))
+    def statistics(self, seen: Seen) -> tuple[Question, object]:
+        name, now = self.generator.choice((None, *NAMES)), self.clock()
         scope = Scope(self.generator.choice((MINUTE, RETENTION)), self.generator.choice((None, 5, 50)))
         scope = self.generator.choice((scope, Scope(None, 20)))
-        span = self.span(scope)
+        figures = self.figures(self.rows(name, self.span(scope)))
 
-        def check(projection: Projection, answer: Figures) -> None:
-            found = Figures(answer.summary, answer.first, answer.last, answer.percentiles)
-            assert found == self.figures(self.rows(name, span))
+        def question(seen: Seen) -> Figures:
+            answer = self.service._statistics(seen, name, scope, Asked(EXTRAS, now))
+            return Figures(answer.summary, answer.first, answer.last, answer.percentiles)
 
-        return Asked(projection, self.service._statistics(projection, name, scope, EXTRAS), check)
+        return question, figures
 
-    def history(self, projection: Projection) -> Asked:
-        name = self.generator.choice((None, *NAMES))
+    def history(self, seen: Seen) -> tuple[Question, object]:
+        name, now = self.generator.choice((None, *NAMES)), self.clock()
         window, step = self.generator.choice((MINUTE, RETENTION)), self.generator.choice((SECOND, MINUTE))
         span = self.span(Scope(window))
         assert span.after is not None
-        after = span.after
+        rows = self.rows(name, span)
+        until = max(now, rows[-1][0] if rows else 0)
+        *starts, end = edges(span.after, step, touched(span.after, until, step))
+        points = [(start, self.figures([row for row in rows if start <= row[0] < start + step])) for start in starts]
+        expected = History(step, points, end, seen.cursor.position)
+        assert sum(figures.summary.count for _, figures in points) == len(rows)
+        return lambda seen: self.service._history(seen, name, Scope(window), step, Asked(EXTRAS, now)), expected
 
-        def check(projection: Projection, answer: History) -> None:
-            starts = edges(after, step, len(answer.points))
-            rows = self.rows(name, span)
-            assert answer.end == starts.pop()
-            assert answer.points == [
-                (start, self.figures([row for row in rows if start <= row[0] < start + step])) for start in starts
-            ]
-            assert sum(figures.summary.count for _, figures in answer.points) == len(rows)
-
-        return Asked(projection, self.service._history(projection, name, Scope(window), step, EXTRAS), check)
-
-    def listing(self, projection: Projection) -> Asked:
+    def listing(self, seen: Seen) -> tuple[Question, object]:
         over = Over(self.clock() - RETENTION, self.span(Scope(MINUTE)), EXTRAS)
         page = Page(limit=self.generator.choice((2, None)))
         by_count = self.generator.choice((True, False))
         order = Order((lambda figures: figures.summary.count) if by_count else None, by_count)
 
         assert over.span is not None
-        self.model.prune(projection.view.horizon)
         rows = {name: self.rows(name, over.span) for name in sorted(self.ids)}
         names = sorted(rows, key=lambda name: -len(rows[name])) if by_count else list(rows)
         expected = []
         for name in names[: page.limit]:
-            live, entry = self.figures(self.rows(name, Span(over.cutoff))), projection.series[self.ids[name]]
+            live, entry = self.figures(self.rows(name, Span(over.cutoff))), seen.series[self.ids[name]]
             begin = entry.created, entry.initial
             figures = self.figures(rows[name])
             expected.append(SeriesInfo(name, begin, live.summary.count, live.first, live.last, figures))
         following = None if by_count or len(names) == len(expected) else expected[-1].name
-        position = projection.cursor.position
-
-        def check(projection: Projection, answer: Listed) -> None:
-            assert answer == (expected, following, position)
-
-        return Asked(projection, Listing(projection, page, order, over).steps(), check)
-
-    def go_on(self, asked: Asked) -> bool:
-        """Take a step of a question; whether it has been answered, or has to be asked anew."""
-        with self.service._level.held() as projection:
-            if asked.projection is not projection:
-                return True
-            try:
-                next(asked.steps)
-            except StopIteration as end:
-                self.model.prune(projection.view.horizon)
-                asked.check(projection, end.value)
-                return True
-        return False
+        answer = expected, following, seen.cursor.position
+        return lambda seen: listed(seen, page, order, over), answer
 
 
 @pytest.fixture(autouse=True)
-def small_portions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 2)
-    with ExitStack() as stack:
-        stack.enter_context(small())
+def small_sizes() -> Iterator[None]:
+    with small():
         yield
 
 
 @pytest.mark.soak(seed=(range(2), range(60)))
-def test_every_answer_is_of_the_moment_of_its_last_portion(seed: int) -> None:
+def test_every_answer_is_of_the_moment_at_which_it_began(seed: int) -> None:
     world = World(random.Random(seed))
     world.add()
-    under_way: list[Asked] = []
-    answered = 0
-    for _ in range(1500):
-        if world.generator.random() < 0.15:
-            world.happen()
-        if len(under_way) < 4:
-            under_way.append(world.ask())
-            if world.go_on(under_way[-1]):  # it reads the clock at once
-                under_way.pop()
-        for asked in list(under_way):
-            if world.go_on(asked):
-                under_way.remove(asked)
-                answered += 1
-    assert answered > 3
+    for _ in range(40):
+        world.happen()
+        world.ask()
+    assert world.answered > 30
+    with world.service._level as projection:
+        projection.snapshots.settle()
+        assert not projection.snapshots.alive
+        projection.view._check()

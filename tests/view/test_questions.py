@@ -1,4 +1,4 @@
-"""Questions that are answered in portions: of one moment, whatever happens between two portions."""
+"""Questions that take several turns: their answer is of the moment at which they began, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import pytest
 
 from event_log.memory_store import MemoryStore
 from event_service import EventService
-from rolling.block import LATEST
+from rolling.epochs import NONE
+from rolling.memory import Memory
 from rolling.percentiles import Percentiles, percent
-from rolling.steps import finished
+from rolling.span import Range
+from rolling.steps import Pause
 from rolling.window import RollingWindow
 from settings import Settings
 from tests.conftest import FakeClock
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.sizes import small
 from times import HOUR, MINUTE, SECOND
-from view import asking, listings, questions
-from view.answers import MOST_POINTS, Extras, Figures, Listed, Order, Scope
-from view.listings import Listing, Over, Page
+from view import asking
+from view.answers import MOST_POINTS, Extras, Figures, Order, Scope
+from view.level import MOST_PUT_OFF
+from view.listings import Over, Page, listed
+from view.snapshots import MOST_ALIVE, Snapshot
 
 SETTINGS = Settings(keep_last=3, idle=0)
 MEDIAN = Percentiles((percent("50"), percent("99")))
@@ -41,17 +45,17 @@ def fill(service: EventService, *names: str, count: int = 600) -> None:
     service.add_many(names, np.arange(count, dtype=np.uint32) % len(names), times, values)
 
 
-def between_portions(monkeypatch: pytest.MonkeyPatch, happen: Between) -> list[int]:
-    """Let something happen between any two portions, each of one step; notes how many there were."""
-    portions: list[int] = []
+def between_turns(monkeypatch: pytest.MonkeyPatch, happen: Between) -> list[int]:
+    """Let something happen between any two turns, each as short as can be; notes how many there were."""
+    turns: list[int] = []
 
     def give_way() -> None:
-        portions.append(1)
+        turns.append(1)
         happen()
 
     monkeypatch.setattr(asking, "give_way", give_way)
-    monkeypatch.setattr(asking, "run_for", lambda work, seconds: next(work, asking) is asking)
-    return portions
+    monkeypatch.setattr(asking, "SECONDS", 0.0)
+    return turns
 
 
 def values_of(service: EventService, *names: str, window: int = 40 * MINUTE) -> list[float]:
@@ -65,7 +69,7 @@ def values_of(service: EventService, *names: str, window: int = 40 * MINUTE) -> 
 
 class TestPercentiles:
     @pytest.mark.parametrize("series", [None, "a"])
-    def test_all_of_an_answer_is_of_the_last_moment(
+    def test_all_of_an_answer_is_of_the_first_moment(
         self, service: EventService, series: str | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         numbers = count()
@@ -76,110 +80,82 @@ class TestPercentiles:
 
         with small():
             fill(service, "a", "b")
-            portions = between_portions(monkeypatch, happen)
-            found = service.statistics(series, window=40 * MINUTE, percentiles=MEDIAN, edges=True)
-            assert len(portions) > 3
-            assert found.position == 600 + len(portions)
             values = values_of(service, *("ab" if series is None else series))
+            turns = between_turns(monkeypatch, happen)
+            found = service.statistics(series, window=40 * MINUTE, percentiles=MEDIAN, edges=True)
+            assert len(turns) > 3
+            assert service.position() == 600 + len(turns)
+            assert (found.position, found.arrived) == (600, 600 if series is None else 300)
             assert list(found.percentiles) == percentiles_of(values, MEDIAN)
             assert found.summary == summary_of(values)
 
-    def test_a_series_that_ends_meanwhile_is_empty_and_one_that_begins_anew_is_itself(
-        self, service: EventService, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("anew", [False, True])
+    def test_a_series_that_ends_meanwhile_was_there(
+        self, service: EventService, anew: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for anew in (False, True):
-            done: list[int] = []
+        done: list[int] = []
 
-            def happen(anew: bool = anew, done: list[int] = done) -> None:
-                if not done:
-                    service.end_series("a")
-                    if anew:
-                        service.add_many(["a"], None, None, np.array([5.0, 6.0]))
-                    while service.advance():
-                        pass
-                done.append(1)
-
-            with small():
-                fill(service, "a", "b")
-                between_portions(monkeypatch, happen)
-                found = service.statistics("a", percentiles=MEDIAN)
-                assert done
-                assert list(found.percentiles) == ([5.0, 6.0] if anew else [None, None])
-                assert found.summary.count == (2 if anew else 0)
-                found = service.statistics("never seen", percentiles=MEDIAN)
-                assert list(found.percentiles) == [None, None]
-
-
-class TestHistory:
-    def test_points_are_of_one_moment_and_of_all_that_came(
-        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for series in (None, "a", "never seen"):
-            began = clock()
-
-            def happen(began: int = began) -> None:
-                if clock() < began + 15 * MINUTE:
-                    clock.advance(MINUTE)
-                service.add("a", None, 1.0)
-                service.advance()
-
-            with small():
-                fill(service, "a", "b", count=1200)
-                portions = between_portions(monkeypatch, happen)
-                found = service.history(series, window=20 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
-                assert len(portions) > 3 or series == "never seen"
-                start = (began - 20 * MINUTE) // MINUTE * MINUTE
-                assert [begin for begin, _ in found.points] == [start + i * MINUTE for i in range(len(found.points))]
-                names = "ab" if series is None else [series]
-                values = values_of(service, *names, window=clock() - began + 20 * MINUTE)
-                assert sum(figures.summary.count for _, figures in found.points) == len(values)
-                assert found.position == service.position()
-
-    def test_steps_that_begin_meanwhile_do_not_keep_it_for_ever(
-        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
         def happen() -> None:
-            clock.advance(2 * questions.SPARE_STEPS * SECOND)
-            service.add("a", None, 1.0)
-            service.advance()
+            if not done:
+                service.end_series("a")
+                if anew:
+                    service.add_many(["a"], None, None, np.array([5.0, 6.0]))
+                while service.advance():
+                    pass
+            done.append(1)
 
         with small():
             fill(service, "a", "b")
-            portions = between_portions(monkeypatch, happen)
-            found = service.history(window=MINUTE, step=SECOND)
-            assert questions.ATTEMPTS <= len(portions) < 20
-            assert sum(figures.summary.count for _, figures in found.points[-1:]) == 1
-            assert found.position == service.position()
+            values = values_of(service, "a", window=60 * MINUTE)
+            between_turns(monkeypatch, happen)
+            found = service.statistics("a", percentiles=MEDIAN)
+            assert done
+            assert found.known
+            assert list(found.percentiles) == percentiles_of(values, MEDIAN)
+            assert list(service.statistics("a", percentiles=MEDIAN).percentiles) == ([5.0, 6.0] if anew else [None] * 2)
+            found = service.statistics("never seen", percentiles=MEDIAN)
+            assert list(found.percentiles) == [None, None]
+            assert not found.known
+
+
+class TestHistory:
+    def test_points_are_of_the_first_moment(
+        self, service: EventService, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for series in (None, "a", "never seen"):
+
+            def happen() -> None:
+                clock.advance(MINUTE)
+                service.add("a", None, 1.0)
+                service.advance()
+
+            with small(), monkeypatch.context() as patch:
+                fill(service, "a", "b", count=1200)
+                names, began, position = "ab" if series is None else [series], clock(), service.position()
+                values = values_of(service, *names, window=20 * MINUTE)
+                turns = between_turns(patch, happen)
+                found = service.history(series, window=20 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
+                assert len(turns) > 3
+                start = (began - 20 * MINUTE) // MINUTE * MINUTE
+                assert [begin for begin, _ in found.points] == [start + i * MINUTE for i in range(len(found.points))]
+                assert found.end == (began // MINUTE + 1) * MINUTE
+                assert sum(figures.summary.count for _, figures in found.points) == len(values)
+                assert found.position == position
 
     @pytest.mark.parametrize(
         ("window", "step", "ahead"), [(110 * SECOND, None, 20 * SECOND), (1990 * SECOND, SECOND, 40 * SECOND)]
     )
-    def test_what_comes_meanwhile_ahead_of_the_clock_makes_no_other_points_than_had_it_come_before(
-        self,
-        service: EventService,
-        monkeypatch: pytest.MonkeyPatch,
-        window: int,
-        step: int | None,
-        ahead: int,
+    def test_what_lies_ahead_of_the_clock_is_in_a_step(
+        self, service: EventService, window: int, step: int | None, ahead: int
     ) -> None:
-        happened = count()
-
-        def happen() -> None:
-            if not next(happened):
-                service.add("a", service.clock() + ahead, 7.0)
-                service.advance()
-
         with small():
             fill(service, "a", "b")
-            with monkeypatch.context() as patch:
-                between_portions(patch, happen)
-                found = service.history(window=window, step=step)
-            assert next(happened) > 0
-            assert found == service.history(window=window, step=step)
+            service.add("a", service.clock() + ahead, 7.0)
+            found = service.history(window=window, step=step)
             assert len(found.points) <= MOST_POINTS
             assert found.points[-1][1].summary.maximum == 7.0
 
-    def test_a_series_that_ends_meanwhile_leaves_empty_steps(
+    def test_a_series_that_ends_meanwhile_was_there(
         self, service: EventService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def happen() -> None:
@@ -188,7 +164,11 @@ class TestHistory:
 
         with small():
             fill(service, "a", "b")
-            between_portions(monkeypatch, happen)
+            values = values_of(service, "a", window=60 * MINUTE)
+            turns = between_turns(monkeypatch, happen)
+            found = service.history("a", step=10 * MINUTE, extras=Extras(percentiles=MEDIAN))
+            assert turns
+            assert sum(figures.summary.count for _, figures in found.points) == len(values)
             found = service.history("a", step=10 * MINUTE, extras=Extras(percentiles=MEDIAN))
             assert [figures.summary.count for _, figures in found.points] == [0] * 7
 
@@ -196,7 +176,7 @@ class TestHistory:
 class TestListing:
     @pytest.mark.parametrize("limit", [None, 7, 100])
     @pytest.mark.parametrize("visible", [None, lambda name: name[-1] in "02468"])
-    def test_the_page_is_of_one_moment(
+    def test_the_page_is_of_the_first_moment(
         self,
         service: EventService,
         clock: FakeClock,
@@ -220,28 +200,15 @@ class TestListing:
                 service.log.raise_horizon(clock() + 30 * MINUTE)
             service.advance()
 
-            note()
+        with service._level as seen:
+            page, order = Page("s", limit, "s01"), Order(visible=visible)
+            expected = listed(seen, page, order, Over(clock() - HOUR))
+        turns = between_turns(monkeypatch, happen)
+        assert service.series("s", limit, "s01", visible) == expected
+        assert len(turns) >= 2
+        assert (expected[1] is None) == (limit != 7)
 
-        answers: dict[int, Listed] = {}
-
-        def note() -> None:
-            """Note the whole answer at this position."""
-            with service._level as seen:
-                page, order = Page("s", limit, "s01"), Order(visible=visible)
-                answers[seen.cursor.position] = finished(Listing(seen, page, order, Over(clock() - HOUR)).steps())
-
-        note()
-        first = service.position()
-        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 4)
-        portions = between_portions(monkeypatch, happen)
-        found = service.series("s", limit, "s01", visible)
-        assert len(portions) >= 2
-        assert found == answers[found[2]]
-        assert (found[2] == first) == (visible is None)  # else its moment comes once all names have been looked at
-        assert len(answers) > 5
-        assert (found[1] is None) == (limit != 7)
-
-    def test_no_portion_looks_into_many_series(self, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_few_series_are_looked_into_in_a_turn(self, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
         names = [f"s{number:03}" for number in range(500)]
         fill(service, *names, count=1000)
         looked, most = 0, 0
@@ -257,14 +224,14 @@ class TestListing:
             looked, most = 0, max(most, looked)
 
         monkeypatch.setattr(RollingWindow, "live", counted)
-        portions = between_portions(monkeypatch, happen)
+        turns = between_turns(monkeypatch, happen)
         assert len(service.series(limit=None)[0]) == 500
-        assert looked == 0
-        assert most == 1
-        assert len(portions) >= 500
+        assert looked <= 1
+        assert most <= 2  # one of them by the first try
+        assert len(turns) >= 500
 
     @pytest.mark.parametrize("seen", ["", "s"])
-    def test_no_portion_asks_of_many_names_whether_they_may_be_seen(
+    def test_few_names_are_asked_in_a_turn_whether_they_may_be_seen(
         self, service: EventService, seen: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fill(service, *(f"s{number:03}" for number in range(500)))
@@ -279,29 +246,26 @@ class TestListing:
             most.append(len(asked))
             asked.clear()
 
-        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 20)
-        between_portions(monkeypatch, happen)
+        between_turns(monkeypatch, happen)
         assert len(service.series(visible=visible)[0]) == (100 if seen else 0)
-        assert max(most) == 20
-        assert not asked
+        assert max(most) <= 2
 
-    def test_names_that_begin_meanwhile_are_listed_where_they_may_be_seen(
-        self, service: EventService, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        fill(service, *(f"s{number:02}" for number in range(40)))
-        numbers = count()
+    def test_count_and_figures_are_of_one_moment(self, service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The count was that of a later moment than the statistics."""
+        names = [f"s{number:02}" for number in range(40)]
+        fill(service, *names)
 
         def happen() -> None:
-            number = next(numbers)
-            if number < 4:
-                service.add(f"{'rs'[number % 2]}0{number}a", None, 1.0)
-                service.advance()
+            service.add_many(names, np.arange(len(names), dtype=np.uint32), None, np.full(len(names), 50.0))
+            service.advance()
 
-        monkeypatch.setattr(listings, "NAMES_AT_A_TIME", 7)
-        between_portions(monkeypatch, happen)
-        found = service.series(visible=lambda name: name[0] == "s")
-        assert [info.name for info in found[0]] == sorted([*(f"s{number:02}" for number in range(40)), "s01a", "s03a"])
-        assert found[2] == service.position()
+        turns = between_turns(monkeypatch, happen)
+        order, scope = Order(lambda figures: figures.summary.count, True), Scope(window=60 * MINUTE)
+        found, _, position = service.ranking("s", 40, None, scope, order, Extras())
+        assert turns
+        assert position == 600
+        assert [info.figures and info.figures.summary.count for info in found] == [info.count for info in found]
+        assert sum(info.count for info in found) == 600
 
 
 class TestRanking:
@@ -321,16 +285,16 @@ class TestRanking:
             if len(ended) < 3:
                 ended.append(names.pop())
                 service.end_series(ended[-1])
-            service.log.raise_horizon(clock() + (15 + len(portions)) * MINUTE)
+            service.log.raise_horizon(clock() + (15 + len(turns)) * MINUTE)
             service._level.prune()
             service.advance()
 
-        portions = between_portions(monkeypatch, happen)
+        turns = between_turns(monkeypatch, happen)
         order = Order(lambda figures: figures.summary.mean, True)
         found, following, position = service.ranking(
             "s", 5, None, Scope(window=20 * MINUTE), order, Extras(percentiles=MEDIAN)
         )
-        assert len(portions) > 5
+        assert len(turns) > 5
         assert (following, position) == (None, 600)
         assert [info.name for info in found] == best
         for info in found:
@@ -353,25 +317,126 @@ class TestRanking:
             service.add_many(names, np.arange(len(names), dtype=np.uint32), None, np.full(len(names), 50.0))
             service.advance()
 
-        between_portions(monkeypatch, happen)
+        between_turns(monkeypatch, happen)
         service.ranking("s", 5, None, Scope(window=20 * MINUTE), Order(mean, True), Extras())
-        assert len(looked) <= len(names) + 1  # one may be under way when it changes
+        assert len(looked) <= len(names) + 1  # one by the first try
+        looked.clear()
+        service.ranking("s", 5, None, Scope(window=20 * MINUTE), Order(mean, True), Extras())
+        assert len(looked) == len(names)  # it took long the last time: there is no first try
 
-    def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
-        self, service: EventService, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Gone(Exception):
-            """The client has left."""
 
-        def leave() -> None:
-            assert service._level.projection.view.snapshots.earliest(LATEST) < LATEST
-            raise Gone
+def test_a_history_with_percentiles_is_worked_out_once_while_all_are_written(
+    service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"s{number:02}" for number in range(40)]
+    looked: list[int] = []
+    percentiles = Memory.percentiles
 
-        fill(service, *(f"s{number:02}" for number in range(40)))
-        between_portions(monkeypatch, leave)
+    def counted(memory: Memory, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+        looked.append(1)
+        return percentiles(memory, ranges, wanted, pause)
+
+    def happen() -> None:
+        service.add_many(names, np.arange(len(names), dtype=np.uint32), None, np.full(len(names), 50.0))
+        service.advance()
+
+    with small():
+        fill(service, *names)
+        monkeypatch.setattr(Memory, "percentiles", counted)
+        turns = between_turns(monkeypatch, happen)
+        found = service.history(window=40 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
+    assert len(turns) > 40
+    assert len(looked) == len(found.points) == 41
+
+
+class Gone(Exception):
+    """The client has left."""
+
+
+def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
+    service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave() -> None:
+        assert service._level.projection.view.epochs.frozen >= 0
+        raise Gone
+
+    fill(service, *(f"s{number:02}" for number in range(40)))
+    with monkeypatch.context() as patch:
+        between_turns(patch, leave)
         with pytest.raises(Gone):
             service.series()
-        assert service._level.projection.view.snapshots.earliest(LATEST) == LATEST
+    assert service._level.lock.acquire(timeout=60)  # nobody has it, though it was left without
+    service._level.lock.release()
+    service.add("s00", None, 1.0)
+    with service._level as projection:  # who writes next, counts it off
+        assert projection.view.epochs.frozen == NONE
+
+
+def test_a_question_of_a_kind_that_is_quick_again_takes_no_snapshot(
+    service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(service, *(f"s{number:02}" for number in range(40)))
+    service.series()
+    slow = service._level.projection.snapshots.slow
+    with monkeypatch.context() as patch:
+        between_turns(patch, lambda: None)
+        service.series()
+    assert slow == {"listing"}
+    monkeypatch.setattr(asking, "SECONDS", 3600.0)
+    service.series()
+    assert not slow
+    epoch = service._level.projection.view.epochs.now
+    service.series()
+    assert service._level.projection.view.epochs.now == epoch
+
+
+def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
+    service: EventService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(service, *(f"s{number:02}" for number in range(40)))
+    alive: list[int] = []
+    level = service._level
+
+    def happen() -> None:
+        alive.append(len(level.projection.snapshots.alive))
+        if len(alive) == 5:
+            assert service.series()[2] == 600  # shares the one there is
+            service.add("s00", None, 1.0)
+            assert service.series()[2] == 601  # has one of its own
+            with level as projection:
+                other = projection.snapshot()
+                assert other is not None
+                assert projection.snapshot() is other
+            service.add("s00", None, 1.0)
+            with level as projection:
+                assert projection.snapshot() is None
+                for _ in range(2):
+                    projection.snapshots.leave(other)
+
+    between_turns(monkeypatch, happen)
+    assert service.series()[2] == 600
+    assert max(alive) == 2
+
+
+def test_a_question_waits_until_a_snapshot_is_free(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(service, *(f"s{number:02}" for number in range(40)))
+    held: list[Snapshot] = []
+    level = service._level
+    for _ in range(MOST_ALIVE):
+        with level as projection:
+            snapshot = projection.snapshot()
+            assert snapshot is not None
+            held.append(snapshot)
+        service.add("s00", None, 1.0)
+    waited = count()
+
+    def happen() -> None:
+        if next(waited) == 4:
+            level.projection.snapshots.leave(held.pop())
+
+    between_turns(monkeypatch, happen)
+    assert service.series()[2] == 602
+    assert next(waited) > 40
 
 
 def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,7 +453,7 @@ def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytes
                 assert service._level.projection is not before
             done.append(1)
 
-        between_portions(monkeypatch, happen)
+        between_turns(monkeypatch, happen)
         found = service.statistics(percentiles=MEDIAN)
         assert done
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", "b", window=60 * MINUTE), MEDIAN)
@@ -400,11 +465,11 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
         service.tick()
         service.statistics("a", percentiles=MEDIAN)
         memory = service._level.projection.view._memory
-        assert memory._held
+        assert memory.held
         for _ in range(6):
             clock.advance(MINUTE + SECOND)
             service.tick()
-        assert not memory._held
+        assert not memory.held
 
 
 def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
@@ -413,4 +478,21 @@ def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
         fill(service, "a")
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
-        assert service._level.projection.view._memory._held < 6000
+        assert service._level.projection.view._memory.held == 0
+
+
+def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: EventService, clock: FakeClock) -> None:
+    with small():
+        fill(service, "a", "b")
+        level = service._level
+        with level as projection:
+            snapshot = projection.snapshot()
+            projection.view.raise_horizon(clock())
+            before = len(projection.view)
+        assert snapshot is not None
+        for _ in range(MOST_PUT_OFF - 1):
+            level.prune()
+        assert len(projection.view) == before
+        level.prune()
+        assert len(projection.view) < before == len(snapshot.seen.view)
+        projection.snapshots.leave(snapshot)

@@ -1,0 +1,196 @@
+"""A reading: every series and all of them as one, as of one moment, to be asked.
+
+Either the live windows, for a question that is answered before anything else happens, or a snapshot of them, which
+stays as it is while others write. What takes long calls a pause again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rolling.all_series import AllSeries
+from rolling.block import EARLIEST, LATEST, NOTHING, Columns
+from rolling.histogram import Divide, Histogram, histogram
+from rolling.history import Point, bounds_of, sweep
+from rolling.last_of_all import last_of_all
+from rolling.memory import Memory
+from rolling.percentiles import Percentiles
+from rolling.span import Range, Span
+from rolling.steps import Pause, nothing
+from rolling.suffixes import Suffixes
+from rolling.summary import Summary
+from rolling.timeline import Row, Timeline, merged
+from rolling.window import RollingWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Some events of one series or of all: their summary and, if asked for, the ends."""
+
+    summary: Summary
+    first: Row | None = None
+    last: Row | None = None
+
+
+class Reading:
+    """All series by id. Not thread safe: the caller holds a lock, but within a pause."""
+
+    windows: Mapping[int, RollingWindow]
+
+    def __init__(
+        self,
+        windows: Mapping[int, RollingWindow],
+        all_series: AllSeries,
+        memory: Memory,
+        suffixes: Suffixes,
+    ) -> None:
+        self.windows = windows
+        self.horizon = 0
+        self.taken = 0
+        """How many events all series were ever given."""
+        self.pause: Pause = nothing
+        """Is called again and again by what takes long."""
+        self._all = all_series
+        self._memory = memory
+        self._suffixes = suffixes
+
+    def pause_by(self, pause: Pause) -> None:
+        """Have all that is asked from now on call this."""
+        self.pause = self._all.pause = pause
+
+    def __len__(self) -> int:
+        return sum(len(window) for window in self.windows.values())
+
+    def tail(
+        self,
+        series: int | None,
+        after: int | None,
+        cutoff: int,
+        last: int | None,
+        ends: bool,
+        until: int | None = None,
+    ) -> Tail:
+        """The events that a Span of these describes: their summary and, if asked for, the first and the last. For
+        windows that move: what is worked out for one is remembered for the next."""
+        timeline = self._timeline(series)
+        if timeline is not None and after is not None and last is None and until is None:
+            summary = timeline.tail_after(max(after, self.horizon), self._suffixes)
+            if not (ends and summary.count):
+                return Tail(summary)
+            return Tail(summary, timeline.row(summary.count), timeline.row(1))
+        return self.tail_of(self.ranges(series, Span(cutoff, after, until, last)), ends, self._suffixes)
+
+    def tail_of(self, ranges: list[Range], ends: bool, suffixes: Suffixes | None = None) -> Tail:
+        """The same of ranges, one for each series."""
+        if len(ranges) > 1:
+            suffixes = None
+        summaries, firsts, lasts = [], [], []
+        for timeline, begin, end in ranges:
+            summaries.append(timeline.summarise(begin, end, suffixes))
+            if ends:
+                firsts.append(timeline.row(begin))
+                lasts.append(timeline.row(end + 1))
+            self.pause()
+        summary = summaries[0] if len(summaries) == 1 else merged(summaries)
+        return Tail(summary, min(firsts, default=None), max(lasts, default=None))
+
+    def ranges(self, series: int | None, span: Span) -> list[Range]:
+        """Where the events of a span are to be found: in one range, or in one of each series where they are the last
+        ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
+        timeline = self._timeline(series)
+        cutoff = max(span.cutoff, self.horizon)
+        if timeline is None:
+            return []
+        if span.after is not None:
+            begin = timeline.count_after(max(span.after, self.horizon))
+        else:
+            begin = self.windows[series].live(cutoff) if series is not None else timeline.count_after(cutoff)
+        end = 0 if span.until is None else timeline.count_after(span.until)
+        if span.last is not None and span.last <= begin - end:
+            begin = end + span.last
+        elif span.after is None and series is None:
+            count = len(self) if span.last is None else span.last
+            return last_of_all(self.windows.values(), count, cutoff, span.until, self.pause)
+        return [Range(timeline, begin, end)] if end < begin else []
+
+    def figures(
+        self, series: int | None, span: Span, *, ends: bool, wanted: Percentiles | None = None
+    ) -> tuple[Tail, list[float | None]]:
+        """The tail of the events of a span, and their percentiles if wanted."""
+        ranges = self.ranges(series, span)
+        found = [] if wanted is None else self._memory.percentiles(ranges, wanted, self.pause)
+        return self.tail_of(ranges, ends), found
+
+    def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> list[float | None]:
+        """The percentiles of the events of a span."""
+        return self._memory.percentiles(self.ranges(series, span), wanted, self.pause)
+
+    def histogram(self, series: int | None, span: Span, divide: Divide) -> Histogram:
+        """Count the events of a span by their values."""
+        ranges = self.ranges(series, span)
+        return histogram(ranges, self.tail_of(ranges, ends=False).summary, divide, self.pause)
+
+    def history(
+        self,
+        series: int | None,
+        after: int,
+        until: int,
+        edges: Sequence[int],
+        *,
+        ends: bool = False,
+        wanted: Percentiles | None = None,
+    ) -> list[Point]:
+        """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
+        Edges ascend."""
+        timeline = self._timeline(series) or RollingWindow(0)
+        bounds = bounds_of(edges, max(after, self.horizon), until)
+        points = sweep(timeline, bounds, ends=ends, pause=self.pause)
+        if wanted is None:
+            return points
+        begin = timeline.count_after(bounds[0]) if bounds else 0
+        found = []
+        for point in points:
+            count = point.summary.count
+            part = [Range(timeline, begin, begin - count)] if count else []
+            percentiles = self._memory.percentiles(part, wanted, self.pause)
+            found.append(Point(point.summary, point.first, point.last, percentiles))
+            begin -= count
+            self.pause()
+        return found
+
+    def behind(self, series: int, after: int, limit: int) -> Columns:
+        """The first `limit` events of a series behind a position, in order of position."""
+        window = self.windows.get(series)
+        return NOTHING if window is None else window.behind(after, limit, self.pause)
+
+    def newest(self, series: int | None) -> int:
+        """The time of the newest event; EARLIEST where there is none."""
+        timeline = self._timeline(series)
+        return timeline.last.newest if timeline else EARLIEST
+
+    def kept_since(self, series: int) -> tuple[int, int]:
+        """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
+        window = self.windows.get(series)
+        if window is None:
+            return EARLIEST, 0
+        if not window.keep:
+            return LATEST, 0
+        return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
+
+    def _timeline(self, series: int | None) -> Timeline[Any] | None:
+        """None for a series that is not there, or no longer: it has no events."""
+        return self._all if series is None else self.windows.get(series)
+
+    def _check(self) -> None:
+        """Every invariant, as assertions. For tests."""
+        self._memory._check()
+        self._all._check()
+        timelines: list[Timeline[Any]] = [self._all, *self.windows.values()]
+        self._suffixes._check({block: timeline.open for timeline in timelines for block in timeline.blocks()})
+        recent = Summary()
+        for window in self.windows.values():
+            window._check()
+            recent.merge(window.tail(window.count_after(self.horizon)))
+        assert self._all.tail(self._all.count_after(self.horizon)) == recent
