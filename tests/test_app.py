@@ -19,7 +19,7 @@ from api.context import context
 from event_log.memory_store import MemoryStore
 from settings import BadSetting, Settings
 from settings import main as check_settings
-from tests.servers import CHECKOUT, reserve_port, until
+from tests.servers import CHECKOUT, START_SECONDS, reserve_port, until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,7 +42,7 @@ def run(environment: dict[str, str]) -> Run:
             env=environment | settings,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -89,11 +89,8 @@ def test_a_bad_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"TIDEMARK_WINDOW": "yesterday"}, "TIDEMARK_WINDOW='yesterday'"),
-        ({"TIDEMARK_LOG_URL": "mongodb://x"}, "TIDEMARK_LOG_URL='mongodb://x'"),
-        ({"TIDEMARK_LOG_URL": "lmdb:instance/log"}, "write file: and the path of another folder"),
         ({"TIDEMARK_WINDOW": "2h", "TIDEMARK_RETENTION": "1h"}, "longer than TIDEMARK_RETENTION"),
-        ({"PORT": "http"}, "PORT='http'"),
+        ({"TIDEMARK_LOG_URL": "mongodb://x"}, "TIDEMARK_LOG_URL='mongodb://x'"),
         ({"PORT": "65536"}, "PORT='65536'"),
     ],
 )
@@ -177,11 +174,11 @@ def test_python_app_py_serves_and_keeps(development_server: tuple[subprocess.Pop
         except requests.ConnectionError:
             return False
 
-    until(ready, "the development server", 30)
+    until(ready, "the development server", START_SECONDS)
     assert requests.post(f"{url}/events", json={"values": [1, 2, 3]}, timeout=60).status_code == 201
     assert requests.get(f"{url}/statistics", timeout=60).json() == {"count": 3, "min": 1.0, "max": 3.0, "mean": 2.0}
     process.send_signal(signal.SIGINT)
-    process.wait(10)
+    process.wait(60)
 
 
 def test_a_log_that_cannot_be_opened_stops_the_development_server_with_one_line(run: Run, tmp_path: Path) -> None:

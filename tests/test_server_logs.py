@@ -18,6 +18,7 @@ import pytest
 
 from logs import MOST_A_SECOND
 from server_logs import report_hub_errors
+from tests.patient import PATIENT
 from tests.servers import Server, until
 from tests.tls import TlsServer, trusted_certificate
 
@@ -90,7 +91,7 @@ def reset(client: socket.socket) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("worker", ["serving.worker.Worker", "gthread"])
+@pytest.mark.parametrize("worker", [PATIENT, "gthread"])
 def test_a_failed_tls_handshake_is_one_line(worker: str, tls: list[str]) -> None:
     with TlsServer(["-w", "1", "-k", worker, *tls]) as server:
         before = len(warnings(server))

@@ -17,6 +17,7 @@ import websocket
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection
 
+from tests.patient import PATIENT
 from tests.servers import Server, until
 from tests.tls import TlsServer, trusted_certificate
 
@@ -41,7 +42,11 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         limits = {"TIDEMARK_MAX_STREAMS": "2"}
         tls = trusted_certificate(tmp_path_factory.mktemp("tls"), patch)
-        with TlsServer(["-w", "1", *tls], limits) if request.param == "TLS" else Server(["-w", "1"], limits) as server:
+        with (
+            TlsServer(["-w", "1", "-k", PATIENT, *tls], limits)
+            if request.param == "TLS"
+            else Server(["-w", "1"], limits) as server
+        ):
             server.post("/events", {"series": "flooded", "values": [1]})
             yield server
             assert '"level":"ERROR"' not in server.output()
