@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -179,6 +180,8 @@ def questions(client: Client) -> Iterator[Question]:
     yield from _reads(client)
     yield from _streams(client)
     yield from _of_dialects(client)
+    yield from _of_influx(client)
+    yield from _of_prometheus(client)
     delete = "DELETE /series/<series>"
     yield Question((delete,), "a small one", client.delete("/series/quiet%201"), once=True)
     yield Question((delete,), "the large one", client.delete(f"/series/{LARGE}"), once=True)
@@ -223,15 +226,16 @@ def _reads(client: Client) -> Iterator[Question]:
     yield Question(("GET /history",), "2,000 points", client.get(lambda: f"/history?{points}&at={_now()}"))
     csv = client.get(lambda: f"/history/{LARGE}?{points}&at={_now()}", Accept="text/csv")
     yield Question(("GET /history/<series>",), "2,000 points, CSV", csv)
+    histogram = client.get(lambda: f"/histogram?bins=1000&window={_window()}", f"/histogram/{LARGE}?bins=1000")
+    yield Question(("GET /histogram", "GET /histogram/<series>"), "1,000 bins", histogram)
     listing = ("GET /series",)
     yield Question(listing, "1,000 of them", client.get("/series?limit=1000"))
     yield Question(listing, "ranked by count", client.get("/series?sort=-count&limit=1000&window=1h"))
     yield Question(listing, "ranked by p99", client.get("/series?sort=-p99&include=p99&limit=1000&window=1h"))
     yield Question(("GET /series/<series>/events",), "1,000", client.get(f"/series/{LARGE}/events?limit=1000"))
-    yield Question(
-        ("GET /metrics",), "1,000 series, p99", client.get("/metrics?series=&window=1m&include=p99", "/metrics")
-    )
-    pages = ("/", "/openapi.json", "/health", "/health/ready", "/health/live")
+    gauges = client.get("/metrics/windows?series=&window=1m&include=p99", "/metrics")
+    yield Question(("GET /metrics/windows", "GET /metrics"), "1,000 series, p99", gauges)
+    pages = ("/", "/openapi.json", "/settings", "/health", "/health/ready", "/health/live")
     yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
 
 
@@ -276,6 +280,43 @@ def _of_ticks(client: Client) -> Iterator[Question]:
     yield Question((f"DELETE {transactions}",), "", client.delete(transactions), once=True)
 
 
+def _of_influx(client: Client) -> Iterator[Question]:
+    root = "/dialects/influx"
+    for path in (f"{root}/api/v2/write", f"{root}/write"):
+        post = client.post(path, lambda: ("text/plain", _points()))
+        yield Question((f"POST {path}",), "10,000 points of 100 series", post)
+    pages = [f"{root}/health", f"{root}/ping", f"{root}/openapi.json"]
+    yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
+
+
+def _of_prometheus(client: Client) -> Iterator[Question]:
+    root = "/prometheus/api/v1"
+    found = {
+        "query": f'quantile_over_time(0.99,tidemark{{series="{LARGE}"}}[1h])',
+        "query_range": f'avg_over_time(tidemark{{series="{LARGE}"}}[5m])&start=END-2500&end=END&step=5',
+    }
+    for name, query in found.items():
+        yield from _asked_both_ways(client, f"{root}/{name}", partial(_until_now, query))
+    ranking = client.get(f"{root}/query?query=topk(5,count_over_time(tidemark[30m]))")
+    yield Question((f"GET {root}/query",), "of all series", ranking)
+    match = 'match[]={series=~"quiet .*7"}'
+    lists = {"series": match, "labels": match, "label/series/values": match, "metadata": "", "status/buildinfo": ""}
+    for name, query in (lists | {"rules": "", "alerts": ""}).items():
+        yield from _asked_both_ways(client, f"{root}/{name}", partial(str, query))
+
+
+def _asked_both_ways(client: Client, path: str, make: Callable[[], str]) -> Iterator[Question]:
+    """A query in the address, and in a form."""
+    route = path.replace("/label/series/", "/label/<name>/")
+    yield Question((f"GET {route}",), "", client.get(lambda: f"{path}?{make()}"))
+    yield Question((f"POST {route}",), "", client.post(path, lambda: ("application/x-www-form-urlencoded", make())))
+
+
+def _until_now(query: str) -> str:
+    now = int(time.time())
+    return f"query={query}".replace("END-2500", str(now - 2500)).replace("END", str(now))
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
@@ -310,6 +351,10 @@ def _unordered() -> object:
     now = datetime.now(UTC)
     stamps = [(now - timedelta(seconds=random.uniform(0, 3000))).isoformat() for _ in range(BATCH)]
     return {"series": "unordered", "timestamps": stamps, "values": _values()}
+
+
+def _points() -> str:
+    return "".join(f"points,host=h{number % 100} value=1.5\n" for number in range(BATCH))
 
 
 def _of_all_series() -> Sequence[object]:

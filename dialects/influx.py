@@ -11,7 +11,7 @@ from api.answers import POSITION
 from api.context import context, service, settings
 from api.guard import conditions, needs, open_to_all, permit_each
 from api.idempotency import KEY, at_most_once
-from api.openapi.components import TEXT, error, object_of, share, share_errors
+from api.openapi.components import TEXT, array, error, object_of, share, share_errors
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from api.problems import Problem, shaped
 from api.reading.bodies import read_body
@@ -139,7 +139,9 @@ _WRITE_ERRORS = tuple(f"{status}-Influx" for status in (400, 408, 413, 415, 422,
 _KEY_ERRORS = tuple(f"{status}-Influx" for status in (401, 403, 421))
 share(
     InfluxError=object_of({"code": TEXT, "message": TEXT}),
-    InfluxHealth=object_of({"name": TEXT, "message": TEXT, "status": TEXT, "version": TEXT, "commit": TEXT}),
+    InfluxHealth=object_of(
+        {"name": TEXT, "message": TEXT, "status": TEXT, "checks": array({}), "version": TEXT, "commit": TEXT}
+    ),
 )
 share_errors(
     {
@@ -178,10 +180,18 @@ def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) ->
         replies={204: Reply(description="Stored.", headers=(POSITION,))},
         errors=_WRITE_ERRORS,
         key_errors=_KEY_ERRORS,
+        may_lack_body=True,  # no line is no point
     )
 
 
-_HEALTH = {"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "version": "", "commit": ""}
+_HEALTH = {
+    "name": "influxdb",
+    "message": "ready for queries and writes",
+    "status": "pass",
+    "checks": [],
+    "version": VERSION,
+    "commit": "",
+}
 describe(
     {
         write_lines: _writing("Take line protocol, all lines or none", PRECISIONS, "`org` and `bucket`"),

@@ -12,7 +12,7 @@ from prometheus.vectors import Floats, Times
 from view.portions import giving_way
 
 CHUNK_SECONDS = 0.005
-"""Seconds for which names are matched before others are let in."""
+"""Seconds for which names are matched, or series worked out, before others are let in."""
 LOOK_SECONDS = 0.1
 """Seconds between two looks for whether the client is still there."""
 SERIES_AT_A_TIME = 64
@@ -69,7 +69,7 @@ class Source:
 
     def groups(self, names: list[str], after: int, until: int) -> Iterator[tuple[list[str], list[Samples]]]:
         """Return the events with `after` < time <= `until` of these series, some of them at a time."""
-        for start in range(0, len(names), SERIES_AT_A_TIME):
+        for start in giving_way(range(0, len(names), SERIES_AT_A_TIME), CHUNK_SECONDS):
             some = names[start : start + SERIES_AT_A_TIME]
             missing = [name for name in some if (name, after, until) not in self._read]
             self.check_time()

@@ -112,7 +112,7 @@ def _operation(rule: Rule, operation: Operation) -> Json:
         found["description"] = operation.description
     if operation.bodies:
         content = {kind: _media(bodies) for kind, bodies in operation.bodies.items()}
-        found["requestBody"] = {"required": True, "content": content}
+        found["requestBody"] = {"required": not operation.may_lack_body, "content": content}
     return found
 
 

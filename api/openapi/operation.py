@@ -51,6 +51,7 @@ class Operation:
     query: type[Schema] | None = None
     headers: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
+    may_lack_body: bool = False
     errors: tuple[str, ...] = ()
     """Names among the responses of the components; each begins with its status."""
     key_errors: tuple[str, ...] = ("401-NoKey", "403-MayNot", "421-NotOurHost")
