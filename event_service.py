@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from event_log.alerts import Alert, AlertLedger, AlertsPayload, Key
 from event_log.batch import Batch, Ids, Times, Values
 from event_log.errors import LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
@@ -55,6 +56,20 @@ class Ended(NamedTuple):
     """Whether there was a series to end, and where the log stood then."""
 
     was_there: bool
+    position: int
+
+
+class Alerting(NamedTuple):
+    """How alerts stand in the log at one position."""
+
+    rules: str
+    since: int
+    alerts: Mapping[Key, Alert]
+    names: Sequence[str]
+    """All series, sorted."""
+    lease: int
+    counted: Callable[[int], int]
+    """See `event_log.alerts.AlertLedger.counted`."""
     position: int
 
 
@@ -161,6 +176,26 @@ class EventService(Questions):
     def series_count(self) -> int:
         """How many series live."""
         return len(self._level.projection.ids)
+
+    def alerting(self) -> Alerting:
+        """How alerts stand, level with the log."""
+        self.start()
+        ledger: AlertLedger = self.log.machine.alerts
+        with self._level as projection:
+            return Alerting(
+                projection.alert_rules,
+                projection.alert_rules_since,
+                dict(projection.alerts),
+                projection.names(),
+                ledger.lease,
+                ledger.counted,
+                projection.cursor.position,
+            )
+
+    def alert(self, payload: AlertsPayload) -> int | None:
+        """Log what is to become of alerts; see `event_log.log.Log.alert`."""
+        self.start()
+        return self.log.alert(payload)
 
     def end_series(self, name: str) -> Ended:
         """End a series: its events are gone from every answer from that position on. The name may begin anew."""

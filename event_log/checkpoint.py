@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from event_log.alerts import AlertLedger
 from event_log.codec import Data
 from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogUnavailable
@@ -61,6 +62,8 @@ class State:
     sweep_at: int
     digest: tuple[int, int]
     """The newest of the machine's digests, and the number of its record; 0 where there is none."""
+    alerts: list[Any] = field(default_factory=list)
+    """The ledger of alerts, packed; a checkpoint of an earlier release has none."""
     newest: list[tuple[bytes, Remembered]] = field(default_factory=list)
     """The idempotency records that are in no run. No part of a packed checkpoint."""
 
@@ -84,6 +87,7 @@ class State:
             machine.buckets.items(),
             machine.buckets.sweep_at,
             machine.digests.last,
+            machine.alerts.pack(),
             machine.done.newest(),
         )
 
@@ -99,6 +103,7 @@ class State:
         machine.done.forgotten = self.forgotten
         machine.buckets.load(self.buckets, self.sweep_at)
         machine.digests = Digests(self.digest)
+        machine.alerts = AlertLedger.unpack(self.alerts)
         return machine
 
 
@@ -120,6 +125,7 @@ def pack(state: State, extra: Mapping[str, bytes] | None = None) -> bytes:
         "buckets": state.buckets,
         "sweep_at": state.sweep_at,
         "digest": state.digest,
+        "alerts": state.alerts,
         "owners": owners,
     }
     names = [series.name.encode() for series in state.series.values()]

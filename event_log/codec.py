@@ -39,6 +39,8 @@ HORIZON = _VERSION | 6
 """A time up to which events have expired."""
 JUMP = _VERSION | 7
 """Positions that a store skips after a loss: as many as the record counts."""
+ALERTS = _VERSION | 8
+"""Changes of alerts, the lease of who evaluates them, their rules: see `event_log.alerts`."""
 
 _SINGLE = Struct("<Iqd")  # series id, time, value
 SINGLE_SIZE = _SINGLE.size
@@ -50,8 +52,8 @@ _CLAIM = Struct("<16sq")  # digest of the start, its first log time
 _HORIZON = Struct("<q")
 
 NONCE = 8
-"""Size in bytes of the random number with which a WRITE, a CLAIM and an END begin, by which their writer knows the
-outcome as its own."""
+"""Size in bytes of the random number with which a WRITE, a CLAIM, an END and an ALERTS begin, by which their writer
+knows the outcome as its own."""
 FEW = 16
 """Single events up to this number are quicker applied one by one than as columns."""
 

@@ -16,6 +16,7 @@ from itertools import repeat
 import numpy as np
 
 from event_log import codec
+from event_log.alerts import AlertLedger, unpack_alerts
 from event_log.batch import Batch
 from event_log.buckets import Buckets
 from event_log.codec import FEW, NONCE, Columns, Data, Singles
@@ -26,7 +27,7 @@ from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry
 from event_log.rules import UNCLAIMED
 from event_log.series import Series, SeriesTable
-from event_log.steps import Began, Horizon, Jump, KeepChange, Row, Rows, RulesChange, SeriesEnd, Step
+from event_log.steps import AlertsChange, Began, Horizon, Jump, KeepChange, Row, Rows, RulesChange, SeriesEnd, Step
 from event_log.writes import Conditions, Write, unexpired, unpack_write
 
 MOST_STARTS = 1000
@@ -52,6 +53,7 @@ class Machine:
         self.series = SeriesTable()
         self.done = IdempotencyRecords()
         self.buckets = Buckets()
+        self.alerts = AlertLedger()
         self.jumps: list[tuple[int, int]] = []
         self.digests = Digests()
         self._awaited: dict[bytes, Outcome | None] = {}
@@ -109,6 +111,8 @@ class Machine:
             self._settle(entry, self._claim)
         elif kind == codec.END:
             self._settle(entry, self._end)
+        elif kind == codec.ALERTS:
+            self._settle(entry, self._alerts)
         elif kind == codec.HORIZON:
             self._raise_horizon(entry)
         elif kind == codec.JUMP:
@@ -279,6 +283,17 @@ class Machine:
             raise TryAgain
         series = self.series.end(end.series, entry.position)
         self._tell(SeriesEnd(entry.position, end.series, series.name))
+        return Stored(0, 0, entry.position)
+
+    def _alerts(self, entry: Entry, payload: Data) -> Stored:
+        asked = unpack_alerts(payload)
+        if not self.alerts.permits(asked, entry.time):
+            raise Void
+        if asked.takes > entry.takes:
+            raise TryAgain
+        told = self.alerts.carry_out(asked, entry.time, entry.position - entry.takes)
+        if told or asked.rules is not None:
+            self._tell(AlertsChange(entry.position, self.alerts.rules, self.alerts.since, told))
         return Stored(0, 0, entry.position)
 
     def _raise_horizon(self, entry: Entry) -> None:

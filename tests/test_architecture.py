@@ -19,6 +19,7 @@ LAYERS = [
     ["event_log"],
     ["view", "follower"],
     ["event_service"],
+    ["alerts"],
     ["streaming"],
     ["api"],
     ["dialects", "dashboard"],
