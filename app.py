@@ -24,6 +24,8 @@ from access.exposure import exposed
 from access.foreign import Boundary
 from access.keys import BadKeys
 from access.watch import Watch
+from alerts.file import BadAlerts
+from alerts.following import AlertsFollower
 from api.context import Context, attach, context
 from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
@@ -58,8 +60,9 @@ def create_app(
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
     service = MeteredService(meter, store, settings, clock, follow=follow, start=os.environ.get(START_ID))
+    alerts = open_alerts(settings, service)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    attach(app, Context(service, settings, meter, boundary, guard))
+    attach(app, Context(service, settings, meter, boundary, guard, alerts))
     api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)
@@ -81,6 +84,18 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
         return Guard(Watch(Path(settings.keys)), clock)
     except BadKeys as fault:
         raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
+
+
+def open_alerts(settings: Settings, service: MeteredService) -> AlertsFollower | None:
+    """Have the service look at the alerts that ALERTS names; None where it names none. Raises BadSetting."""
+    if not settings.alerts:
+        return None
+    try:
+        alerts = AlertsFollower(Path(settings.alerts), settings.retention, service.start_id)
+    except BadAlerts as fault:
+        raise BadSetting(f"{PREFIX}ALERTS: {fault}") from fault
+    service.watch_alerts = lambda: alerts.tick(service)
+    return alerts
 
 
 def _offer_fast_path(app: Flask) -> None:

@@ -101,6 +101,8 @@ class EventService(Questions):
             max_symbols=settings.max_symbols,
         )
         self._start = start or secrets.token_hex(16)
+        self.watch_alerts: Callable[[], None] = lambda: None
+        """Looks at alerts, where this process evaluates them: called about once a second, once the log is caught up."""
         self._listeners: list[Listener] = []
         self._pid = 0  # of the process that has opened the log
         self._opening: dict[int, threading.Lock] = {}  # by process: locks must be made after the fork
@@ -110,6 +112,11 @@ class EventService(Questions):
         self._follower = Follower(self.tick, store.sync, blocks=store.blocks) if follow else None
         self._looked_at: list[int] = []  # series yet to be looked at for idleness
         self._kept_up = 0  # when what is due about once a second was last done
+
+    @property
+    def start_id(self) -> str:
+        """The id that all processes of this start of the service share."""
+        return self._start
 
     @property
     def rules(self) -> Rules:
@@ -272,6 +279,7 @@ class EventService(Questions):
             self._level.prune()
             self._upkeep.tick(now)
             self._end_idle(now)
+            self.watch_alerts()
         return False
 
     def position(self) -> int:

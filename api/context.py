@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 from access.foreign import Boundary
+from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
@@ -31,6 +32,8 @@ class Context:
     """Refuses the requests of foreign pages."""
     guard: Guard | None = None
     """None where no access keys are in use."""
+    alerts: AlertsFollower | None = None
+    """None where this process evaluates no alerts."""
     fast_path: Callable[[object], FastPath | None] = lambda application: None
     """Make the fast path past this WSGI application; None where it is not the one that was composed."""
     worker_is_stopping: Callable[[], bool] = lambda: False

@@ -16,6 +16,10 @@ _BROKEN_KEYS = (
     "`python -m access check`."
 )
 """Everybody may read this, so it says where to look and nothing of what stands in the file."""
+_BROKEN_ALERTS = (
+    "The file of alerts is not used as it is now, the last good one is; the log of the service says why, as does "
+    "`python -m alerts check`."
+)
 bp = Blueprint("health", __name__, url_prefix="/health")
 
 
@@ -26,7 +30,7 @@ def get_health() -> Response:
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503)
-    notices = [notice for notice in (service().notice(), _notice_of_keys()) if notice is not None]
+    notices = [notice for notice in (service().notice(), _notice_of_keys(), _notice_of_alerts()) if notice is not None]
     return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}))
 
 
@@ -49,6 +53,11 @@ def get_ready() -> Response:
 def _notice_of_keys() -> str | None:
     guard = context().guard
     return None if guard is None or guard.watch.fault() is None else _BROKEN_KEYS
+
+
+def _notice_of_alerts() -> str | None:
+    alerts = context().alerts
+    return None if alerts is None or alerts.fault is None else _BROKEN_ALERTS
 
 
 def _view_fault() -> str | None:

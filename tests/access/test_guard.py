@@ -137,7 +137,7 @@ def test_each_key_opens_what_it_may(call: Call, name: str, client: FlaskClient, 
     elif name == "restricted":
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
-        listed = call.url.endswith(("/series", "/tickers", "/tickers/", "/metrics"))
+        listed = call.url.endswith(("/alerts", "/series", "/tickers", "/tickers/", "/metrics"))
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:
         assert_refused(call, answer, 403)
