@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
 
 from access.keys import METRICS
+from alerts.evaluation import INACTIVE, rules_of, targets
+from alerts.states import shown as shown_state
 from api.answers import in_portions
 from api.context import meter, service
 from api.guard import needs, visible
@@ -49,7 +52,7 @@ def get_metrics() -> Response:
     query = load_query(_QUERY, request.args) if request.query_string else {}
     totals = Totals(meter().table)
     try:
-        told = [*exposition.gauges(_standing()), *(_windows(query) if query else ())]
+        told = [*exposition.gauges(_standing()), *_alerts(), *(_windows(query) if query else ())]
     except LogUnavailable:
         told = []
     own = (
@@ -71,6 +74,20 @@ def _standing() -> exposition.Gauges:
         ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
         ("log_synced_age_seconds", "Age of the oldest record that a power cut could still cost.", usage.synced),
     )
+
+
+def _alerts() -> list[Metric]:
+    """How many alerts of each rule are in each state; nothing where there are no rules."""
+    standing = service().alerting()
+    keys, left_out = targets(rules_of(standing.rules), standing)
+    if not keys:
+        return []
+    counts = Counter((name, shown_state(standing.alerts.get((name, series), INACTIVE).state)) for name, series in keys)
+    text = "Alerts of a rule that are in a state."
+    return [
+        exposition.labelled("alerts", text, ("name", "state"), sorted(counts.items())),
+        *exposition.gauges([("alerts_left_out", "Alerts that the limits leave out.", left_out)]),
+    ]
 
 
 def _windows(query: dict[str, Any]) -> list[Metric]:

@@ -69,6 +69,16 @@ def test_a_key_with_series_sees_its_own(settings: Settings, clock: FakeClock, tm
     assert_problem(app.test_client().get("/alerts?series=web/b", headers=bearer), 403)
 
 
+def test_metrics_count_alerts_by_rule_and_state(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
+    for name, value in (("a", 2.0), ("b", 2.0), ("c", 0.0)):
+        context(app).service.add(f"web/{name}", None, value)
+    tick(app, clock)
+    text = client.get("/metrics").get_data(as_text=True)
+    assert 'tidemark_alerts{name="slow",state="firing"} 2.0' in text
+    assert 'tidemark_alerts{name="slow",state="inactive"} 1.0' in text
+    assert "tidemark_alerts_left_out 0.0" in text
+
+
 def test_alerts_come_in_pages(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
     for name in "cab":
         context(app).service.add(f"web/{name}", None, 0)
