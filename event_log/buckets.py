@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from event_log.errors import OverBudget
 from event_log.writes import Budget
 from times import SECOND
 
@@ -21,16 +22,22 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def wait(self, budget: Budget, events: int, now: int) -> float:
-        """Seconds until a bucket holds so many events; 0 if it does now, infinity if it never will."""
-        tokens = self._tokens(budget, now)
-        if events <= tokens:
-            return 0.0
-        return (events - tokens) / budget.rate if budget.rate > 0 and events <= budget.burst else inf
+    def refuse(self, budget: Budget | None, events: int, now: int) -> None:
+        """Raises OverBudget where a bucket does not hold what a write of so many events costs: after how many seconds
+        it will, infinity if it never will."""
+        if budget is None:
+            return
+        tokens, price = self._tokens(budget, now), budget.price(events)
+        if price > tokens:
+            raise OverBudget((price - tokens) / budget.rate if budget.rate > 0 and price <= budget.burst else inf)
 
-    def spend(self, budget: Budget, events: int, now: int) -> None:
-        """Take events out of a bucket that holds them."""
-        self._buckets[budget.name] = self._tokens(budget, now) - events, now, budget.rate, budget.burst
+    def spend(self, budget: Budget | None, events: int, now: int) -> None:
+        """Take out of a bucket what a write of so many events costs. Raises OverBudget, having taken nothing."""
+        if budget is None:
+            return
+        self.refuse(budget, events, now)
+        left = self._tokens(budget, now) - budget.price(events)
+        self._buckets[budget.name] = left, now, budget.rate, budget.burst
         if len(self._buckets) >= self._sweep_at:
             self._sweep(now)
 

@@ -21,10 +21,12 @@ from event_log.codec import Data
 from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.idempotency import Remembered
+from event_log.leases import Lease, Leases
 from event_log.machine import Machine
 from event_log.port import Cursor
 from event_log.rules import Rules
 from event_log.series import Series
+from event_log.tables import Row
 
 VERSION = 1
 _HEAD = Struct("<IHI")  # checksum of the rest, version, bytes of the JSON
@@ -64,6 +66,8 @@ class State:
     """The newest of the machine's digests, and the number of its record; 0 where there is none."""
     alerts: list[Any] = field(default_factory=list)
     """The ledger of alerts, packed; a checkpoint of an earlier release has none."""
+    leases: list[tuple[str, Lease]] = field(default_factory=list)
+    tables: list[tuple[str, str, Row]] = field(default_factory=list)
     newest: list[tuple[bytes, Remembered]] = field(default_factory=list)
     """The idempotency records that are in no run. No part of a packed checkpoint."""
 
@@ -88,6 +92,8 @@ class State:
             machine.buckets.sweep_at,
             machine.digests.last,
             machine.alerts.pack(),
+            machine.leases.items(),
+            list(machine.tables),
             machine.done.newest(),
         )
 
@@ -102,6 +108,9 @@ class State:
         machine.series.unknown_until = self.unknown_until
         machine.done.forgotten = self.forgotten
         machine.buckets.load(self.buckets, self.sweep_at)
+        machine.leases = Leases(self.leases)
+        for table, key, row in self.tables:
+            machine.tables.put(table, key, *row)
         machine.digests = Digests(self.digest)
         machine.alerts = AlertLedger.unpack(self.alerts)
         return machine
@@ -126,6 +135,8 @@ def pack(state: State, extra: Mapping[str, bytes] | None = None) -> bytes:
         "sweep_at": state.sweep_at,
         "digest": state.digest,
         "alerts": state.alerts,
+        "leases": state.leases,
+        "tables": state.tables,
         "owners": owners,
     }
     names = [series.name.encode() for series in state.series.values()]
@@ -184,6 +195,8 @@ def _state_of(small: dict[str, Any], series: dict[int, Series], latest: NDArray[
     small["jumps"] = [(start, to) for start, to in small["jumps"]]
     small["digest"] = tuple(small["digest"])
     small["buckets"] = [tuple(bucket) for bucket in small["buckets"]]
+    small["leases"] = [(name, Lease(*lease)) for name, lease in small.get("leases", ())]
+    small["tables"] = [(table, key, Row(*row)) for table, key, row in small.get("tables", ())]
     return State(series=series, latest=latest, **small)
 
 

@@ -41,6 +41,10 @@ JUMP = _VERSION | 7
 """Positions that a store skips after a loss: as many as the record counts."""
 ALERTS = _VERSION | 10
 """Changes of alerts, the lease of who evaluates them, their rules: see `event_log.alerts`."""
+LEASE = _VERSION | 8
+"""A right for one process, until a time: see `event_log.leases`."""
+CHANGE = _VERSION | 9
+"""Changes of rows of tables: see `event_log.tables`."""
 
 _SINGLE = Struct("<Iqd")  # series id, time, value
 SINGLE_SIZE = _SINGLE.size
@@ -52,8 +56,8 @@ _CLAIM = Struct("<16sq")  # digest of the start, its first log time
 _HORIZON = Struct("<q")
 
 NONCE = 8
-"""Size in bytes of the random number with which a WRITE, a CLAIM, an END and an ALERTS begin, by which their writer
-knows the outcome as its own."""
+"""Size in bytes of the random number with which each record that has an outcome begins, by which its writer knows
+that as its own."""
 FEW = 16
 """Single events up to this number are quicker applied one by one than as columns."""
 

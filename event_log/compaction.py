@@ -26,7 +26,7 @@ from event_log.event_blocks import pack_blocks, unpack_blocks
 from event_log.idempotency import Run, merge_runs, pack_run
 from event_log.machine import Machine
 from event_log.port import Manifest, RecordStore
-from event_log.steps import AlertsChange, Began, Ends, Horizon, Jump, Rows, RulesChange, Step
+from event_log.steps import AlertsChange, Began, Ends, Horizon, Jump, Rows, RulesChange, Step, TableChange
 
 MOST_EVENTS = 1_000_000
 """Positions after which a compaction goes no further, so that its memory stays bounded."""
@@ -174,6 +174,7 @@ def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
     if state.horizon > EARLIEST:
         steps.append(Horizon(state.horizon))
     steps.extend(Jump(*jump) for jump in state.jumps)
+    steps.extend(TableChange(row.position, table, key, row.value) for table, key, row in state.tables)
     steps.append(Ends(state.ended, state.unknown_until))
     ledger = AlertLedger.unpack(state.alerts)
     steps.append(AlertsChange(state.cursor.position, ledger.rules, ledger.since, [], ledger.alerts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -14,10 +15,12 @@ from event_log.batch import Batch
 from event_log.codec import NONCE, Claim, End
 from event_log.errors import HistoryChanged, LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
+from event_log.leases import Asked, pack_lease
 from event_log.machine import Machine
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
-from event_log.port import Appended, Guard, Record, Stale
+from event_log.port import Appended, Guard, Record, RecordStore, Stale
 from event_log.rules import UNCLAIMED, Rules
+from event_log.tables import Change, Changes, pack_changes
 from event_log.writes import PLAIN, Conditions, Write, pack_write, unexpired
 from times import SECOND
 
@@ -29,6 +32,11 @@ HORIZON_STEPS = 1000
 
 class Log(Applied):
     """What the service writes to. A write that raises has stored nothing, unless it raises LogUncertain."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self.holder = secrets.token_hex(16)
+        """Whom leases of this process name."""
+        super().__init__(store)
 
     def append_one(self, series: str, time: int, value: float) -> Stored:
         """`append` for one event without conditions, without the cost of columns."""
@@ -209,6 +217,41 @@ class Log(Applied):
             return self._decided(record).position
         except (Void, TryAgain):
             return None
+
+    def lease(self, name: str, seconds: float) -> int | None:
+        """Take a lease for so long, or prolong it when less than half of that is left; returns its number. None, having
+        appended nothing, while another process is known to have it. 0 seconds give it up."""
+        now, duration = self.store.time(), int(seconds * SECOND)
+        lease = self.machine.leases.current(name, now)
+        if lease is not None and lease.holder != self.holder:
+            return None
+        if lease is None or not duration or lease.until - now <= duration // 2:
+            payload = pack_lease(Asked(name, self.holder, duration))
+            try:
+                self._decided(Record(codec.LEASE, payload, timed=True))
+            except (Void, TryAgain):
+                return None
+            lease = self.machine.leases.current(name, now)
+        return lease.number if lease is not None and lease.holder == self.holder else None
+
+    def change(self, changes: Sequence[Change], lease: tuple[str, int] | None = None) -> int:
+        """Change rows of tables, all or none, each at a position of its own, in this order; returns the last one.
+        `lease`: name and number of one that must be in force. Raises Void where it is not, or a row is no longer the
+        one that its change leaves."""
+        asked = Changes(changes, lease)
+        try:
+            self._look_at(asked)
+        except Void:
+            self.catch_up()
+            self._look_at(asked)
+        try:
+            return self._decided(Record(codec.CHANGE, pack_changes(asked), len(changes), timed=True)).position
+        except TryAgain as change:  # in another history the rows may be others
+            raise Void from change
+
+    def _look_at(self, asked: Changes) -> None:
+        with self.lock:
+            self.machine.refuse_changes(asked, self.store.time())
 
     def raise_horizon(self, now: int) -> bool:
         """Let what has expired by the log's rules count as expired for everybody; says whether a record was appended.

@@ -16,18 +16,33 @@ from itertools import repeat
 import numpy as np
 
 from event_log import codec
+from event_log.admission import changed_keeps
 from event_log.alerts import AlertLedger, unpack_alerts
 from event_log.batch import Batch
 from event_log.buckets import Buckets
 from event_log.codec import FEW, NONCE, Columns, Data, Singles
 from event_log.digests import Digests
-from event_log.errors import LogDamaged, LogError, OverBudget, TooManyKeepers, TooManySeries
+from event_log.errors import LogDamaged, LogError
 from event_log.idempotency import Done, IdempotencyRecords
+from event_log.leases import Leases, unpack_lease
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry
 from event_log.rules import UNCLAIMED
 from event_log.series import Series, SeriesTable
-from event_log.steps import AlertsChange, Began, Horizon, Jump, KeepChange, Row, Rows, RulesChange, SeriesEnd, Step
+from event_log.steps import (
+    AlertsChange,
+    Began,
+    Horizon,
+    Jump,
+    KeepChange,
+    Row,
+    Rows,
+    RulesChange,
+    SeriesEnd,
+    Step,
+    TableChange,
+)
+from event_log.tables import Changes, Tables, unpack_changes
 from event_log.writes import Conditions, Write, unexpired, unpack_write
 
 MOST_STARTS = 1000
@@ -35,9 +50,6 @@ MOST_STARTS = 1000
 MOST_JUMPS = 16
 """Maximum number of jumps of positions that are remembered."""
 EARLIEST = -(2**63)
-
-
-_Carrying = Callable[[Entry, Data], Stored]
 
 
 class Machine:
@@ -54,6 +66,8 @@ class Machine:
         self.done = IdempotencyRecords()
         self.buckets = Buckets()
         self.alerts = AlertLedger()
+        self.leases = Leases()
+        self.tables = Tables()
         self.jumps: list[tuple[int, int]] = []
         self.digests = Digests()
         self._awaited: dict[bytes, Outcome | None] = {}
@@ -105,19 +119,13 @@ class Machine:
             self._single(entry)
         elif kind == codec.BATCH:
             self._batch(entry)
-        elif kind == codec.WRITE:
-            self._settle(entry, self._write)
-        elif kind == codec.CLAIM:
-            self._settle(entry, self._claim)
-        elif kind == codec.END:
-            self._settle(entry, self._end)
-        elif kind == codec.ALERTS:
-            self._settle(entry, self._alerts)
         elif kind == codec.HORIZON:
             self._raise_horizon(entry)
         elif kind == codec.JUMP:
             self.jumps = [*self.jumps, (entry.position - entry.takes, entry.position)][-MOST_JUMPS:]
             self._tell(Jump(*self.jumps[-1]))
+        elif kind in _CARRY_OUT:
+            self._settle(entry, _CARRY_OUT[kind])
         else:
             raise LogDamaged(f"no record is of kind {kind}")
 
@@ -158,11 +166,11 @@ class Machine:
 
     # What has an outcome.
 
-    def _settle(self, entry: Entry, carry_out: _Carrying) -> None:
+    def _settle(self, entry: Entry, carry_out: _CarryOut) -> None:
         nonce = bytes(entry.payload[:NONCE])
         outcome: Outcome
         try:
-            outcome = carry_out(entry, entry.payload[NONCE:])
+            outcome = carry_out(self, entry, entry.payload[NONCE:])
         except LogDamaged:
             raise
         except LogError as refusal:
@@ -176,12 +184,10 @@ class Machine:
         self._forget(entry.time)
         self._refuse_repeated(asked)
         batch, dropped = unexpired(write.batch, self.horizon)
-        raised = self._admit(batch, asked)
+        raised = changed_keeps(self.series, self.rules, batch, asked)
         if len(batch) + len(raised) > entry.takes:
             raise TryAgain
-        self._refuse_over_budget(batch, asked, entry.time)
-        if asked.budget is not None:
-            self.buckets.spend(asked.budget, asked.budget.price(len(batch)), entry.time)
+        self.buckets.spend(asked.budget, len(batch), entry.time)
         self._store(batch, asked, raised, entry.position - entry.takes)
         stored = Stored(len(batch), write.expired + dropped, entry.position)
         if asked.once is not None:
@@ -193,36 +199,13 @@ class Machine:
         asked = write.conditions
         self._refuse_repeated(asked)
         batch, _ = unexpired(write.batch, self.horizon)
-        takes = len(batch) + len(self._admit(batch, asked))
-        self._refuse_over_budget(batch, asked, now)
+        takes = len(batch) + len(changed_keeps(self.series, self.rules, batch, asked))
+        self.buckets.refuse(asked.budget, len(batch), now)
         return takes
 
     def _refuse_repeated(self, asked: Conditions) -> None:
         if asked.once is not None and (done := self.done.find(asked.once.key)) is not None:
             raise Repeated(done)
-
-    def _refuse_over_budget(self, batch: Batch, asked: Conditions, now: int) -> None:
-        if asked.budget is not None:
-            wait = self.buckets.wait(asked.budget, asked.budget.price(len(batch)), now)
-            if wait:
-                raise OverBudget(wait)
-
-    def _admit(self, batch: Batch, asked: Conditions) -> list[int]:
-        """The series whose keep changes. Raises TooManySeries, TooManyKeepers."""
-        ids = [self.series.ids.get(name) for name in batch.names]
-        new = ids.count(None)
-        if new and len(self.series) + new > self.rules.max_series:
-            raise TooManySeries(self.rules.max_series)
-        if new and asked.owner is not None and self.series.owned[asked.owner.name] + new > asked.owner.most:
-            raise TooManySeries(asked.owner.most, asked.owner.name)
-        if asked.keep is None:
-            return []
-        raised = [number for number in ids if number is not None and self.series.by_id[number].keep != asked.keep]
-        keepers = new + sum(self.series.by_id[number].keep is None for number in raised)
-        most = self.rules.max_symbols
-        if asked.symbols and keepers and self.series.keepers + keepers > most:
-            raise TooManyKeepers(f"the limit of {most} series with a keep of their own is reached")
-        return raised
 
     def _store(self, batch: Batch, asked: Conditions, raised: list[int], position: int) -> None:
         """Store the events of a write behind a position."""
@@ -296,6 +279,25 @@ class Machine:
             self._tell(AlertsChange(entry.position, self.alerts.rules, self.alerts.since, told))
         return Stored(0, 0, entry.position)
 
+    def _lease(self, entry: Entry, payload: Data) -> Stored:
+        if not self.leases.take(unpack_lease(payload), entry.time, self._number):
+            raise Void
+        return Stored(0, 0, entry.position)
+
+    def _change(self, entry: Entry, payload: Data) -> Stored:
+        changes = unpack_changes(payload)
+        self.refuse_changes(changes, entry.time)
+        for position, change in enumerate(changes.changes, entry.position - entry.takes + 1):
+            self.tables.put(change.table, change.key, change.value, position)
+            self._tell(TableChange(position, change.table, change.key, change.value))
+        return Stored(0, 0, entry.position)
+
+    def refuse_changes(self, changes: Changes, now: int) -> None:
+        """Raises Void where a row is no longer as it was, or the lease not in force."""
+        is_held = changes.lease is None or self.leases.is_in_force(*changes.lease, now)
+        if not is_held or not self.tables.are_left(changes.changes):
+            raise Void
+
     def _raise_horizon(self, entry: Entry) -> None:
         horizon = min(codec.unpack_horizon(entry.payload), entry.time) - self.rules.retention
         self._forget(entry.time)
@@ -303,8 +305,21 @@ class Machine:
             self.horizon = horizon
             self._tell(Horizon(horizon))
         series = self.series.next_id, len(self.series), self.series.keepers
-        self.digests.note(self._number, (self.horizon, self.rules, self.jumps, series, self.buckets.items()))
+        shared = self.buckets.items(), self.leases.items(), [row.position for *_, row in self.tables]
+        self.digests.note(self._number, (self.horizon, self.rules, self.jumps, series, shared))
 
     def _forget(self, now: int) -> None:
         """Forget the idempotency records whose time has passed, by the rules in force."""
         self.done.forget(now - self.rules.retention - self.rules.max_future)
+
+
+_CarryOut = Callable[[Machine, Entry, Data], Stored]
+_CARRY_OUT: dict[int, _CarryOut] = {
+    codec.WRITE: Machine._write,
+    codec.CLAIM: Machine._claim,
+    codec.END: Machine._end,
+    codec.LEASE: Machine._lease,
+    codec.CHANGE: Machine._change,
+    codec.ALERTS: Machine._alerts,
+}
+"""By its kind, how a record that has an outcome is carried out."""

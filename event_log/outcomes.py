@@ -21,7 +21,8 @@ class Repeated(LogError):
 
 
 class Void(LogError):
-    """There was nothing to be done: a series has ended before or was not quiet, a start has claimed before."""
+    """There was nothing to be done: a series has ended before or was not quiet, a start has claimed before, a lease is
+    another's, a row has changed."""
 
 
 class Stored(NamedTuple):

@@ -80,6 +80,15 @@ class Jump(NamedTuple):
     to: int
 
 
+class TableChange(NamedTuple):
+    """At this position a row of a table was changed, or removed (None)."""
+
+    position: int
+    table: str
+    key: str
+    value: str | None
+
+
 class Ends(NamedTuple):
     """Where series have ended before all that is told."""
 
@@ -101,4 +110,6 @@ class AlertsChange(NamedTuple):
     """With a checkpoint: every alert."""
 
 
-Step = AlertsChange | Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | Ends
+Step = (
+    AlertsChange | Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | TableChange | Ends
+)

@@ -1,8 +1,13 @@
 """Two network namespaces with a link between them that can be cut: hosts that do not reach each other, while a test
-reaches both. Wants Linux, iproute2 and the right to make namespaces, as root has it."""
+reaches both. Wants Linux, iproute2 and the right to make namespaces, as root has it.
+
+The test itself is in a third one meanwhile. The namespace of all other processes sees no change: a browser there would
+give up its requests at each (net::ERR_NETWORK_CHANGED).
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +17,9 @@ from typing import Any
 
 from tests.redis_server import RedisServer
 from tests.servers import Server
+
+CLONE_NEWNET = 0x40000000
+"""Of the kernel's sched.h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +59,12 @@ class Link:
 
 @contextmanager
 def two_sides() -> Iterator[Link]:
-    """Make the namespaces, and remove them at the end."""
+    """Make the namespaces, and remove them at the end. Only the calling thread, and what it starts, reaches them."""
     number = os.getpid()
     net = f"10.{100 + number % 100}.{number // 100 % 256}"
     sides = tuple(Side(f"tide{n}-{number}", f"{net}.{n}", f"{net}.{16 * n + 2}") for n in (1, 2))
     with ExitStack() as stack:
+        stack.enter_context(_namespace_of_its_own())
         for side in sides:
             _ip("netns", "add", side.name)
             stack.callback(_ip, "netns", "del", side.name)
@@ -64,6 +73,28 @@ def two_sides() -> Iterator[Link]:
         for n, side in enumerate(sides, 1):
             _join(f"tt{n}{number}", (None, f"{net}.{16 * n + 1}/30"), (side.name, f"{side.test_address}/30"))
         yield Link((sides[0], sides[1]))
+
+
+@contextmanager
+def _namespace_of_its_own() -> Iterator[None]:
+    """Put the calling thread, and the processes that it starts, into a new network namespace, which ends with them."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        _call("unshare", CLONE_NEWNET)
+        try:
+            _ip("link", "set", "lo", "up")
+            yield
+        finally:
+            _call("setns", before, CLONE_NEWNET)
+    finally:
+        os.close(before)
+
+
+def _call(name: str, *numbers: int) -> None:
+    """Call a function of the C library; `os` has these two since Python 3.12 only."""
+    library = ctypes.CDLL(None, use_errno=True)
+    done = getattr(library, name)(*numbers)
+    assert done == 0, f"{name}: {os.strerror(ctypes.get_errno())}; this test makes network namespaces"
 
 
 def _join(device: str, *ends: tuple[str | None, str]) -> None:

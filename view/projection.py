@@ -12,7 +12,19 @@ from event_log.compaction import Threshold
 from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
 from event_log.series import Series
-from event_log.steps import AlertsChange, Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step
+from event_log.steps import (
+    AlertsChange,
+    Began,
+    Horizon,
+    Jump,
+    KeepChange,
+    Rows,
+    RulesChange,
+    SeriesEnd,
+    Step,
+    TableChange,
+)
+from event_log.tables import Tables
 from rolling.block import EARLIEST
 from rolling.view import PERCENTILE_BYTES, View
 
@@ -45,6 +57,7 @@ class Projection:
         self.alerts: dict[Key, Alert] = {}
         self.jumps: list[tuple[int, int]] = []
         """Jumps of positions, as (from, to): what may once have stood between them, `to` included, was lost."""
+        self.tables = Tables()
         self._ends: dict[str, int] = {}  # of names: where a series of it ended last; the latest end comes last
         self._ends_until = 0  # of any other name a series may have ended at or before this position
         self._dead_before: dict[int, tuple[int, int]] = {}  # by series, raised at each change and never lowered
@@ -94,6 +107,8 @@ class Projection:
             self._change_alerts(step)
         elif isinstance(step, Jump):
             self.jumps.append((step.start, step.to))
+        elif isinstance(step, TableChange):
+            self.tables.put(step.table, step.key, step.value, step.position)
         else:
             self._ends, self._ends_until = dict(step.names), step.until
 

@@ -1,5 +1,5 @@
 """Whatever befalls Redis, a host says so in a clear line, goes on without a restart when it is over, and betrays no
-secret of the URL."""
+secret of the URL. Each fault is taken back also where its test fails, so that the next one finds a sound Redis."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
 import requests
-from redis import Redis
+from redis import Redis, ResponseError
 
 from tests.redis_server import RedisServer
 from tests.servers import Server, until
@@ -47,7 +47,7 @@ class Host(NamedTuple):
         """Whether it takes an event again, and answers."""
         try:
             return self.post().status_code == 201 and self.get("/statistics").status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
 
@@ -69,15 +69,19 @@ def host() -> Iterator[Host]:
 @contextmanager
 def gone(host: Host) -> Iterator[None]:
     host.redis.kill()
-    yield
-    host.redis.start()
+    try:
+        yield
+    finally:
+        host.redis.start()
 
 
 @contextmanager
 def halted(host: Host) -> Iterator[None]:
     host.redis.process.send_signal(signal.SIGSTOP)
-    yield
-    host.redis.process.send_signal(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        host.redis.process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -85,9 +89,11 @@ def another_password(host: Host) -> Iterator[None]:
     with host.admin() as client:
         client.config_set("requirepass", OTHER)
         client.client_kill_filter(_type="normal", skipme=True)
-    yield
-    with host.admin(OTHER) as client:
-        client.config_set("requirepass", SECRET)
+    try:
+        yield
+    finally:
+        with host.admin(OTHER) as client:
+            client.config_set("requirepass", SECRET)
 
 
 @contextmanager
@@ -96,32 +102,40 @@ def no_password_asked(host: Host) -> Iterator[None]:
     with host.admin() as client:
         client.config_set("requirepass", "")
         client.client_kill_filter(_type="normal", skipme=True)
-        yield
-        client.config_set("requirepass", SECRET)
+        try:
+            yield
+        finally:
+            client.config_set("requirepass", SECRET)
 
 
 @contextmanager
 def a_strange_auth(host: Host) -> Iterator[None]:
     """What it does not know Redis repeats, with the password behind it."""
     host.redis.restart("--rename-command", "AUTH", "LOGIN", "--appendonly", "no")
-    yield
-    host.redis.restart()
+    try:
+        yield
+    finally:
+        host.redis.restart()
 
 
 @contextmanager
 def fewer_rights(host: Host) -> Iterator[None]:
     with host.admin() as client:
         client.execute_command("ACL", "SETUSER", "default", "-evalsha")
-        yield
-        client.execute_command("ACL", "SETUSER", "default", "+evalsha")
+        try:
+            yield
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "+evalsha")
 
 
 @contextmanager
 def a_replica(host: Host) -> Iterator[None]:
     with host.admin() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        yield
-        client.execute_command("REPLICAOF", "NO", "ONE")
+        try:
+            yield
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 def configured(name: str, value: str) -> Callable[[Host], AbstractContextManager[None]]:
@@ -132,8 +146,10 @@ def configured(name: str, value: str) -> Callable[[Host], AbstractContextManager
         with host.admin() as client:
             before = client.config_get(name)[name]
             client.config_set(name, value)
-            yield
-            client.config_set(name, before)
+            try:
+                yield
+            finally:
+                client.config_set(name, before)
 
     return configure
 
@@ -143,12 +159,23 @@ def a_full_disk(host: Host) -> Iterator[None]:
     """As Redis sees it: what it would write to is a directory."""
     (host.redis.directory / "directory").mkdir()
     with configured("save", "3600 1")(host), configured("dbfilename", "directory")(host), host.admin() as client:
-        client.bgsave()
-        until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "a failed save")
-        yield
-        client.config_set("dbfilename", "dump.rdb")
-        client.bgsave()
-        until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", "a save")
+        saved(client, "err")
+        try:
+            yield
+        finally:
+            client.config_set("dbfilename", "dump.rdb")
+            saved(client, "ok")
+
+
+def saved(client: Redis, status: str) -> None:
+    """Have Redis save a snapshot, which ends like this."""
+
+    def ends() -> bool:
+        with suppress(ResponseError):  # while one is under way
+            client.bgsave()
+        return bool(client.info("persistence")["rdb_last_bgsave_status"] == status)
+
+    until(ends, f"a snapshot: {status}")
 
 
 def keys_of(another: Callable[[Redis], object]) -> Callable[[Host], AbstractContextManager[None]]:
@@ -160,8 +187,10 @@ def keys_of(another: Callable[[Redis], object]) -> Callable[[Host], AbstractCont
             at_once.rename(HEAD, "aside")
             another(at_once)
             at_once.execute()
-            yield
-            client.rename("aside", HEAD)
+            try:
+                yield
+            finally:
+                client.rename("aside", HEAD)
 
     return exchange
 
@@ -172,10 +201,12 @@ def an_older_format(host: Host) -> Iterator[None]:
     with host.admin() as client:
         client.rename(HEAD, "aside")
         client.hset(FORMER, "format", "tidemark log 2")
-        replace_workers(host)
-        yield
-        client.delete(FORMER)
-        client.rename("aside", HEAD)
+        try:
+            replace_workers(host)
+            yield
+        finally:
+            client.delete(FORMER)
+            client.rename("aside", HEAD)
 
 
 @contextmanager
@@ -184,9 +215,11 @@ def a_newer_format(host: Host) -> Iterator[None]:
     with host.admin() as client:
         before = client.hget(HEAD, "mark") or b""
         client.hset(HEAD, "mark", b"4" + before[1:])
-        replace_workers(host)
-        yield
-        client.hset(HEAD, "mark", before)
+        try:
+            replace_workers(host)
+            yield
+        finally:
+            client.hset(HEAD, "mark", before)
 
 
 def replace_workers(host: Host) -> None:
@@ -198,15 +231,17 @@ def replace_workers(host: Host) -> None:
 def answers(host: Host) -> bool:
     try:
         return host.get("/health/live").status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
 @contextmanager
 def a_cluster(host: Host) -> Iterator[None]:
     host.redis.restart("--cluster-enabled", "yes", "--appendonly", "no")
-    yield
-    host.redis.restart()
+    try:
+        yield
+    finally:
+        host.redis.restart()
 
 
 @contextmanager
@@ -223,8 +258,10 @@ def a_cluster_with_the_keys_elsewhere(host: Host) -> Iterator[None]:
         "--cluster-enabled", "yes", "--appendonly", "no", "--cluster-node-timeout", "60000",
         "--cluster-port", str(host.redis.port - 1000), "--cluster-config-file", nodes.name,
     )  # fmt: skip
-    yield
-    host.redis.restart()
+    try:
+        yield
+    finally:
+        host.redis.restart()
 
 
 Fault = Callable[[Host], AbstractContextManager[None]]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import pytest
 import requests
@@ -96,6 +99,20 @@ def stored(host: Server) -> set[float]:
     """The values of the last 1,000 events, once the host has a log to answer from."""
     answer = until(lambda: (got := host.get("/series/a/events?limit=1000")).status_code == 200 and got, "an answer")
     return {event["value"] for event in answer.json()["events"]}
+
+
+def test_the_network_of_other_processes_does_not_change() -> None:
+    """A browser of another test gives up what it loads when a link comes or goes."""
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            with two_sides() as link:
+                ours = {name for _, name in socket.if_nameindex()} - {"lo"}
+                assert len(ours) == len(link.sides)
+                theirs = Path(f"/proc/{other.pid}/net/dev").read_text()
+                assert not [name for name in ours if f"{name}:" in theirs]
+            assert Path("/proc/thread-self/ns/net").readlink() == Path(f"/proc/{other.pid}/ns/net").readlink()
+        finally:
+            other.kill()
 
 
 BOUNDED = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", str(MAX_LAG_SECONDS))

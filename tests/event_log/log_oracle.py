@@ -12,9 +12,11 @@ from event_log import codec
 from event_log.codec import NONCE
 from event_log.errors import LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.idempotency import Done
+from event_log.leases import unpack_lease
 from event_log.outcomes import Repeated, Stored, TryAgain, Void
 from event_log.port import Record
 from event_log.rules import UNCLAIMED, Rules
+from event_log.tables import unpack_changes
 from event_log.writes import Write, unpack_write
 from times import SECOND
 
@@ -70,6 +72,8 @@ class Oracle:
         self.done: dict[bytes, tuple[Done, int]] = {}
         self.tokens: dict[str, tuple[float, int]] = {}
         self.jumps: list[tuple[int, int]] = []
+        self.leases: dict[str, tuple[str, int, int]] = {}
+        self.table_rows: dict[tuple[str, str], tuple[str, int]] = {}
         self.outcomes: dict[bytes, Stored | LogError] = {}
 
     def copy(self) -> Oracle:
@@ -99,6 +103,8 @@ class Oracle:
                 codec.WRITE: self._write,
                 codec.CLAIM: self._claim,
                 codec.END: self._end,
+                codec.LEASE: self._lease,
+                codec.CHANGE: self._change,
             }[kind]
             try:
                 self.outcomes[payload[:NONCE]] = carry_out(payload[NONCE:], first, record.takes, time)
@@ -214,6 +220,30 @@ class Oracle:
             raise Void
         del self.series[end.series], self.ids[one.name]
         return Stored(0, 0, position + takes)
+
+    def _lease(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
+        asked = unpack_lease(payload)
+        holder, number, until = self.leases.get(asked.name, (asked.holder, self.number, 0))
+        if holder != asked.holder and time < until:
+            raise Void
+        self.leases[asked.name] = asked.holder, number if holder == asked.holder else self.number, time + asked.duration
+        return Stored(0, 0, position + takes)
+
+    def _change(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
+        changes, lease = unpack_changes(payload)
+        if lease is not None:
+            _, number, until = self.leases.get(lease[0], ("", 0, 0))
+            if number != lease[1] or time >= until:
+                raise Void
+        for change in changes:
+            if self.table_rows.get((change.table, change.key), ("", 0))[1] != change.leaves:
+                raise Void
+        for change in changes:
+            position += 1
+            self.table_rows.pop((change.table, change.key), None)
+            if change.value is not None:
+                self.table_rows[change.table, change.key] = change.value, position
+        return Stored(0, 0, position)
 
     def live(self) -> dict[str, list[Event]]:
         """The live events of each series that lives."""

@@ -10,7 +10,8 @@ from event_log.compaction import Threshold, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.rules import UNCLAIMED
-from event_log.steps import Began, Ends, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step
+from event_log.steps import Began, Ends, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step, TableChange
+from event_log.tables import Tables
 from tests.event_log.log_oracle import EARLIEST, Event, OneSeries
 
 
@@ -30,6 +31,7 @@ class Projection:
         self.position = 0
         self.series: dict[int, OneSeries] = {}
         self.jumps: list[tuple[int, int]] = []
+        self.tables = Tables()
 
     def read(self) -> bool:
         """Take in what comes next; says whether there is more."""
@@ -73,6 +75,9 @@ class Projection:
         elif isinstance(step, Horizon):
             assert step.horizon > self.horizon
             self.horizon = step.horizon
+        elif isinstance(step, TableChange):
+            assert step.position > self.position or not self.number
+            self.tables.put(step.table, step.key, step.value, step.position)
         elif isinstance(step, Ends):
             assert not self.number
         else:

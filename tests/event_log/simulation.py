@@ -20,9 +20,10 @@ from event_log.batch import Batch
 from event_log.compaction import compact
 from event_log.errors import HistoryChanged, LogError, LogUnavailable, OverBudget
 from event_log.log import Log
-from event_log.outcomes import Repeated, Stored, TryAgain
+from event_log.outcomes import Repeated, Stored, TryAgain, Void
 from event_log.port import Behind
 from event_log.rules import Rules
+from event_log.tables import Change
 from event_log.writes import PLAIN, Budget, Conditions, Once, Owner, Write
 from tests.event_log.faulty_stores import Interleaved, LossyStore, Scheduler
 from tests.event_log.projection import Projection
@@ -56,6 +57,7 @@ class Workers(Scheduler):
         self.busy: set[int] = set()
         self.counts: dict[str, int] = {}
         self.starts = 0
+        self.held: dict[int, tuple[str, int]] = {}
         self.stores: dict[int, Interleaved] = {}
         self.projections = [self.start(number) for number in range(workers)]
 
@@ -149,6 +151,32 @@ class Workers(Scheduler):
     def do_horizon(self, worker: int) -> None:
         self.projections[worker].log.raise_horizon(self.clocks.wall + self.random.choice([0, 0, 0, 2 * HOUR, -HOUR]))
 
+    def do_lease(self, worker: int) -> None:
+        """Nobody has a lease that another one still holds."""
+        log, name = self.projections[worker].log, self.random.choice("lm")
+        number = log.lease(name, self.random.choice([0, 10, 60]))
+        if number is None:
+            self.note(Void())
+        elif not self.losses:
+            assert self.store.oracle.leases[name][:2] == (log.holder, number)
+        self.held[worker] = (name, number or 1)
+
+    def do_change(self, worker: int) -> None:
+        """Each change leaves the row that it says, or none of them is done."""
+        log = self.projections[worker].log
+        rows = log.machine.tables.rows("t")
+        changes = []
+        for key in self.random.sample("abc", self.random.choice([1, 2])):
+            leaves = rows[key].position if key in rows else 0
+            changes.append(Change("t", key, self.random.choice([None, "x", "y"]), leaves))
+        try:
+            position = log.change(changes, self.random.choice([None, self.held.get(worker)]))
+        except Void as void:
+            self.note(void)
+            return
+        assert self.losses or self.store.oracle.position >= position
+        self.counts["changed"] = self.counts.get("changed", 0) + 1
+
     def do_read(self, worker: int) -> None:
         self.projections[worker].read()
 
@@ -238,6 +266,9 @@ class Workers(Scheduler):
             assert projection.horizon == oracle.horizon == machine.horizon
             assert projection.live() == oracle.live()
             assert machine.series.ids == oracle.ids
+            assert dict(machine.leases.items()) == oracle.leases
+            for tables in (machine.tables, projection.tables):
+                assert {(table, key): row for table, key, row in tables} == oracle.table_rows
             assert machine.done.forgotten == oracle.forgotten
             for number in range(20):
                 key = hashlib.blake2b(bytes([number]), digest_size=16).digest()
@@ -250,6 +281,8 @@ WEIGHTS = {
     "claim": 2,
     "end": 3,
     "horizon": 6,
+    "lease": 3,
+    "change": 6,
     "read": 10,
     "follow": 4,
     "compact": 6,

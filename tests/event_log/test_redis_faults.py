@@ -98,9 +98,11 @@ def configured(server: RedisServer, **options: str) -> Iterator[None]:
         before = {name: client.config_get(name)[name] for name in options}
         for name, value in options.items():
             client.config_set(name, value)
-        yield
-        for name, value in before.items():
-            client.config_set(name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
 
 
 def test_redis_down_at_the_start_and_there_later(server: RedisServer, open_store: Open) -> None:
@@ -204,6 +206,7 @@ def test_a_redis_that_cannot_save(log: Log, server: RedisServer) -> None:
         for call in (lambda: log.append_one("a", WALL, 1.0), log.store.check):
             with pytest.raises(LogUnavailable, match="cannot save to its disk"):
                 call()
+        assert values(log) == [0.0]  # over new connections too
         client.config_set("dbfilename", "dump.rdb")
         client.bgsave()
         until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", "a save")

@@ -12,8 +12,10 @@ from event_log import compaction
 from event_log.codec import Columns
 from event_log.compaction import Sieve
 from event_log.idempotency import IdempotencyRecords
+from event_log.leases import Leases
 from event_log.memory_store import MemoryStore
 from event_log.port import Guard, Record
+from event_log.tables import Tables
 from tests.event_log.simulation import Workers
 
 STEPS = 60
@@ -38,6 +40,7 @@ def run(seeds: range, *, losses: bool = False) -> dict[str, int]:
 def test_all_workers_come_to_what_the_oracle_says() -> None:
     counts = run(range(SEEDS))
     rare = {"Stale", "TooManySeries", "TooManyKeepers", "Repeated", "OverBudget", "compact", "end", "claim", "adopt"}
+    rare |= {"lease", "changed", "Void"}
     assert not rare - counts.keys()
 
 
@@ -63,6 +66,8 @@ def test_a_run_that_would_not_notice_a_fault_is_no_test(monkeypatch: pytest.Monk
         (Sieve, "live", let_all_through),
         (MemoryStore, "append", append_unguarded),
         (IdempotencyRecords, "adopt", adopt_nothing),
+        (Tables, "are_left", lambda tables, changes: True),
+        (Leases, "is_in_force", lambda leases, name, number, now: True),
         (IdempotencyRecords, "forget", lambda records, time: None),
         (compaction, "_unpack_thresholds", lambda data: {}),
     ):

@@ -1,0 +1,86 @@
+"""Tables of small rows that all who share the log see alike. Each change is conditional on the row that it leaves.
+
+The machine knows nothing of what a table means: whoever needs one names it, and packs its rows as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from event_log.codec import Data
+from event_log.errors import LogDamaged
+
+
+class Row(NamedTuple):
+    """A value, and the position of the change that put it there."""
+
+    value: str
+    position: int
+
+
+class Change(NamedTuple):
+    """One change of a row."""
+
+    table: str
+    key: str
+    value: str | None
+    """None removes the row."""
+    leaves: int = 0
+    """The position of the row as it is before; 0: there is none."""
+
+
+class Changes(NamedTuple):
+    """What a record changes, all of it or nothing."""
+
+    changes: Sequence[Change]
+    lease: tuple[str, int] | None = None
+    """Name and number of the lease that must be in force."""
+
+
+class Tables:
+    """All tables at one point of the log."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[str, Row]] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, str, Row]]:
+        """All rows, with table and key, in the order in which they were first put there."""
+        return ((table, key, row) for table, rows in self._tables.items() for key, row in rows.items())
+
+    def rows(self, table: str) -> dict[str, Row]:
+        """The rows of a table by key. Not to be changed."""
+        return self._tables.get(table, {})
+
+    def are_left(self, changes: Iterable[Change]) -> bool:
+        """Whether each row is still the one that its change leaves."""
+        return all(self._position(change.table, change.key) == change.leaves for change in changes)
+
+    def put(self, table: str, key: str, value: str | None, position: int) -> None:
+        """Change a row at a position."""
+        rows = self._tables.setdefault(table, {})
+        if value is None:
+            rows.pop(key, None)
+            if not rows:
+                del self._tables[table]
+        else:
+            rows[key] = Row(value, position)
+
+    def _position(self, table: str, key: str) -> int:
+        row = self.rows(table).get(key)
+        return 0 if row is None else row.position
+
+
+def pack_changes(changes: Changes) -> bytes:
+    """The payload of a CHANGE."""
+    return json.dumps(changes, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def unpack_changes(data: Data) -> Changes:
+    """The same again. Raises LogDamaged."""
+    try:
+        changes, lease = json.loads(bytes(data))
+        return Changes([Change(*change) for change in changes], lease and (lease[0], lease[1]))
+    except (ValueError, TypeError, IndexError) as fault:
+        raise LogDamaged(f"a record of changes cannot be read: {fault}") from fault
