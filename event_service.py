@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from event_log.alerts import Alert, AlertLedger, AlertsPayload, Key
-from event_log.batch import Batch, Ids, Times, Values
+from event_log.batch import ON_ARRIVAL, Batch, Ids, Times, Values
 from event_log.errors import LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
 from event_log.log import Log
@@ -137,7 +137,7 @@ class EventService(Questions):
         self.start()
         now, machine = self.clock(), self.log.machine
         if time is None:
-            time = max(now, machine.horizon + 1)  # a clock behind the horizon would have it dead at birth
+            time = self._arrival(now)
         elif time > now + machine.rules.max_future:
             raise TooFarAhead([0], machine.rules.max_future)
         elif time <= self._cutoff(now) or (max_age is not None and time < now - max_age):
@@ -155,12 +155,16 @@ class EventService(Questions):
         conditions: Conditions = PLAIN,
     ) -> Stored:
         """Log a batch, all or nothing. `name_indexes` has for each event the index of its series in `names`, None
-        for names[0]; times of None mean now. Raises TooFarAhead or a LogError, having stored nothing."""
+        for names[0]; times of None, or of ON_ARRIVAL, mean now. Raises TooFarAhead or a LogError, having stored
+        nothing."""
         self.start()
         now, machine = self.clock(), self.log.machine
         if times is None:
-            return self._store(Batch(names, name_indexes, max(now, machine.horizon + 1), values), 0, conditions)
+            return self._store(Batch(names, name_indexes, self._arrival(now), values), 0, conditions)
         ahead = np.flatnonzero(times > now + machine.rules.max_future)
+        if len(ahead) and (times[ahead] == ON_ARRIVAL).any():
+            times = np.where(times == ON_ARRIVAL, self._arrival(now), times)
+            ahead = np.flatnonzero(times > max(now + machine.rules.max_future, self._arrival(now)))
         if len(ahead):
             raise TooFarAhead(ahead[:100].tolist(), machine.rules.max_future)
         batch, expired = unexpired(Batch(names, name_indexes, times, values), self._cutoff(now))
@@ -310,6 +314,10 @@ class EventService(Questions):
         if self._follower is not None:
             self._follower.stop()
         self.store.close()
+
+    def _arrival(self, now: int) -> int:
+        """Return the time of what arrives now; a clock behind the horizon would have it dead at birth."""
+        return max(now, self.log.machine.horizon + 1)
 
     def _cutoff(self, now: int) -> int:
         """An event at or before it is expired."""

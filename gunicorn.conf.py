@@ -30,7 +30,7 @@ from overload import Patience, Shedding
 from server_logs import JsonLogger, report_hub_errors
 from serving import handover
 from serving.worker import Worker as OwnWorker
-from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, unknown_settings
+from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, read_workers, unknown_settings
 from times import SECOND
 
 
@@ -38,10 +38,17 @@ def _say(line: object) -> None:
     print(f"tidemark: {line}", file=sys.stderr)
 
 
+def _cores() -> int:
+    """The cores this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 try:
     _settings = read_settings()
     _keys = Watch(Path(_settings.keys)) if _settings.keys else None  # here, so that workers inherit the last good file
     _host, _port = read_address()
+    # A second worker on a log of one process would answer from another log.
+    workers = read_workers(_cores() if serves_many_processes(_settings.log_url) else 1)
 except BadSetting as fault:
     _say(fault)
     sys.exit(2)
@@ -61,15 +68,10 @@ _FOR_FILES = 200
 """Descriptors of one worker beyond its connections: the log, listeners, pipes."""
 
 
-def _cores() -> int:
-    """The cores this process may use, which in a container can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
     """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
     detail = mesg[:_LONGEST_DETAIL] or reason
-    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail})
+    body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail}) + "\n"
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in JSON_HEADERS)
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
@@ -79,8 +81,6 @@ util.write_error = _write_problem  # gunicorn has no setting for it, and would a
 
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-# A second worker on a log of one process would answer from another log.
-workers = int(os.environ.get("WEB_CONCURRENCY") or (_cores() if serves_many_processes(_settings.log_url) else 1))
 worker_class = "serving.worker.Worker"
 worker_connections = _settings.max_streams + _FOR_REQUESTS
 limit_request_line = 8190  # the longest gunicorn takes: series names in a path may be long, percent-encoded

@@ -57,8 +57,8 @@ _NEVER_SHED = re.compile(
 _DETAIL = "This worker has more to do than it can; nothing was stored. Try again later."
 
 
-def _refusal(media_type: str, answer: object) -> Refusal:
-    body = orjson.dumps(answer)
+def _refusal(media_type: str, answer: object, end: bytes = b"\n") -> Refusal:
+    body = orjson.dumps(answer) + end
     headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body))), *JSON_HEADERS]
     head = "".join([f"{name}: {value}\r\n" for name, value in headers])
     return Refusal(headers, body, b"%b\r\n%b" % (head.encode(), body))
@@ -67,7 +67,7 @@ def _refusal(media_type: str, answer: object) -> Refusal:
 _PROBLEM = _refusal(
     "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
 )
-_IN_DIALECTS = _refusal("application/json", {"detail": _DETAIL})
+_IN_DIALECTS = _refusal("application/json", {"detail": _DETAIL}, b"")
 
 
 def waited(sock: socket.socket | None) -> float:

@@ -14,6 +14,8 @@ from times import format_duration, parse_duration
 VERSION = "1.0.0"
 """Of the service, wherever it says which it is; the changelog names it first."""
 GIB = 1024**3
+MOST_WORKERS = 1000
+"""A worker for each core is what serves fastest; this many is a slip of the keyboard."""
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": GIB}
 _BYTES = re.compile(r"([0-9]{1,20})([KMG]?)")
 PREFIX = "TIDEMARK_"
@@ -104,14 +106,14 @@ class Settings:
     max_symbols: int = _setting("10", _whole(0, 10_000), "Most symbols of the batches dialect")
     max_streams: int = _setting("2000", _whole(0, 100_000), "Most open streams of one worker")
     percentile_bytes: int = _setting(
-        str(GIB // 4), _whole(0, 1024**5), "Most bytes of a worker's memory for what speeds percentiles up"
+        "256M", _size(0, 1024**5), "Most bytes of a worker's memory for what speeds percentiles up"
     )
     log_url: str = _setting(
         "file:instance/events",
         checked_url,
         "Where events are logged: `file:` and a path, `redis://`, or `memory:`",
     )
-    log_max_bytes: int = _setting(str(10 * GIB), _whole(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
+    log_max_bytes: int = _setting("10G", _size(1, 1024**5), "Most bytes the log may take, on disk or in Redis")
     sync: str = _setting(
         "everysec",
         _one_of("everysec", "always", "never"),
@@ -170,6 +172,14 @@ def read_address() -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise BadSetting(f"PORT={port!r}: write a port number from 0 to 65535")
     return os.environ.get("HOST") or "0.0.0.0", int(port)
+
+
+def read_workers(default: int) -> int:
+    """Return the number of workers that WEB_CONCURRENCY names, or the default. Raises BadSetting."""
+    workers = os.environ.get("WEB_CONCURRENCY") or str(default)
+    if not (workers.isascii() and workers.isdigit() and 1 <= int(workers) <= MOST_WORKERS):
+        raise BadSetting(f"WEB_CONCURRENCY={workers[:40]!r}: write a number of workers from 1 to {MOST_WORKERS}")
+    return int(workers)
 
 
 def unknown_settings() -> list[str]:

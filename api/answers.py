@@ -20,6 +20,12 @@ JSON = "application/json"
 NO_CONTENT = 204
 POSITION = "Log-Position"
 """The header that says where an event stands in the log, or how far the answering view has read."""
+SERIES_KNOWN = "Series-Known"
+"""The header, `false`, of statistics of a series that does not exist."""
+
+
+LINE_END = b"\n"
+"""What ends a JSON answer: a terminal shows its prompt on a line of its own. The dialects' answers have none."""
 
 
 class Outcome(NamedTuple):
@@ -28,6 +34,7 @@ class Outcome(NamedTuple):
     body: object | None
     status: int
     position: int
+    end: bytes = LINE_END
 
 
 class OrjsonProvider(JSONProvider):
@@ -42,9 +49,9 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def answer(body: object, status: int = 200, *, position: int | None = None) -> Response:
+def answer(body: object, status: int = 200, *, position: int | None = None, end: bytes = LINE_END) -> Response:
     """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
-    encoded = encode(body)
+    encoded = encode(body, end)
     response = Response(encoded, status, content_type=JSON)
     if position is not None:
         response.headers[POSITION] = str(position)
@@ -56,9 +63,9 @@ def in_portions(items: Iterable[T]) -> Iterator[T]:
     return giving_way(items, SECONDS)
 
 
-def encode(body: object) -> bytes:
+def encode(body: object, end: bytes = LINE_END) -> bytes:
     """The JSON of an answer, always by this one encoder."""
-    return orjson.dumps(body)
+    return orjson.dumps(body) + end
 
 
 def headers_and_body(outcome: Outcome) -> bytes:
@@ -66,7 +73,7 @@ def headers_and_body(outcome: Outcome) -> bytes:
     `Response`."""
     if outcome.body is None:
         return b"%b%b\r\n" % (_POSITION % outcome.position, b"" if outcome.status == NO_CONTENT else _NO_LENGTH)
-    body = encode(outcome.body)
+    body = encode(outcome.body, outcome.end)
     return _OF_JSON % (len(body), outcome.position, body)
 
 

@@ -28,6 +28,7 @@ from api.flask_app import FAILED
 from api.guard import EVENTS
 from api.reading.batch_formats import plain_event_in, plain_events_in
 from api.reading.bodies import JSON
+from api.reading.expired import oldest_of, oldest_of_one
 from api.reading.queries import plain_query
 from api.reading.schemas import SERIES_NAME
 from api.routes.events import accepted_outcome
@@ -157,7 +158,7 @@ class FastPath:
             if asked is None:
                 return None
             found = service.statistics(series, window=asked[0], last=asked[1])
-            return Outcome(shown(found, ()), 200, found.position)
+            return Outcome(shown(found, ()), 200, found.position) if found.known else None
 
         return ask
 
@@ -200,13 +201,19 @@ def native_takes(service: EventService) -> dict[str, Take]:
 
     def event(body: bytes) -> Outcome | None:
         found = plain_event_in(body)
-        return None if found is None else accepted_outcome(service.add(*found))
+        if found is None:
+            return None
+        series, time, value, stamp = found
+        return accepted_outcome(
+            service.add(series, time, value), lambda: oldest_of_one(time, stamp), service.rules.retention
+        )
 
     def events(body: bytes) -> Outcome | None:
         found = plain_events_in(body, most)
         if found is None:
             return None
-        return accepted_outcome(service.add_many(found.names, found.which, found.times, found.values))
+        accepted = service.add_many(found.names, found.which, found.times, found.values)
+        return accepted_outcome(accepted, lambda: oldest_of(found), service.rules.retention)
 
     return {f"{prefix}{path}": take for prefix in _PREFIXES for path, take in (("/event", event), ("/events", events))}
 

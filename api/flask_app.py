@@ -14,12 +14,13 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
 
-from api.answers import POSITION, OrjsonProvider
+from api.answers import POSITION, SERIES_KNOWN, OrjsonProvider
 from api.guard import EVENTS, takes_events
 from metrics.meter import REASONS, Meter
 
 _QUOTE = "werkzeug.url_quote"
 """What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
+_EXPOSED = f"Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, X-Request-ID"
 _DAY_SECONDS = 86_400
 FAILED = "tidemark.failed"
 """In the environ of a request: the error with which it has failed on the fast path, and must not be tried again."""
@@ -130,7 +131,7 @@ def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         headers["Access-Control-Allow-Origin"] = "*" if anyone else origin
         if not anyone:
             headers["Access-Control-Allow-Credentials"] = "true"
-        headers["Access-Control-Expose-Headers"] = f"Idempotent-Replayed, {POSITION}, Retry-After, X-Request-ID"
+        headers["Access-Control-Expose-Headers"] = _EXPOSED
         if request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = headers.get("Allow", "GET, HEAD, OPTIONS, POST")
             headers["Access-Control-Allow-Headers"] = _allowed_headers()

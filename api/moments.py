@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 from api.context import service
 from api.problems import invalid
-from times import format_duration, format_timestamp
+from times import SECOND, format_duration, format_timestamp
 from view.answers import MOST_POINTS, OutOfReach, TooManyPoints
+
+LEEWAY = 5 * SECOND
+"""The retention moves on with the clock: a moment that a message names can still be asked for that long."""
 
 
 @contextmanager
@@ -28,8 +31,9 @@ def _out_of_reach(fault: OutOfReach) -> str:
         return (
             f"More than {format_duration(service().rules.max_future)} ahead of the server's clock, which is the limit."
         )
-    earliest = format_timestamp(fault.earliest)
+    earliest = -(-(fault.earliest + LEEWAY) // SECOND) * SECOND
+    named = f"; the earliest is {format_timestamp(earliest)}" if earliest <= fault.latest else ""
     if not fault.window:
-        return f"Reaches behind the retention; the earliest is {earliest}."
+        return f"Reaches behind the retention{named}."
     window = format_duration(fault.window)
-    return f"A window of {window} reaches behind the retention there; the earliest is {earliest}, or shorten `window`."
+    return f"A window of {window} reaches behind the retention there{named}{', or' if named else ';'} shorten `window`."

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-import orjson
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api.answers import LINE_END, encode
 from api.context import settings
+from api.other_protocols import instead
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
 from logs import request_id
 
@@ -98,9 +99,9 @@ def add_shape(app: Flask, prefix: str, shape: Callable[[Problem], Response]) -> 
     app.extensions.setdefault(_SHAPES, {})[prefix] = shape
 
 
-def shaped(body: Mapping[str, Any], problem: Problem, media_type: str) -> Response:
+def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: bytes = LINE_END) -> Response:
     """The answer to a problem, with its status and headers."""
-    return Response(orjson.dumps(body), problem.code, problem.extra_headers, content_type=media_type)
+    return Response(encode(body, end), problem.code, problem.extra_headers, content_type=media_type)
 
 
 def render(problem: Problem) -> Response:
@@ -123,10 +124,14 @@ def _from_http(error: HTTPException) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, NotFound):
-        return Problem(404, f"There is nothing at {request.path[:_LONGEST_NAME]}; the paths are listed at /docs.")
+        path = request.path
+        other = instead(request.method, path)
+        return Problem(404, f"There is nothing at {path[:_LONGEST_NAME]}; the paths are listed at /docs.{other}")
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return Problem(405, f"{request.method} does not work here; use {allowed}.", headers={"Allow": allowed})
+        other = instead(request.method, request.path)
+        detail = f"{request.method} does not work here; use {allowed}.{other}"
+        return Problem(405, detail, headers={"Allow": allowed})
     if isinstance(error, RequestEntityTooLarge):
         return Problem(413, f"The body is larger than {settings().max_body} bytes (MAX_BODY); send it in parts.")
     return Problem(error.code or 500, error.description or error.name)

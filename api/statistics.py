@@ -54,12 +54,31 @@ INCLUDABLE = tuple(name for name in STATISTICS if name not in BASIC)
 MEDIAN = "median"
 MOST_PERCENTILES = 20
 """In one request."""
-PERCENTILE = "^p(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)$"
+PERCENTILE = "^p(100([.]0{1,4})?|0?[0-9]{1,2}([.][0-9]{1,4})?)$"
+OTHER_NAMES = {
+    "avg": "mean",
+    "average": "mean",
+    "minimum": "min",
+    "maximum": "max",
+    "total": "sum",
+    "std": "stddev",
+    "stdev": "stddev",
+    "var": "variance",
+    "stdvar": "variance",
+}
+"""What statistics are called elsewhere, and here."""
 KNOWN = f"{', '.join(INCLUDABLE)}, {MEDIAN}, and p0 to p100 with up to 4 decimals, such as p99.9"
 """What a request that asks for something else is told."""
 NAME_SCHEMA: Json = {
-    "anyOf": [{"type": "string", "enum": [*INCLUDABLE, MEDIAN]}, {"type": "string", "pattern": PERCENTILE}]
+    "anyOf": [{"type": "string", "enum": [*BASIC, *INCLUDABLE, MEDIAN]}, {"type": "string", "pattern": PERCENTILE}]
 }
+
+
+def no_such_statistic(name: str, known: str) -> str:
+    """Return what is told of a name that no statistic has; `known` lists those that are taken."""
+    other = OTHER_NAMES.get(name.lower())
+    suggestion = f"; it is called {other} here" if other else ""
+    return f"There is no {name[:40]!r}{suggestion}; known are {known}."
 
 
 def is_percentile(name: str) -> bool:

@@ -8,13 +8,14 @@ from flask import Blueprint, Response
 from marshmallow import fields
 
 from access.keys import READ, WRITE
-from api.answers import Outcome, answer
+from api.answers import Outcome
 from api.context import service
 from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, WRITTEN, object_of, share
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from api.reading.bodies import read_body
+from dialects.answers import END, answer
 from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, Symbol, WholeNumber
 from dialects.plain_batches import read_plain_batch
@@ -69,14 +70,14 @@ def add_batch() -> Response:
         )
     except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({service().rules.max_symbols}) reached") from error
-    added, status, position = added_outcome(symbol, accepted)
-    return answer(added, status, position=position)
+    outcome = added_outcome(symbol, accepted)
+    return answer(outcome.body, outcome.status, position=outcome.position)
 
 
 def added_outcome(symbol: str, accepted: Stored) -> Outcome:
     """What is answered when a batch was taken in."""
     body = {"status": "success", "message": f"Added batch for symbol: {symbol}"}
-    return Outcome(body, 201, accepted.position)
+    return Outcome(body, 201, accepted.position, END)
 
 
 def _conditions(events: int, once: Conditions) -> Conditions:

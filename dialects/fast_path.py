@@ -10,7 +10,6 @@ import orjson
 
 from api.answers import Outcome
 from api.fast_path import Take
-from api.reading.columns import NewEvent
 from api.reading.schemas import SERIES_NAME
 from dialects import PREFIX, batches, ticks, transactions
 from dialects.plain_batches import plain_batch_in
@@ -50,7 +49,7 @@ def takes(service: EventService) -> dict[str, Take]:
     }
 
 
-def _read(body: bytes, names: set[str], number: str) -> NewEvent | None:
+def _read(body: bytes, names: set[str], number: str) -> tuple[str, int, float] | None:
     """Return the event in an object that has just these names; None unless all is plain."""
     try:
         data = orjson.loads(body)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from flask import Response
 
-from api.answers import JSON, POSITION, Outcome, answer
+from api.answers import JSON, POSITION, Outcome
 from api.context import service
 from api.guard import conditions
 from api.idempotency import at_most_once
+from dialects.answers import answer
 from dialects.requests import refuse, value_error
 from event_log.outcomes import Stored
 from event_log.writes import Conditions

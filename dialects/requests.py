@@ -14,9 +14,9 @@ from flask import Response, request
 from marshmallow import Schema, ValidationError
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api.answers import answer
 from api.problems import Problem, shaped
 from api.reading.bodies import JSON
+from dialects.answers import END, answer
 
 Fault = dict[str, Any]
 """One thing wrong with a request, in pydantic's words: `type`, `msg`, perhaps `ctx`; `at`: its index in a list."""
@@ -159,7 +159,7 @@ def detail_shape(problem: Problem) -> Response:
     status = problem.code or 500
     generic = status in (404, 405, 500)
     body = {"detail": HTTP_STATUS_CODES[status] if generic else problem.detail}
-    return shaped(body, problem, JSON)
+    return shaped(body, problem, JSON, END)
 
 
 def answer_refused(error: Refused) -> Response:

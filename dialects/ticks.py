@@ -12,6 +12,7 @@ from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, WRITTEN, o
 from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from api.reading.bodies import read_body
 from dialects import last_minute
+from dialects.answers import END
 from dialects.descriptions import KEY_ERRORS, OLD, WRITE_ERRORS
 from dialects.fields import Milliseconds, Model, Number, SeriesName
 from dialects.requests import load_body
@@ -45,7 +46,7 @@ def add_tick() -> Response:
 
 def added_outcome(accepted: Stored) -> Outcome:
     """What is answered when a tick was taken in, or was too old."""
-    return Outcome({}, 201, accepted.position) if accepted.stored else Outcome(None, 204, accepted.position)
+    return Outcome({}, 201, accepted.position, END) if accepted.stored else Outcome(None, 204, accepted.position)
 
 
 @bp.get("/statistics", strict_slashes=False)

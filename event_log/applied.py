@@ -82,6 +82,9 @@ class Applied:
         # Under _reading: what was read and is yet to be applied, and whether there was more.
         self._unapplied: deque[Chunk] = deque()
         self._more = False
+        # Changed under _reading: how many reads have begun; the newest that found no more; the newest that failed.
+        self._reads = self._level = self._failed = 0
+        self._fault = LogUnavailable("")
         self._disagreement = ""
         self.losses = 0
         """Number of times the history was replaced by one that lacks what this process had read."""
@@ -102,6 +105,7 @@ class Applied:
             self._loaded_to = beginning.machine.cursor
             self._told.clear()
             self._unapplied.clear()
+            self._level = 0  # the machine may be behind what that read had brought
             self._is_broken = False
 
     def _aside(self, work: Callable[[], T]) -> T:
@@ -168,9 +172,15 @@ class Applied:
 
     def advance(self, upto: int | None = None) -> bool:
         """Read the next records if all that was read is applied, and apply a portion, unless another one has applied
-        the record `upto` meanwhile; says whether there is more."""
+        the record `upto` meanwhile; says whether there is more. Single-flight: a read that began after this call has
+        brought all that this one is to bring, or failed for both."""
+        before = self._reads
         self.check()
         with self._reading:
+            if self._level > before:
+                return False
+            if self._failed > before:
+                raise self._fault
             if self._is_broken:
                 self._begin_anew(same_history=True)
             machine = self.machine
@@ -178,17 +188,29 @@ class Applied:
                 return True
             if not self._unapplied:
                 try:
-                    chunk = self.store.read(machine.cursor, CHUNK)
+                    self._bring(machine)
                 except (Behind, HistoryChanged) as change:
                     self._begin_anew(same_history=isinstance(change, Behind))
                     return True
-                self._more = chunk.more
-                self._unapplied.extend(portions(chunk, machine.cursor))
-                if not self._unapplied:
-                    machine.cursor = chunk.cursor  # the store's note of where it goes on may be another one
             if self._unapplied:
                 self._apply(machine)
-            return self._more or bool(self._unapplied)
+            more = self._more or bool(self._unapplied)
+            if not more:
+                self._level = self._reads
+            return more
+
+    def _bring(self, machine: Machine) -> None:
+        """Bring what is next to be applied."""
+        self._reads += 1
+        try:
+            chunk = self.store.read(machine.cursor, CHUNK)
+        except LogUnavailable as fault:
+            self._failed, self._fault = self._reads, fault
+            raise
+        self._more = chunk.more
+        self._unapplied.extend(portions(chunk, machine.cursor))
+        if not self._unapplied:
+            machine.cursor = chunk.cursor  # the store's note of where it goes on may be another one
 
     def _apply(self, machine: Machine) -> None:
         with self.lock:

@@ -117,14 +117,15 @@ class IdempotencyRecords:
     def __len__(self) -> int:
         return len(self._newest) + sum(map(len, self.runs))
 
-    def find(self, key: bytes) -> Done | None:
-        """What became of the write with this key."""
+    def find(self, key: bytes, after: int = EARLIEST) -> Done | None:
+        """Return what became of the write with this key, if that was after a time and is not forgotten."""
+        after = max(after, self.forgotten)
         newest = self._newest.get(key)
         if newest is not None:
-            return newest.done
+            return newest.done if newest.time > after else None
         for run in reversed(self.runs):
             found = run.find(key)
-            if found is not None and found[1] > self.forgotten:
+            if found is not None and found[1] > after:
                 return found[0]
         return None
 

@@ -111,7 +111,7 @@ class Log(Applied):
             raise
 
     def _admit(self, write: Write) -> int:
-        now = 0 if write.conditions.budget is None else self.store.time()
+        now = self.store.time()
         with self.lock:
             return self.machine.admit(write, now)
 
@@ -162,8 +162,9 @@ class Log(Applied):
     def recall(self, key: bytes) -> Done | None:
         """Return what became of a write with this key, as far as this process knows, once that is as safe as what is
         acknowledged. Raises LogUncertain."""
+        now = self.store.time()
         with self.lock:
-            done = self.machine.done.find(key)
+            done = self.machine.done.find(key, self.machine.forgotten_at(now))
         return done if done is not None and self._is_safe() else None
 
     def _is_safe(self) -> bool:

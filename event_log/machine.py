@@ -182,7 +182,7 @@ class Machine:
         write = unpack_write(payload)
         asked = write.conditions
         self._forget(entry.time)
-        self._refuse_repeated(asked)
+        self._refuse_repeated(asked, self.done.forgotten)
         batch, dropped = unexpired(write.batch, self.horizon)
         raised = changed_keeps(self.series, self.rules, batch, asked)
         if len(batch) + len(raised) > entry.takes:
@@ -197,14 +197,14 @@ class Machine:
     def admit(self, write: Write, now: int) -> int:
         """How many positions a write takes as things stand. Raises what makes it void, which need not be appended."""
         asked = write.conditions
-        self._refuse_repeated(asked)
+        self._refuse_repeated(asked, self.forgotten_at(now))
         batch, _ = unexpired(write.batch, self.horizon)
         takes = len(batch) + len(changed_keeps(self.series, self.rules, batch, asked))
         self.buckets.refuse(asked.budget, len(batch), now)
         return takes
 
-    def _refuse_repeated(self, asked: Conditions) -> None:
-        if asked.once is not None and (done := self.done.find(asked.once.key)) is not None:
+    def _refuse_repeated(self, asked: Conditions, after: int) -> None:
+        if asked.once is not None and (done := self.done.find(asked.once.key, after)) is not None:
             raise Repeated(done)
 
     def _store(self, batch: Batch, asked: Conditions, raised: list[int], position: int) -> None:
@@ -308,9 +308,12 @@ class Machine:
         shared = self.buckets.items(), self.leases.items(), [row.position for *_, row in self.tables]
         self.digests.note(self._number, (self.horizon, self.rules, self.jumps, series, shared))
 
+    def forgotten_at(self, now: int) -> int:
+        """The time at or before which what was done is forgotten by then, by the rules in force."""
+        return now - self.rules.retention - self.rules.max_future
+
     def _forget(self, now: int) -> None:
-        """Forget the idempotency records whose time has passed, by the rules in force."""
-        self.done.forget(now - self.rules.retention - self.rules.max_future)
+        self.done.forget(self.forgotten_at(now))
 
 
 _CarryOut = Callable[[Machine, Entry, Data], Stored]

@@ -11,12 +11,16 @@ from event_log.aside import Turns, aside
 from event_log.compaction import MOSTLY_DEAD, Compaction, Content, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
-from event_log.port import Behind
+from event_log.port import Behind, Usage
+from times import SECOND
 
 TAIL = 200_000
 """Positions that are read from records, not from blobs, at a start: from there on a compaction is due."""
 FILLED = 0.75
 """Share of the room from which on it is due at once."""
+MOST_PAUSE = 32 * SECOND
+"""Maximum microseconds between two compactions for want of room. The pause doubles from one second on while they do not
+help: what a compaction leaves behind stays for ten minutes, and what lives stays longer."""
 LEASE_SECONDS = 60.0
 """How long the right to compact is taken for; another process takes over after it."""
 REST_SECONDS = 0.001
@@ -32,6 +36,7 @@ class Upkeep:
         """`judge` is the projection's word, as `Compaction.write` needs it; asked in the greenlet that calls `tick`."""
         self._log = log
         self._judge = judge
+        self._pause = self._not_before = 0  # of compactions for want of room, in the log's time
         self._content: tuple[int, Content] | None = None  # and its generation
 
     def tick(self, now: int) -> bool:
@@ -54,7 +59,19 @@ class Upkeep:
             return True
         dead = any(part.dead_share(machine.horizon) >= MOSTLY_DEAD for part in self._content[1].parts)
         usage = store.usage()
-        return dead or (tail > 0 and usage.bytes_used > FILLED * usage.bytes_allowed)
+        return dead or (tail > 0 and self._lacks_room(usage))
+
+    def _lacks_room(self, usage: Usage) -> bool:
+        """Whether a compaction for want of room is due, which then counts as done."""
+        now = self._log.store.time()
+        if usage.bytes_used <= FILLED * usage.bytes_allowed:
+            self._pause = self._not_before = 0
+            return False
+        if now < self._not_before:
+            return False
+        self._pause = min(max(SECOND, 2 * self._pause), MOST_PAUSE)
+        self._not_before = now + self._pause
+        return True
 
     def _compact(self) -> bool:
         store = self._log.store

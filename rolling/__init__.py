@@ -13,6 +13,7 @@ memory      whose rows are held, and whose go           scan        the same wit
 history     a window laid out in steps                  grid        where the steps begin
 last_of_all the last so many, where each series keeps its own
 snapshot    many series, all of one moment              ranking     the first of them by a statistic
+suffixes    the tails of blocks that moving windows cut
 steps       work in portions                            rows, ladder, cut  what ranks are made of
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

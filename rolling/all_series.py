@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from operator import itemgetter
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,16 +150,17 @@ class AllSeries(Timeline[SharedBlock]):
 
     COST = 8
 
-    __slots__ = ("_loaded", "_windows", "removals")
+    __slots__ = ("__weakref__", "_loaded", "_loader", "_windows", "removals")
 
     def __init__(self, windows: Mapping[int, RollingWindow]) -> None:
         self._windows = windows
+        self._loader = loader_of(self)
         self.removals = 0
         self._start()
 
     def _start(self) -> None:
         self._loaded: dict[SharedBlock, None] = {}  # least recently used first
-        self.reset(SharedBlock(EARLIEST, 0, self._load))
+        self.reset(SharedBlock(EARLIEST, 0, self._loader))
 
     def take(self, series: int, time: int, value: float, position: int, parts: tuple[int, int]) -> None:
         """`add` for an event of a series. To be called before the series takes it."""
@@ -188,7 +190,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         if not block.loaded:
             block.hold(*(yield from self._gather(block)))
-        self._load(block)
+        self.load(block)
 
     def last_of_each(self, count: int, cutoff: int, until: int | None = None) -> dict[RollingWindow, tuple[int, int]]:
         """The last `count` live events of all series, or of those not later than `until`, as a range of each series:
@@ -234,7 +236,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         dead = before = len(self)
         dead -= self.count_after(horizon)
-        block = self.drop(dead, SharedBlock(EARLIEST, 0, self._load))
+        block = self.drop(dead, SharedBlock(EARLIEST, 0, self._loader))
         while block is not None and block is not self.first:
             self._loaded.pop(block, None)
             block = block.following
@@ -301,7 +303,7 @@ class AllSeries(Timeline[SharedBlock]):
         )
         return True
 
-    def _load(self, block: SharedBlock) -> None:
+    def load(self, block: SharedBlock) -> None:
         """See that a block holds its columns, at the cost of the one used longest ago."""
         if not block.loaded:
             block.hold(*finished(self._gather(block)))
@@ -405,3 +407,16 @@ def _earliest(ranges: dict[RollingWindow, tuple[int, int]], count: int, until: i
     if until is None and count <= len(newest):
         return newest[count - 1]
     return min(window.first.oldest for window in ranges)
+
+
+def loader_of(all_series: AllSeries) -> Callable[[SharedBlock], None]:
+    """Return what loads a block. Blocks refer to their owner weakly: in a cycle with them it would stay when replaced,
+    as `gc.freeze` keeps cycles."""
+    owner = ref(all_series)
+
+    def load(block: SharedBlock) -> None:
+        living = owner()
+        assert living is not None, "a block outlives its owner"
+        living.load(block)
+
+    return load

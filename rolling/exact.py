@@ -8,6 +8,7 @@ Values that spread over more than MOST_LIMBS limbs are rare, and summed one by o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import frexp, ldexp
 
 import numpy as np
@@ -54,7 +55,7 @@ def _one_by_one(values: _Floats) -> Summary:
 def summarise_parts(values: _Floats, starts: NDArray[np.intp]) -> list[Summary]:
     """A summary for the values from each of these places up to the next; the first is 0, none is met twice, and no
     part may be longer than WIDEST_ROW."""
-    cut = _cut_up(values)
+    cut = cut_up(values)
     if cut is None:
         return [summarise(part) for part in np.split(values, starts[1:])]
     limbs, unit = cut
@@ -74,7 +75,7 @@ def summarise_parts(values: _Floats, starts: NDArray[np.intp]) -> list[Summary]:
 
 def _sums(values: _Floats, width: int, rows: int) -> tuple[list[int], list[int]] | None:
     """The exact sum and sum of squares of each row; None when too many limbs would be needed."""
-    cut = _cut_up(values)
+    cut = cut_up(values)
     if cut is None:
         return None
     limbs, unit = cut
@@ -94,8 +95,8 @@ def _sums(values: _Floats, width: int, rows: int) -> tuple[list[int], list[int]]
     return _join(gram[:, n, :n], unit), _join(squares, 2 * unit)
 
 
-def _cut_up(values: _Floats) -> tuple[list[_Floats], int] | None:
-    """The limbs of these values, and the scale of the last, as `_join` wants it; None when there would be too many."""
+def cut_up(values: _Floats) -> tuple[list[_Floats], int] | None:
+    """The limbs of these values, and the scale of the last, as `join` wants it; None when there would be too many."""
     top = frexp(float(np.abs(values).max()))[1]
     shift = 0
     if not -500 < top < 900:  # else the constants of _limbs leave the range of doubles
@@ -127,11 +128,12 @@ def _limbs(values: _Floats, top: int) -> list[_Floats] | None:
 
 
 def _join(digits: NDArray[np.int64], unit: int) -> list[int]:
-    """Each row of limb sums, largest first, as one integer; its last digit counts 2**unit."""
-    joined = []
-    for row in digits.tolist():
-        whole = 0
-        for digit in row:
-            whole = (whole << LIMB_BITS) + digit
-        joined.append(whole << unit if unit >= 0 else whole >> -unit)  # below 2**-SCALE all bits are 0
-    return joined
+    return [join(row, unit) for row in digits.tolist()]
+
+
+def join(digits: Iterable[int], unit: int) -> int:
+    """Return limb sums, the largest first, as one integer; the last digit counts 2**unit."""
+    whole = 0
+    for digit in digits:
+        whole = (whole << LIMB_BITS) + digit
+    return whole << unit if unit >= 0 else whole >> -unit  # below 2**-SCALE all bits are 0

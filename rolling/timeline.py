@@ -15,6 +15,7 @@ from rolling.block import CAPACITY, NOTHING, Block, Columns, Values, part
 from rolling.deck import B, Deck
 from rolling.exact import summarise, summarise_rows
 from rolling.steps import Steps
+from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
 from rolling.tree import Path, Tree
 
@@ -50,7 +51,7 @@ class Timeline(Tree[B]):
             node = node.children[index]
         return count + node.count_after(time)
 
-    def tail(self, count: int) -> Summary:
+    def tail(self, count: int, suffixes: Suffixes | None = None) -> Summary:
         """A new summary of the last `count` events, of those there are. O(log n)."""
         node = self._root
         if count >= node.summary.count:
@@ -64,10 +65,10 @@ class Timeline(Tree[B]):
                 taken.append(child.summary)
                 count -= child.summary.count
         if count:
-            taken.append(node.tail(count))
+            taken.append(suffixes.tail(node, count) if suffixes and count < node.summary.count else node.tail(count))
         return merged(taken)
 
-    def tail_after(self, time: int) -> Summary:
+    def tail_after(self, time: int, suffixes: Suffixes) -> Summary:
         """A new summary of all events later than `time`. O(log n), and half the price of finding their count first."""
         if time < self.first.oldest:
             return self._root.summary.copy()
@@ -77,14 +78,13 @@ class Timeline(Tree[B]):
             index = node.index(time)
             taken += [child.summary for child in node.children[index + 1 :]]
             node = node.children[index]
-        if count := node.count_after(time):
-            taken.append(node.tail(count))
+        taken.append(suffixes.tail_after(node, time))
         return merged(taken)
 
-    def summarise(self, begin: int, end: int = 0) -> Summary:
+    def summarise(self, begin: int, end: int = 0, suffixes: Suffixes | None = None) -> Summary:
         """A new summary of the last `begin` events without the last `end`, of those there are. O(log n)."""
         if not end:
-            return self.tail(begin)
+            return self.tail(begin, suffixes)
         taken: list[Summary] = []
         begin = min(begin, len(self))
         if end < begin:

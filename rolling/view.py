@@ -23,6 +23,7 @@ from rolling.percentiles import Percentiles
 from rolling.snapshot import Snapshots
 from rolling.span import Range, Span
 from rolling.steps import Steps, finished
+from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
 from rolling.timeline import ADDED_SINGLY, BULK, Row, Timeline, each, merged
 from rolling.window import RollingWindow
@@ -67,6 +68,7 @@ class View:
         self.windows: dict[int, RollingWindow] = {}
         self._all = AllSeries(self.windows)
         self._memory = Memory(percentile_bytes)
+        self._suffixes = Suffixes()
         self.snapshots = Snapshots()
 
     def __len__(self) -> int:
@@ -205,14 +207,15 @@ class View:
         """The events that a Span of these describes: their summary and, if asked for, the first and the last."""
         timeline = self._timeline(series)
         if timeline is not None and after is not None and last is None and until is None:
-            summary = timeline.tail_after(max(after, self.horizon))
+            summary = timeline.tail_after(max(after, self.horizon), self._suffixes)
             if not (ends and summary.count):
                 return Tail(summary)
             return Tail(summary, timeline.row(summary.count), timeline.row(1))
-        return self._tail(self.ranges(series, Span(cutoff, after, until, last)), ends)
+        ranges = self.ranges(series, Span(cutoff, after, until, last))
+        return self._tail(ranges, ends, self._suffixes if len(ranges) == 1 else None)
 
-    def _tail(self, ranges: list[Range], ends: bool) -> Tail:
-        summaries = [timeline.summarise(begin, end) for timeline, begin, end in ranges]
+    def _tail(self, ranges: list[Range], ends: bool, suffixes: Suffixes | None = None) -> Tail:
+        summaries = [timeline.summarise(begin, end, suffixes) for timeline, begin, end in ranges]
         summary = summaries[0] if len(summaries) == 1 else merged(summaries)
         if not (ends and ranges):
             return Tail(summary)
@@ -325,6 +328,8 @@ class View:
         """Every invariant, as assertions. For tests."""
         self._memory._check()
         self._all._check()
+        timelines: list[Timeline[Any]] = [self._all, *self.windows.values()]
+        self._suffixes._check({block for timeline in timelines for block in timeline.blocks()})
         recent = Summary()
         for window in self.windows.values():
             window._check()

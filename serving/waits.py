@@ -13,10 +13,8 @@ from typing import Any
 import gevent
 from greenlet import greenlet
 
-LAST_SECONDS = 0.5
-"""How long a connection may still bring a request to a worker that is to end."""
-FIRST_SECONDS = 2.0
-"""How long one may that comes while its worker ends."""
+LAST_SECONDS = 2.0
+"""How long a connection may still bring a request to a worker that is to end, from then on or since it came."""
 LOOK_SECONDS = 0.1
 """How often the timer looks: a wait ends at most that much later than it is due."""
 TURN_SECONDS = 0.005
@@ -71,8 +69,8 @@ class Waits:
     def look(self) -> None:
         """End the waits that are overdue. To be called by the hub: all that wait are at rest then."""
         now = self._turn_began  # what has come since, nobody knows yet
-        if self.most_idle > FIRST_SECONDS and self._is_ending():
-            self.most_idle = FIRST_SECONDS
+        if self.most_idle > LAST_SECONDS and self._is_ending():
+            self.most_idle = LAST_SECONDS
             self.idle.update({each: min(until, now + LAST_SECONDS) for each, until in self.idle.items()})
         for waiting in (self.busy, self.idle):
             for each in [each for each, until in waiting.items() if until <= now]:

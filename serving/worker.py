@@ -15,11 +15,12 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
 from gevent.server import StreamServer
@@ -43,8 +44,16 @@ _WEIGHED = (
     *("keepalive", "accesslog", "SCRIPT_NAME"),
 )
 """What begins the names of settings of gunicorn that the loop knows only as they mostly are."""
-_GONE = (errno.ENOTCONN, errno.EBADF)
-"""Faults of a connection whose client has left, beside those that have classes."""
+
+
+class ListenerName(NamedTuple):
+    """Stands for a listener: gunicorn closes that one while connections which came through it are yet to be served."""
+
+    name: Any
+
+    def getsockname(self) -> Any:
+        """Return the address of the listener."""
+        return self.name
 
 
 class Worker(GeventWorker):
@@ -65,6 +74,7 @@ class Worker(GeventWorker):
     """Bytes of bodies that requests hold in memory, but for what came with their heads."""
     declined: Sequence[str] = ("begin",)
     """Why gunicorn's own loop serves all connections: settings of it, or because `begin` was not called."""
+    _listeners: Mapping[Any, ListenerName] = MappingProxyType({})
     _hands_over = False
 
     def begin(
@@ -80,6 +90,7 @@ class Worker(GeventWorker):
         self.waits.start()
         self._fast, self._shedding = fast, shedding
         self.heads = Heads(lambda head, peer: None if fast is None else fast.of(*head, own_address=peer[1]))
+        self._listeners = {each: ListenerName(each.getsockname()) for each in self.sockets}
         self.declined = self._odd_settings(post_request)
 
     def _odd_settings(self, post_request: Callable[..., Any]) -> list[str]:
@@ -123,6 +134,7 @@ class Worker(GeventWorker):
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
+        listener = self._listeners.get(listener, listener)
         try:
             if is_tls(client):
                 with gevent.Timeout(self.handshake_seconds):
@@ -143,7 +155,7 @@ class Worker(GeventWorker):
             with closing(Connection(self, listener, client, addr)) as connection:
                 connection.serve()
         except OSError as fault:
-            if isinstance(fault, (ConnectionError, TimeoutError, ssl.SSLError)) or fault.errno in _GONE:
+            if isinstance(fault, (ConnectionError, TimeoutError, ssl.SSLError)) or fault.errno == errno.ENOTCONN:
                 self.log.debug("Closing connection. %s", fault)
             else:
                 self.log.exception("Socket error processing request.")

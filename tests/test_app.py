@@ -153,8 +153,8 @@ def test_python_app_py_serves_and_keeps(development_server: tuple[subprocess.Pop
             return False
 
     until(ready, "the development server", 30)
-    assert requests.post(f"{url}/events", json={"values": [1, 2, 3]}, timeout=5).status_code == 201
-    assert requests.get(f"{url}/statistics", timeout=5).json() == {"count": 3, "min": 1.0, "max": 3.0, "mean": 2.0}
+    assert requests.post(f"{url}/events", json={"values": [1, 2, 3]}, timeout=60).status_code == 201
+    assert requests.get(f"{url}/statistics", timeout=60).json() == {"count": 3, "min": 1.0, "max": 3.0, "mean": 2.0}
     process.send_signal(signal.SIGINT)
     process.wait(10)
 

@@ -120,6 +120,19 @@ def test_a_bad_setting_stops_the_start_with_one_line(
     assert capsys.readouterr().err.startswith("tidemark: TIDEMARK_MAX_BATCH='many': ")
 
 
+@pytest.mark.parametrize("workers", ["x", "0", "-1", "1.5", "9999999"])
+def test_a_bad_number_of_workers_stops_the_start_with_one_line(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], workers: str
+) -> None:
+    environment.setenv("WEB_CONCURRENCY", workers)
+    with pytest.raises(SystemExit) as stop:
+        load_config()
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"tidemark: WEB_CONCURRENCY={workers!r}: ")
+    assert err.count("\n") == 1
+
+
 def test_memory_is_refused_for_more_than_one_worker(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,8 @@ class Answer(Figures):
     position: int = 0
     arrived: int = 0
     """How many events of the series, or of all, this process has taken in so far."""
+    known: bool = True
+    """Whether there is such a series."""
 
 
 @dataclass(frozen=True, slots=True)

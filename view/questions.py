@@ -244,7 +244,15 @@ def _number(projection: Projection, series: str | None) -> int | None:
 def _answer(projection: Projection, number: int | None, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
     window = None if number is None else projection.view.windows.get(number)
     arrived = projection.view.taken if number is None else window.taken if window is not None else 0
-    return Answer(tail.summary, end_of(tail.first), end_of(tail.last), percentiles, projection.cursor.position, arrived)
+    return Answer(
+        tail.summary,
+        end_of(tail.first),
+        end_of(tail.last),
+        percentiles,
+        projection.cursor.position,
+        arrived,
+        known=number != NEVER_SEEN,
+    )
 
 
 def _figures_of(point: Point) -> Figures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.answers import POSITION
+from api.answers import POSITION, SERIES_KNOWN
 from api.idempotency import KEY, PATTERN, REPLAYED
 from api.openapi.operation import Json
 from api.problems import MEDIA_TYPE as PROBLEM
@@ -15,6 +15,7 @@ NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 NUMBER: Json = {"type": "number"}
 TEXT: Json = {"type": "string"}
 TIME: Json = {"type": "string", "format": "date-time", "examples": ["2025-06-26T14:30:00Z"]}
+TIME_OR_NUMBER: Json = {"anyOf": [TIME, NUMBER], "examples": ["2025-06-26T14:30:00Z", 1750948200.25]}
 NAME_OR_NULL: Json = {"type": ["string", "null"]}
 
 
@@ -53,6 +54,10 @@ HEADERS: dict[str, Json] = {
     POSITION: {
         "description": "Of a write: where it stands in the log. Of a read: how far the answering view had read.",
         "schema": COUNT,
+    },
+    SERIES_KNOWN: {
+        "description": "`false` where the series does not exist: the statistics are those of no events.",
+        "schema": {"type": "string", "const": "false"},
     },
     REPLAYED: {
         "description": "`true` where the request was done before, and this is the answer it got then.",

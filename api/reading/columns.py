@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from marshmallow import ValidationError
 
-from api.problems import MOST_ERRORS, Problem, invalid
+from api.context import settings
+from api.problems import BODY, MOST_ERRORS, Problem, invalid
+from api.reading.epoch import epoch_time, epoch_times
 from api.reading.schemas import DEFAULT_SERIES, SERIES_NAME, EventSchema
 from api.reading.timestamps import parse_timestamps
-from event_log.batch import Ids, Times, Values
+from event_log.batch import ON_ARRIVAL, Ids, Times, Values
 from times import parse_timestamp
 from view.portions import giving_way
 
@@ -22,9 +24,10 @@ ITEM = "event"
 """The name in an error for an item as a whole: not an object, not JSON."""
 _NUMBERS = {int, float}
 _EVENT = EventSchema()
+_FIELDS = _EVENT.fields.keys()
 
-NewEvent = tuple[str, int, float]
-"""Series, time, value."""
+NewEvent = tuple[str, int | None, float, Any]
+"""Series, time (None: stamped on arrival), value, and the timestamp as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class EventColumns:
     which: Ids | None
     times: Times | None
     values: Values
+    stamps: Sequence[Any] | None
+    """The timestamps as they were sent."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -52,7 +57,7 @@ def gather(values: list[Any], stamps: list[Any] | None = None, series: list[Any]
         times = None if stamps is None else _times(stamps)
     except (ValueError, OverflowError):
         return None
-    return EventColumns(names, which, times, numbers)
+    return EventColumns(names, which, times, numbers, stamps)
 
 
 def pack(values: list[Any]) -> Values | None:
@@ -69,9 +74,12 @@ def pack(values: list[Any]) -> Values | None:
 
 
 def _times(stamps: list[Any]) -> Times:
-    if set(map(type, stamps)) != {str}:
-        raise ValueError("not all timestamps are strings")
-    return parse_timestamps(stamps)
+    kinds = set(map(type, stamps))
+    if kinds == {str}:
+        return parse_timestamps(stamps)
+    if not kinds <= _NUMBERS:
+        raise ValueError("not all timestamps are strings, or all numbers")
+    return epoch_times(stamps)
 
 
 def _numbered(series: list[Any]) -> tuple[list[str], Ids | None]:
@@ -82,6 +90,15 @@ def _numbered(series: list[Any]) -> tuple[list[str], Ids | None]:
         raise ValueError("not all series are valid names")
     names = list(table)
     return names, None if len(names) == 1 else np.fromiter(map(table.__getitem__, series), np.uint32, len(series))
+
+
+def check_size(count: int, field: str = BODY) -> None:
+    """400 for an empty batch, which names the field that holds it; 413 for one with more than MAX_BATCH events."""
+    limit = settings().max_batch
+    if count == 0:
+        raise invalid({field: ["The batch is empty; send at least one event."]})
+    if count > limit:
+        raise Problem(413, f"The batch has {count} events; the most in one request is {limit} (MAX_BATCH).")
 
 
 def read_each(
@@ -104,9 +121,10 @@ def read_each(
             faults[str(index)] = problem.errors or {ITEM: [problem.detail]}
     if faults:
         raise invalid(faults, more)
-    series, times, values = map(list, zip(*events, strict=True))
+    series, times, values, stamps = map(list, zip(*events, strict=True))
     names, which = _numbered(series)
-    return EventColumns(names, which, np.array(times, np.int64), np.array(values, np.float64))
+    column = np.array([ON_ARRIVAL if time is None else time for time in times], np.int64)
+    return EventColumns(names, which, column, np.array(values, np.float64), stamps)
 
 
 def read_event(data: object) -> NewEvent:
@@ -120,26 +138,29 @@ def read_event(data: object) -> NewEvent:
             if "_schema" in errors:
                 errors = {ITEM: errors["_schema"]}
             raise invalid(errors) from fault
-        event = loaded["series"], loaded["timestamp"], loaded["value"]
+        stamp = data.get("timestamp") if isinstance(data, dict) else None
+        event = loaded["series"], loaded.get("timestamp"), loaded["value"], stamp
     return event
 
 
 def plain_event(data: object) -> NewEvent | None:
     """The event that `data` plainly is, in a fraction of the time the schema takes; else None."""
-    if type(data) is not dict or "timestamp" not in data or "value" not in data:
+    if type(data) is not dict or "value" not in data or not data.keys() <= _FIELDS:
         return None
-    stamp = data["timestamp"]
-    value = data["value"]
-    if type(stamp) is not str or type(value) not in _NUMBERS:
+    value, series, stamp = data["value"], data.get("series", DEFAULT_SERIES), data.get("timestamp")
+    if type(value) not in _NUMBERS or type(series) is not str or not SERIES_NAME.fullmatch(series):
         return None
-    series: Any = DEFAULT_SERIES
-    if len(data) != 2:
-        series = data.get("series")
-        if len(data) != 3 or type(series) is not str or not SERIES_NAME.fullmatch(series):
-            return None
     try:
         number = float(value) + 0.0
-        time = parse_timestamp(stamp)
+        time = _time(stamp) if "timestamp" in data else None
     except (ValueError, OverflowError):
         return None
-    return (series, time, number) if math.isfinite(number) else None
+    return (series, time, number, stamp) if math.isfinite(number) else None
+
+
+def _time(stamp: object) -> int:
+    if type(stamp) is str:
+        return parse_timestamp(stamp)
+    if type(stamp) is int or type(stamp) is float:
+        return epoch_time(stamp)
+    raise ValueError("no timestamp")

@@ -16,12 +16,13 @@ from api.reading.query_fields import (
     LARGEST_LAST,
     Include,
     Interpolation,
+    Moment,
     Prefix,
     Sort,
     Whole,
     Window,
 )
-from api.reading.schemas import LONGEST_NAME, SeriesName, Strict, Timestamp
+from api.reading.schemas import LONGEST_NAME, SeriesName, Strict
 from times import parse_duration
 
 _PLAIN_STATISTICS = re.compile(r"(?:window=(?P<window>[0-9.dhms]+)(?:&(?!\Z)|\Z))?(?:last=(?P<last>[0-9]{1,8}))?")
@@ -60,7 +61,7 @@ class StatisticsQuery(WindowQuery, PathQuery):
     """`GET /statistics`, now or as of a moment."""
 
     path = "/statistics"
-    at = Timestamp()
+    at = Moment()
 
 
 class HistoryQuery(PathQuery):
@@ -69,7 +70,7 @@ class HistoryQuery(PathQuery):
     path = "/history"
     window = Window()
     step = Window()
-    at = Timestamp()
+    at = Moment()
     include = Include(load_default=())
     percentiles = Interpolation(load_default=False)
 

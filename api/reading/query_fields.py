@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError
 
 from api.context import service
-from api.reading.schemas import RequestField, SeriesName, text_of_name
+from api.reading.epoch import number_in
+from api.reading.schemas import RequestField, SeriesName, Timestamp, text_of_name
 from api.statistics import (
     BASIC,
     INCLUDABLE,
@@ -19,6 +20,7 @@ from api.statistics import (
     PERCENTILE,
     is_includable,
     is_percentile,
+    no_such_statistic,
 )
 from times import UNITS, format_duration, parse_duration
 
@@ -68,6 +70,13 @@ class Window(Duration):
         return window
 
 
+class Moment(Timestamp):
+    """A timestamp of a query, where numbers are written as JSON writes them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        return super()._deserialize(number_in(value), attr, data, **kwargs)
+
+
 class Whole(RequestField):
     """A whole number of a query, in plain digits."""
 
@@ -96,9 +105,10 @@ class Include(RequestField):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(value.split(",")))
+        # The basic ones may be named too: they are there anyway.
+        names = tuple(name for name in dict.fromkeys(value.split(",")) if name not in BASIC)
         if unknown := [name for name in names if not is_includable(name)]:
-            raise ValidationError(f"There is no {unknown[0][:40]!r}; known are {KNOWN}.")
+            raise ValidationError(no_such_statistic(unknown[0], KNOWN))
         if (count := sum(map(is_percentile, names))) > MOST_PERCENTILES:
             raise ValidationError(f"Names {count} percentiles; {MOST_PERCENTILES} are the most.")
         return names
@@ -135,7 +145,7 @@ class Sort(RequestField):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, bool]:
         name = value.removeprefix("-")
         if name != "name" and name not in BASIC and not is_includable(name):
-            raise ValidationError(f"There is no {name[:40]!r}; known are name, {', '.join(BASIC)}, {KNOWN}.")
+            raise ValidationError(no_such_statistic(name, f"name, {', '.join(BASIC)}, {KNOWN}"))
         return name, value != name
 
 

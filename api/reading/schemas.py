@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from api.openapi.components import TIME
+from api.openapi.components import TIME_OR_NUMBER
+from api.reading.epoch import epoch_time
 from times import parse_timestamp
 from view.portions import giving_way
 
@@ -21,10 +22,6 @@ SERIES_NAME = re.compile(rf"{_TEXT.pattern}(?<!/)")
 slash at the end, which in a path may be there or not, and would make two series of one."""
 NAME = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 _REQUIRED = "Missing; it is required."
-_NO_TIMESTAMP = (
-    "Missing; it is required. To have events stamped on arrival, send them to /events as columns without timestamps: "
-    '{{"values": [12.34]}}.'
-)
 _JSON_TYPES = {str: "a string", bool: "a boolean", type(None): "null", list: "an array", dict: "an object"}
 
 
@@ -79,20 +76,24 @@ class SeriesName(RequestField):
 
 
 class Timestamp(RequestField):
-    """ISO-8601 -> microseconds since the epoch."""
+    """ISO-8601, or a number since the epoch -> microseconds since the epoch."""
 
     json_schema: ClassVar[dict[str, Any]] = {
-        **TIME,
-        "description": "ISO-8601 with date and time; no zone means UTC. Cut to microseconds. Not far in the future.",
+        **TIME_OR_NUMBER,
+        "description": "ISO-8601 with date and time; no zone means UTC; cut to microseconds. Or a number since the "
+        "epoch, by its absolute value: below 10^11 seconds, below 10^14 milliseconds, below 10^17 microseconds, else "
+        "nanoseconds; to the nearest microsecond. Not far in the future.",
     }
-    default_error_messages = {"required": _NO_TIMESTAMP}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if not isinstance(value, str):
-            found = _JSON_TYPES.get(type(value), "a number")
-            raise ValidationError(f"Must be an ISO-8601 string such as 2025-06-26T14:30:00Z, not {found}.")
+        if type(value) in _JSON_TYPES and not isinstance(value, str):
+            found = _JSON_TYPES[type(value)]
+            raise ValidationError(
+                f"Must be an ISO-8601 string such as 2025-06-26T14:30:00Z or a number since the epoch, not {found}; "
+                "leave it out to have the event stamped on arrival."
+            )
         try:
-            return parse_timestamp(value)
+            return parse_timestamp(value) if isinstance(value, str) else epoch_time(value)
         except ValueError as fault:
             raise ValidationError(str(fault)) from fault
 
@@ -179,9 +180,9 @@ class BodySchema(Strict):
 
 
 class EventSchema(BodySchema):
-    """One event."""
+    """One event; without `timestamp` it is stamped on arrival."""
 
-    timestamp = Timestamp(required=True)
+    timestamp = Timestamp()
     value = Value(required=True)
     series = SeriesName(load_default=DEFAULT_SERIES)
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orjson
 from flask import Blueprint, Flask, Response, abort, current_app, request
 
 from access.keys import READ
+from api.answers import LINE_END, encode
 from api.guard import needs
 from api.openapi import operation
 from gzip_coding import offer
@@ -31,7 +31,7 @@ def document() -> Response:
     documents = current_app.extensions.setdefault(_DOCUMENTS, {})
     base = request.path.removesuffix("/openapi.json").removesuffix("/v1")
     if base not in documents:
-        documents[base] = orjson.dumps(_build(current_app, base))
+        documents[base] = encode(_build(current_app, base), b"" if base else LINE_END)
     response = Response(documents[base], content_type="application/json")
     offer(response).add_etag()  # each form has an ETag of its own
     response.make_conditional(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, request
 
 from access.keys import WRITE
@@ -9,11 +11,13 @@ from api.answers import Outcome, answer
 from api.context import service
 from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
-from api.openapi.components import COUNT, WRITE_ERRORS, WRITTEN, object_of, share
+from api.openapi.components import COUNT, TEXT, WRITE_ERRORS, WRITTEN, object_of, share
 from api.openapi.operation import Body, Operation, Reply, describe
 from api.problems import invalid
-from api.reading.batch_formats import CSV, FORMATS, NDJSON, parse_event, parse_events
+from api.reading.batch_formats import FORMATS, NDJSON_NAMES, parse_event, parse_events
 from api.reading.bodies import JSON, media_type, read_body
+from api.reading.csv_format import CSV
+from api.reading.expired import Oldest, expired_detail, oldest_of, oldest_of_one
 from api.reading.queries import Query, load_query
 from api.reading.schemas import ColumnsSchema, EventSchema
 from event_log.outcomes import Stored
@@ -33,7 +37,7 @@ def post_event() -> Response:
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     kind, body = media_type(), read_body()
-    series, time, value = parse_event(body)
+    series, time, value, stamp = parse_event(body)
     permit(series)
     try:
         accepted = at_most_once(
@@ -41,7 +45,7 @@ def post_event() -> Response:
         )
     except TooFarAhead as fault:
         raise invalid(_too_far_ahead(fault)) from fault
-    return _answer(accepted)
+    return _answer(accepted, lambda: oldest_of_one(time, stamp))
 
 
 @bp.post("/events")
@@ -62,18 +66,20 @@ def post_events() -> Response:
         accepted = at_most_once(kind, body, write)
     except TooFarAhead as fault:
         raise invalid({str(index): _too_far_ahead(fault) for index in fault.indexes}) from fault
-    return _answer(accepted)
+    return _answer(accepted, lambda: oldest_of(events))
 
 
-def accepted_outcome(accepted: Stored) -> Outcome:
-    """What is answered when events were accepted."""
-    body = {"stored": accepted.stored, "expired": accepted.expired}
+def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest | None], retention: int) -> Outcome:
+    """Return what is answered when events were accepted; the oldest of them is asked for where some had expired."""
+    body: dict[str, object] = {"stored": accepted.stored, "expired": accepted.expired}
+    if accepted.expired:
+        body["detail"] = expired_detail(oldest(), retention)
     return Outcome(body, 201 if accepted.stored else 200, accepted.position)
 
 
-def _answer(accepted: Stored) -> Response:
-    body, status, position = accepted_outcome(accepted)
-    return answer(body, status, position=position)
+def _answer(accepted: Stored, oldest: Callable[[], Oldest | None]) -> Response:
+    outcome = accepted_outcome(accepted, oldest, service().rules.retention)
+    return answer(outcome.body, outcome.status, position=outcome.position)
 
 
 def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:
@@ -81,15 +87,29 @@ def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:
     return {"timestamp": [f"More than {limit} ahead of the server's clock, which is the limit (MAX_FUTURE)."]}
 
 
-share(Accepted=object_of({"stored": COUNT, "expired": COUNT}))
+share(Accepted=object_of({"stored": COUNT, "expired": COUNT}, {"detail": TEXT}))
 _EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
 _AAPL = {"timestamp": "2025-06-26T14:29:59.250Z", "value": 201.5, "series": "AAPL"}
 _STORED = Reply(description="Stored.", schema="Accepted", example={"stored": 1, "expired": 0}, headers=WRITTEN)
 _EXPIRED = Reply(
     description="Valid, but already older than the retention.",
     schema="Accepted",
-    example={"stored": 0, "expired": 1},
+    example={
+        "stored": 0,
+        "expired": 1,
+        "detail": "The oldest event is of 2025-06-26T14:30:00Z, and what is older than the retention (1h) is not "
+        "stored.",
+    },
     headers=WRITTEN,
+)
+_LINES = (
+    Body(
+        schema={"type": "string", "description": "One event a line, as in `POST /event`."},
+        examples={
+            "lines": '{"timestamp": "2025-06-26T14:29:59Z", "value": 1}\n'
+            '{"timestamp": 1750948200, "value": 2.5, "series": "AAPL"}\n'
+        },
+    ),
 )
 
 describe(
@@ -97,7 +117,12 @@ describe(
         post_event: Operation(
             tag="events",
             summary="Take one event",
-            bodies={JSON: (Body(schema=EventSchema, examples={"plain": _EVENT, "of a series": _AAPL}),)},
+            description="An event without `timestamp` is stamped on arrival.",
+            bodies={
+                JSON: (
+                    Body(schema=EventSchema, examples={"now": {"value": 12.34}, "plain": _EVENT, "of a series": _AAPL}),
+                )
+            },
             headers=(KEY,),
             replies={201: _STORED, 200: _EXPIRED},
             errors=WRITE_ERRORS,
@@ -105,7 +130,8 @@ describe(
         post_events: Operation(
             tag="events",
             summary="Take a batch of events, all or none",
-            description="At most MAX_BATCH events. Columns without `timestamps` are all stamped on arrival.",
+            description="At most MAX_BATCH events. Events without a timestamp, and columns "
+            "without `timestamps`, are stamped on arrival, all with the same moment.",
             bodies={
                 JSON: (
                     Body(
@@ -125,21 +151,13 @@ describe(
                         },
                     ),
                 ),
-                NDJSON: (
-                    Body(
-                        schema={"type": "string", "description": "One event a line, as in `POST /event`."},
-                        examples={
-                            "lines": '{"timestamp": "2025-06-26T14:29:59Z", "value": 1}\n'
-                            '{"timestamp": "2025-06-26T14:30:00Z", "value": 2.5, "series": "AAPL"}\n'
-                        },
-                    ),
-                ),
+                **dict.fromkeys(NDJSON_NAMES, _LINES),
                 CSV: (
                     Body(
                         schema={
                             "type": "string",
-                            "description": "With the header `timestamp,value` or that and `series`; a row whose "
-                            "`series` is empty belongs to `default`.",
+                            "description": "With the header `value`, and if wanted `timestamp` and `series`; "
+                            "a row whose `series` is empty belongs to `default`.",
                         },
                         examples={"table": "timestamp,value,series\n2025-06-26T14:30:00Z,2.5,AAPL\n"},
                     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api.answers import answer
+from api.answers import LINE_END, answer
 from api.context import context, service
 from api.guard import open_to_all
 from api.openapi.components import TEXT, object_of, share
@@ -27,11 +27,16 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 @open_to_all
 def get_health() -> Response:
     """Whether the log can be read and written, and what a person should know of it."""
+    return health_answer(LINE_END)
+
+
+def health_answer(end: bytes) -> Response:
+    """Return the answer of `get_health`, with this behind its JSON."""
     fault = _log_fault()
     if fault is not None:
-        return answer({"status": "unhealthy", "detail": fault}, 503)
+        return answer({"status": "unhealthy", "detail": fault}, 503, end=end)
     notices = [notice for notice in (service().notice(), _notice_of_keys(), _notice_of_alerts()) if notice is not None]
-    return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}))
+    return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}), end=end)
 
 
 @bp.get("/live")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from access.keys import READ
-from api.answers import answer
+from api.answers import SERIES_KNOWN, answer
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
@@ -14,6 +14,7 @@ from api.openapi.operation import Json, Operation, Reply, describe
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import StatisticsQuery, load_query
 from api.statistics import extras, shown
+from view.answers import Answer
 
 bp = Blueprint("statistics", __name__)
 _QUERY = StatisticsQuery()
@@ -37,7 +38,7 @@ def _statistics(series: str | None) -> Response:
     query = load_query(_QUERY, request.args) if request.query_string else {}
     if not query:
         found = service().statistics(series)
-        return answer(shown(found), position=found.position)
+        return _answer(found, shown(found))
     include = query["include"]
     wanted = extras(include, linear=query["percentiles"])
     with within_reach():
@@ -49,13 +50,20 @@ def _statistics(series: str | None) -> Response:
             edges=wanted.edges,
             percentiles=wanted.percentiles,
         )
-    return answer(shown(found, include), position=found.position)
+    return _answer(found, shown(found, include))
+
+
+def _answer(found: Answer, body: Json) -> Response:
+    response = answer(body, position=found.position)
+    if not found.known:
+        response.headers[SERIES_KNOWN] = "false"
+    return response
 
 
 _STATISTICS = {"count": 4, "min": 1.0, "max": 42.0, "mean": 12.3}
 
 
-def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
+def _described(summary: str, path: dict[str, Json] | None = None, headers: tuple[str, ...] = POSITIONED) -> Operation:
     return Operation(
         tag="statistics",
         summary=summary,
@@ -66,9 +74,7 @@ def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
         "worker; a percentile is the value of an event, unless `percentiles=linear`.",
         path=path or {},
         query=StatisticsQuery,
-        replies={
-            200: Reply(description="The statistics.", schema="Statistics", example=_STATISTICS, headers=POSITIONED)
-        },
+        replies={200: Reply(description="The statistics.", schema="Statistics", example=_STATISTICS, headers=headers)},
         errors=READ_ERRORS,
     )
 
@@ -77,7 +83,9 @@ describe(
     {
         get_statistics: _described("Statistics over all series"),
         get_statistics_of_series: _described(
-            "Statistics of one series; those of no events if never seen", SERIES_IN_PATH
+            "Statistics of one series; those of no events if never seen",
+            SERIES_IN_PATH,
+            headers=(*POSITIONED, SERIES_KNOWN),
         ),
     }
 )

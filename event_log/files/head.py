@@ -29,9 +29,12 @@ from event_log.files.layout import (
 from event_log.log_time import LogTime
 
 PAGE = 4096
-SEQUENCE, SYNCED, TIME, SYNCED_NUMBER, FAILED, GENERATION, OWNER, OWNED_UNTIL = range(SECTOR // 8, SECTOR // 8 + 8)
+SEQUENCE, SYNCED, TIME, SYNCED_NUMBER, FAILED, GENERATION, OWNER, OWNED_UNTIL, CUT_AT, CUT_AFTER = range(
+    SECTOR // 8, SECTOR // 8 + 10
+)
 """Aligned words of 8 bytes: three sequence words; the number of the last record known to be on the disk; whether a sync
-has failed; the manifest's generation; who has the right to compact, and until when on the boot clock."""
+has failed; the manifest's generation; who has the right to compact, and until when on the boot clock; when on
+the boot clock a recovery found that the log had not been left in good order (0: it had), and behind which position."""
 TAIL_SLOTS, _SYNCED_SLOTS, _TIMES = ((sector * SECTOR, (sector + 1) * SECTOR) for sector in (2, 4, 6))
 _BIRTH = Struct("<16s16s")  # format, boot
 _TIME = Struct("<qqqq")
@@ -107,14 +110,17 @@ class Head:
         self.words[word] = sequence
 
 
-def new_page(boot: bytes, tail: Tail, generation: int, time: LogTime) -> bytes:
-    """The head page of a log whose records up to the tail are on the disk."""
+def new_page(boot: bytes, tail: Tail, generation: int, time: LogTime, cut_after: int | None = None) -> bytes:
+    """The head page of a log whose records up to the tail are on the disk. `cut_after`: the position behind which some
+    may have been lost."""
     page = bytearray(PAGE)
     birth = with_crc(_BIRTH.pack(FORMAT, boot))
     page[: len(birth)] = birth
     words = memoryview(page).cast("Q")
     words[SEQUENCE] = 2 * randbits(61)  # no cursor of another head is taken for one of this
     words[GENERATION], words[SYNCED_NUMBER] = generation, tail.number
+    if cut_after is not None:
+        words[CUT_AT], words[CUT_AFTER] = max(1, time.boot), cut_after
     words.release()
     TAIL.pack_into(page, TAIL_SLOTS[0], *tail)
     _TIME.pack_into(page, _TIMES[0], *time)

@@ -178,7 +178,8 @@ class OpenLog:
         tail = recovery.run(synced_of(page), rewrite=rewrite)
         noted = time_of(page)
         time = LogTime.begin(now) if noted is None else noted.reopened(now)
-        write_aside(self.path, new_page(boot, tail, manifest.generation, time)).rename(self.path / "head")
+        page = new_page(boot, tail, manifest.generation, time, recovery.cut_after)
+        write_aside(self.path, page).rename(self.path / "head")
         sync_folder(self.path)
 
     def manifest(self) -> Stored:

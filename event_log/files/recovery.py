@@ -97,6 +97,8 @@ class Recovery:
         self._clock = clock
         self._stamp = stamp
         self._is_whole = True
+        self.cut_after: int | None = None
+        """The position behind which something may have been lost."""
 
     def run(self, known: Synced | None, *, rewrite: bool) -> Tail:
         """Return the tail of what there is, all on the disk.
@@ -120,6 +122,7 @@ class Recovery:
     def _jump(self, tail: Tail) -> Tail:
         """Begin a segment with a record that skips positions, as some may have been given and lost."""
         position = min(max(tail.position + JUMP, self._clock), MOST_POSITION - 1)
+        self.cut_after = tail.position
         log.warning("the log was not left in good order: its positions go on at %d after %d", position, tail.position)
         data, crc = pack_record(codec.JUMP, tail.number + 1, position, b"", tail.crc)
         self._segments.create(SegmentHead(tail.number, tail.position, tail.crc), data, sync=True)

@@ -13,14 +13,17 @@ from weakref import WeakSet
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
 from event_log.files import room, swapping
 from event_log.files.disk import refusing
-from event_log.files.head import FAILED, GENERATION, SEQUENCE, SYNCED_NUMBER
+from event_log.files.head import CUT_AFTER, CUT_AT, FAILED, GENERATION, SEQUENCE, SYNCED_NUMBER
 from event_log.files.opening import OpenLog, Options
 from event_log.files.reading import Reader
 from event_log.files.room import bytes_used, collect, take_ballast
 from event_log.files.syncing import FAILED_TEXT, sync
 from event_log.files.writing import append
 from event_log.port import Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Usage
-from times import SECOND
+from times import HOUR, SECOND
+
+CUT_TOLD = HOUR
+"""Microseconds for which a power cut is told of after the start that found it."""
 
 
 class FilesStore(RecordStore):
@@ -127,6 +130,12 @@ class FilesStore(RecordStore):
             notices.append(
                 f"{len(found)} damaged files of the log are quarantined in {files.quarantine}, the newest {found[-1]}: "
                 "what could not be read of them is lost; remove them when you have looked at them"
+            )
+        cut_at, now = files.words[CUT_AT], self._options.clock().boot
+        if cut_at and now < cut_at + CUT_TOLD:
+            notices.append(
+                "the log was not left in good order (a power cut, or a crash of the system): what was acknowledged "
+                f"behind position {files.words[CUT_AFTER]:,} and was not yet synced is lost"
             )
         if files.head.time().is_off(self._options.clock()):
             notices.append("the clock of this machine is more than a second off the log's time, which goes on evenly")

@@ -119,7 +119,7 @@ def test_a_websocket_ends_with_its_key(two: Server, key_file: Path) -> None:
     finally:
         ws.shutdown()  # type: ignore[no-untyped-call]
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
-        websocket.create_connection(url, timeout=10, header=bearer("reading"))
+        websocket.create_connection(url, timeout=60, header=bearer("reading"))
 
 
 PATHS = ("/stream", "/series/a/stream", "/ws/a", "/dialects/tickers/ws/a")
@@ -128,7 +128,7 @@ PATHS = ("/stream", "/series/a/stream", "/ws/a", "/dialects/tickers/ws/a")
 def opened(server: Server, path: str, name: str) -> Iterator[Callable[[], object]]:
     """Open a stream; what closes it, or nothing where it is refused for the limit of its key."""
     if "/ws/" not in path:
-        answer = requests.get(server.url + path, headers=bearer(name), stream=True, timeout=10)
+        answer = requests.get(server.url + path, headers=bearer(name), stream=True, timeout=60)
         if answer.status_code == 200:
             yield answer.close
             return
@@ -136,7 +136,7 @@ def opened(server: Server, path: str, name: str) -> Iterator[Callable[[], object
     else:
         try:
             yield websocket.create_connection(
-                server.url.replace("http", "ws") + path, timeout=10, header=bearer(name)
+                server.url.replace("http", "ws") + path, timeout=60, header=bearer(name)
             ).close
             return
         except websocket.WebSocketBadStatusException as fault:
@@ -167,8 +167,8 @@ def test_a_key_has_no_more_streams_than_it_may(first: str, second: str, one: Ser
 
 def test_a_browser_opens_the_dashboard_its_streams_and_websockets_with_a_password(two: Server) -> None:
     auth = ("me", TOKENS["reading"])
-    assert requests.get(two.url + "/", auth=auth, timeout=10).status_code == 200
-    with requests.get(two.url + "/stream", auth=auth, timeout=10, stream=True) as answer:
+    assert requests.get(two.url + "/", auth=auth, timeout=60).status_code == 200
+    with requests.get(two.url + "/stream", auth=auth, timeout=60, stream=True) as answer:
         assert answer.status_code == 200
 
 

@@ -102,6 +102,7 @@ NUMBERS = (
         "",
     ),
 )
+ODD_TIMES = ("0", "-1", "-0.0", "1e10", "1e300", "1e400", "99999999999999999999", "99999999999.9", "1e11", "true")
 BROKEN_BODIES = (
     *(b"", b" ", b"null", b"[]", b"{}", b"[[]]", b"1", b'"a"', b"\xff", b"\xef\xbb\xbf{}", b"[" * 1500, b'{"a":' * 300),
     *(b'{"values": []}', b'{"values": 1}', b'{"symbol":"a","values":[[1],[2]]}', b'[{"timestamp":1}]', b"{]", b"{}}"),
@@ -139,7 +140,9 @@ class Generator:
             environ["REQUEST_METHOD"] = random.choice(METHODS)
             if self._rarely(50):  # the boundary against foreign pages reads both
                 environ["HTTP_ORIGIN"] = "http://x"
-        if self._rarely(3):
+        if self._rarely(2):
+            environ["PATH_INFO"] = environ["PATH_INFO"].encode("latin-1").upper().decode("latin-1")
+        if self._rarely(4):
             environ["PATH_INFO"] = random.choice((*OTHER_PATHS, *PATHS, *GETS))
         if self._rarely(2):
             environ["QUERY_STRING"] = random.choice(QUERIES)
@@ -205,6 +208,8 @@ class Generator:
 
     def _event(self, now: int) -> bytes:
         fields = {"timestamp": self._timestamp(now), "value": self._number()}
+        if self._rarely(10):
+            del fields["timestamp"]
         if self.random.random() < 0.6:
             fields["series"] = self._text()
         return self._object(fields)
@@ -246,7 +251,7 @@ class Generator:
         return self.random.choice(NUMBERS) if self._rarely(1) else f"{self.random.uniform(-100, 100):.3f}"
 
     def _name(self) -> str:
-        return self.random.choice(NAMES) if self._rarely(12) else self.random.choice(NAMES[:8])
+        return self.random.choice(NAMES) if self._rarely(20) else self.random.choice(NAMES[:8])
 
     def _text(self) -> str:
         if self._rarely(2):
@@ -264,6 +269,22 @@ class Generator:
             return self.random.choice(("0", "-1", "1.5", "1e3", '"1"', "null", "true", "99999999999999999999", "1e300"))
         return str(self._moment(now) // 1000)
 
+    def _number_of(self, moment: int) -> str:
+        """A moment as a number since the epoch, in one of the units that a native timestamp may have, or an odd one."""
+        if self._rarely(RARE):
+            return self.random.choice(ODD_TIMES)
+        whole, rest = divmod(moment, SECOND)
+        return self.random.choice(
+            (
+                f"{whole}",
+                f"{whole}.{rest:06d}",
+                f"{moment // 1000}",
+                f"{moment}",
+                f"{moment * 1000 + 500}",
+                f"{moment}.5",
+            )
+        )
+
     def _timestamp(self, now: int) -> str:
         if self._rarely(RARE):
             return self.random.choice(
@@ -277,6 +298,8 @@ class Generator:
                     '"2025-06-26T14:30:00.0000000001Z"',
                 )
             )
+        if self._rarely(20):
+            return self._number_of(self._moment(now))
         text = format_timestamp(self._moment(now))
         return f'"{text}"' if self.random.random() < 0.8 else f'"{text[:-1]}+00:00"'
 

@@ -42,7 +42,7 @@ def server() -> Iterator[Server]:
 def answer(server: Server, headers: dict[str, str], line: str = "GET /ws/a HTTP/1.1") -> tuple[int, bytes]:
     """Return the status and the head of the server's answer to this request, sent as it stands."""
     lines = [line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall("\r\n".join(lines).encode("latin-1"))
         head = b""
         while b"\r\n\r\n" not in head:

@@ -29,7 +29,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 def raw(server: Server, text: bytes) -> tuple[int, bytes]:
     """Status and body of the answer to these bytes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(text)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -39,9 +39,9 @@ def raw(server: Server, text: bytes) -> tuple[int, bytes]:
 @pytest.mark.parametrize(("size", "status"), [(len(EVENT), 200), (LIMIT, 200), (LIMIT + 1, 413), (4 * LIMIT, 413)])
 def test_the_limit_of_a_body_holds_to_the_byte(server: Server, size: int, status: int) -> None:
     padding = b" " * (size - len(EVENT))
-    announced = requests.post(f"{server.url}/event", data=EVENT + padding, headers=JSON, timeout=10)
+    announced = requests.post(f"{server.url}/event", data=EVENT + padding, headers=JSON, timeout=60)
     assert announced.status_code == status
-    chunked = requests.post(f"{server.url}/event", data=iter([EVENT, padding]), headers=JSON, timeout=10)
+    chunked = requests.post(f"{server.url}/event", data=iter([EVENT, padding]), headers=JSON, timeout=60)
     assert chunked.status_code == status
     if status == 413:
         assert announced.json() == chunked.json()
@@ -51,7 +51,7 @@ def test_the_limit_of_a_body_holds_to_the_byte(server: Server, size: int, status
 def test_an_endless_body_is_refused_at_the_limit_and_fills_no_memory(server: Server) -> None:
     [worker] = server.workers()
     before = psutil.Process(worker).memory_info().rss
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(
             b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
@@ -78,7 +78,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
     ],
 )
 def test_a_body_that_breaks_off_is_no_bug_of_ours(server: Server, rest: bytes, says: str) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(
             b"POST /event HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n" + rest
         )

@@ -31,7 +31,7 @@ def test_empty_state_shows_a_curl_line_that_works(server: Server, open_page: Ope
     line = page.locator("#empty-sender code").inner_text()
     assert f"{server.url}/event" in line
     answer = subprocess.run(["bash", "-c", f"curl --silent --show-error {line[5:]}"], capture_output=True, text=True)
-    assert (answer.stdout, answer.stderr) == ('{"stored":1,"expired":0}', "")
+    assert (answer.stdout, answer.stderr) == ('{"stored":1,"expired":0}\n', "")
     expect(page.locator("#value")).to_have_text("12.34")
     expect(page.locator("#empty")).to_be_hidden()
 

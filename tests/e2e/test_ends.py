@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -71,12 +72,21 @@ class Held(NamedTuple):
 
 
 def held(server: Server) -> list[Held] | None:
-    """What the master and its two workers hold; None while one comes or goes, or has yet to follow the log."""
+    """Return what the master and its two workers hold; None while one comes or goes, or has yet to follow the log."""
+    workers = server.workers()
     try:
-        found = [Held.by(pid) for pid in (server.process.pid, *server.workers())]
+        found = [Held.by(pid) for pid in (server.process.pid, *workers)]
+        if not all(has_opened_log(pid, server.directory / "log") for pid in workers):
+            return None  # its threads begin before: what it holds then is less than it ever will again
     except psutil.NoSuchProcess:
         return None
     return found if len(found) == 3 and found[1] == found[2] and found[1].threads > 1 else None
+
+
+def has_opened_log(pid: int, log: Path) -> bool:
+    """Return whether a process holds the head of the log and the segment that it appends to, which it opens last."""
+    paths = [Path(file.path) for file in psutil.Process(pid).open_files()]
+    return log / "head" in paths and any(path.parent == log / "segments" for path in paths)
 
 
 def no_more(now: list[Held] | None, before: list[Held]) -> bool:

@@ -41,8 +41,8 @@ def test_a_host_sees_what_another_has_acknowledged(system: Machines) -> None:
 def test_streams_and_websockets_through_nginx(system: Machines) -> None:
     one, two = system.hosts
     one.post("/event", {"series": "live", "timestamp": now(), "value": 0})
-    socket = websocket.create_connection(system.url.replace("http", "ws") + "/ws/live", timeout=10)
-    with requests.get(f"{system.url}/series/live/stream", stream=True, timeout=20) as stream:
+    socket = websocket.create_connection(system.url.replace("http", "ws") + "/ws/live", timeout=60)
+    with requests.get(f"{system.url}/series/live/stream", stream=True, timeout=60) as stream:
         lines = stream.iter_lines()
         timer = threading.Timer(0.5, lambda: two.post("/event", {"series": "live", "timestamp": now(), "value": 7}))
         timer.start()

@@ -36,11 +36,11 @@ class Host(NamedTuple):
         return self.redis.client(password=password)
 
     def get(self, path: str) -> requests.Response:
-        self.heard.append(self.server.get(path, timeout=20))
+        self.heard.append(self.server.get(path, timeout=60))
         return self.heard[-1]
 
     def post(self) -> requests.Response:
-        self.heard.append(self.server.post("/events", {"series": "a", "values": [1]}, timeout=20))
+        self.heard.append(self.server.post("/events", {"series": "a", "values": [1]}, timeout=60))
         return self.heard[-1]
 
     def works(self) -> bool:

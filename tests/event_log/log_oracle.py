@@ -124,8 +124,8 @@ class Oracle:
     def look(self, write: Write, now: int) -> list[int]:
         """The series whose keep a write changes. Raises why it must be refused."""
         asked = write.conditions
-        if asked.once is not None and asked.once.key in self.done:
-            raise Repeated(self.done[asked.once.key][0])
+        if asked.once is not None and (done := self.recall(asked.once.key, now)) is not None:
+            raise Repeated(done)
         names = [name for name in write.batch.names if any(row[0] == name for row in self.rows(write))]
         new = [name for name in names if name not in self.ids]
         if new and len(self.ids) + len(new) > self.rules.max_series:
@@ -244,6 +244,11 @@ class Oracle:
             if change.value is not None:
                 self.table_rows[change.table, change.key] = change.value, position
         return Stored(0, 0, position)
+
+    def recall(self, key: bytes, now: int) -> Done | None:
+        """What became of the write with this key, if that is not forgotten by now."""
+        done, time = self.done.get(key, (None, now))
+        return done if time > now - self.rules.retention - self.rules.max_future else None
 
     def live(self) -> dict[str, list[Event]]:
         """The live events of each series that lives."""

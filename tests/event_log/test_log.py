@@ -127,6 +127,16 @@ class TestOnce:
         assert log.append(some(time=clocks.wall), Conditions(once=key())).stored == 1
         assert Log(store).recall(key().key) is None  # it has read nothing yet
 
+    def test_it_lives_exactly_as_long_though_nothing_else_is_written(self, log: Log, clocks: Clocks) -> None:
+        log.append(some(), Conditions(once=key()))
+        clocks.advance(HOUR + MINUTE - 1)
+        assert log.recall(key().key) is not None
+        with pytest.raises(Repeated):
+            log.append(some(time=clocks.wall), Conditions(once=key()))
+        clocks.advance(1)
+        assert log.recall(key().key) is None
+        assert log.append(some(time=clocks.wall), Conditions(once=key())).stored == 1
+
     def test_it_is_remembered_longer_where_the_retention_is_lengthened(self, log: Log, clocks: Clocks) -> None:
         log.append(some(), Conditions(once=key()))
         clocks.advance(HOUR)

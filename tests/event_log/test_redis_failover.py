@@ -219,4 +219,12 @@ def test_a_master_without_its_replica_says_so_while_it_answers(deployment: Deplo
     assert log.append_one("a", WALL, 1.0).stored == 1
     deployment.replica.process.send_signal(signal.SIGCONT)
     until(lambda: log.store.notice() is None, "the replica to be back")
-    waiting.store.check()
+    until(lambda: may_write(waiting), "a host that waits for it to hear of it too")
+
+
+def may_write(log: Log) -> bool:
+    try:
+        log.store.check()
+    except LogUnavailable:
+        return False
+    return True

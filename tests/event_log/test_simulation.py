@@ -12,7 +12,6 @@ from event_log import compaction
 from event_log.codec import Columns
 from event_log.compaction import Sieve
 from event_log.idempotency import IdempotencyRecords
-from event_log.leases import Leases
 from event_log.memory_store import MemoryStore
 from event_log.port import Guard, Record
 from event_log.tables import Tables
@@ -67,7 +66,6 @@ def test_a_run_that_would_not_notice_a_fault_is_no_test(monkeypatch: pytest.Monk
         (MemoryStore, "append", append_unguarded),
         (IdempotencyRecords, "adopt", adopt_nothing),
         (Tables, "are_left", lambda tables, changes: True),
-        (Leases, "is_in_force", lambda leases, name, number, now: True),
         (IdempotencyRecords, "forget", lambda records, time: None),
         (compaction, "_unpack_thresholds", lambda data: {}),
     ):

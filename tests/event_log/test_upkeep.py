@@ -17,7 +17,7 @@ from event_log.errors import LogDamaged, LogUnavailable
 from event_log.log import Log
 from event_log.machine import Machine
 from event_log.memory_store import MemoryStore
-from event_log.port import Chunk, Cursor, Entry, Manifest
+from event_log.port import Chunk, Cursor, Entry, Manifest, Usage
 from event_log.portions import portions
 from event_log.rules import Rules
 from event_log.steps import Step
@@ -78,6 +78,33 @@ def test_what_has_mostly_died_is_compacted_though_nothing_comes_any_more(monkeyp
     assert not one.upkeep.is_due()
     assert one.upkeep._content is not None
     assert sum(part.rows for part in one.upkeep._content[1].parts) == RULES.keep_last < sum(rows or [1000])
+
+
+def test_a_log_that_stays_nearly_full_is_not_compacted_each_second() -> None:
+    class Filled(MemoryStore):
+        used = 80
+
+        def usage(self) -> Usage:
+            return Usage(self.used, 100, None)
+
+    clocks = Clocks()
+    store = Filled(clocks)
+    one = OneProcess(store)
+
+    def compactions(seconds: int) -> int:
+        done = 0
+        for _ in range(seconds):
+            clocks.advance(SECOND)
+            one.log.append(some(clocks, 1))
+            one.projection.follow()
+            done += one.upkeep.tick(clocks.wall)
+        return done
+
+    assert compactions(120) == 8  # after 1, 2, 4, 8, 16 and then each 32 seconds
+    store.used = 10
+    assert compactions(60) == 0
+    store.used = 80
+    assert compactions(3) == 2
 
 
 def test_a_machine_that_broke_on_damage_is_not_applied_to_any_more(monkeypatch: pytest.MonkeyPatch) -> None:

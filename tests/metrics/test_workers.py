@@ -132,7 +132,7 @@ def is_ready(url: str) -> bool:
 
 def ask(url: str, expression: str) -> dict[str, float]:
     """What Prometheus says, by instance."""
-    answer: Any = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=5).json()
+    answer: Any = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=60).json()
     return {found["metric"].get("instance", ""): float(found["value"][1]) for found in answer["data"]["result"]}
 
 

@@ -19,6 +19,7 @@ from rolling import (
     memory,
     ranks,
     scan,
+    suffixes,
     timeline,
     tree,
     view,
@@ -43,6 +44,7 @@ SMALL = {
     "MEMBERS_A_STEP": 2,
     "AT_A_TIME": 2,
     "COUNTED_AT_A_TIME": 2,
+    "MOST_BLOCKS": 3,
     "MOST_RUNGS": 24,
     "NEW_RUNGS": 3,
     "PIECE": 20,
@@ -78,6 +80,7 @@ MODULES: tuple[ModuleType, ...] = (
     memory,
     ranks,
     scan,
+    suffixes,
 )
 
 

@@ -16,7 +16,7 @@ from gunicorn.config import Config
 
 from serving.connection import Connection
 from serving.heads import Heads
-from serving.waits import FIRST_SECONDS, LOOK_SECONDS, Overdue, Waits
+from serving.waits import LAST_SECONDS, LOOK_SECONDS, Overdue, Waits
 
 REQUEST = b"GET /statistics HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -127,9 +127,9 @@ def test_a_worker_that_ends_waits_a_little_for_each_new_connection(worker: Any) 
         theirs.sendall(REQUEST)
         assert theirs.recv(4096) == ANSWER
         gevent.sleep(0.01)  # lets it wait
-        worker.now += FIRST_SECONDS
+        worker.now += LAST_SECONDS
         with pytest.raises(Overdue):
-            serving.get(timeout=10)
+            serving.get(timeout=60)
 
 
 def test_a_wait_in_which_nothing_came_ends_the_connection(worker: Any) -> None:
@@ -139,7 +139,7 @@ def test_a_wait_in_which_nothing_came_ends_the_connection(worker: Any) -> None:
         gevent.sleep(0.01)  # lets it wait
         worker.now += 2 * worker.head_seconds
         with pytest.raises(Overdue):
-            serving.get(timeout=10)
+            serving.get(timeout=60)
 
 
 PLENTY = 500

@@ -27,6 +27,17 @@ def status_of(connection: socket.socket) -> int:
     return response.status
 
 
+def is_refused(server: Server) -> bool:
+    """Return whether master and worker have closed their listeners."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=60).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass
+    return False
+
+
 @pytest.mark.parametrize("args", [[], ["--preload"], ["-k", "gevent", "--keep-alive", "1"]])
 def test_a_worker_ends_with_connections_in_all_stages(args: list[str]) -> None:
     waits = ["--graceful-timeout", "600", "--keep-alive", "600"]
@@ -41,12 +52,14 @@ def test_a_worker_ends_with_connections_in_all_stages(args: list[str]) -> None:
         idle = [connect(GET), connect(POST + BODY)]
         assert [status_of(connection) for connection in idle] == [200, 201]
         silent, half_head = connect(b""), connect(GET[:20])
-        half_body = connect(POST + BODY[:9])
+        half_body, half_wrong = connect(POST + BODY[:9]), connect(POST + BODY[:9])
         assert server.get("/health/live").status_code == 200  # so it has accepted all before
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: "Handling signal: term" in server.output(), "the signal to arrive")
+        until(lambda: is_refused(server), "the listeners to be closed")
         half_body.sendall(BODY[9:])
+        half_wrong.sendall(b"!" * len(BODY[9:]))
         assert status_of(half_body) == 201
+        assert status_of(half_wrong) == 400  # gunicorn's part of the loop asks its listener for a name
         assert server.process.wait(ENDS_SECONDS) == 0
         assert [connection.recv(100) for connection in (*idle, silent)] == [b"", b"", b""]
         assert not half_head.recv(100).startswith(b"HTTP/1.1 20")

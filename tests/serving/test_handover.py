@@ -61,7 +61,7 @@ def test_old_workers_answer_until_the_new_ones_are_ready(tmp_path: Path, args: l
         old = reload(server)
         begun = time.monotonic()
         while time.monotonic() - begun < ENDS_SECONDS:
-            assert server.post("/events", {"values": [1]}, timeout=20).status_code == 201
+            assert server.post("/events", {"values": [1]}, timeout=60).status_code == 201
         (tmp_path / "gate").touch()
         until(lambda: ended(old), "the end of the old worker")
         assert server.get("/statistics").status_code == 200

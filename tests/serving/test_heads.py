@@ -24,7 +24,7 @@ from serving.heads import END, LONGEST, MOST_KNOWN, Head, Heads, Peer, read
 
 PEER: Peer = ("127.0.0.1", "127.0.0.1")
 CONFIG = Config()
-HEADS = 40_000
+HEADS = 10_000
 SEED = 19
 GET = b"GET /statistics HTTP/1.1\r\nHost: x\r\n\r\n"
 TARGETS = (

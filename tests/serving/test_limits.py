@@ -54,7 +54,7 @@ def server() -> Iterator[Server]:
 
 
 def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 def all_of(connection: socket.socket) -> bytes:
@@ -245,8 +245,8 @@ def test_plain_requests_are_not_seen_by_flask() -> None:
         assert server.get("/health/live").status_code == 500
         with requests.Session() as session:
             for _ in range(4):
-                assert session.post(f"{server.url}/events", json={"values": [1]}, timeout=10).status_code == 201
-                assert session.get(f"{server.url}/statistics", timeout=10).status_code == 200
+                assert session.post(f"{server.url}/events", json={"values": [1]}, timeout=60).status_code == 201
+                assert session.get(f"{server.url}/statistics", timeout=60).status_code == 200
 
 
 def test_nothing_that_stands_around_the_application_is_gone_round() -> None:

@@ -44,7 +44,7 @@ def late(app: Flask) -> Iterator[Worker]:
     worker = Worker.__new__(Worker)
     worker.cfg, worker.alive, worker.nr, worker.max_requests = Config(), True, 0, 10**9
     worker.cfg.set("keepalive", 5)
-    worker.log = Logger(worker.cfg)
+    worker.log, worker.sockets = Logger(worker.cfg), []
     fast, shedding = context(app).fast_path(app), Shedding(app.wsgi_app, Refuses(), context(app).meter.shed)
     worker.wsgi = shedding  # type: ignore[assignment]  # gunicorn types it otherwise than wsgiref
     worker.begin(10**6, fast, shedding, worker.cfg.post_request)

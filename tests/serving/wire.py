@@ -56,7 +56,7 @@ SEPARATORS = (b":", b":\t", b":  ", b" : ", b": \t ")
 def answers(server: Server, pieces: list[bytes]) -> bytes | None:
     """All that comes back over a connection on which these pieces are sent; None if it was reset."""
     found = b""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             for number, piece in enumerate(pieces):

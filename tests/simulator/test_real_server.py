@@ -103,14 +103,14 @@ class Forgetful(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         kept = {name: self.headers[name] for name in ("Content-Type", "Idempotency-Key")}
-        answer = requests.post(self.target + self.path, data=body, headers=kept, timeout=10)
+        answer = requests.post(self.target + self.path, data=body, headers=kept, timeout=60)
         first = kept["Idempotency-Key"] not in self.seen
         self.seen.add(kept["Idempotency-Key"])
         assert first == ("Idempotent-Replayed" not in answer.headers)
         self.answer(503 if first else answer.status_code, b"", {"Retry-After": "0"} if first else {})
 
     def do_GET(self) -> None:
-        answer = requests.get(self.target + self.path, timeout=10)
+        answer = requests.get(self.target + self.path, timeout=60)
         self.answer(answer.status_code, answer.content, {})
 
     def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:

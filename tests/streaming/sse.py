@@ -44,7 +44,7 @@ class Stream:
         self,
         url: str,
         last_event_id: int | None = None,
-        timeout: float = 10.0,
+        timeout: float = 60.0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(url)

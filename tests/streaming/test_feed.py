@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Generator, Hashable
 from contextlib import ExitStack
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -43,7 +44,11 @@ class FailingStore(MemoryStore):
 
     def accept(self) -> None:
         """One event that another worker stores, dated now."""
-        Log(self).append_one("a", FakeClock().now, 1.0)
+        self.another.append_one("a", FakeClock().now, 1.0)
+
+    @cached_property
+    def another(self) -> Log:
+        return Log(self)
 
 
 def feed_of(service: EventService, *arguments: Any, **options: Any) -> Feed:

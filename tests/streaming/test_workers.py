@@ -44,7 +44,7 @@ def socket_at(url: str) -> Iterator[websocket.WebSocket]:
     ws = websocket.WebSocket()
     try:
         ws.connect(  # type: ignore[no-untyped-call]
-            url.replace("http", "ws"), timeout=10
+            url.replace("http", "ws"), timeout=60
         )
         yield ws
         ws.close()
@@ -79,7 +79,7 @@ def alone(server: Server, worker: int) -> Iterator[None]:
 
 def status(server: Server, path: str = "/stream") -> int:
     """The status with which a stream would begin."""
-    return requests.head(server.url + path, timeout=10).status_code
+    return requests.head(server.url + path, timeout=60).status_code
 
 
 def post(server: Server, series: str, *values: float) -> int:
@@ -141,7 +141,7 @@ def test_a_series_that_begins_and_ends_within_one_look_at_the_log_is_heard_of(fo
         series = f"brief-{number}"
         with Stream(f"{four.url}/series/{series}/stream") as stream:
             post(four, series, 7)
-            assert requests.delete(f"{four.url}/series/{series}", timeout=10).status_code == 204
+            assert requests.delete(f"{four.url}/series/{series}", timeout=60).status_code == 204
             post(four, series, 8)
             messages = stream.take(2)
             if messages[0].event != "gap":  # one that looks only after the end has lost the first, and is told so
@@ -219,7 +219,7 @@ def test_a_plain_get_of_a_websocket_is_a_problem(four: Server) -> None:
 )
 def test_an_incomplete_handshake_is_a_problem(four: Server, path: str, rest: dict[str, str]) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade"} | rest
-    response = requests.get(four.url + path, headers=headers, timeout=10)
+    response = requests.get(four.url + path, headers=headers, timeout=60)
     assert (response.status_code, response.headers["Sec-WebSocket-Version"]) == (400, "13")
     assert "handshake is not complete" in response.json()["detail"]
 
@@ -403,7 +403,7 @@ def development_server() -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).ok
+        return requests.get(url, timeout=60).ok
     except requests.ConnectionError:
         return False
 
@@ -413,7 +413,7 @@ def test_the_development_server_streams_too() -> None:
         streams = [stack.enter_context(Stream(f"{url}/series/a/stream")) for _ in range(3)]
         ws = stack.enter_context(socket_at(f"{url}/ws/a"))
         for number in range(3):
-            requests.post(f"{url}/events", json={"series": "a", "values": [number]}, timeout=10)
+            requests.post(f"{url}/events", json={"series": "a", "values": [number]}, timeout=60)
         for stream in streams:
             assert values(stream.take(3)) == [0, 1, 2]
         assert [json.loads(ws.recv())["value"] for _ in range(3)] == [0, 1, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from threading import Thread
 
@@ -17,6 +19,7 @@ from event_log.memory_store import MemoryStore
 from event_log.port import Chunk, Cursor
 from event_log.rules import Rules
 from rolling.span import Span
+from rolling.window import RollingWindow
 from tests.event_log.faulty_stores import LossyStore
 from tests.event_log.stores import WALL, Clocks
 from tests.rolling.model import summary_of
@@ -241,3 +244,29 @@ def test_threads_ask_and_write_at_once(clocks: Clocks) -> None:
     assert not wrong
     with level as projection:
         assert projection.view.ranges(None, Span(WALL - HOUR, WALL - HOUR, None, None))[0].begin == 600
+
+
+def windows_in_memory() -> int:
+    return sum(isinstance(made, RollingWindow) for made in gc.get_objects())
+
+
+def test_what_was_replaced_is_freed_at_once(store: Store, log: Log) -> None:
+    """Without a collection of cycles: `gc.freeze` would keep one for good."""
+    level = Level(log)
+    log.append(Batch(["a", "b"], np.array([0, 1] * 500, np.uint32), WALL, np.arange(1000.0)))
+    with level as projection:
+        assert len(projection.view.windows) == 2
+        replaced = [weakref.ref(made) for made in (projection, projection.view, log.machine)]
+    del projection
+    gc.collect()
+    before = windows_in_memory()
+    gc.disable()
+    try:
+        log.retell()
+        while level.advance():
+            pass
+        assert len(level.projection.view.windows) == 2
+        assert [made() for made in replaced] == [None] * 3
+        assert windows_in_memory() == before
+    finally:
+        gc.enable()

@@ -42,7 +42,7 @@ class OverWindows(naive.Projection):
         for _ in self.over.take(told):
             pass
         self.number, self.position = told.cursor.number, told.cursor.position
-        self.rules, self.jumps = self.over.rules, self.over.jumps
+        self.rules, self.jumps, self.tables = self.over.rules, self.over.jumps, self.over.tables
         self.horizon = self.over.view.horizon or EARLIEST
         self.series = dict.fromkeys(self.over.series, OneSeries("", None))
         assert self.over.ids == {series.name: number for number, series in self.over.series.items()}

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 
 from api.problems import Problem
-from api.reading.batch_formats import CSV, NDJSON, parse_events
+from api.reading.batch_formats import NDJSON, parse_events
 from api.reading.bodies import JSON
+from api.reading.csv_format import CSV
 from view import portions
 
 ITEMS = 400

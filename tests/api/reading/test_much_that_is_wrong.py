@@ -12,8 +12,9 @@ from flask import Flask
 from marshmallow import ValidationError
 
 from api.problems import MOST_ERRORS, Problem
-from api.reading.batch_formats import CSV, NDJSON, parse_event, parse_events
+from api.reading.batch_formats import NDJSON, parse_event, parse_events
 from api.reading.bodies import JSON
+from api.reading.csv_format import CSV
 from api.reading.schemas import BodySchema, ColumnsSchema, EventSchema
 from view import portions
 
@@ -96,7 +97,7 @@ def test_invalid_items_that_are_not_listed_cost_little_each(app: Flask, kind: st
 
 
 def test_valid_items_after_many_faults_are_not_counted_as_wrong(app: Flask) -> None:
-    items: list[dict[str, Any]] = [{}] * 30 + [{"timestamp": STAMP, "value": i} for i in range(50)] + [{"value": 1}]
+    items: list[dict[str, Any]] = [{}] * 30 + [{"timestamp": STAMP, "value": i} for i in range(50)] + [{"value": None}]
     _, problem = refused(app, JSON, orjson.dumps(items))
     assert problem.detail is not None
     assert problem.detail.endswith(" And 11 more that are not listed.")

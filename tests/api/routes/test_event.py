@@ -12,6 +12,7 @@ from tests.conftest import FakeClock
 from times import HOUR, MINUTE, parse_timestamp
 
 NOW = "2025-06-26T14:30:00Z"
+EXPIRED = "The oldest event is of 2025-06-26T13:30:00Z, and what is older than the retention (1h) is not stored."
 VALID = b'{"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}'
 
 
@@ -45,7 +46,7 @@ def test_an_event_without_series_belongs_to_default(client: FlaskClient, service
 def test_an_expired_event_is_valid_and_not_stored(client: FlaskClient, service: EventService) -> None:
     post(client, VALID)
     response = post(client, event('"2025-06-26T13:30:00Z"'))
-    assert (response.status_code, response.json) == (200, {"stored": 0, "expired": 1})
+    assert (response.status_code, response.json) == (200, {"stored": 0, "expired": 1, "detail": EXPIRED})
     assert response.headers["Log-Position"] == "1"
     assert len(stored(service)) == 1
 
@@ -101,8 +102,8 @@ def test_series_names_that_are_understood(client: FlaskClient, service: EventSer
     ("body", "field", "says"),
     [
         # timestamps
-        (event("1750948200"), "timestamp", "ISO-8601 string such as 2025-06-26T14:30:00Z, not a number"),
-        (event("1750948200.5"), "timestamp", "not a number"),
+        (event("1751000000"), "timestamp", "More than 1m ahead"),
+        (event("1e400"), "timestamp", "Beyond 64 bits; read as nanoseconds"),
         (event("null"), "timestamp", "not null"),
         (event("true"), "timestamp", "not a boolean"),
         (event("[]"), "timestamp", "not an array"),
@@ -143,10 +144,8 @@ def test_series_names_that_are_understood(client: FlaskClient, service: EventSer
         (event(more=', "series": "py/"'), "series", "Must not end with a slash"),
         (event(more=', "series": "/"'), "series", "Must not end with a slash"),
         # fields
-        ("{}", "timestamp", "required"),
         ("{}", "value", "required"),
         ('{"timestamp": "2025-06-26T14:30:00Z"}', "value", "required"),
-        ('{"value": 1}', "timestamp", 'send them to /events as columns without timestamps: {"values": [12.34]}'),
         (event(more=', "serie": "AAPL"'), "serie", "known are timestamp, value, series"),
         (event(more=', "series": "AAPL", "x": 1'), "x", "Unknown field"),
         ("[]", "event", "JSON object"),
@@ -276,14 +275,14 @@ def test_retention_is_counted_from_the_clock(client: FlaskClient, clock: FakeClo
     clock.advance(HOUR - 1)
     assert post(client, VALID).json == {"stored": 1, "expired": 0}
     clock.advance(1)
-    assert post(client, VALID).json == {"stored": 0, "expired": 1}
+    assert post(client, VALID).get_json()["expired"] == 1
 
 
 def test_unknown_fields_are_told_last_and_in_the_order_in_which_they_came(client: FlaskClient) -> None:
     names = [f"{letter}x" for letter in "qwertyuiopasdfg"]
     more = "".join(f', "{name}": 1' for name in names)
     for _ in range(2):
-        answer = post(client, '{"zz": 1, "timestamp": 5, "series": 6' + more + "}")
+        answer = post(client, '{"zz": 1, "timestamp": null, "series": 6' + more + "}")
         assert list(answer.get_json()["errors"]) == ["timestamp", "value", "series", "zz", *names]
     answer = client.get("/statistics?" + "&".join(f"{name}=1" for name in names))
     assert list(answer.get_json()["errors"]) == names

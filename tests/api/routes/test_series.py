@@ -256,7 +256,7 @@ def test_the_order_of_any_statistic(client: FlaskClient, clock: FakeClock, query
         ("sort=count&after=a", "after", "Only goes with the order of names"),
         ("sort=-name&after=a", "after", "Only goes with the order of names"),
         ("window=2h", "window", "the longest window is 1h"),
-        ("include=count", "include", "known are sum"),
+        ("include=counts", "include", "There is no 'counts'"),
     ],
 )
 def test_bad_orders_are_named(client: FlaskClient, query: str, field: str, says: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from flask.testing import FlaskClient
 
+from app import create_app
+from event_log.memory_store import MemoryStore
 from settings import Settings
 from tests.api.problems import assert_names
 from tests.conftest import FakeClock
@@ -30,7 +33,7 @@ def test_statistics_over_all_series_and_over_one(client: FlaskClient, prefix: st
     send(client, 10, series="b")
     response = client.get(f"{prefix}/statistics")
     assert response.status_code == 200
-    assert response.text == '{"count":3,"min":1.0,"max":10.0,"mean":5.0}'
+    assert response.text == '{"count":3,"min":1.0,"max":10.0,"mean":5.0}\n'
     assert response.content_type == "application/json"
     assert response.headers["Log-Position"] == "3"
     assert client.get(f"{prefix}/statistics/a").json == {"count": 2, "min": 1.0, "max": 4.0, "mean": 2.5}
@@ -42,6 +45,36 @@ def test_no_events_are_null_statistics(client: FlaskClient) -> None:
     send(client, 1, series="a")
     response = client.get("/statistics/never-seen")
     assert (response.status_code, response.json, response.headers["Log-Position"]) == (200, EMPTY, "1")
+
+
+@pytest.mark.parametrize("query", ["", "?last=3", "?include=median", "?at=2025-06-26T14:30:30Z"])
+def test_an_unknown_series_is_told_in_a_header(client: FlaskClient, clock: FakeClock, query: str) -> None:
+    send(client, 1, series="a")
+    for path, known in (("/statistics/none", "false"), ("/statistics/a", None), ("/statistics", None)):
+        assert client.get(path + query).headers.get("Series-Known") == known
+
+
+def test_percentiles_may_have_zeros_in_front(client: FlaskClient) -> None:
+    send(client, *range(1000))
+    found = client.get("/statistics?include=p050,p50,p00.1,p0.1,p05").get_json()
+    assert [found[name] for name in ("p050", "p50", "p00.1", "p0.1", "p05")] == [499, 499, 0, 0, 49]
+
+
+def test_an_earliest_moment_that_is_named_can_be_asked_for(client: FlaskClient, clock: FakeClock) -> None:
+    clock.advance(1)
+    for query in ("", "window=10m&", "last=5&"):
+        response = client.get(f"/statistics?{query}at=2025-06-26T00:00:00Z")
+        says = response.get_json()["errors"]["at"][0]
+        moment = says.partition("the earliest is ")[2].rstrip(".").partition(",")[0]
+        clock.advance(2 * SECOND)
+        assert client.get(f"/statistics?{query}at={moment}").status_code == 200
+
+
+def test_no_earliest_moment_is_named_where_there_is_none(settings: Settings, clock: FakeClock) -> None:
+    store = MemoryStore(clock.moment)
+    client = create_app(replace(settings, max_future=0), clock=clock, store=store).test_client()
+    response = client.get("/statistics?at=2025-06-26T00:00:00Z")
+    assert_names(response, "at", "behind the retention there; shorten `window`")
 
 
 def test_the_configured_window_ends_to_the_microsecond(client: FlaskClient, clock: FakeClock) -> None:
@@ -210,18 +243,18 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("percentiles=", "percentiles", "nearest or linear"),
         ("percentiles=Linear", "percentiles", "nearest or linear"),
         ("at=", "at", "Not an ISO-8601"),
-        ("at=1750948200", "at", "Not an ISO-8601"),
+        ("at=1750948199", "at", "the earliest is 2025-06-26T14:30:05Z"),
         ("at=2025-06-26", "at", "A date without a time"),
         ("at=2025-06-26T14:29:59Z", "at", "A window of 1h reaches behind the retention there"),
-        ("at=2025-06-26T14:29:59Z", "at", "the earliest is 2025-06-26T14:30:00Z"),
-        ("window=10m&at=2025-06-26T13:39:59Z", "at", "the earliest is 2025-06-26T13:40:00Z"),
-        ("last=5&at=2025-06-26T13:29:59Z", "at", "the earliest is 2025-06-26T13:30:00Z"),
+        ("at=2025-06-26T14:29:59Z", "at", "the earliest is 2025-06-26T14:30:05Z"),
+        ("window=10m&at=2025-06-26T13:39:59Z", "at", "the earliest is 2025-06-26T13:40:05Z"),
+        ("last=5&at=2025-06-26T13:29:59Z", "at", "the earliest is 2025-06-26T13:30:05Z"),
         ("window=10m&at=2025-06-26T14:31:00.000001Z", "at", "More than 1m ahead of the server's clock"),
         ("at=0001-01-01T00:00:00Z", "at", "behind the retention"),
         ("include=", "include", "known are"),
         ("include=sum,", "include", "known are"),
         ("include=Sum", "include", "known are"),
-        ("include=count", "include", "known are"),
+        ("include=counts", "include", "known are"),
         ("include=" + "x" * 3000, "include", "known are"),
         ("include=sum&include=last", "include", "more than once"),
         ("series=py", "series", "One series has its own path: /statistics/py."),

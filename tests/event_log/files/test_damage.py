@@ -21,10 +21,6 @@ from event_log.files.store import FilesStore
 from event_log.port import Entry, Record
 from tests.event_log.files.logs import add, each, open_files, read_all, single
 
-SCALE = int(os.environ.get("TIDEMARK_TEST_SCALE", "1"))
-STEP = max(1, 3 - SCALE)
-"""Every so many bytes are tried; all where there is time."""
-
 
 @contextmanager
 def without_syncs() -> Iterator[None]:
@@ -58,22 +54,23 @@ def small_log(folder: Path) -> dict[int, Entry]:
     return found
 
 
-def flips(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Bytes of the files that hold the log, but of the long payloads only some."""
+def flips(folder: Path, step: int) -> Iterator[tuple[Path, int]]:
+    """Every `step`-th byte of the files that hold the log, but of the long payloads only some."""
     for path in sorted(path for path in folder.rglob("*") if path.parent.name != "locks" and path.is_file()):
         data = path.read_bytes().rstrip(b"\0")
         if path.name != "ballast":
             dull = {at for at in range(len(data)) if not any(data[max(0, at - 64) : at + 64])}
             clock = range(3072, 4096) if path.name == "head" else range(0)
-            yield from ((path, at) for at in range(0, len(data), STEP) if at not in dull and at not in clock)
+            yield from ((path, at) for at in range(0, len(data), step) if at not in dull and at not in clock)
 
 
 @pytest.mark.parametrize("boot", ["boot", "another"])
-def test_no_flipped_bit_costs_more_than_three_records(tmp_path: Path, boot: str) -> None:
+@pytest.mark.soak(step=(13, 1))
+def test_no_flipped_bit_costs_more_than_three_records(tmp_path: Path, boot: str, step: int) -> None:
     whole = small_log(tmp_path / "log")
     count = 0
     with without_syncs():
-        for path, at in flips(tmp_path / "log"):
+        for path, at in flips(tmp_path / "log", step):
             copy = tmp_path / "copy"
             shutil.copytree(tmp_path / "log", copy)
             target = copy / path.relative_to(tmp_path / "log")
@@ -83,7 +80,7 @@ def test_no_flipped_bit_costs_more_than_three_records(tmp_path: Path, boot: str)
             _check(copy, boot, whole, (path.name, at))
             shutil.rmtree(copy)
             count += 1
-    assert count > 500
+    assert count > 1000 // step
 
 
 def _check(folder: Path, boot: str, whole: dict[int, Entry], where: tuple[str, int]) -> None:

@@ -159,6 +159,22 @@ class TestOneProcess:
         assert len(list(Path("/proc/self/fd").iterdir())) == before
         store.close()
 
+    def test_a_power_cut_is_told_for_an_hour(self, tmp_path: Path) -> None:
+        clocks = Clocks()
+        store = open_files(tmp_path / "log", clocks)
+        add(store, single(1.0))
+        assert store.notice() is None
+        store.close()
+        assert open_files(tmp_path / "log", clocks, boot="after an orderly restart").notice() is None
+        cut = open_files(tmp_path / "cut", clocks)
+        add(cut, single(1.0))
+        cut.forget()  # it is never closed
+        after = open_files(tmp_path / "cut", clocks, boot="another")
+        assert "behind position 1 and was not yet synced is lost" in str(after.notice())
+        clocks.advance(HOUR)
+        assert after.notice() is None
+        after.close()
+
     def test_the_right_to_compact_ends_by_itself(self, tmp_path: Path) -> None:
         clocks = Clocks()
         one, other = (open_files(tmp_path / "log", clocks) for _ in range(2))

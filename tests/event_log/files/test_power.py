@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections import Counter
@@ -21,8 +20,6 @@ from tests.event_log.files.logs import add, open_files, read_all
 from tests.event_log.files.power import LOSSES, Disk
 from tests.event_log.stores import WALL, Clocks
 from times import HOUR, SECOND
-
-SCALE = int(os.environ.get("TIDEMARK_TEST_SCALE", "1"))
 
 
 @dataclass
@@ -164,12 +161,12 @@ class Trial:
 
 
 @pytest.mark.parametrize("sync", ["everysec", "always"])
-def test_no_power_cut_costs_what_was_synced(tmp_path: Path, sync: str) -> None:
-    for number in range(SCALE):
-        trial = Trial(tmp_path / str(number), f"{sync} {number}")
-        trial.run(trial.folder / "log", Life(), 20, 0.03, sync)
-        assert sum(trial.tried.values()) >= 250
-        assert set(trial.tried) == set(LOSSES)
+@pytest.mark.soak(seed=(range(1), range(20)))
+def test_no_power_cut_costs_what_was_synced(tmp_path: Path, sync: str, seed: int) -> None:
+    trial = Trial(tmp_path, f"{sync} {seed}")
+    trial.run(trial.folder / "log", Life(), 20, 0.03, sync)
+    assert sum(trial.tried.values()) >= 250
+    assert set(trial.tried) == set(LOSSES)
 
 
 @pytest.mark.parametrize("forgotten", ["fdatasync", "fsync", "flush"])
