@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from event_log.alerts import Alert, AlertLedger, AlertsPayload, Key
 from event_log.batch import ON_ARRIVAL, Batch, Ids, Times, Values
 from event_log.errors import LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
@@ -23,6 +22,7 @@ from event_log.log import Log
 from event_log.outcomes import Stored
 from event_log.port import RecordStore, Usage
 from event_log.rules import Rules
+from event_log.tables import Change
 from event_log.upkeep import Upkeep
 from event_log.writes import PLAIN, Conditions, unexpired
 from follower import Follower
@@ -56,20 +56,6 @@ class Ended(NamedTuple):
     """Whether there was a series to end, and where the log stood then."""
 
     was_there: bool
-    position: int
-
-
-class Alerting(NamedTuple):
-    """How alerts stand in the log at one position."""
-
-    rules: str
-    since: int
-    alerts: Mapping[Key, Alert]
-    names: Sequence[str]
-    """All series, sorted."""
-    lease: int
-    counted: Callable[[int], int]
-    """See `event_log.alerts.AlertLedger.counted`."""
     position: int
 
 
@@ -188,25 +174,25 @@ class EventService(Questions):
         """How many series live."""
         return len(self._level.projection.ids)
 
-    def alerting(self) -> Alerting:
-        """How alerts stand, level with the log."""
+    def level(self) -> Level:
+        """Return what gives the projection, level with the log and locked: `with service.level() as projection`."""
         self.start()
-        ledger: AlertLedger = self.log.machine.alerts
-        with self._level as projection:
-            return Alerting(
-                projection.alert_rules,
-                projection.alert_rules_since,
-                dict(projection.alerts),
-                projection.names(),
-                ledger.lease,
-                ledger.counted,
-                projection.cursor.position,
-            )
+        return self._level
 
-    def alert(self, payload: AlertsPayload) -> int | None:
-        """Log what is to become of alerts; see `event_log.log.Log.alert`."""
+    def lease(self, name: str, seconds: float) -> int | None:
+        """Take or prolong a lease; see `event_log.log.Log.lease`."""
         self.start()
-        return self.log.alert(payload)
+        return self.log.lease(name, seconds)
+
+    def has_holder(self, lease: str) -> bool:
+        """Whether a process has this lease, as far as this one has applied the log."""
+        self.start()
+        return self.log.machine.leases.current(lease, self.store.time()) is not None
+
+    def change(self, changes: Sequence[Change], lease: tuple[str, int] | None = None) -> int:
+        """Change rows of shared tables; see `event_log.log.Log.change`. Raises Void."""
+        self.start()
+        return self.log.change(changes, lease)
 
     def end_series(self, name: str) -> Ended:
         """End a series: its events are gone from every answer from that position on. The name may begin anew."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from alerts.lines import Lines
 from alerts.rules import MOST_RULES, BadField, Rule, parse_rule
+from watched_file import BadFile
 
 MOST_RECEIVERS = 100
 _PLACE = re.compile(r"at line (\d+)")
@@ -18,7 +19,7 @@ _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _RECEIVER_FIELDS = ("name", "webhook", "alertmanager", "headers_file")
 
 
-class BadAlerts(Exception):
+class BadAlerts(BadFile):
     """The file cannot be used; the message is one line for the person who wrote it."""
 
 

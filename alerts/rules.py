@@ -69,12 +69,12 @@ class Rule:
     """Names of receivers; None: all."""
     limit: int
 
-    @property
+    @cached_property
     def is_pattern(self) -> bool:
         """Whether there is one alert for each series that matches."""
         return self.series is not None and _WILD.search(_ESCAPED.sub("", self.series)) is not None
 
-    @property
+    @cached_property
     def exact(self) -> str:
         """The one series; empty for all series together."""
         return "" if self.series is None else _ESCAPED.sub(r"\1", self.series)
@@ -83,6 +83,13 @@ class Rule:
     def pattern(self) -> re.Pattern[str]:
         """The pattern, compiled; `*` takes slashes too."""
         return re.compile(translate(self.series or ""))
+
+    @cached_property
+    def percentile(self) -> str | None:
+        """The percentage, where the statistic is a percentile."""
+        if self.statistic == "median":
+            return "50"
+        return self.statistic[1:] if self.statistic[0] == "p" else None
 
     def is_met(self, value: float) -> bool:
         """Whether the condition holds for this value."""
@@ -97,6 +104,12 @@ class Rule:
         """Return the summary with its places filled in, literally."""
         texts = {"{series}": series or "all series", "{value}": "no value" if value is None else f"{value:.15g}"}
         return _PLACES.sub(lambda place: texts[place[0]], self.summary)
+
+
+def literal_prefix(pattern: str) -> str:
+    """Return what all names begin with that match a pattern."""
+    found = _WILD.search(pattern)
+    return pattern if found is None else pattern[: found.start()]
 
 
 def parse_rule(entry: Mapping[str, Any], retention: int | None = None) -> Rule:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 from access.foreign import Boundary
+from alerts.board import Boards
 from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
@@ -30,6 +31,8 @@ class Context:
     meter: Meter
     boundary: Boundary
     """Refuses the requests of foreign pages."""
+    boards: Boards
+    """Tell how alerts stand."""
     guard: Guard | None = None
     """None where no access keys are in use."""
     alerts: AlertsFollower | None = None

@@ -16,7 +16,6 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from event_log.alerts import AlertLedger
 from event_log.codec import Data
 from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogUnavailable
@@ -64,8 +63,6 @@ class State:
     sweep_at: int
     digest: tuple[int, int]
     """The newest of the machine's digests, and the number of its record; 0 where there is none."""
-    alerts: list[Any] = field(default_factory=list)
-    """The ledger of alerts, packed; a checkpoint of an earlier release has none."""
     leases: list[tuple[str, Lease]] = field(default_factory=list)
     tables: list[tuple[str, str, Row]] = field(default_factory=list)
     newest: list[tuple[bytes, Remembered]] = field(default_factory=list)
@@ -91,7 +88,6 @@ class State:
             machine.buckets.items(),
             machine.buckets.sweep_at,
             machine.digests.last,
-            machine.alerts.pack(),
             machine.leases.items(),
             list(machine.tables),
             machine.done.newest(),
@@ -112,7 +108,6 @@ class State:
         for table, key, row in self.tables:
             machine.tables.put(table, key, *row)
         machine.digests = Digests(self.digest)
-        machine.alerts = AlertLedger.unpack(self.alerts)
         return machine
 
 
@@ -134,7 +129,6 @@ def pack(state: State, extra: Mapping[str, bytes] | None = None) -> bytes:
         "buckets": state.buckets,
         "sweep_at": state.sweep_at,
         "digest": state.digest,
-        "alerts": state.alerts,
         "leases": state.leases,
         "tables": state.tables,
         "owners": owners,

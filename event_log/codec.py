@@ -39,8 +39,6 @@ HORIZON = _VERSION | 6
 """A time up to which events have expired."""
 JUMP = _VERSION | 7
 """Positions that a store skips after a loss: as many as the record counts."""
-ALERTS = _VERSION | 10
-"""Changes of alerts, the lease of who evaluates them, their rules: see `event_log.alerts`."""
 LEASE = _VERSION | 8
 """A right for one process, until a time: see `event_log.leases`."""
 CHANGE = _VERSION | 9

@@ -19,14 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from event_log.alerts import AlertLedger
 from event_log.checkpoint import State, pack, unpack
 from event_log.codec import Columns, Data, joined
 from event_log.event_blocks import pack_blocks, unpack_blocks
 from event_log.idempotency import Run, merge_runs, pack_run
 from event_log.machine import Machine
 from event_log.port import Manifest, RecordStore
-from event_log.steps import AlertsChange, Began, Ends, Horizon, Jump, Rows, RulesChange, Step, TableChange
+from event_log.steps import Began, Ends, Horizon, Jump, Rows, RulesChange, Step, TableChange
 
 MOST_EVENTS = 1_000_000
 """Positions after which a compaction goes no further, so that its memory stays bounded."""
@@ -176,8 +175,6 @@ def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
     steps.extend(Jump(*jump) for jump in state.jumps)
     steps.extend(TableChange(row.position, table, key, row.value) for table, key, row in state.tables)
     steps.append(Ends(state.ended, state.unknown_until))
-    ledger = AlertLedger.unpack(state.alerts)
-    steps.append(AlertsChange(state.cursor.position, ledger.rules, ledger.since, [], ledger.alerts))
     for number, entry in state.series.items():
         time, position, forgotten = thresholds.get(number, Threshold(LATEST, 0, 0))
         steps.append(Began(number, entry, (time, position), forgotten))

@@ -9,7 +9,6 @@ from hashlib import blake2b
 import numpy as np
 
 from event_log import codec
-from event_log.alerts import AlertsPayload, pack_alerts
 from event_log.applied import Applied
 from event_log.batch import Batch
 from event_log.codec import NONCE, Claim, End
@@ -205,18 +204,6 @@ class Log(Applied):
         try:
             return self._decided(Record(codec.END, payload, 1, fences=True)).position
         except (Void, TryAgain):  # in another history the id may be that of another series
-            return None
-
-    def alert(self, payload: AlertsPayload) -> int | None:
-        """Append what is to become of alerts, and apply it; returns its position. None where it is void: another
-        process evaluates now, or an alert has left the state that it was to leave."""
-        self.catch_up()
-        if not self.machine.alerts.permits(payload, self.store.time()):
-            return None  # no record for nothing
-        record = Record(codec.ALERTS, pack_alerts(payload), payload.takes, timed=True)
-        try:
-            return self._decided(record).position
-        except (Void, TryAgain):
             return None
 
     def lease(self, name: str, seconds: float) -> int | None:

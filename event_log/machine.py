@@ -17,7 +17,6 @@ import numpy as np
 
 from event_log import codec
 from event_log.admission import changed_keeps
-from event_log.alerts import AlertLedger, unpack_alerts
 from event_log.batch import Batch
 from event_log.buckets import Buckets
 from event_log.codec import FEW, NONCE, Columns, Data, Singles
@@ -29,19 +28,7 @@ from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry
 from event_log.rules import UNCLAIMED
 from event_log.series import Series, SeriesTable
-from event_log.steps import (
-    AlertsChange,
-    Began,
-    Horizon,
-    Jump,
-    KeepChange,
-    Row,
-    Rows,
-    RulesChange,
-    SeriesEnd,
-    Step,
-    TableChange,
-)
+from event_log.steps import Began, Horizon, Jump, KeepChange, Row, Rows, RulesChange, SeriesEnd, Step, TableChange
 from event_log.tables import Changes, Tables, unpack_changes
 from event_log.writes import Conditions, Write, unexpired, unpack_write
 
@@ -65,7 +52,6 @@ class Machine:
         self.series = SeriesTable()
         self.done = IdempotencyRecords()
         self.buckets = Buckets()
-        self.alerts = AlertLedger()
         self.leases = Leases()
         self.tables = Tables()
         self.jumps: list[tuple[int, int]] = []
@@ -268,17 +254,6 @@ class Machine:
         self._tell(SeriesEnd(entry.position, end.series, series.name))
         return Stored(0, 0, entry.position)
 
-    def _alerts(self, entry: Entry, payload: Data) -> Stored:
-        asked = unpack_alerts(payload)
-        if not self.alerts.permits(asked, entry.time):
-            raise Void
-        if asked.takes > entry.takes:
-            raise TryAgain
-        told = self.alerts.carry_out(asked, entry.time, entry.position - entry.takes)
-        if told or asked.rules is not None:
-            self._tell(AlertsChange(entry.position, self.alerts.rules, self.alerts.since, told))
-        return Stored(0, 0, entry.position)
-
     def _lease(self, entry: Entry, payload: Data) -> Stored:
         if not self.leases.take(unpack_lease(payload), entry.time, self._number):
             raise Void
@@ -323,6 +298,5 @@ _CARRY_OUT: dict[int, _CarryOut] = {
     codec.END: Machine._end,
     codec.LEASE: Machine._lease,
     codec.CHANGE: Machine._change,
-    codec.ALERTS: Machine._alerts,
 }
 """By its kind, how a record that has an outcome is carried out."""

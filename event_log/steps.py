@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from event_log.alerts import Alert, Key, Told
 from event_log.codec import Columns
 from event_log.rules import Rules
 from event_log.series import Series
@@ -98,18 +97,4 @@ class Ends(NamedTuple):
     """A series of any other name may have ended at or before this position."""
 
 
-class AlertsChange(NamedTuple):
-    """Alerts have changed, their rules, or both; or this is all that a checkpoint holds of them."""
-
-    position: int
-    rules: str
-    since: int
-    """Log time at which the rules came into force."""
-    changes: list[Told]
-    whole: Mapping[Key, Alert] | None = None
-    """With a checkpoint: every alert."""
-
-
-Step = (
-    AlertsChange | Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | TableChange | Ends
-)
+Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | TableChange | Ends

@@ -19,8 +19,8 @@ LAYERS = [
     ["event_log"],
     ["view", "follower"],
     ["event_service"],
-    ["alerts"],
     ["streaming"],
+    ["alerts"],
     ["api"],
     ["dialects", "dashboard"],
 ]

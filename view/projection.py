@@ -5,25 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from event_log.alerts import Alert, Key
 from event_log.applied import Told
 from event_log.codec import Columns
 from event_log.compaction import Threshold
 from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
 from event_log.series import Series
-from event_log.steps import (
-    AlertsChange,
-    Began,
-    Horizon,
-    Jump,
-    KeepChange,
-    Rows,
-    RulesChange,
-    SeriesEnd,
-    Step,
-    TableChange,
-)
+from event_log.steps import Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step, TableChange
 from event_log.tables import Tables
 from rolling.block import EARLIEST
 from rolling.view import PERCENTILE_BYTES, View
@@ -52,9 +40,6 @@ class Projection:
         series = self.series  # not `self`: in a cycle it would stay in memory once another one has taken its place
         self.view = View(self.rules.keep_last, lambda number: series[number].keep, percentile_bytes)
         self.ids: dict[str, int] = {}
-        self.alert_rules, self.alert_rules_since = "[]", 0
-        """The rules of alerts in force, as the log has them, and the log time since when."""
-        self.alerts: dict[Key, Alert] = {}
         self.jumps: list[tuple[int, int]] = []
         """Jumps of positions, as (from, to): what may once have stood between them, `to` included, was lost."""
         self.tables = Tables()
@@ -103,8 +88,6 @@ class Projection:
             yield from self._end(step)
         elif isinstance(step, Horizon):
             self.view.raise_horizon(step.horizon)
-        elif isinstance(step, AlertsChange):
-            self._change_alerts(step)
         elif isinstance(step, Jump):
             self.jumps.append((step.start, step.to))
         elif isinstance(step, TableChange):
@@ -151,15 +134,6 @@ class Projection:
         self._ends[step.name] = step.position
         if len(self._ends) > MOST_ENDS:
             self._ends_until = self._ends.pop(next(iter(self._ends)))
-
-    def _change_alerts(self, step: AlertsChange) -> None:
-        self.alert_rules, self.alert_rules_since = step.rules, step.since
-        self.alerts.update(step.whole or {})
-        for change in step.changes:
-            if change.forgets:
-                self.alerts.pop(change.key, None)
-            else:
-                self.alerts[change.key] = change.alert
 
     def _note_dead(self, series: int) -> None:
         """Note which events of a series are dead, before it may come to retain more."""

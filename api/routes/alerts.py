@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
 from marshmallow import ValidationError
 
 from access.keys import READ
-from alerts.evaluation import INACTIVE, rules_of, targets
+from alerts.board import Standing
+from alerts.rows import Alert, Key
 from alerts.rules import LONGEST_NAME
 from alerts.states import shown
 from api.answers import answer, in_portions
-from api.context import service, settings
+from api.context import context, settings
 from api.guard import needs, permit, visible
 from api.openapi.components import (
+    COUNT,
     NAME_OR_NULL,
     NUMBER_OR_NULL,
     POSITIONED,
@@ -31,11 +33,10 @@ from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
-from event_service import Alerting
 from times import format_timestamp
 
 STATES = ("inactive", "pending", "firing")
-NOBODY = "TIDEMARK_ALERTS is not set here: where no other process evaluates the rules, the states are the last ones."
+NOBODY = "No process evaluates alerts now: the states are the last ones. Set TIDEMARK_ALERTS where one is to."
 bp = Blueprint("alerts", __name__)
 
 
@@ -79,40 +80,45 @@ def get_alerts() -> Response:
     query = load_query(_QUERY, request.args)
     if query["series"] is not None:
         permit(query["series"])
-    standing = service().alerting()
+    board = context().boards.here()
+    standing = board.standing()
     found = list(_entries(standing, query, query["limit"] + 1))
     page = found[: query["limit"]]
     following = f"{page[-1]['name']}\n{page[-1]['series'] or ''}" if len(found) > len(page) else None
-    body = {"alerts": page, "next": following}
-    if standing.rules == "[]" and not settings().alerts:
+    body = {"alerts": page, "next": following, "left_out": standing.left_out}
+    if not board.is_looked_at() and (standing.rules.rules or standing.rows or not settings().alerts):
         body["notice"] = NOBODY
     return answer(body, position=standing.position)
 
 
-def _entries(standing: Alerting, query: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
-    rules, sees, count = rules_of(standing.rules), visible(), 0
-    keys, _ = targets(rules, standing)
-    for key in in_portions(sorted(keys)):
-        name, series = key
+def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
+    sees, count = visible(), 0
+    for key in in_portions(sorted(standing.targets)):
+        series = key[1]
         if query["after"] is not None and key <= query["after"]:
             continue
         if sees is not None and not (series and sees(series)):
             continue
-        alert = standing.alerts.get(key, INACTIVE)
+        alert = standing.alert(key)
         if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
             continue
         count += 1
-        yield {
-            "name": name,
-            "series": series or None,
-            "state": shown(alert.state),
-            "since": format_timestamp(alert.since) if alert.since else None,
-            "value": alert.value,
-            "labels": rules[name].labels,
-            "summary": alert.summary if alert.since else None,
-        }
+        yield entry(key, alert, standing.rules.rules[key[0]].labels)
         if count == most:
             return
+
+
+def entry(key: Key, alert: Alert, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return an alert as answers tell it."""
+    return {
+        "name": key[0],
+        "series": key[1] or None,
+        "state": shown(alert.state),
+        "since": format_timestamp(alert.since) if alert.since else None,
+        "value": alert.value,
+        "labels": labels,
+        "summary": alert.summary if alert.since else None,
+    }
 
 
 share(
@@ -127,7 +133,7 @@ share(
             "summary": NAME_OR_NULL,
         }
     ),
-    AlertsPage=object_of({"alerts": array(ref("Alert")), "next": NAME_OR_NULL}, {"notice": TEXT}),
+    AlertsPage=object_of({"alerts": array(ref("Alert")), "next": NAME_OR_NULL, "left_out": COUNT}, {"notice": TEXT}),
 )
 describe(
     {
@@ -136,7 +142,8 @@ describe(
             summary="The alerts, sorted by name and series",
             description="The state of each alert of the rules in force, as it stands in the log: every worker tells "
             "the same at the same position. `value`, `since` and `summary` are those of the last change, null before "
-            "the first. `next`, unless null, is what to ask for with `after`.",
+            "the first. `left_out`: the number of alerts beyond the limits. `next`, unless null, is what to ask for "
+            "with `after`.",
             query=AlertsQuery,
             replies={200: Reply(description="A page of them.", schema="AlertsPage", headers=POSITIONED)},
             errors=READ_ERRORS,

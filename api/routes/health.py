@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from alerts.following import MISSING
 from api.answers import LINE_END, answer
 from api.context import context, service
 from api.guard import open_to_all
 from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
-from event_log.errors import LogUnavailable
+from event_log.errors import LogError, LogUnavailable
 
 _BROKEN_KEYS = (
     "The key file is not used as it is now, the last good one is; the log of the service says why, as does "
@@ -35,7 +36,9 @@ def health_answer(end: bytes) -> Response:
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503, end=end)
-    notices = [notice for notice in (service().notice(), _notice_of_keys(), _notice_of_alerts()) if notice is not None]
+    notices = [
+        notice for notice in (service().notice(), _notice_of_keys(), *_notices_of_alerts()) if notice is not None
+    ]
     return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}), end=end)
 
 
@@ -60,9 +63,17 @@ def _notice_of_keys() -> str | None:
     return None if guard is None or guard.watch.fault() is None else _BROKEN_KEYS
 
 
-def _notice_of_alerts() -> str | None:
+def _notices_of_alerts() -> list[str]:
     alerts = context().alerts
-    return None if alerts is None or alerts.fault is None else _BROKEN_ALERTS
+    found = [] if alerts is None or alerts.watch.fault() is None else [_BROKEN_ALERTS]
+    if alerts is not None and alerts.lacks_a_receiver:
+        found.append(MISSING)
+    try:
+        if service().ready():
+            found.extend(f"Alerts: {notice}." for notice in context().boards.here().notices())
+    except LogError:
+        pass  # which is told by what asks for the log
+    return found
 
 
 def _view_fault() -> str | None:

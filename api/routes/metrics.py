@@ -10,10 +10,9 @@ from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
 
 from access.keys import METRICS
-from alerts.evaluation import INACTIVE, rules_of, targets
 from alerts.states import shown as shown_state
 from api.answers import in_portions
-from api.context import meter, service
+from api.context import context, meter, service
 from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
@@ -78,15 +77,14 @@ def _standing() -> exposition.Gauges:
 
 def _alerts() -> list[Metric]:
     """How many alerts of each rule are in each state; nothing where there are no rules."""
-    standing = service().alerting()
-    keys, left_out = targets(rules_of(standing.rules), standing)
-    if not keys:
+    standing = context().boards.here().standing()
+    if not standing.targets:
         return []
-    counts = Counter((name, shown_state(standing.alerts.get((name, series), INACTIVE).state)) for name, series in keys)
+    counts = Counter((key[0], shown_state(standing.alert(key).state)) for key in in_portions(standing.targets))
     text = "Alerts of a rule that are in a state."
     return [
         exposition.labelled("alerts", text, ("name", "state"), sorted(counts.items())),
-        *exposition.gauges([("alerts_left_out", "Alerts that the limits leave out.", left_out)]),
+        *exposition.gauges([("alerts_left_out", "Alerts that the limits leave out.", standing.left_out)]),
     ]
 
 

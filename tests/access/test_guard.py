@@ -16,7 +16,6 @@ from werkzeug.test import TestResponse
 
 import app as composition
 from access.keys import SCOPES
-from access.watch import LOOK_SECONDS
 from api import boundary
 from api.context import context
 from api.guard import Guard, need_of
@@ -24,6 +23,7 @@ from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import BadSetting, Settings
+from watched_file import LOOK_SECONDS
 
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from alerts.board import Board, Standing
 from alerts.evaluation import Evaluator
-from event_log.alerts import AlertsPayload
+from alerts.rows import ALERTS, RULES, key_of, pack_rules
+from event_log.memory_store import MemoryStore
+from event_log.outcomes import Void
+from event_log.tables import Change
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
@@ -28,17 +31,32 @@ class Looking:
     def __init__(self, service: EventService, clock: FakeClock) -> None:
         self.service = service
         self.clock = clock
-        self.evaluator = Evaluator(service, "a")
+        self.board = Board(service)
+        self.evaluator = Evaluator(service, self.board)
 
     def put(self, *rules: dict[str, Any]) -> None:
-        self.service.alert(AlertsPayload(start="s", rules=json.dumps(rules)))
+        with self.service.level() as projection:
+            row = projection.tables.rows(RULES).get(RULES)
+        text = pack_rules(rules, {}, self.clock.now)
+        self.service.change([Change(RULES, RULES, text, 0 if row is None else row.position)])
+
+    @property
+    def standing(self) -> Standing:
+        return self.board.standing()
 
     def look(self, seconds: int = 1) -> dict[tuple[str, str], str]:
         """Look once a second; the states after that."""
         for _ in range(seconds):
             self.clock.advance(SECOND)
             self.evaluator.look()
-        return {key: alert.state for key, alert in self.service.alerting().alerts.items()}
+        standing = self.standing
+        return {key_of(text): standing.alert(key_of(text)).state for text in standing.rows}
+
+
+@pytest.fixture
+def store(service: EventService) -> MemoryStore:
+    assert isinstance(service.store, MemoryStore)
+    return service.store
 
 
 @pytest.fixture
@@ -53,7 +71,7 @@ def test_a_pattern_has_an_alert_for_each_series(looking: Looking) -> None:
     assert looking.look() == {("slow", "web/a"): "pending"}
     assert looking.look(2) == {("slow", "web/a"): "pending"}
     assert looking.look() == {("slow", "web/a"): "firing"}
-    alert = looking.service.alerting().alerts["slow", "web/a"]
+    alert = looking.standing.alert(("slow", "web/a"))
     assert (alert.value, alert.summary, alert.since) == (2.0, "2", looking.clock.now)
     assert looking.look(10) == {("slow", "web/a"): "firing"}  # no value: it goes on
     looking.service.add("web/a", None, 0.5)
@@ -74,9 +92,14 @@ def test_an_alert_ends_with_its_series_or_its_rule(looking: Looking) -> None:
     looking.service.add("web/b", None, 2.0)
     assert set(looking.look().values()) == {"firing"}
     looking.service.end_series("web/b")
-    assert looking.look() == {("slow", "web/a"): "firing", ("exact", "web/b"): "inactive"}
-    assert looking.service.alerting().alerts["exact", "web/b"].reason == "ended"
+    ends = {("slow", "web/b"): "inactive", ("exact", "web/b"): "inactive"}  # of a pattern, told before it is forgotten
+    assert looking.look() == {("slow", "web/a"): "firing"} | ends
+    assert looking.standing.alert(("slow", "web/b")).reason == "ended"
+    assert looking.standing.alert(("exact", "web/b")).reason == "ended"
     looking.put(SLOW | {"name": "exact", "series": "web/b"})
+    removed = {("slow", "web/a"): "inactive"}
+    assert looking.look() == removed | {("exact", "web/b"): "inactive"}
+    assert looking.standing.alert(("slow", "web/a")).reason == "removed"
     assert looking.look() == {("exact", "web/b"): "inactive"}
 
 
@@ -86,7 +109,7 @@ def test_silence_is_counted_from_the_newest_event(looking: Looking) -> None:
     looking.service.add("web/a", None, 1.0)
     assert looking.look(4) == {}
     assert set(looking.look().values()) == {"firing"}
-    assert looking.service.alerting().alerts["silent", "web/a"].value == 5.0
+    assert looking.standing.alert(("silent", "web/a")).value == 5.0
     looking.service.add("web/a", None, 1.0)
     assert set(looking.look().values()) == {"inactive"}
 
@@ -100,30 +123,43 @@ def test_every_statistic_is_that_of_the_window(looking: Looking, statistic: str,
     looking.service.add("web/a", None, 2.0)
     looking.service.add("web/a", None, 4.0)
     looking.look()
-    assert looking.service.alerting().alerts["slow", "web/a"].value == value
+    assert looking.standing.alert(("slow", "web/a")).value == value
 
 
-def test_a_pause_in_which_nobody_looked_does_not_count(looking: Looking) -> None:
+def test_a_pause_in_which_nobody_looked_does_not_count(looking: Looking, store: MemoryStore) -> None:
     looking.put(SLOW | {"for": "8s", "window": "10m"})
     looking.service.add("web/a", None, 2.0)
     looking.look(3)
     looking.clock.advance(MINUTE)
-    looking.evaluator = Evaluator(looking.service, "b")  # after a restart
-    assert looking.look(5) == {("slow", "web/a"): "pending"}
-    assert looking.look(4) == {("slow", "web/a"): "firing"}  # nor do the seconds since the lease was last renewed
+    after_a_restart = Looking(EventService(store, looking.service.settings, looking.clock), looking.clock)
+    assert after_a_restart.look(5) == {("slow", "web/a"): "pending"}
+    assert after_a_restart.look(4) == {("slow", "web/a"): "firing"}  # nor do the seconds since the count was noted
 
 
-def test_who_has_lost_the_lease_changes_nothing(looking: Looking) -> None:
+def test_a_short_restart_in_the_middle_of_for_is_no_break(looking: Looking, store: MemoryStore) -> None:
+    looking.put(SLOW | {"for": "8s", "window": "10m"})
+    looking.service.add("web/a", None, 2.0)
+    looking.look(1)
+    looking.clock.advance(7 * SECOND)
+    after_a_restart = Looking(EventService(store, looking.service.settings, looking.clock), looking.clock)
+    assert after_a_restart.look() == {("slow", "web/a"): "firing"}
+
+
+def test_who_has_lost_the_lease_changes_nothing(looking: Looking, store: MemoryStore) -> None:
     looking.put(SLOW)
     looking.look()
-    other = Evaluator(looking.service, "b")
-    assert other.look() is None
+    other = Looking(EventService(store, looking.service.settings, looking.clock), looking.clock)
+    assert other.evaluator.look() is None
     looking.clock.advance(MINUTE)
     looking.service.add("web/a", None, 2.0)
-    assert other.look() == 1
-    looking.evaluator._renewed_at = looking.clock.now  # it stalled, and believes that it holds it still
-    assert looking.look() == {("slow", "web/a"): "firing"}
-    assert looking.service.log.machine.alerts.holder == "b"
+    lease = looking.service.log.machine.leases.current("alerts", 0)
+    assert other.evaluator.look() == 1
+    position = store.end().position
+    assert looking.evaluator.look() is None
+    assert lease is not None
+    with pytest.raises(Void):  # what it had ready when it stalled
+        looking.service.change([Change(ALERTS, "slow\nweb/b", "[]")], ("alerts", lease.number))
+    assert store.end().position == position
 
 
 def test_alerts_are_bounded(looking: Looking) -> None:
@@ -131,4 +167,4 @@ def test_alerts_are_bounded(looking: Looking) -> None:
     for name in "abc":
         looking.service.add(f"web/{name}", None, 2.0 if name == "c" else 0.0)
     looking.look()
-    assert looking.evaluator.left_out == 1
+    assert looking.standing.left_out == 1
