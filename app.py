@@ -24,6 +24,7 @@ from access.exposure import exposed
 from access.foreign import Boundary
 from access.watch import Watch
 from alerts.board import Boards
+from alerts.changes import ChangesHere
 from alerts.following import AlertsFollower
 from alerts.watch import AlertsWatch
 from api.context import Context, attach, context
@@ -64,7 +65,7 @@ def create_app(
     boards = Boards(service)
     alerts = open_alerts(settings, service, boards, meter)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    attach(app, Context(service, settings, meter, boundary, boards, guard, alerts))
+    attach(app, Context(service, settings, meter, boundary, boards, ChangesHere(service, boards), guard, alerts))
     api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)

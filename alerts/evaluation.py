@@ -168,8 +168,8 @@ def _rows(
         text = row_key(key)
         row = standing.rows.get(text)
         pair = [Change(ALERTS, text, None if alert is None else pack(alert), 0 if row is None else row.position)]
-        note = None if alert is None or not notes else _note(standing.alert(key), key, alert, moment.now)
-        if note is not None:
+        note = None if alert is None else _note(standing.alert(key), key, alert, moment.now)
+        if note is not None and notes:
             pair.append(Change(OUTBOX, f"{moment.now}.{number}", pack(note)))
         rows.append((2 if note is None else note.status != "firing", pair))
     return [pair for _, pair in sorted(rows, key=lambda row: row[0])]

@@ -10,6 +10,7 @@ from flask import Flask, current_app
 
 from access.foreign import Boundary
 from alerts.board import Boards
+from alerts.changes import ChangesHere
 from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
@@ -33,6 +34,8 @@ class Context:
     """Refuses the requests of foreign pages."""
     boards: Boards
     """Tell how alerts stand."""
+    alert_changes: ChangesHere
+    """Hand changes of alerts to streams."""
     guard: Guard | None = None
     """None where no access keys are in use."""
     alerts: AlertsFollower | None = None
@@ -63,6 +66,12 @@ def lease(series: str | None) -> Callable[[], bool] | None:
     """Whether a stream of this series, or of all, that begins now may still go on; None: always."""
     guard = context().guard
     return None if guard is None else guard.lease(series)
+
+
+def lease_as_is() -> Callable[[], bool] | None:
+    """Whether a stream of what the key of this request sees may still go on; None: always."""
+    guard = context().guard
+    return None if guard is None else guard.lease_as_is()
 
 
 def meter() -> Meter:

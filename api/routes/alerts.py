@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from access.keys import READ
 from alerts.board import Standing
-from alerts.rows import Alert, Key
+from alerts.changes import entry, may_see
 from alerts.rules import LONGEST_NAME
 from alerts.states import shown
 from api.answers import answer, in_portions
@@ -33,7 +33,6 @@ from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
-from times import format_timestamp
 
 STATES = ("inactive", "pending", "firing")
 NOBODY = "No process evaluates alerts now: the states are the last ones. Set TIDEMARK_ALERTS where one is to."
@@ -97,28 +96,15 @@ def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[d
         series = key[1]
         if query["after"] is not None and key <= query["after"]:
             continue
-        if sees is not None and not (series and sees(series)):
+        if not may_see(sees, key):
             continue
         alert = standing.alert(key)
         if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
             continue
         count += 1
-        yield entry(key, alert, standing.rules.rules[key[0]].labels)
+        yield entry(key, alert) | {"labels": standing.rules.rules[key[0]].labels}
         if count == most:
             return
-
-
-def entry(key: Key, alert: Alert, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return an alert as answers tell it."""
-    return {
-        "name": key[0],
-        "series": key[1] or None,
-        "state": shown(alert.state),
-        "since": format_timestamp(alert.since) if alert.since else None,
-        "value": alert.value,
-        "labels": labels,
-        "summary": alert.summary if alert.since else None,
-    }
 
 
 share(
