@@ -6,6 +6,7 @@ on the row that it leaves and on the lease, so that whoever stalled, and wakes w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ NOTED = 5 * SECOND
 """Microseconds after which the time counted is noted in the log again, while it matters to an alert."""
 CHANGES_A_RECORD = 400
 CHARACTERS_A_RECORD = 200_000
+logger = logging.getLogger("tidemark.alerts")
 
 
 class Moment(NamedTuple):
@@ -67,6 +69,7 @@ class Evaluator:
             with self._service.level() as projection:
                 self._counted = counted_of(projection.tables.rows(CLOCK).get(CLOCK))
             self._noted = self._counted.at
+            logger.info("this process looks at alerts from now on")
         self._lease = lease
         return lease
 

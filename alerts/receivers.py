@@ -54,7 +54,7 @@ def _post(connection: http.client.HTTPConnection, target: str, body: bytes, head
     timer: threading.Timer | None = None
     try:
         connection.connect()
-        timer = threading.Timer(MOST_SECONDS, lambda: _cut(connection))
+        timer = threading.Timer(MOST_SECONDS, disconnect, (connection.sock,))
         timer.daemon = True
         timer.start()
         connection.request("POST", target, body, dict(headers))
@@ -66,12 +66,6 @@ def _post(connection: http.client.HTTPConnection, target: str, body: bytes, head
         if timer is not None:
             timer.cancel()
         connection.close()
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
-    """End what takes too long."""
-    if connection.sock is not None:
-        disconnect(connection.sock)
 
 
 class _Answer(http.client.HTTPResponse):

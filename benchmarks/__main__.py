@@ -20,6 +20,7 @@ BENCHMARKS = (
     "streams",
     "holds",
     "symbols",
+    "alerts",
     "overload",
 )
 

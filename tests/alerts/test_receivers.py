@@ -3,77 +3,92 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from alerts import receivers
 from alerts.file import Receiver
-from alerts.receivers import POSITION, SendFailed, send
-
-
-class Taking(BaseHTTPRequestHandler):
-    """Answers as its path says."""
-
-    taken: list[tuple[str, bytes, str | None, str | None]] = []
-
-    def do_POST(self) -> None:  # the name that http.server calls
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.taken.append((self.path, body, self.headers[POSITION], self.headers["Authorization"]))
-        if self.path == "/hang":
-            self.rfile.read(1)  # until the client gives up
-            return
-        self.send_response(302 if self.path == "/away" else 500 if self.path == "/refuse" else 200)
-        self.send_header("Location", "/elsewhere")
-        self.end_headers()
-        if self.path == "/large":
-            self._write_on()
-
-    def _write_on(self) -> None:
-        try:
-            while True:
-                self.wfile.write(bytes(65_536))
-        except OSError:
-            pass  # the client has read enough
-
-    def log_message(self, *arguments: object) -> None:
-        """Keep the output of the tests clean."""
+from alerts.receivers import SendFailed, send
+from tests.alerts.receiving import Receiving, receiving
+from tests.tls import certificate
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def server() -> Iterator[Receiving]:
+    with receiving() as server:
+        yield server
 
 
-@pytest.fixture(autouse=True)
-def nothing_taken() -> None:
-    Taking.taken.clear()
+@pytest.fixture
+def url(server: Receiving) -> str:
+    server.taken.clear()
+    return server.url
 
 
-def test_a_body_is_posted_with_its_position_and_headers(url: str, tmp_path: Path) -> None:
+def test_a_body_is_posted_with_its_position_and_headers(server: Receiving, url: str, tmp_path: Path) -> None:
     file = tmp_path / "headers"
     file.write_text("Authorization: Bearer secret\n\n")
     send(Receiver("ops", url + "/x?y=1", False, str(file)), b"{}", 7)
     send(Receiver("am", url, True), b"[]", 8)
-    assert Taking.taken == [("/x?y=1", b"{}", "7", "Bearer secret"), ("/api/v2/alerts", b"[]", "8", None)]
+    assert server.taken == [("/x?y=1", b"{}", 7, "Bearer secret"), ("/api/v2/alerts", b"[]", 8, None)]
 
 
 @pytest.mark.parametrize(("path", "told"), [("/refuse", "500"), ("/away", "302")])
-def test_a_refusal_or_a_redirect_is_a_failure(url: str, path: str, told: str) -> None:
+def test_a_refusal_or_a_redirect_is_a_failure(server: Receiving, url: str, path: str, told: str) -> None:
     with pytest.raises(SendFailed, match=f"receiver ops: status {told}"):
         send(Receiver("ops", url + path, False), b"{}", 7)
-    assert [taken[0] for taken in Taking.taken] == [path]
+    assert [taken.path for taken in server.taken] == [path]
 
 
 def test_an_endless_answer_is_read_to_its_bound(url: str) -> None:
     send(Receiver("ops", url + "/large", False), b"{}", 7)
+
+
+def test_an_answer_without_end_is_cut_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers, "MOST_SECONDS", 0.5)
+    send(Receiver("ops", url + "/drip", False), b"{}", 7)  # it has said that it took it
+
+
+def test_a_head_without_end_is_read_to_its_bound() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_write_a_head, args=(listener,))
+        thread.start()
+        send(Receiver("ops", f"http://127.0.0.1:{listener.getsockname()[1]}/", False), b"{}", 7)  # it said 200
+        thread.join(60)
+        assert not thread.is_alive()  # it wrote on until nobody read any more
+
+
+def _write_a_head(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection, suppress(OSError):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X: " + b"x" * 1000 + b"\r\n")
+
+
+def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Receiving() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        receiver = Receiver("ops", f"https://localhost:{server.server_port}/", False)
+        with pytest.raises(SendFailed, match="SSLCertVerificationError"):
+            send(receiver, b"{}", 7)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        receivers._tls.cache_clear()
+        send(receiver, b"{}", 7)
+        receivers._tls.cache_clear()
+        server.shutdown()
+        thread.join(60)
 
 
 def test_a_receiver_that_hangs_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
