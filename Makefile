@@ -18,6 +18,7 @@ help: ## show this list
 install: $(DEVELOPMENT) ## create .venv and install everything, tests and tools too
 
 run: $(RUNTIME) ## the server as in production; PORT, HOST, WEB_CONCURRENCY and TIDEMARK_* are honoured
+	@$(BIN)/python -m settings
 	@exec $(BIN)/gunicorn app:app
 
 demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goes to the simulator

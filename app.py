@@ -37,10 +37,12 @@ from event_log.port import RecordStore
 from event_log.urls import open_store, printable_url
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
+from serving.addresses import CannotListen, check_free, local_url
 from settings import START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
 from watched_file import BadFile
 
+_CANNOT_LISTEN = 1
 _BAD_SETTING = 2
 _APP_LOAD_ERROR = 4
 """The exit code by which a gunicorn worker tells its arbiter to stop, rather than to start another."""
@@ -139,13 +141,18 @@ def main() -> None:
     """Serve for development: one process, many threads."""
     try:
         host, port = read_address()
+        check_free(host, port)
         app = create_app(follow=True)
         context(app).service.store.end()  # opens the log, here where its faults are told in one line
         context(app).service.start()
+    except CannotListen as fault:
+        _stop(fault, _CANNOT_LISTEN)
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
     if context(app).guard is None and exposed([(host, port)]):
         print(f"tidemark: {exposed([(host, port)])}", file=sys.stderr)
+    if port and sys.stderr.isatty():
+        print(f"tidemark: dashboard: {local_url(host, port)}/", file=sys.stderr)
     try:
         app.run(host, port, threaded=True)
     finally:

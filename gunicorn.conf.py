@@ -9,16 +9,17 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import gevent
-from gunicorn import util
+from gunicorn import systemd, util
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 
-from access.exposure import exposed
+from access.exposure import Address, exposed
 from access.foreign import JSON_HEADERS
 from access.watch import Watch
 from alerts.watch import AlertsWatch
@@ -29,6 +30,7 @@ from metrics.meter import shared
 from overload import Patience, Shedding
 from server_logs import JsonLogger, report_hub_errors
 from serving import handover
+from serving.addresses import CannotListen, check_free, local_url
 from serving.worker import Worker as OwnWorker
 from settings import START_ID, BadSetting, read_address, read_settings, read_workers, unknown_settings
 from times import SECOND
@@ -109,12 +111,26 @@ def on_starting(server: Arbiter) -> None:
         url = _settings.log_url
         _say(f"TIDEMARK_LOG_URL={url} serves one worker, not {server.cfg.workers}; use -w 1 or a file: log")
         sys.exit(2)
+    if not (server.master_pid or server.cfg.reuse_port or systemd.listen_fds(unset_environment=False)):
+        _check_free(server.cfg.address)
     if _keys is None and (warning := exposed(server.cfg.address)):
         _say(warning)
     shared()  # here, so that all workers count in the same table
     handover.shared()  # likewise
     _allow_files(server.cfg.worker_connections + _FOR_FILES)
     os.environ[START_ID] = secrets.token_hex(16)
+
+
+def _check_free(addresses: Iterable[Address]) -> None:
+    """End at once with one line where nothing can listen; gunicorn would try for five seconds. What another process
+    hands over as a socket is not bound anew."""
+    for address in addresses:
+        if isinstance(address, tuple):
+            try:
+                check_free(*address[:2])
+            except CannotListen as fault:
+                _say(fault)
+                sys.exit(1)
 
 
 def _allow_files(wanted: int) -> None:
@@ -134,13 +150,23 @@ def on_reload(server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Let no signal to end get lost in a worker that is still starting.
+    """Tell a person at a terminal where the dashboard is; let no signal to end get lost in a worker that is starting.
 
     From the fork on it has the master's handlers, until gunicorn gives it its own, and those would swallow the
     signal, so that the master waits for it in vain until graceful_timeout. So a worker is born with the signals
     held back, and dies of them until it has handlers of its own: nothing is open yet that needs closing.
     """
+    if sys.stderr.isatty() and _settings.log_level in ("DEBUG", "INFO"):
+        _tell_dashboard(server)
     os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_die_of_signals)
+
+
+def _tell_dashboard(server: Arbiter) -> None:
+    names = [listener.getsockname() for listener in server.LISTENERS]
+    addresses = [name[:2] for name in names if isinstance(name, tuple)]
+    if addresses:
+        host, port = addresses[0]
+        _say(f"dashboard: {local_url(host, port, 'https' if server.cfg.is_ssl else 'http')}/")
 
 
 def _hold_signals() -> None:

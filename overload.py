@@ -47,7 +47,7 @@ _BETWEEN_LOOKS = 0.001
 _NEVER_SHED = re.compile(
     r"""
       (/v1)? /(health|metrics) .*                            # whoever looks after a busy server asks these
-    | /dialects/tickers/health
+    | /dialects/tickers/health | /dialects/influx/(health|ping)
     | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
     | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
     """,
@@ -68,6 +68,7 @@ _PROBLEM = _refusal(
     "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
 )
 _IN_DIALECTS = _refusal("application/json", {"detail": _DETAIL}, b"")
+_IN_INFLUX = _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b"")
 
 
 def waited(sock: socket.socket | None) -> float:
@@ -146,4 +147,6 @@ class Shedding:
         if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
             return None
         self._refused(method)
-        return _IN_DIALECTS if path.startswith("/dialects/") else _PROBLEM
+        if not path.startswith("/dialects/"):
+            return _PROBLEM
+        return _IN_INFLUX if path.startswith("/dialects/influx/") else _IN_DIALECTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
@@ -175,8 +176,9 @@ def read_address() -> tuple[str, int]:
 
 
 def read_workers(default: int) -> int:
-    """Return the number of workers that WEB_CONCURRENCY names, or the default. Raises BadSetting."""
-    workers = os.environ.get("WEB_CONCURRENCY") or str(default)
+    """Return the number of workers that WEB_CONCURRENCY names, or the default. Raises BadSetting, also where it is
+    empty: gunicorn takes no empty one."""
+    workers = os.environ.get("WEB_CONCURRENCY", str(default))
     if not (workers.isascii() and workers.isdigit() and 1 <= int(workers) <= MOST_WORKERS):
         raise BadSetting(f"WEB_CONCURRENCY={workers[:40]!r}: write a number of workers from 1 to {MOST_WORKERS}")
     return int(workers)
@@ -197,3 +199,18 @@ def _read(name: str, field: Field[Any]) -> Any:
         return field.metadata["parse"](text)
     except ValueError as fault:
         raise BadSetting(f"{name}={printable_url(text)!r}: {fault}") from fault
+
+
+def main() -> None:
+    """Check the settings before gunicorn starts, which ends with a traceback where WEB_CONCURRENCY is no number."""
+    try:
+        read_settings()
+        read_address()
+        read_workers(1)
+    except BadSetting as fault:
+        print(f"tidemark: {fault}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

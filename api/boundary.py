@@ -15,7 +15,7 @@ from access.foreign import JSON_HEADERS, Boundary, Refusal
 from api.context import context
 from api.problems import Problem
 
-_HEALTH = ("/health", "/v1/health", "/dialects/tickers/health")
+_HEALTH = ("/health", "/v1/health", "/dialects/tickers/health", "/dialects/influx/health", "/dialects/influx/ping")
 
 
 def refusal_of(environ: Mapping[str, Any], boundary: Boundary) -> Refusal | None:

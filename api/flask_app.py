@@ -20,7 +20,10 @@ from metrics.meter import REASONS, Meter
 
 _QUOTE = "werkzeug.url_quote"
 """What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
-_EXPOSED = f"Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, X-Request-ID"
+_EXPOSED = (
+    f"Events-Expired, Fields-Left-Out, Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, Series-Matched, "
+    "X-Request-ID"
+)
 _DAY_SECONDS = 86_400
 FAILED = "tidemark.failed"
 """In the environ of a request: the error with which it has failed on the fast path, and must not be tried again."""

@@ -29,6 +29,8 @@ EVENTS = "tidemark.events"
 """How many events a request has that stores more than one."""
 _CHALLENGES = ['Basic realm="Tidemark", charset="UTF-8"', 'Bearer realm="Tidemark"']
 """A line each, Basic first: Chromium reads one scheme of a line, and asks for a password only at one it knows."""
+_OF_INFLUX = "/dialects/influx/"
+"""Below it a token may also come as InfluxDB's clients send it, `Authorization: Token <token>`."""
 _MOST_NAMED = 3
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -190,7 +192,7 @@ class Guard:
         header = environ.get("HTTP_AUTHORIZATION")
         if header is None:
             raise _unknown("This needs an access key: send it as `Authorization: Bearer <token>`.")
-        token = _token(header)
+        token = _token(header, "token" if environ["PATH_INFO"].startswith(_OF_INFLUX) else "bearer")
         key = None if token is None else self.watch.keys().find(token, self._clock())
         if key is None:
             raise _unknown("The access key sent is none: unknown, withdrawn or expired.")
@@ -202,11 +204,11 @@ def register(app: Flask, guard: Guard) -> None:
     app.before_request(guard.check)
 
 
-def _token(header: str) -> bytes | None:
-    """The token in an Authorization header: what Bearer brings, or the password of Basic."""
+def _token(header: str, other: str) -> bytes | None:
+    """The token in an Authorization header: what Bearer or this other scheme brings, or the password of Basic."""
     scheme, _, credentials = header.partition(" ")
     sent = credentials.strip().encode("latin-1", "replace")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in ("bearer", other):
         return sent
     if scheme.lower() != "basic":
         return None

@@ -13,6 +13,7 @@ BENCHMARKS = (
     "percentiles",
     "naive",
     "reading",
+    "sending",
     "log",
     "uptime",
     "http",
@@ -22,6 +23,7 @@ BENCHMARKS = (
     "symbols",
     "alerts",
     "overload",
+    "reloads",
 )
 
 

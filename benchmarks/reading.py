@@ -6,12 +6,14 @@ import argparse
 import gc
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 
 from api.reading.batch_formats import parse_events
 from app import create_app
 from benchmarks.table import machine, show
+from dialects.lines import PRECISIONS, parse
 from gzip_coding import pack, unpack
 from settings import Settings
 from simulator.dialects import FORMATS, Call
@@ -21,6 +23,7 @@ from times import wall_clock
 EVENTS = 10_000
 SERIES = 50
 TIMES = 31
+VALUES_A_LINE = 1, 4
 
 
 def events(count: int, series: int) -> list[Event]:
@@ -32,13 +35,24 @@ def events(count: int, series: int) -> list[Event]:
     ]
 
 
-def milliseconds(call: Call, times: int) -> tuple[float, float]:
+def line_protocol(events: Sequence[Event], values: int) -> Call:
+    """Return events as InfluxDB's clients send them, so many values in a line."""
+    lines = []
+    for start in range(0, len(events), values):
+        first, *_ = row = events[start : start + values]
+        fields = ",".join(f"value{number}={event.value!r}" for number, event in enumerate(row))
+        lines.append(f"prices,item={first.series} {fields} {first.time * 1000}\n")
+    return Call("/dialects/influx/api/v2/write", "".join(lines).encode(), len(events))
+
+
+def milliseconds(call: Call, read: Callable[[], object], times: int) -> tuple[float, float]:
     """The median processor time to read a body, and to unpack it before, had it come as gzip."""
     packed = pack(call.body)
-    return (
-        _median(lambda: parse_events(call.content_type, call.body), times),
-        _median(lambda: unpack(packed, len(call.body)), times),
-    )
+    return _median(read, times), _median(lambda: unpack(packed, len(call.body)), times)
+
+
+def _row(name: str, call: Call, read: Callable[[], object], times: int) -> list[str]:
+    return [name, f"{len(call.body) / 1024:,.0f}", *(f"{taken:.1f}" for taken in milliseconds(call, read, times))]
 
 
 def _median(work: Callable[[], object], times: int) -> float:
@@ -62,9 +76,11 @@ def main() -> None:
     with create_app(Settings(log_url="memory:", log_level="WARNING")).app_context():
         for name, (form, one_series) in FORMATS.items():
             call = form(events(EVENTS, 1 if one_series else SERIES))
-            rows.append(
-                [name, f"{len(call.body) / 1024:,.0f}", *(f"{taken:.1f}" for taken in milliseconds(call, times))]
-            )
+            rows.append(_row(name, call, partial(parse_events, call.content_type, call.body), times))
+        for values in VALUES_A_LINE:
+            call = line_protocol(events(EVENTS, SERIES), values)
+            read = partial(parse, call.body.decode(), PRECISIONS["ns"], EVENTS)
+            rows.append(_row(f"line protocol, {values} a line", call, read, times))
     show(["format", "KiB", "read, ms", "unpack, ms"], rows)
     print(f"\n{machine()}")
 

@@ -45,7 +45,7 @@ def scan(where: Where, wanted: Percentiles) -> Steps[list[float | None]]:
     slack = SLACK
     while True:
         sketches, size = yield from _sketch(where())
-        census = _Census(_enclosing(sketches, wanted.ranks(size), slack) if sketches else [(-inf, inf)])
+        census = Census(_enclosing(sketches, wanted.ranks(size), slack) if sketches else [(-inf, inf)])
         yield from census.take(where)
         found = census.percentiles(wanted)
         if found is not None:
@@ -102,10 +102,12 @@ def _enclosing(sketches: Sequence[Values], ranks: Sequence[int], slack: int) -> 
 
 @dataclass(slots=True)
 class _Batch:
-    """What was counted of some units: of each, how many values each class has; and the values kept, of which unit and
-    class each is. Those of units that are gone count no more."""
+    """What was counted of some units: the `numbers` of values at `places`, which are unit x classes + class, without
+    zeros, as a histogram may have more classes than a unit has values; and the values kept, of which unit and class
+    each is. Those of units that are gone count no more."""
 
-    counts: NDArray[np.int64]
+    places: NDArray[np.intp]
+    numbers: NDArray[np.intp]
     units: NDArray[np.intp]
     classes: NDArray[np.intp]
     values: Values
@@ -131,7 +133,7 @@ class _Held:
     counted: list[_Counted]
 
 
-class _Census:
+class Census:
     """How many values there are in each class. Some bounds divide them: class 2 i + 1 has those equal to the i-th
     bound, class 2 i those between it and the one before, of which some are kept."""
 
@@ -161,6 +163,12 @@ class _Census:
             if alone:
                 return
             yield
+
+    @property
+    def totals(self) -> list[int]:
+        """The number of values of each class."""
+        found: list[int] = self._totals.tolist()
+        return found
 
     def percentiles(self, wanted: Percentiles) -> list[float | None] | None:
         """Those of all that was counted; None if the value at a rank was not kept."""
@@ -216,8 +224,10 @@ class _Census:
         return missing
 
     def _drop(self, counted: Iterable[_Counted]) -> None:
+        size = len(self._totals)
         for _, batch, number in counted:
-            self._totals -= batch.counts[number]
+            first, last = batch.places.searchsorted([number * size, (number + 1) * size])
+            self._totals[batch.places[first:last] - number * size] -= batch.numbers[first:last]
             batch.gone[number] = True
 
     def _count(self, portion: Sequence[Unit]) -> Steps[None]:
@@ -233,20 +243,22 @@ class _Census:
             return
         batch = self._batch(pieces)
         self._batches.append(batch)
-        self._totals += batch.counts.sum(axis=0)
         for number, unit in enumerate(counted):
             self._held[unit.timeline].counted.append(_Counted(unit, batch, number))
 
     def _batch(self, pieces: Sequence[Values]) -> _Batch:
-        """What is to be noted of the values of each unit."""
+        """Add the values of these units to the totals. Returns what is to be noted of each unit."""
         values = np.concatenate(pieces)
         owners = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
         places = self._bounds.searchsorted(values)
         classes = 2 * places + (self._bounds[places] == values)
         size = len(self._totals)
-        counts = np.bincount(owners * size + classes, minlength=len(pieces) * size).reshape(len(pieces), size)
+        self._totals += np.bincount(classes, minlength=size)
+        counts = np.bincount(owners * size + classes)
+        found = np.flatnonzero(counts)
         kept = self._kept[classes]
-        return _Batch(counts, owners[kept], classes[kept], values[kept], np.zeros(len(pieces), np.bool_))
+        gone = np.zeros(len(pieces), np.bool_)
+        return _Batch(found, counts[found], owners[kept], classes[kept], values[kept], gone)
 
     def _sorted(self, wanted: set[int]) -> dict[int, Values]:
         """The values of these classes, which are kept, in order."""

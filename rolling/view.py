@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rolling.all_series import BLOCKS_A_STEP, AllSeries, Ids
 from rolling.block import CAPACITY, EARLIEST, LATEST, Columns, part
 from rolling.exact import summarise_rows
+from rolling.histogram import Divide, Histogram, histogram
 from rolling.history import Bounds, Point, Sweep
 from rolling.last_of_all import LastOfAll
 from rolling.memory import Memory
@@ -264,6 +265,23 @@ class View:
             found = yield from self._memory.percentiles(where, wanted)
             finished(finder.find())
         return Tail(finder.summary(), *(finder.ends() if ends else ())), found
+
+    def histogram(self, series: int | None, span: Span, divide: Divide) -> Steps[Histogram]:
+        """Count the events of a span by their values. Yields between chunks."""
+        finder = self._finder(series, span)
+        if finder is None:
+
+            def summary() -> Summary:
+                return self._tail(self.ranges(series, span), False).summary
+
+            return (yield from histogram(lambda: self.ranges(series, span), summary, divide))
+
+        def where() -> list[Range]:
+            finished(finder.find())
+            return finder.ranges()
+
+        yield from finder.find()
+        return (yield from histogram(where, finder.summary, divide))
 
     def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> Steps[list[float | None]]:
         """The percentiles of the events of a span. Takes portions where nobody asked lately; next to none after."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from serving.addresses import CannotListen, check_free, local_url
+from settings import BadSetting, read_workers
 from simulator.client import Client, Failed
 from simulator.interrupts import Interrupts
 from simulator.options import read_options
@@ -39,28 +39,6 @@ def address() -> tuple[str, int]:
     if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise CannotStart(f"PORT={port!r} is not a port; write a number from 1 to 65535")
     return host, int(port)
-
-
-def check_free(host: str, port: int) -> None:
-    """Raise CannotStart unless a server can listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            probe.listen()  # two sockets may share a port with SO_REUSEADDR as long as neither listens
-    except OSError as error:
-        another = f"choose another: PORT={port + 1 if port < 65535 else 5000} make demo"
-        if error.errno == errno.EADDRINUSE:
-            raise CannotStart(f"port {port} is taken; end what runs there, or {another}") from error
-        reason = (error.strerror or str(error)).lower()
-        raise CannotStart(f"cannot listen on {host}, port {port} ({reason}); {another}") from error
-
-
-def local_url(host: str, port: int) -> str:
-    """The address for a browser on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Server:
@@ -132,7 +110,11 @@ def demonstrate(arguments: Sequence[str], interrupts: Interrupts) -> None:
     host, port = address()
     url = local_url(host, port)
     options = read_options([*(arguments or LIVELY), "--url", url], "python -m simulator.demo")
-    check_free(host, port)
+    try:
+        read_workers(1)  # gunicorn reads it before anything of ours, and ends with a traceback
+        check_free(host, port, "make demo")
+    except (BadSetting, CannotListen) as fault:
+        raise CannotStart(str(fault)) from fault
     with Server(lambda: interrupts.count > 1) as server, Console(sys.stdout, sys.stderr) as console:
         if server.wait_until_ready(url, lambda: not interrupts.count):
             console.line(f"\nDashboard: {url}/    (Ctrl+C ends the demo)\n")

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import app as composition
 from api.context import context
 from event_log.memory_store import MemoryStore
 from settings import BadSetting, Settings
+from settings import main as check_settings
 from tests.servers import CHECKOUT, reserve_port, until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -115,12 +116,36 @@ def test_a_bad_setting_stops_gunicorn_for_good(run: Run, tmp_path: Path) -> None
     assert "Traceback" not in ended.stderr
 
 
-def test_a_busy_port_stops_the_development_server_with_a_clear_line(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("app.py", PORT=str(taken.getsockname()[1]))
-    assert ended.returncode != 0
-    assert "in use" in ended.stderr
-    assert "Traceback" not in ended.stderr
+@pytest.mark.parametrize("command", [("app.py",), ("-m", "gunicorn", "app:app")])
+def test_a_busy_port_stops_the_start_with_one_line(run: Run, command: Sequence[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = run(*command, PORT=str(port))
+    assert ended.returncode == 1
+    [line] = [line for line in ended.stderr.splitlines() if '"Starting gunicorn' not in line]
+    assert line.startswith(f"tidemark: port {port} is already in use; ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"WEB_CONCURRENCY": "x"}, "WEB_CONCURRENCY='x': write a number of workers from 1 to 1000"),
+        ({"WEB_CONCURRENCY": ""}, "WEB_CONCURRENCY='': write a number"),
+        ({"PORT": "http"}, "PORT='http'"),
+        ({"TIDEMARK_SYNC": "maybe"}, "TIDEMARK_SYNC='maybe'"),
+    ],
+)
+def test_a_bad_setting_is_told_before_gunicorn_is_started(
+    settings: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_settings()
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stop:
+        check_settings()
+    assert stop.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tidemark: {says}")
 
 
 @pytest.fixture

@@ -58,9 +58,10 @@ def load_config() -> Config:
     return runpy.run_path(str(CHECKOUT / "gunicorn.conf.py"))
 
 
-def master(**settings: int) -> SimpleNamespace:
+def master(**settings: Any) -> SimpleNamespace:
     """As much of gunicorn's Arbiter as the hooks look at."""
-    return SimpleNamespace(cfg=SimpleNamespace(address=[], **settings))
+    settings = {"address": [], "reuse_port": False, "is_ssl": False} | settings
+    return SimpleNamespace(cfg=SimpleNamespace(**settings), master_pid=0, LISTENERS=[])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def instruction(name: str) -> str:
 
 
 def test_the_container_runs_gunicorn_alone_and_unprivileged() -> None:
-    assert json.loads(instruction("CMD")) == ["gunicorn", "app:app"]
+    assert json.loads(instruction("CMD")) == ["sh", "-c", "python -m settings && exec gunicorn app:app"]
     assert instruction("USER") == "10001"
     assert f"--uid {instruction('USER')} " in instruction("RUN useradd")
     assert instruction("VOLUME") == "/data"
@@ -391,6 +392,47 @@ def test_workers_that_serve_nobody_are_refused(
         load_config()["on_starting"](master(workers=0, worker_connections=100))
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("tidemark: 0 workers cannot serve anybody")
+
+
+def test_where_another_listens_the_start_ends_at_once(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = [("127.0.0.1", other.getsockname()[1])]
+        with pytest.raises(SystemExit) as stop:
+            load_config()["on_starting"](master(workers=1, worker_connections=100, address=["/a.sock", *address]))
+        assert stop.value.code == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"tidemark: port {address[0][1]} is already in use; ")
+        # Several may share a port on purpose, and a new master inherits the sockets of the one before.
+        load_config()["on_starting"](master(workers=1, worker_connections=100, address=address, reuse_port=True))
+        heir = master(workers=1, worker_connections=100, address=address)
+        heir.master_pid = 1
+        load_config()["on_starting"](heir)
+
+
+@pytest.mark.parametrize(
+    ("names", "tls", "line"),
+    [
+        ([("0.0.0.0", 5000)], False, "tidemark: dashboard: http://127.0.0.1:5000/\n"),
+        (["/a.sock", ("::1", 81, 0, 0)], True, "tidemark: dashboard: https://[::1]:81/\n"),
+        (["/a.sock"], False, ""),
+    ],
+)
+def test_a_person_at_a_terminal_is_told_where_the_dashboard_is(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], names: list[Any], tls: bool, line: str
+) -> None:
+    environment.setattr(os, "register_at_fork", lambda **hooks: None)
+    server = master(is_ssl=tls)
+    server.LISTENERS = [SimpleNamespace(getsockname=lambda name=name: name) for name in names]
+    load_config()["when_ready"](server)
+    assert capsys.readouterr().err == ""
+    environment.setattr(sys.stderr, "isatty", lambda: True)
+    load_config()["when_ready"](server)
+    assert capsys.readouterr().err == line
+    environment.setenv("TIDEMARK_LOG_LEVEL", "WARNING")
+    load_config()["when_ready"](server)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])

@@ -51,8 +51,14 @@ def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) 
 
 def test_the_reading_benchmark_prints_a_row_for_each_format() -> None:
     printed = run("benchmarks.reading")
-    for name in FORMATS:
+    for name in (*FORMATS, "line protocol, 1 a line", "line protocol, 4 a line"):
         assert f"| {name} " in printed
+
+
+def test_the_sending_benchmark_prints_what_client_and_server_cost() -> None:
+    printed = run("benchmarks.sending")
+    for row in ("client, processor", "server, processor", "both, on one core"):
+        assert f"| {row} " in printed
 
 
 def test_the_log_benchmark_prints_its_tables_and_the_machine() -> None:

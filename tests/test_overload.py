@@ -130,7 +130,13 @@ def test_what_is_served_of_too_much_has_waited_no_longer_than_is_allowed(factor:
 
 def test_who_looks_after_the_server_is_answered(worker: Worker) -> None:
     worker.stand()
-    for path in ("/health", "/health/live", "/v1/health/ready", "/metrics", "/dialects/tickers/health"):
+    for path in (
+        "/health",
+        "/health/live",
+        "/v1/health/ready",
+        "/metrics",
+        *(f"/dialects/{name}" for name in ("tickers/health", "influx/health", "influx/ping")),
+    ):
         assert worker.ask(9.0, path) == 200
     assert worker.ask(9.0, "/statistics") == 503
 
@@ -149,6 +155,8 @@ def test_the_dialects_have_their_shape(worker: Worker) -> None:
     worker.stand()
     assert worker.ask(0.2, "/dialects/ticks/ticks") == 503
     assert list(json.loads(worker.body)) == ["detail"]
+    assert worker.ask(0.2, "/dialects/influx/write") == 503
+    assert json.loads(worker.body)["code"] == "unavailable"
 
 
 @pytest.fixture

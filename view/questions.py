@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from event_log.batch import Times, Values
+from event_log.rules import Rules
 from rolling.block import LATEST, NOTHING
 from rolling.grid import edges, preferred_step, touched
+from rolling.histogram import Divide, Histogram
 from rolling.history import Point
 from rolling.percentiles import Percentiles
 from rolling.span import Span
@@ -81,6 +83,18 @@ class Questions:
             span, number = self._span(projection, scope, self.clock()), _number(projection, series)
             tail = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
             return _answer(projection, number, tail)
+
+    def rules_in_force(self) -> tuple[Rules, int]:
+        """Return what the log has in force, and how far the view had read."""
+        self.start()
+        with self._level as projection:
+            return projection.rules, projection.cursor.position
+
+    def histogram(self, series: str | None, scope: Scope, divide: Divide) -> tuple[Histogram, int]:
+        """Count the events of a scope of a series, or of all, by their values; also how far the view had read. Raises
+        OutOfReach."""
+        self.start()
+        return ask(self._level, lambda projection: self._histogram(projection, series, scope, divide))
 
     def history(
         self,
@@ -174,6 +188,16 @@ class Questions:
             )
             if number == _number(projection, series):
                 return _answer(projection, number, tail, percentiles)
+
+    def _histogram(
+        self, projection: Projection, series: str | None, scope: Scope, divide: Divide
+    ) -> Steps[tuple[Histogram, int]]:
+        span = self._span(projection, scope, self.clock())
+        while True:
+            number = _number(projection, series)
+            found = yield from projection.view.histogram(number, span, divide)
+            if number == _number(projection, series):
+                return found, projection.cursor.position
 
     def _history(
         self, projection: Projection, series: str | None, scope: Scope, step: int | None, extras: Extras

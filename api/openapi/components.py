@@ -116,6 +116,7 @@ RESPONSES: dict[str, Json] = {
     "404-NoSeries": error("There is no such series.", POSITION),
     "408-Stalled": error("No more of the body came for 30 seconds. Nothing was stored."),
     "413-TooLarge": error("The body is larger than MAX_BODY, or the batch than MAX_BATCH."),
+    "414-TooLong": error("The first line of the request is longer than 8,190 bytes."),
     "415-MediaType": error(
         "Not one of the media types listed, not in UTF-8, or with a Content-Encoding other than gzip.",
         "Accept",

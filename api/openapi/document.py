@@ -39,6 +39,10 @@ gzip where `Accept-Encoding` takes that. Where access keys are in use, each oper
 """
 
 
+NATIVE_TAGS = ("events", "statistics", "series", "streams", "metrics", "health", "pages")
+"""In the order in which the document lists them."""
+DIALECT = "dialect "
+"""What the tags of the dialects begin with."""
 _PART = """\
 One of the wire formats of other services that Tidemark speaks, over the same events. All it can do: `/docs`.
 """
@@ -65,7 +69,7 @@ def build(app: Flask, base: str = "") -> Json:
         spec.components.security_scheme(name, scheme)
     described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in listed(app, base)]
     optional: list[Json] = [{}] if context(app).guard is None else []
-    for tag in sorted({operation.tag for _, operation in described}):
+    for tag in sorted({operation.tag for _, operation in described}, key=_place_of):
         spec.tag({"name": tag})
     stable = {rule.rule for rule in app.url_map.iter_rules()}
     for rule, operation in described:
@@ -80,6 +84,11 @@ def build(app: Flask, base: str = "") -> Json:
     if base:
         keep_used(document)
     return document
+
+
+def _place_of(tag: str) -> tuple[bool, int, str]:
+    """Return what sorts tags as a newcomer needs them: what to send and to ask first, the dialects last."""
+    return tag.startswith(DIALECT), NATIVE_TAGS.index(tag) if tag in NATIVE_TAGS else len(NATIVE_TAGS), tag
 
 
 def schema_name(schema: type[Schema] | Schema) -> str:

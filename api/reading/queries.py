@@ -14,6 +14,8 @@ from werkzeug.datastructures import MultiDict
 from api.problems import invalid
 from api.reading.query_fields import (
     LARGEST_LAST,
+    MOST_BOUNDS,
+    Bounds,
     Include,
     Interpolation,
     Moment,
@@ -62,6 +64,23 @@ class StatisticsQuery(WindowQuery, PathQuery):
 
     path = "/statistics"
     at = Moment()
+
+
+class HistogramQuery(PathQuery):
+    """Which events `GET /histogram` counts, and where it divides them."""
+
+    path = "/histogram"
+    window = Window()
+    last = Whole(1, LARGEST_LAST)
+    at = Moment()
+    bounds = Bounds()
+    bins = Whole(1, MOST_BOUNDS)
+
+    @validates_schema(skip_on_field_errors=True)
+    def one_division(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        """Either says where to divide."""
+        if "bounds" in data and "bins" in data:
+            raise ValidationError("Does not go with `bounds`; give one of the two.", "bins")
 
 
 class HistoryQuery(PathQuery):

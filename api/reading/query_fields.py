@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from marshmallow import ValidationError
@@ -25,6 +27,8 @@ from api.statistics import (
 from times import UNITS, format_duration, parse_duration
 
 LARGEST_LAST = 10**8
+MOST_BOUNDS = 1000
+"""Of one histogram; as many are the most bins."""
 _NUMBER = "[0-9]+([.][0-9]+)?"
 _WHOLE = re.compile(r"[0-9]{1,12}")
 _SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
@@ -91,6 +95,29 @@ class Whole(RequestField):
         if not _WHOLE.fullmatch(value) or not self.least <= int(value) <= self.most:
             raise ValidationError(f"Must be a whole number from {self.least} to {self.most}, not {value[:40]!r}.")
         return int(value)
+
+
+class Bounds(RequestField):
+    """Rising numbers, separated by commas -> doubles."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "array",
+        "items": {"type": "number"},
+        "minItems": 1,
+        "maxItems": MOST_BOUNDS,
+        "description": "Where the counts are divided: finite numbers, rising, separated by commas.",
+        "examples": [[1, 2, 5]],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[float]:
+        cells = value.split(",")
+        if len(cells) > MOST_BOUNDS:
+            raise ValidationError(f"Has {len(cells)} numbers; {MOST_BOUNDS} are the most.")
+        bounds = [_finite(cell) for cell in cells]
+        for one, following in pairwise(bounds):
+            if following <= one:
+                raise ValidationError(f"Must rise, and {following!r} is not above {one!r}, which comes before it.")
+        return bounds
 
 
 class Include(RequestField):
@@ -161,3 +188,14 @@ class Prefix(RequestField):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         return text_of_name(value) if value else ""
+
+
+def _finite(cell: str) -> float:
+    number = number_in(cell)
+    try:
+        found = float(number) if isinstance(number, int | float) else math.nan
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise ValidationError(f"Must be finite numbers as JSON writes them, separated by commas, not {cell[:40]!r}.")
+    return found + 0.0  # negative zero becomes zero

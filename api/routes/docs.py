@@ -19,7 +19,7 @@ from static_files import DAY_SECONDS, folder_in_package, send_file
 bp = Blueprint("docs", __name__)
 
 _OWN = Path(__file__).parent / "docs_page"
-_OWN_FILES = frozenset({"start.js"})
+_OWN_FILES = frozenset({"start.js", "page.css"})
 _SWAGGER_FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "index.css", "favicon-32x32.png"})
 _DOCUMENTS = "tidemark_openapi"
 

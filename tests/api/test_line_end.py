@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from overload import _IN_DIALECTS, _PROBLEM
+from overload import _IN_DIALECTS, _IN_INFLUX, _PROBLEM
 
 CALLS: list[tuple[str, Any, int]] = [
     ("/event", {"value": 1}, 201),
@@ -16,7 +16,7 @@ CALLS: list[tuple[str, Any, int]] = [
     ("/event", {"value": None}, 400),
     ("/events", [{"value": 1}], 201),
     *[(path, None, 200) for path in ("/statistics", "/v1/statistics/a?include=sum", "/history", "/series")],
-    *[(path, None, 200) for path in ("/health", "/health/live", "/openapi.json")],
+    *[(path, None, 200) for path in ("/health", "/health/live", "/openapi.json", "/histogram", "/settings")],
     ("/nowhere", None, 404),
     ("/event", None, 405),
 ]
@@ -29,6 +29,7 @@ IN_DIALECTS: list[tuple[str, Any, int]] = [
     *[(f"/{name}/statistics", None, 200) for name in ("ticks", "transactions")],
     *[(f"/tickers{path}", None, 200) for path in ("/health", "/api/v1/tickers", "/openapi.json")],
     ("/tickers/nowhere", None, 404),
+    *[(f"/influx{path}", None, status) for path, status in (("/health", 200), ("/nowhere", 404), ("/write", 405))],
 ]
 
 
@@ -53,3 +54,4 @@ def test_an_answer_of_a_dialect_does_not(client: FlaskClient, path: str, body: A
 def test_a_worker_that_has_too_much_to_do_ends_its_refusal_likewise() -> None:
     assert _PROBLEM.body.endswith(b"}\n")
     assert _IN_DIALECTS.body.endswith(b"}")
+    assert _IN_INFLUX.body.endswith(b"}")

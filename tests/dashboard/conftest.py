@@ -21,9 +21,9 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """Two workers over a log of their own, shared by the tests of a module. They take events far ahead of the clock:
-    those are in the shortest of windows for as long as a slow machine may take to open a page."""
-    with Server(["-k", "gevent", "-w", "2"], {"TIDEMARK_MAX_FUTURE": "10m"}) as running:
+    """A worker over a log of its own, shared by the tests of a module. It takes events far ahead of the clock: those
+    are in the shortest of windows for as long as a slow machine may take to open a page."""
+    with Server(["-w", "1"], {"TIDEMARK_MAX_FUTURE": "10m"}) as running:
         yield running
 
 
@@ -95,4 +95,4 @@ def hover(page: Page, x: float, y: float) -> None:
         page.mouse.move(x + next(nudges), y)
         return page.locator("#readout").is_visible()
 
-    until(reads_out, "the chart to read out what is under the mouse", 30)
+    until(reads_out, "the chart to read out what is under the mouse")

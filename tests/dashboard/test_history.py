@@ -52,7 +52,7 @@ def second_step(page: Page) -> dict[str, str]:
         page.keyboard.press("ArrowRight")
         return readout(page)
 
-    said: dict[str, str] = until(point, "a step to be read out", 30)
+    said: dict[str, str] = until(point, "a step to be read out")
     return said
 
 
@@ -65,7 +65,7 @@ def readout(page: Page) -> dict[str, str]:
     return dict(pairs)
 
 
-@pytest.mark.parametrize("fragment", ["window=30m", "window=30m&series=north", "last=5000&series=south", "last=9000"])
+@pytest.mark.parametrize("fragment", ["window=30m", "last=5000&series=south"])
 def test_opens_with_the_whole_window_drawn(busy: Server, open_page: OpenPage, fragment: str) -> None:
     page = open_page(f"{busy.url}/#{fragment}")
     drawn(page, "in steps of")
@@ -85,7 +85,7 @@ def test_new_events_of_all_series_come_into_the_last_step(busy: Server, open_pag
         page.keyboard.press("End")
         return readout(page).get("max", "").startswith("180.5")
 
-    until(seen, "the new event in the last step", 30)
+    until(seen, "the new event in the last step")
 
 
 def test_percentiles_as_tiles_and_lines_and_in_the_address(busy: Server, open_page: OpenPage) -> None:
@@ -183,18 +183,25 @@ def test_more_steps_than_there_may_be_are_said_to_be_too_many(busy: Server, open
     expect(page.locator("#notice")).to_contain_text("2000 are the most")
 
 
-@pytest.mark.parametrize("window", ["30m", "500ms"])
-def test_events_ahead_of_the_clock_are_no_fault(open_page: OpenPage, window: str) -> None:
-    with Server(["-k", "gevent", "-w", "1"]) as server:
+@pytest.fixture
+def ahead() -> Iterator[Server]:
+    """A server with events of the last 16 minutes, and of the next 40 seconds. It ends after the pages."""
+    with Server(["-w", "1"]) as server:
         events = [{"timestamp": stamp(number / 20), "value": number} for number in range(-800, 20_000)]
         for start in range(0, len(events), 10_000):
             server.post("/events", events[start : start + 10_000]).raise_for_status()
-        page = open_page(f"{server.url}/#window={window}")
+        yield server
+
+
+def test_events_ahead_of_the_clock_are_no_fault(ahead: Server, open_page: OpenPage) -> None:
+    pages = [open_page(f"{ahead.url}/#window={window}") for window in ("30m", "500ms")]
+    for page in pages:
         drawn(page, "in steps of")
         with page.expect_response(lambda response: "/history" in response.url) as again:
             pass
         assert again.value.ok
-        server.post("/event", {"timestamp": stamp(), "value": 77_777.5}).raise_for_status()
+    ahead.post("/event", {"timestamp": stamp(), "value": 77_777.5}).raise_for_status()
+    for page in pages:
         with page.expect_response(lambda response: "/history" in response.url) as again:
             pass
         assert again.value.ok

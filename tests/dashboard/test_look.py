@@ -191,4 +191,4 @@ def test_paused_chart_stands_still_while_numbers_go_on(server: Server, walk: str
     expect(page.locator("[data-tile=max]")).to_contain_text("180.5")
     assert page.locator("#plot canvas").evaluate("canvas => canvas.toDataURL()") == before
     page.get_by_role("button", name="Resume").click()
-    assert page.locator("#plot canvas").evaluate("canvas => canvas.toDataURL()") != before
+    page.wait_for_function("before => document.querySelector('#plot canvas').toDataURL() !== before", arg=before)

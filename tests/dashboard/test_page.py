@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import OpenPage
 from tests.servers import Server
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that has never seen an event."""
-    with Server(["-k", "gevent", "-w", "1"]) as running:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    """The server of `server`."""
+    with Server(["-w", "1"]) as running:
         yield running
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """A server that has no event."""
+    for entry in running.get("/series").json()["series"]:
+        requests.delete(f"{running.url}/series/{quote(entry['series'], safe='')}", timeout=60).raise_for_status()
+    return running
 
 
 def fill(page: Page, series: str, value: str) -> None:

@@ -106,17 +106,21 @@ def test_all_workers_give_the_same_percentiles_histories_and_rankings() -> None:
         f"/history?window=20m&at={moment}&step=2m&include=sum,p90,last",
         f"/history/AAPL?window=20m&at={moment}&include=first&percentiles=linear",
         "/series?include=p99&sort=-median&last=1000",
+        f"/histogram/AAPL?window=20m&at={moment}&bins=30",
+        "/histogram?bounds=-1e9,0,50,1e9",
+        "/settings",
     )
     with Server(["-w", "2"]) as server:
         server.wait_for_workers(2)
         assert post_all(server, events) == len(events)
         answers = server.ask_each_worker(lambda: [server.get(question).json() for question in questions])
         assert answers == [answers[0]] * 2
-        everything, one, before, history, _, ranking = answers[0]
+        everything, one, before, history, _, ranking, _, histogram, _ = answers[0]
         for found, name in ((everything, ""), (one, "AAPL")):
             count = len(values[name])
             assert (found["median"], found["p99.9"]) == (values[name][(count + 1) // 2 - 1], values[name][-1])
         assert sum(point["count"] for point in history["points"]) == before["count"] > 0
+        assert sum(histogram["counts"]) == everything["count"]
         medians = {series: values[series][(len(values[series]) + 1) // 2 - 1] for series in SERIES}
         order = sorted(SERIES, key=lambda series: -medians[series])
         assert [entry["series"] for entry in ranking["series"]] == order

@@ -18,7 +18,8 @@ from event_log.tables import Tables
 from tests.event_log.simulation import Workers
 
 STEPS = 60
-SEEDS = 60
+ENOUGH = 60
+"""Number of seeds by which each fault planted below has been found."""
 
 
 def run(seeds: range, *, losses: bool = False) -> dict[str, int]:
@@ -36,15 +37,17 @@ def run(seeds: range, *, losses: bool = False) -> dict[str, int]:
     return counts
 
 
-def test_all_workers_come_to_what_the_oracle_says() -> None:
-    counts = run(range(SEEDS))
+@pytest.mark.soak(seeds=(20, 300))
+def test_all_workers_come_to_what_the_oracle_says(seeds: int) -> None:
+    counts = run(range(seeds))
     rare = {"Stale", "TooManySeries", "TooManyKeepers", "Repeated", "OverBudget", "compact", "end", "claim", "adopt"}
     rare |= {"lease", "changed", "Void"}
     assert not rare - counts.keys()
 
 
-def test_they_do_so_where_the_newest_records_are_lost() -> None:
-    assert run(range(SEEDS), losses=True)["lose"]
+@pytest.mark.soak(seeds=(20, 300))
+def test_they_do_so_where_the_newest_records_are_lost(seeds: int) -> None:
+    assert run(range(seeds), losses=True)["lose"]
 
 
 def test_a_run_that_would_not_notice_a_fault_is_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,4 +75,4 @@ def test_a_run_that_would_not_notice_a_fault_is_no_test(monkeypatch: pytest.Monk
         with monkeypatch.context() as planted:
             planted.setattr(owner, name, fault)
             with pytest.raises((AssertionError, KeyError, RuntimeError)):
-                run(range(SEEDS))
+                run(range(ENOUGH))

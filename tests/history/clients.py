@@ -14,8 +14,8 @@ from times import HOUR, SECOND, format_timestamp, wall_clock
 
 SERIES = ("a", "b/c", "température")
 BRIEF = ("brief-1", "brief-2")
-LONGEST_RETRY_SECONDS = 10
-FINISH_SECONDS = 60.0
+LONGEST_RETRY_SECONDS = 60
+FINISH_SECONDS = 120.0
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.05, 2.0
 """Between requests that are not answered: while nobody is there, few of unknown outcome are to come about."""
 

@@ -25,17 +25,17 @@ SEED = "TIDEMARK_HISTORY_SEED"
 
 @pytest.mark.parametrize(
     ("start", "operations", "faults"),
-    [(four_workers, 5500, 4), (two_hosts, 3500, 5), (failovers, 1000, 3)],
+    [(four_workers, 5500, 5), (two_hosts, 3500, 5), (failovers, 1000, 3)],
     ids=["four workers", "two hosts", "failovers"],
 )
-@pytest.mark.soak(run=(range(1), range(40)))
+@pytest.mark.soak(run=(range(1), range(40)), share=(0.25, 1.0))
 def test_nothing_is_wrong_in_a_history(
-    start: Callable[[str], AbstractContextManager[System]], operations: int, faults: int, run: int
+    start: Callable[[str], AbstractContextManager[System]], operations: int, faults: int, run: int, share: float
 ) -> None:
     seed = os.environ.get(SEED) or str(random.randrange(10**9))
     print(f"{SEED}={seed}")
     with start(seed) as system:
-        history = record(system, seed, operations, faults)
+        history = record(system, seed, int(share * operations), faults)
     begun = monotonic()
     found = check(history)
     print(f"checked in {monotonic() - begun:.1f} s")

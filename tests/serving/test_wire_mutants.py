@@ -11,7 +11,7 @@ from api.fast_path import Way
 from serving.connection import Connection
 from serving.worker import Worker
 from tests.servers import Server
-from tests.serving.wire import CONNECTIONS, SETTINGS, first_difference
+from tests.serving.wire import ENOUGH, SETTINGS, first_difference
 
 pytestmark = pytest.mark.no_cover
 
@@ -89,4 +89,4 @@ def plain() -> Iterator[Server]:
 def test_a_wrong_loop_is_found(plain: Server, wrong: type[Worker]) -> None:
     args = ["-w", "1", "-k", f"{wrong.__module__}.{wrong.__name__}"]
     with Server(args, SETTINGS, "tests.still:app") as server:
-        assert first_difference(server, plain, CONNECTIONS)
+        assert first_difference(server, plain, ENOUGH)

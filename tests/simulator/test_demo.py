@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simulator.demo import CannotStart, Server, address, check_free, local_url, main
+from simulator.demo import CannotStart, Server, address, main
 from tests.servers import reserve_port, until
 from tests.simulator.processes import Program
 from tests.simulator.test_client import closed_port
@@ -82,29 +82,25 @@ def test_a_server_that_cannot_start_ends_the_demo(env: dict[str, str]) -> None:
     assert "demo: the server ended with status" in said
 
 
+@pytest.mark.parametrize("workers", ["x", ""])
+def test_a_wrong_number_of_workers_is_named(
+    workers: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+    assert main([]) == 1
+    assert capsys.readouterr().err == f"demo: WEB_CONCURRENCY={workers!r}: write a number of workers from 1 to 1000\n"
+
+
 def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setenv("HOST", "127.0.0.1")
         monkeypatch.setenv("PORT", str(port))
         assert main([]) == 1
-    message = f"demo: port {port} is taken; end what runs there, or choose another: PORT={port + 1} make demo\n"
+    message = (
+        f"demo: port {port} is already in use; end what runs there, or choose another: PORT={port + 1} make demo\n"
+    )
     assert capsys.readouterr().err == message
-
-
-def test_an_address_that_is_not_ours() -> None:
-    with pytest.raises(CannotStart, match=r"cannot listen on 192.0.2.1, port 65535 \(.*\); choose another: PORT=5000"):
-        check_free("192.0.2.1", 65535)
-
-
-def test_an_ipv6_port_is_free_where_there_is_ipv6() -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        with pytest.raises(CannotStart, match="cannot listen on ::1"):
-            check_free("::1", closed_port())
-    else:
-        check_free("::1", closed_port())
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "-1"])
@@ -112,14 +108,6 @@ def test_a_port_that_is_none(port: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PORT", port)
     with pytest.raises(CannotStart, match=f"PORT='{port}' is not a port; write a number from 1 to 65535"):
         address()
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80"), ("example.org", "http://example.org:80")],
-)
-def test_the_address_for_a_browser(host: str, url: str) -> None:
-    assert local_url(host, 80) == url
 
 
 def test_a_server_that_is_never_ready() -> None:

@@ -68,6 +68,11 @@ class Stream:
     def __iter__(self) -> Iterator[Message]:
         return self._messages
 
+    @property
+    def port(self) -> int:
+        """The port on this side of the connection."""
+        return int(self._connection.sock.getsockname()[1])
+
     def take(self, count: int) -> list[Message]:
         """The next `count` events."""
         return [next(self._messages) for _ in range(count)]

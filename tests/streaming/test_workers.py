@@ -10,32 +10,41 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import partial
 from http.client import IncompleteRead
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
-import psutil
 import pytest
 import requests
 import websocket
 
+from tests.one_worker import accepted_by
 from tests.servers import CHECKOUT, Server, reserve_port, until
 from tests.streaming.sse import Message, Stream
 
+Connected = TypeVar("Connected")
 BATCH = 10_000
 FLOOD = 14  # more than what the kernel keeps for a reader and our mailbox hold together, about 7 MB
 """Batches whose events, written out, are more than the buffers of any socket hold."""
 
 
 @pytest.fixture(scope="module")
-def four() -> Iterator[Server]:
-    """Four workers."""
-    with Server(["-w", "4"]) as server:
+def shared() -> Iterator[Server]:
+    """The server of `two`."""
+    with Server(["-w", "2", "--graceful-timeout", "600"]) as server:
         yield server
+
+
+@pytest.fixture
+def two(shared: Server) -> Server:
+    """Two workers; started again where a test has stopped them."""
+    if shared.process.poll() is not None:
+        shared.start()
+    return shared
 
 
 @contextmanager
@@ -64,19 +73,6 @@ def refusal(server: Server, path: str) -> int:
     return int(refused.value.status_code)
 
 
-@contextmanager
-def alone(server: Server, worker: int) -> Iterator[None]:
-    """Only this worker takes requests; the others stand still."""
-    others = [psutil.Process(pid) for pid in server.workers() if pid != worker]
-    for process in others:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in others:
-            process.resume()
-
-
 def status(server: Server, path: str = "/stream") -> int:
     """The status with which a stream would begin."""
     return requests.head(server.url + path, timeout=60).status_code
@@ -102,17 +98,37 @@ def values(messages: list[Message]) -> list[float]:
     return [message.json["value"] for message in messages]
 
 
-def test_every_subscriber_of_every_worker_gets_every_event_once_and_in_one_order(four: Server) -> None:
+def local_port(ws: websocket.WebSocket) -> int:
+    """The port on this side of the connection."""
+    assert ws.sock is not None
+    return int(ws.sock.getsockname()[1])
+
+
+def on_each_worker(
+    server: Server, connect: Callable[[], Connected], port: Callable[[Connected], int]
+) -> list[Connected]:
+    """Return connections, of which each worker has accepted one at least."""
+    workers, connected = set(server.wait_for_workers(2)), list[Connected]()
+
+    def has_all() -> bool:
+        connected.append(connect())
+        return {accepted_by(port(each), workers) for each in connected} == workers
+
+    until(has_all, "a connection to each worker")
+    return connected
+
+
+def test_every_subscriber_of_every_worker_gets_every_event_once_and_in_one_order(two: Server) -> None:
     with ExitStack() as stack:
-        streams, sockets = [], []
-        for worker in four.wait_for_workers(4):
-            with alone(four, worker):
-                streams += [stack.enter_context(Stream(f"{four.url}/series/all/stream")) for _ in range(3)]
-                sockets += [stack.enter_context(socket_of(four, "/ws/all")) for _ in range(2)]
-        for number, worker in enumerate(four.workers()):
-            with alone(four, worker), ThreadPoolExecutor(4) as pool:
-                list(pool.map(lambda n: post(four, "all", n, n + 0.5), range(25 * number, 25 * number + 25)))
-                post(four, "other", 1)
+        streams = on_each_worker(
+            two, lambda: stack.enter_context(Stream(f"{two.url}/series/all/stream")), lambda stream: stream.port
+        )
+        sockets = on_each_worker(two, lambda: stack.enter_context(socket_of(two, "/ws/all")), local_port)
+        numbers = iter(range(50))
+        two.ask_each_worker(lambda: [post(two, "all", n, n + 0.5) for n in islice(numbers, 25)])
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: post(two, "all", n, n + 0.5), range(50, 100)))
+        post(two, "other", 1)
         received = [stream.take(200) for stream in streams]
         first = [message.json for message in received[0]]
         assert Counter(event["value"] for event in first) == Counter(n / 2 for n in range(200))
@@ -123,26 +139,26 @@ def test_every_subscriber_of_every_worker_gets_every_event_once_and_in_one_order
         assert all([json.loads(ws.recv()) for _ in range(200)] == first for ws in sockets)
 
 
-def test_a_stream_goes_on_where_it_broke_off_on_whichever_worker(four: Server) -> None:
+def test_a_stream_goes_on_where_it_broke_off_on_whichever_worker(two: Server) -> None:
     received: list[Message] = []
-    last = post(four, "resumed", -1)
+    last = post(two, "resumed", -1)
     for start in range(0, 100, 10):
-        post(four, "resumed", *range(start, start + 10))
-        with Stream(f"{four.url}/series/resumed/stream", last) as stream:
+        post(two, "resumed", *range(start, start + 10))
+        with Stream(f"{two.url}/series/resumed/stream", last) as stream:
             received += stream.take(7)
         last = int(received[-1].id or 0)
-    with Stream(f"{four.url}/series/resumed/stream", last) as stream:
+    with Stream(f"{two.url}/series/resumed/stream", last) as stream:
         received += stream.take(30)
     assert values(received) == list(range(100))
 
 
-def test_a_series_that_begins_and_ends_within_one_look_at_the_log_is_heard_of(four: Server) -> None:
+def test_a_series_that_begins_and_ends_within_one_look_at_the_log_is_heard_of(two: Server) -> None:
     for number in range(10):
         series = f"brief-{number}"
-        with Stream(f"{four.url}/series/{series}/stream") as stream:
-            post(four, series, 7)
-            assert requests.delete(f"{four.url}/series/{series}", timeout=60).status_code == 204
-            post(four, series, 8)
+        with Stream(f"{two.url}/series/{series}/stream") as stream:
+            post(two, series, 7)
+            assert requests.delete(f"{two.url}/series/{series}", timeout=60).status_code == 204
+            post(two, series, 8)
             messages = stream.take(2)
             if messages[0].event != "gap":  # one that looks only after the end has lost the first, and is told so
                 assert messages.pop(0).json["value"] == 7
@@ -150,61 +166,61 @@ def test_a_series_that_begins_and_ends_within_one_look_at_the_log_is_heard_of(fo
         assert [messages[0].event, messages[1].json["value"]] == ["gap", 8]
 
 
-def test_it_catches_up_on_more_than_fits_in_any_queue(four: Server) -> None:
-    before = post(four, "long", 0)
+def test_it_catches_up_on_more_than_fits_in_any_queue(two: Server) -> None:
+    before = post(two, "long", 0)
     for _ in range(5):
-        post(four, "long", *range(BATCH))
-    with Stream(f"{four.url}/series/long/stream", before, timeout=30) as stream:
+        post(two, "long", *range(BATCH))
+    with Stream(f"{two.url}/series/long/stream", before, timeout=30) as stream:
         assert values(stream.take(5 * BATCH)) == list(range(BATCH)) * 5
 
 
-def test_statistics_of_any_worker_count_what_all_accepted(four: Server) -> None:
+def test_statistics_of_any_worker_count_what_all_accepted(two: Server) -> None:
     with ExitStack() as stack:
         query = "series=pulse&interval=0.1"
-        streams = [stack.enter_context(Stream(f"{four.url}/stream?{query}")) for _ in range(8)]
+        streams = [stack.enter_context(Stream(f"{two.url}/stream?{query}")) for _ in range(8)]
         assert {stream.take(1)[0].json["count"] for stream in streams} == {0}
-        position = post(four, "pulse", 1, 2, 3)
+        position = post(two, "pulse", 1, 2, 3)
         for stream in streams:
             answer = next(message for message in stream if int(message.id or 0) >= position)
             assert (answer.json["count"], answer.json["sum"]) == (3, 6.0)
 
 
-def test_tickers(four: Server) -> None:
-    with socket_of(four, "/dialects/tickers/ws/NOBODY") as unknown:
+def test_tickers(two: Server) -> None:
+    with socket_of(two, "/dialects/tickers/ws/NOBODY") as unknown:
         assert close_frame(unknown) == (4004, "Ticker not found")
-    post(four, "ITEM_07", 100)
-    with socket_of(four, "/dialects/tickers/ws/ITEM_07") as ws:
-        post(four, "ITEM_07", 101.237)
+    post(two, "ITEM_07", 100)
+    with socket_of(two, "/dialects/tickers/ws/ITEM_07") as ws:
+        post(two, "ITEM_07", 101.237)
         update: dict[str, Any] = json.loads(ws.recv())
     assert update["type"] == "price_update"
     assert update["data"].keys() == {"ticker_id", "price", "timestamp"}
     assert (update["data"]["ticker_id"], update["data"]["price"]) == ("ITEM_07", 101.237)
 
 
-def test_what_a_client_says_over_a_websocket_is_ignored_and_limited(four: Server) -> None:
-    with socket_of(four, "/ws/said") as ws:
+def test_what_a_client_says_over_a_websocket_is_ignored_and_limited(two: Server) -> None:
+    with socket_of(two, "/ws/said") as ws:
         for _ in range(100):
             ws.send("hello")
         ws.ping()
-        post(four, "said", 1)
+        post(two, "said", 1)
         assert json.loads(ws.recv())["value"] == 1
         ws.send("x" * 5000)
         assert close_frame(ws)[0] == 1009
 
 
 @pytest.mark.parametrize("path", ["/ws/" + "x" * 129, "/ws/a?after=x", "/ws/a?since=1"])
-def test_a_bad_websocket_request_is_refused_before_the_handshake(four: Server, path: str) -> None:
-    assert refusal(four, path) == 400
+def test_a_bad_websocket_request_is_refused_before_the_handshake(two: Server, path: str) -> None:
+    assert refusal(two, path) == 400
 
 
-def test_a_websocket_resumes_behind_a_position(four: Server) -> None:
-    last = post(four, "behind", 1, 2, 3)
-    with socket_of(four, f"/ws/behind?after={last - 1}") as ws:
+def test_a_websocket_resumes_behind_a_position(two: Server) -> None:
+    last = post(two, "behind", 1, 2, 3)
+    with socket_of(two, f"/ws/behind?after={last - 1}") as ws:
         assert json.loads(ws.recv())["value"] == 3
 
 
-def test_a_plain_get_of_a_websocket_is_a_problem(four: Server) -> None:
-    response = four.get("/ws/a")
+def test_a_plain_get_of_a_websocket_is_a_problem(two: Server) -> None:
+    response = two.get("/ws/a")
     assert (response.status_code, response.headers["Content-Type"]) == (426, "application/problem+json")
 
 
@@ -217,9 +233,9 @@ def test_a_plain_get_of_a_websocket_is_a_problem(four: Server) -> None:
         {"Sec-WebSocket-Version": "7", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="},
     ],
 )
-def test_an_incomplete_handshake_is_a_problem(four: Server, path: str, rest: dict[str, str]) -> None:
+def test_an_incomplete_handshake_is_a_problem(two: Server, path: str, rest: dict[str, str]) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade"} | rest
-    response = requests.get(four.url + path, headers=headers, timeout=60)
+    response = requests.get(two.url + path, headers=headers, timeout=60)
     assert (response.status_code, response.headers["Sec-WebSocket-Version"]) == (400, "13")
     assert "handshake is not complete" in response.json()["detail"]
 
@@ -268,11 +284,18 @@ UPGRADE = (
 )
 
 
-@pytest.fixture
-def narrow() -> Iterator[Server]:
-    """One worker with three places."""
+@pytest.fixture(scope="module")
+def one() -> Iterator[Server]:
+    """The server of `narrow`."""
     with Server(["-w", "1"], {"TIDEMARK_MAX_STREAMS": "3"}) as server:
         yield server
+
+
+@pytest.fixture
+def narrow(one: Server) -> Server:
+    """One worker with three places, all free."""
+    until(lambda: "tidemark_open_streams 0" in one.get("/metrics").text, "all places to be free", 120)
+    return one
 
 
 def test_a_slow_subscriber_is_dropped_and_told_and_the_quick_ones_go_on(narrow: Server) -> None:
@@ -319,20 +342,20 @@ def test_clients_that_leave_a_quiet_stream_give_their_places_back_within_seconds
         assert status(narrow) == 503
 
 
-def test_sigterm_ends_streams_politely_and_soon() -> None:
-    with Server(["-w", "2", "--graceful-timeout", "600"]) as server, ExitStack() as stack:
+def test_sigterm_ends_streams_politely_and_soon(two: Server) -> None:
+    with ExitStack() as stack:
         paths = ["/series/a/stream", "/stream?interval=60"] * 3
-        streams = [stack.enter_context(Stream(server.url + path)) for path in paths]
-        sockets = [stack.enter_context(socket_of(server, "/ws/a")) for _ in range(3)]
-        deaf = stack.enter_context(closing(Deaf(server, "/series/flood/stream")))
-        assert server.stop(signal.SIGTERM) == 0
+        streams = [stack.enter_context(Stream(two.url + path)) for path in paths]
+        sockets = [stack.enter_context(socket_of(two, "/ws/a")) for _ in range(3)]
+        deaf = stack.enter_context(closing(Deaf(two, "/series/flood/stream")))
+        assert two.stop(signal.SIGTERM) == 0
         for stream in streams:
             last = list(stream)[-1]
             assert (last.event, "reconnect" in last.json["reason"]) == ("close", True)
         assert [close_frame(ws)[0] for ws in sockets] == [1001] * 3
         assert b"event: close" in deaf.hear()
-        assert "Traceback" not in server.output()
-        assert "graceful timeout" not in server.output()
+        assert "Traceback" not in two.output()
+        assert "graceful timeout" not in two.output()
 
 
 def follow(server: Server, count: int) -> list[float]:
@@ -340,7 +363,7 @@ def follow(server: Server, count: int) -> list[float]:
     seen: list[float] = []
     last = 0
     while len(seen) < count:
-        with suppress(IncompleteRead, ConnectionError), Stream(f"{server.url}/series/default/stream", last) as stream:
+        with suppress(IncompleteRead, ConnectionError), Stream(f"{server.url}/series/followed/stream", last) as stream:
             for message in islice((message for message in stream if message.event == "event"), count - len(seen)):
                 seen.append(message.json["value"])
                 last = int(message.id or 0)
@@ -352,16 +375,16 @@ def _replaced(server: Server, old: set[int]) -> bool:
     return len(new) == len(old) and new != old
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
-def test_when_workers_end_their_streams_go_on_elsewhere_and_nothing_is_lost(sig: signal.Signals) -> None:
-    with Server(["-w", "2"]) as server, ThreadPoolExecutor(1) as pool:
-        followed = pool.submit(follow, server, 40)
+def test_when_workers_end_their_streams_go_on_elsewhere_and_nothing_is_lost(two: Server) -> None:
+    """Also where they are killed: tests/history."""
+    with ThreadPoolExecutor(1) as pool:
+        followed = pool.submit(follow, two, 40)
         for number in range(40):
-            post(server, "default", number)
+            post(two, "followed", number)
             if number in (10, 20):
-                old = set(server.wait_for_workers(2))
-                os.kill(max(old), sig)
-                until(partial(_replaced, server, old), "another worker")
+                old = set(two.wait_for_workers(2))
+                os.kill(max(old), signal.SIGTERM)
+                until(partial(_replaced, two, old), "another worker")
         assert followed.result() == list(range(40))
 
 
@@ -375,9 +398,8 @@ def test_a_worker_that_has_served_its_last_request_ends_its_streams() -> None:
             assert stream.take(1)[0].event == "statistics"
 
 
-@pytest.mark.parametrize("args", [["-k", "sync"], ["-k", "gthread", "--threads", "2"]])
-def test_a_worker_class_that_cannot_stream_says_so_and_serves_the_rest(args: list[str]) -> None:
-    with Server(["-w", "1", *args]) as server:
+def test_a_worker_class_that_cannot_stream_says_so_and_serves_the_rest() -> None:
+    with Server(["-w", "1", "-k", "gthread", "--threads", "2"]) as server:
         refused = server.get("/stream")
         assert (refused.status_code, refused.headers["Content-Type"]) == (501, "application/problem+json")
         assert "-k gevent" in refused.json()["detail"]

@@ -21,7 +21,8 @@ from times import HOUR, MINUTE
 from view import projection as module
 from view.projection import Projection
 
-SEEDS = 40
+ENOUGH = 40
+"""Number of seeds by which the fault planted below has been found."""
 STEPS = 60
 RULES = Rules(HOUR, 2, HOUR, MINUTE, 100, 3)
 
@@ -69,8 +70,8 @@ class OverWindows(naive.Projection):
         return Verdict(self.over.view.horizon, thresholds)
 
 
-def run(*, losses: bool = False) -> None:
-    for seed in range(SEEDS):
+def run(seeds: int, *, losses: bool = False) -> None:
+    for seed in range(seeds):
         workers = Workers(seed, losses=losses, projection=OverWindows)
         try:
             workers.run(STEPS)
@@ -80,15 +81,16 @@ def run(*, losses: bool = False) -> None:
 
 
 @pytest.mark.parametrize("losses", [False, True])
-def test_it_comes_to_what_the_oracle_says(losses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.soak(seeds=(15, 300))
+def test_it_comes_to_what_the_oracle_says(losses: bool, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOGETHER", 3)
-    run(losses=losses)
+    run(seeds, losses=losses)
 
 
 def test_a_projection_that_forgets_what_is_dead_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Projection, "_threshold", lambda projection, series: module.ALL_LIVE)
     with pytest.raises(AssertionError):
-        run()
+        run(ENOUGH)
 
 
 def told(*steps: Step) -> Told:

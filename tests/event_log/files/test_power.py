@@ -161,11 +161,11 @@ class Trial:
 
 
 @pytest.mark.parametrize("sync", ["everysec", "always"])
-@pytest.mark.soak(seed=(range(1), range(20)))
-def test_no_power_cut_costs_what_was_synced(tmp_path: Path, sync: str, seed: int) -> None:
+@pytest.mark.soak(seed=(range(1), range(20)), steps=(10, 20), odds=(0.01, 0.03))
+def test_no_power_cut_costs_what_was_synced(tmp_path: Path, sync: str, seed: int, steps: int, odds: float) -> None:
     trial = Trial(tmp_path, f"{sync} {seed}")
-    trial.run(trial.folder / "log", Life(), 20, 0.03, sync)
-    assert sum(trial.tried.values()) >= 250
+    trial.run(trial.folder / "log", Life(), steps, odds, sync)
+    assert sum(trial.tried.values()) >= 400 * steps * odds
     assert set(trial.tried) == set(LOSSES)
 
 

@@ -1,0 +1,199 @@
+"""Drop-in for writes to InfluxDB, 1 and 2: each field of a line is an event of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, request
+
+from access.keys import WRITE
+from api.answers import POSITION
+from api.context import context, service, settings
+from api.guard import conditions, needs, open_to_all, permit_each
+from api.idempotency import KEY, at_most_once
+from api.openapi.components import TEXT, error, object_of, share, share_errors
+from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from api.problems import Problem, shaped
+from api.reading.bodies import read_body
+from dialects.answers import END, answer
+from dialects.line_columns import Precision
+from dialects.lines import PRECISIONS, PRECISIONS_OF_1, Points, TooMany, parse
+from dialects.single_lines import BadLine
+from event_log.errors import LogError
+from event_log.outcomes import Stored
+from event_log.writes import Conditions
+from event_service import TooFarAhead
+from times import format_duration
+
+EXPIRED = "Events-Expired"
+LEFT_OUT = "Fields-Left-Out"
+VERSION = "tidemark"
+_CODES = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    405: "method not allowed",
+    413: "request too large",
+    415: "invalid",
+    422: "unprocessable entity",
+    429: "too many requests",
+    503: "unavailable",
+}
+
+bp = Blueprint("influx", __name__)
+
+
+@bp.post("/api/v2/write")
+@needs(WRITE)
+def write_lines() -> Response:
+    """Take lines, all or none."""
+    return _write(PRECISIONS)
+
+
+@bp.post("/write")
+@needs(WRITE)
+def write_lines_of_1() -> Response:
+    """Take lines as clients of version 1 send them."""
+    return _write(PRECISIONS_OF_1)
+
+
+def _write(precisions: Mapping[str, Precision]) -> Response:
+    precision = request.args.get("precision") or "ns"
+    if precision not in precisions:
+        raise Problem(400, f"precision must be one of {', '.join(precisions)}, not {precision[:20]!r}")
+    body = read_body()
+    points = _parse(body, precisions[precision])
+    permit_each(points.names, len(points.values))
+    if not len(points.values):
+        return _written(Stored(0, 0, service().position()), points)
+
+    def write(once: Conditions) -> Stored:
+        paid = conditions(len(points.values), once)
+        return service().add_many(points.names, points.which, points.times, points.values, paid)
+
+    try:
+        accepted = at_most_once(f"line protocol in {precision}", body, write)
+    except TooFarAhead as fault:
+        line = points.lines[fault.indexes[0]]
+        limit = format_duration(fault.limit)
+        raise Problem(400, f"line {line}: more than {limit} ahead of the server's clock (MAX_FUTURE)") from fault
+    return _written(accepted, points)
+
+
+def _parse(body: bytes, precision: Precision) -> Points:
+    most = settings().max_batch
+    try:
+        return parse(body.decode(), precision, most)
+    except UnicodeDecodeError as fault:
+        line = body.count(b"\n", 0, fault.start) + 1
+        raise Problem(400, f"line {line}: not UTF-8") from fault
+    except BadLine as fault:
+        raise Problem(400, str(fault)) from fault
+    except TooMany as fault:
+        detail = f"More than {most} lines, or ten times as many values (MAX_BATCH); send them in parts."
+        raise Problem(413, detail) from fault
+
+
+def _written(accepted: Stored, points: Points) -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    response.headers[POSITION] = str(accepted.position)
+    if accepted.expired:
+        response.headers[EXPIRED] = str(accepted.expired)
+    if points.left_out:
+        response.headers[LEFT_OUT] = str(points.left_out)
+    return response
+
+
+@bp.get("/ping")
+@open_to_all
+def ping() -> Response:
+    """Answer that it is there."""
+    response = Response(status=204, headers={"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "OSS"})
+    del response.headers["Content-Type"]
+    return response
+
+
+@bp.get("/health")
+@open_to_all
+def health() -> Response:
+    """Answer as InfluxDB 2 does: `pass`, or 503 and `fail` when the log cannot be read or written."""
+    body = {"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "checks": []}
+    status = 200
+    try:
+        context().service.check()
+    except LogError as fault:
+        body |= {"message": str(fault), "status": "fail"}
+        status = 503
+    return answer(body | {"version": VERSION, "commit": ""}, status)
+
+
+def influx_shape(problem: Problem) -> Response:
+    """Word an error as InfluxDB does: `{"code": "invalid", "message": "line 3: ..."}`."""
+    code = _CODES.get(problem.code or 500, "internal error")
+    return shaped({"code": code, "message": problem.detail}, problem, JSON, END)
+
+
+_WRITE_ERRORS = tuple(f"{status}-Influx" for status in (400, 408, 413, 415, 422, 429, 503))
+_KEY_ERRORS = tuple(f"{status}-Influx" for status in (401, 403, 421))
+share(
+    InfluxError=object_of({"code": TEXT, "message": TEXT}),
+    InfluxHealth=object_of({"name": TEXT, "message": TEXT, "status": TEXT, "version": TEXT, "commit": TEXT}),
+)
+share_errors(
+    {
+        f"{status}-Influx": error(description, *headers, schema="InfluxError", media_type=JSON)
+        for status, description, *headers in (
+            (400, "A line is not line protocol, or the precision is unknown. Nothing was stored."),
+            (401, "No token, or one that is none (any more).", "WWW-Authenticate"),
+            (403, "The token may not do this, or not with these series."),
+            (408, "No more of the body came for 30 seconds. Nothing was stored."),
+            (413, "The body is larger than MAX_BODY, or has more lines than MAX_BATCH."),
+            (415, "The body is packed otherwise than with gzip."),
+            (421, "The host asked for is neither localhost, nor an address, nor in ALLOWED_HOSTS."),
+            (422, "The `Idempotency-Key` came before with another request."),
+            (429, "More events than the token may write just now, or a new series beyond MAX_SERIES.", "Retry-After"),
+            (503, "The log cannot be read or written now.", "Retry-After"),
+        )
+    }
+)
+
+
+def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) -> Operation:
+    """Return what the document says of a write."""
+    return Operation(
+        tag="dialect influx",
+        summary=summary,
+        description=f"`?precision=` is one of {', '.join(precisions)}. The media type and {ignored} are ignored.",
+        bodies={
+            "text/plain": (
+                Body(
+                    schema={"type": "string", "description": "One point a line."},
+                    examples={"lines": "cpu,host=a usage=0.64\n"},
+                ),
+            )
+        },
+        headers=(KEY,),
+        replies={204: Reply(description="Stored.", headers=(POSITION,))},
+        errors=_WRITE_ERRORS,
+        key_errors=_KEY_ERRORS,
+    )
+
+
+_HEALTH = {"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "version": "", "commit": ""}
+describe(
+    {
+        write_lines: _writing("Take line protocol, all lines or none", PRECISIONS, "`org` and `bucket`"),
+        write_lines_of_1: _writing("Take it as clients of version 1 send it", PRECISIONS_OF_1, "`db`"),
+        ping: Operation(tag="dialect influx", summary="Is it there?", replies={204: Reply(description="It is.")}),
+        health: Operation(
+            tag="dialect influx",
+            summary="Can it read and write?",
+            replies={
+                200: Reply(description="It can.", schema="InfluxHealth", example=_HEALTH),
+                503: Reply(description="It cannot.", schema="InfluxHealth", example=_HEALTH),
+            },
+        ),
+    }
+)

@@ -1,0 +1,83 @@
+"""InfluxDB's line protocol, parsed: `measurement,tag=value field=1.5,other=2i 1750948200000000000`.
+
+A body is read in chunks of whole lines. Where all lines of a chunk are plain (`dialects.line_columns`) it is parsed in
+columns; any other is read line by line (`dialects.single_lines`), which also says what is wrong. Tests hold both equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dialects.line_columns import MICROSECONDS, Chunk, Precision, parse_columns
+from dialects.single_lines import Reader
+from event_log.batch import Ids, Times, Values
+from view.portions import giving_way
+
+PRECISIONS: dict[str, Precision] = {"ns": (1, 1000), "us": MICROSECONDS, "ms": (1000, 1), "s": (10**6, 1)}
+"""Multiplier and divisor that make microseconds of a time, as version 2 names them."""
+PRECISIONS_OF_1 = PRECISIONS | {"n": PRECISIONS["ns"], "u": PRECISIONS["us"]}
+"""The same, as version 1 names them."""
+VALUES_A_LINE = 10
+"""Values that a request may have for each line that it may have."""
+CHUNK = 1 << 17
+"""Characters of a chunk, about: 2,000 lines, which take 2 ms in columns."""
+
+
+class TooMany(Exception):
+    """More lines or values than a request may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The values of a body in columns. Values without a time have ON_ARRIVAL in its place."""
+
+    names: list[str]
+    which: Ids
+    times: Times
+    values: Values
+    lines: Ids
+    """The number of each value's line."""
+    left_out: int
+    """String fields, which are no values."""
+
+
+def parse(text: str, precision: Precision, most: int) -> Points:
+    """Return the values of a body of at most `most` lines. Raises BadLine or TooMany."""
+    names = dict[str, int]()
+    parts = list[Chunk]()
+    lines = values = 0
+    for chunk in giving_way(_chunks(text, precision)):
+        lines += chunk.line_count
+        values += len(chunk.values)
+        if lines > most or values > VALUES_A_LINE * most:
+            raise TooMany
+        indexes = np.array([names.setdefault(name, len(names)) for name in chunk.names], np.uint32)
+        parts.append(chunk._replace(which=indexes[chunk.which] if len(indexes) else chunk.which))
+    if not parts:
+        parts = [Chunk.of([], [], [], [], 0, 0)]
+    return Points(
+        list(names),
+        np.concatenate([part.which for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.lines for part in parts]),
+        sum(part.left_out for part in parts),
+    )
+
+
+def _chunks(text: str, precision: Precision) -> Iterator[Chunk]:
+    """Yield the lines of a body, chunk by chunk; one that has a string goes on to the end of its last line."""
+    reader = Reader(text if text.endswith("\n") else text + "\n", precision)
+    while reader.at < len(reader.text):
+        end = reader.text.find("\n", reader.at + CHUNK - 1) + 1 or len(reader.text)
+        is_short = end - reader.at <= 2 * CHUNK  # a long line is read in portions
+        text = reader.text[reader.at : end - 1] if is_short else ""
+        columns = parse_columns(text, precision, reader.number, reader.known)
+        if columns is None:
+            yield from reader.read(end)
+        else:
+            reader.skip(end)
+            yield columns

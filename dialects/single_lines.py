@@ -1,0 +1,143 @@
+"""InfluxDB's line protocol, read line by line: all that it allows, and what is wrong with what it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dialects.line_columns import Chunk, Known, Precision
+from dialects.line_names import EARLIEST, LATEST, LONGEST_ECHO, series_name
+from view.portions import giving_way
+
+LINES_AT_ONCE = 200
+"""Lines of a chunk, at most; they take some milliseconds."""
+_TRUE = {"t", "T", "true", "True", "TRUE"}
+_FALSE = {"f", "F", "false", "False", "FALSE"}
+_NAME = r"(?:[^,= \\\n\r]|\\[,= ]|\\(?![,= ]))+"
+_MEASUREMENT = r"(?:[^, \\\n\r]|\\[, ]|\\(?![, ]))+"
+_HEAD = re.compile(rf"(({_MEASUREMENT})((?:,{_NAME}={_NAME})*)) +")
+_TAG = re.compile(rf",({_NAME})=({_NAME})")
+_FIELD = re.compile(rf'({_NAME})=("(?:[^"\\]|\\.)*"|[^, "\n\r]+)', re.DOTALL)
+_BLANK = re.compile(r"(?:[ \t\r]*(?:#[^\n]*)?\n)+")
+_TIME = re.compile(r" +(-?[0-9]{1,19})(?=[ \r\n])")
+_END = re.compile(r" *\r?\n")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,400}i|[0-9]{1,400}u")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+class BadLine(Exception):
+    """A line is not line protocol; the message names it."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads a body, which ends with a newline, from `at` on, where the line with this number begins."""
+
+    text: str
+    precision: Precision
+    at: int = 0
+    number: int = 1
+    known: Known = field(default_factory=dict)
+
+    def skip(self, end: int) -> None:
+        """Go on at `end`, where a line begins."""
+        self.number += self.text.count("\n", self.at, end)
+        self.at = end
+
+    def read(self, end: int) -> Iterator[Chunk]:
+        """Yield the lines that begin before `end`, some at once. Raises BadLine."""
+        while self.at < end:
+            yield self._some(end)
+
+    def _some(self, end: int) -> Chunk:
+        names = dict[str, int]()
+        which, rows, values = list[int](), list[tuple[int | None, int]](), list[float]()
+        count = left_out = 0
+        while self.at < end and count < LINES_AT_ONCE:
+            if blank := _BLANK.match(self.text, self.at):
+                self.skip(blank.end())
+                continue
+            fields, time, after = self._line()
+            for series, value in fields.items():
+                if value is None:
+                    left_out += 1
+                    continue
+                which.append(names.setdefault(series, len(names)))
+                values.append(value)
+                rows.append((time, self.number))
+            count += 1
+            self.skip(after)
+        return Chunk.of(list(names), which, rows, values, count, left_out)
+
+    def _line(self) -> tuple[dict[str, float | None], int | None, int]:
+        """Return the series and value of each field (None: a string), the time, and where the next line begins."""
+        head = self._match(_HEAD, self.at, "a measurement, tags such as ,host=a, a space and fields such as value=1.5")
+        found = dict[str, float | None]()
+        at = head.end()
+        for match in giving_way(self._fields(at)):
+            series = self._name(head, match[1])
+            if series in found:
+                raise BadLine(self.number, f"the field {match[1][:LONGEST_ECHO]!r} is repeated")
+            found[series] = self._value(match[2])
+            at = match.end()
+        time = _TIME.match(self.text, at)
+        after = self._match(_END, at if time is None else time.end(), "the end of the line").end()
+        return found, None if time is None else self._time(int(time[1])), after
+
+    def _fields(self, at: int) -> Iterator[re.Match[str]]:
+        while True:
+            found = self._match(_FIELD, at, "a field such as value=1.5")
+            yield found
+            if self.text[found.end()] != ",":
+                return
+            at = found.end() + 1
+
+    def _match(self, pattern: re.Pattern[str], at: int, what: str) -> re.Match[str]:
+        found = pattern.match(self.text, at)
+        if found is None:
+            rest = self.text[at : at + LONGEST_ECHO].partition("\n")[0]
+            raise BadLine(self.number, f"expected {what}, not {rest!r}")
+        return found
+
+    def _name(self, head: re.Match[str], name: str) -> str:
+        written = head[1], name
+        series = self.known.get(written)
+        if series is None:
+            tags = [(tag[1], tag[2]) for tag in _TAG.finditer(head[3])]
+            try:
+                series = self.known[written] = series_name(head[2], tags, name)
+            except ValueError as fault:
+                raise BadLine(self.number, str(fault)) from fault
+        return series
+
+    def _value(self, text: str) -> float | None:
+        try:
+            return _value(text)
+        except ValueError as fault:
+            raise BadLine(self.number, str(fault)) from fault
+
+    def _time(self, given: int) -> int:
+        factor, divisor = self.precision
+        time = given * factor // divisor
+        if not EARLIEST <= time <= LATEST or not -(2**63) <= given < 2**63:
+            raise BadLine(self.number, f"the time {given} is beyond the years 1 to 9999, or 64 bits, in this precision")
+        return time
+
+
+def _value(text: str) -> float | None:
+    """Return the number that a field is; None for a string. Raises ValueError."""
+    if text.startswith('"'):
+        return None
+    if text in _TRUE or text in _FALSE:
+        return float(text in _TRUE)
+    if _INTEGER.fullmatch(text):
+        whole = int(text[:-1])
+        if -(2**63) <= whole < (2**64 if text.endswith("u") else 2**63):
+            return float(whole)
+    elif _FLOAT.fullmatch(text) and abs(value := float(text)) != float("inf"):
+        return value + 0.0
+    raise ValueError(f"{text[:LONGEST_ECHO]!r} is no finite number, 64-bit integer, boolean or string in quotes")
