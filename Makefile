@@ -24,13 +24,13 @@ run: $(RUNTIME) ## the server as in production; PORT, HOST, WEB_CONCURRENCY and 
 demo: $(RUNTIME) ## the server and the simulator together; ARGS="--rate 500" goes to the simulator
 	@exec $(BIN)/python -m simulator.demo $(ARGS)
 
-test: $(DEVELOPMENT) browser redis_binary nginx prometheus ## the whole test suite, with real servers and a real browser
+test: $(DEVELOPMENT) browser redis_binary nginx prometheus alertmanager ## the whole test suite, with real servers and a real browser
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
-soak: $(DEVELOPMENT) redis_binary nginx ## what the tests repeat for certainty, at full length: before a change of what it is about is done
+soak: $(DEVELOPMENT) redis_binary nginx alertmanager ## what the tests repeat for certainty, at full length: before a change of what it is about is done
 	@$(BIN)/python -m tests.soak $(ARGS)
 
-check: lint browser redis_binary nginx prometheus ## lint, format, types, and the tests with at least 95 % branch coverage
+check: lint browser redis_binary nginx prometheus alertmanager ## lint, format, types, and the tests with at least 95 % branch coverage
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --cov --cov-report=term $(ARGS)
 
 lint: $(DEVELOPMENT)
@@ -55,7 +55,7 @@ clean: ## remove what tools and tests left behind; keeps .venv and the events un
 	@rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-TOOLS := browser nginx prometheus redis_binary
+TOOLS := alertmanager browser nginx prometheus redis_binary
 .PHONY: $(TOOLS)
 $(TOOLS): $(DEVELOPMENT)
 	@$(BIN)/python -m tests.$@

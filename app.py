@@ -23,8 +23,11 @@ import logs
 import prometheus
 from access.exposure import exposed
 from access.foreign import Boundary
-from access.keys import BadKeys
 from access.watch import Watch
+from alerts.board import Boards
+from alerts.changes import ChangesHere
+from alerts.following import AlertsFollower
+from alerts.watch import AlertsWatch
 from api.context import Context, attach, context
 from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
@@ -36,8 +39,9 @@ from event_log.urls import open_store, printable_url
 from metrics.meter import Meter, shared
 from metrics.service import MeteredService
 from serving.addresses import CannotListen, check_free, local_url
-from settings import PREFIX, START_ID, VERSION, BadSetting, Settings, read_address, read_settings
+from settings import START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
+from watched_file import BadFile
 
 _CANNOT_LISTEN = 1
 _BAD_SETTING = 2
@@ -61,8 +65,10 @@ def create_app(
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
     service = MeteredService(meter, store, settings, clock, follow=follow, start=os.environ.get(START_ID))
+    boards = Boards(service)
+    alerts = open_alerts(settings, service, boards, meter)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    attach(app, Context(service, settings, meter, boundary, guard))
+    attach(app, Context(service, settings, meter, boundary, boards, ChangesHere(service, boards), guard, alerts))
     api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)
@@ -83,8 +89,21 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
         return None
     try:
         return Guard(Watch(Path(settings.keys)), clock)
-    except BadKeys as fault:
-        raise BadSetting(f"{PREFIX}KEYS: {fault}") from fault
+    except BadFile as fault:
+        raise BadSetting(str(fault)) from fault
+
+
+def open_alerts(settings: Settings, service: MeteredService, boards: Boards, meter: Meter) -> AlertsFollower | None:
+    """Have the service look at the alerts that ALERTS names; None where it names none. Raises BadSetting."""
+    if not settings.alerts:
+        return None
+    try:
+        watch = AlertsWatch(Path(settings.alerts), settings.retention)
+    except BadFile as fault:
+        raise BadSetting(str(fault)) from fault
+    alerts = AlertsFollower(watch, service, boards, count=meter.notified, observe=meter.looked)
+    service.watch_alerts = alerts.tick
+    return alerts
 
 
 def _offer_fast_path(app: Flask) -> None:

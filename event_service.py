@@ -22,6 +22,7 @@ from event_log.log import Log
 from event_log.outcomes import Stored
 from event_log.port import RecordStore, Usage
 from event_log.rules import Rules
+from event_log.tables import Change
 from event_log.upkeep import Upkeep
 from event_log.writes import PLAIN, Conditions, unexpired
 from follower import Follower
@@ -86,6 +87,8 @@ class EventService(Questions):
             max_symbols=settings.max_symbols,
         )
         self._start = start or secrets.token_hex(16)
+        self.watch_alerts: Callable[[], None] = lambda: None
+        """Looks at alerts, where this process evaluates them: called about once a second, once the log is caught up."""
         self._listeners: list[Listener] = []
         self._pid = 0  # of the process that has opened the log
         self._opening: dict[int, threading.Lock] = {}  # by process: locks must be made after the fork
@@ -95,6 +98,11 @@ class EventService(Questions):
         self._follower = Follower(self.tick, store.sync, blocks=store.blocks) if follow else None
         self._looked_at: list[int] = []  # series yet to be looked at for idleness
         self._kept_up = 0  # when what is due about once a second was last done
+
+    @property
+    def start_id(self) -> str:
+        """The id that all processes of this start of the service share."""
+        return self._start
 
     @property
     def rules(self) -> Rules:
@@ -165,6 +173,26 @@ class EventService(Questions):
     def series_count(self) -> int:
         """How many series live."""
         return len(self._level.projection.ids)
+
+    def level(self) -> Level:
+        """Return what gives the projection, level with the log and locked: `with service.level() as projection`."""
+        self.start()
+        return self._level
+
+    def lease(self, name: str, seconds: float) -> int | None:
+        """Take or prolong a lease; see `event_log.log.Log.lease`."""
+        self.start()
+        return self.log.lease(name, seconds)
+
+    def has_holder(self, lease: str) -> bool:
+        """Whether a process has this lease, as far as this one has applied the log."""
+        self.start()
+        return self.log.machine.leases.current(lease, self.store.time()) is not None
+
+    def change(self, changes: Sequence[Change], lease: tuple[str, int] | None = None) -> int:
+        """Change rows of shared tables; see `event_log.log.Log.change`. Raises Void."""
+        self.start()
+        return self.log.change(changes, lease)
 
     def end_series(self, name: str) -> Ended:
         """End a series: its events are gone from every answer from that position on. The name may begin anew."""
@@ -241,6 +269,7 @@ class EventService(Questions):
             self._level.prune()
             self._upkeep.tick(now)
             self._end_idle(now)
+            self.watch_alerts()
         return False
 
     def position(self) -> int:

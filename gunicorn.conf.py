@@ -21,8 +21,8 @@ from gunicorn.workers.base_async import AsyncWorker
 
 from access.exposure import Address, exposed
 from access.foreign import JSON_HEADERS
-from access.keys import BadKeys
 from access.watch import Watch
+from alerts.watch import AlertsWatch
 from event_log.errors import LogError
 from event_log.urls import is_on_this_machine, serves_many_processes
 from garbage import Survivors
@@ -32,8 +32,9 @@ from server_logs import JsonLogger, report_hub_errors
 from serving import handover
 from serving.addresses import CannotListen, check_free, local_url
 from serving.worker import Worker as OwnWorker
-from settings import PREFIX, START_ID, BadSetting, read_address, read_settings, read_workers, unknown_settings
+from settings import START_ID, BadSetting, read_address, read_settings, read_workers, unknown_settings
 from times import SECOND
+from watched_file import BadFile
 
 
 def _say(line: object) -> None:
@@ -47,15 +48,14 @@ def _cores() -> int:
 
 try:
     _settings = read_settings()
-    _keys = Watch(Path(_settings.keys)) if _settings.keys else None  # here, so that workers inherit the last good file
+    # Here, so that workers inherit the last good files.
+    _keys = Watch(Path(_settings.keys)) if _settings.keys else None
+    _alerts = AlertsWatch(Path(_settings.alerts), _settings.retention) if _settings.alerts else None
     _host, _port = read_address()
     # A second worker on a log of one process would answer from another log.
     workers = read_workers(_cores() if serves_many_processes(_settings.log_url) else 1)
-except BadSetting as fault:
+except (BadSetting, BadFile) as fault:
     _say(fault)
-    sys.exit(2)
-except BadKeys as fault:
-    _say(f"{PREFIX}KEYS: {fault}")
     sys.exit(2)
 
 _FOR_REQUESTS = 2000

@@ -124,6 +124,7 @@ class Settings:
         "0.1s", _duration_or_none, "How long a request may wait in its worker before others are refused; `0`: any time"
     )
     keys: str = _setting("", str, "File of access keys; without it everyone who reaches the port may do everything")
+    alerts: str = _setting("", str, "File of alert rules and receivers; without it this process evaluates none")
     cors_origins: tuple[str, ...] = _setting(
         "", _origins, "Origins whose pages may call the API, separated by commas; `*` for all"
     )

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from access.keys import SCOPES, BadKeys, Key, hash_of, new_token, parse_keys
-from access.watch import read
 from settings import PREFIX
 from times import format_timestamp, wall_clock
+from watched_file import BadFile, read
 
 _FAULT = 2
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         print(options.answer(options))
-    except BadKeys as fault:
+    except BadFile as fault:
         print(f"access: {fault}", file=sys.stderr)
         return _FAULT
     return 0

@@ -17,6 +17,8 @@ from datetime import UTC, date, datetime, time
 from fnmatch import translate
 from typing import Any, Self
 
+from watched_file import BadFile
+
 WRITE, READ, DELETE, METRICS = SCOPES = ("write", "read", "delete", "metrics")
 TOKEN_PREFIX = "tm_"
 MOST_KEYS = 10_000
@@ -37,7 +39,7 @@ _MICROSECONDS = 1_000_000
 _NEVER: bytes = bytes(32)
 
 
-class BadKeys(Exception):
+class BadKeys(BadFile):
     """A key file cannot be used; the message is one line for the person who wrote it."""
 
 

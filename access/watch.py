@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
-import threading
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
-from access.keys import BadKeys, Keys, parse_keys
-from access.memory import MOST_BYTES, Memory
-
-LOOK_SECONDS = 0.5
-"""How old what we know of the file may be. It is read, not asked for its age: a few microseconds twice a second, and
-no copy, mount or clock can hide a change."""
-STALE_SECONDS = 1.5
-"""Age of the last look from which on a change may not wait for the next one, to be in force within two seconds."""
-PAUSE_SECONDS = 0.25
-"""How long the two looks lie apart that are taken by one request."""
-logger = logging.getLogger("tidemark.access")
+from access.keys import Keys, parse_keys
+from file_memory import Memory
+from watched_file import WatchedFile
 
 
-@cache
-def inherited(path: Path) -> Memory:
-    """The memory of this file that this process shares with those it forks; made by the first to ask."""
-    return Memory()
+class Watch(WatchedFile[Keys]):
+    """The keys of one file, read again when it has changed."""
 
-
-def read(path: Path) -> bytes:
-    """What the file holds. Raises BadKeys."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
-    except OSError as fault:
-        raise BadKeys(f"it cannot be read: {fault.strerror or fault}") from fault
-    if len(text) > MOST_BYTES:
-        raise BadKeys(f"it is larger than {MOST_BYTES} bytes")
-    return text
-
-
-class Watch:
-    """The keys of one file, read again when it has changed.
-
-    A text is taken once two looks have found it the same: half of a file can be good TOML, of which the last limits are
-    missing. Any thread may ask; one at a time looks at the file, and the others go on with what was known.
-    """
+    name = "key file"
+    setting = "KEYS"
+    logger = logging.getLogger("tidemark.access")
 
     def __init__(
         self,
@@ -55,87 +26,9 @@ class Watch:
         memory: Memory | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Raises BadKeys where the file is no good and none was before."""
-        self._path = path
-        self._clock = clock
-        self._memory = inherited(path) if memory is None else memory
-        self._pause = pause
-        self._lock = threading.Lock()
-        self._looked_at = clock()
-        self._seen: bytes | None = None  # the text taken last, or found no good
-        self._found: bytes | None = None  # another one, that one look has found
-        self._fault: str | None = None
-        self._keys = self._first()
+        """Raises BadFile where the file is no good and none was before."""
+        super().__init__(path, parse_keys, clock, memory, pause)
 
     def keys(self) -> Keys:
-        """Those in force; costs a look at the clock. After a silence the file may have changed long ago: then both
-        looks are taken now, and all who ask wait for them."""
-        age = self._clock() - self._looked_at
-        if age >= LOOK_SECONDS and self._lock.acquire(blocking=age >= STALE_SECONDS):
-            try:
-                self._look_again()
-            finally:
-                self._lock.release()
-        return self._keys
-
-    def fault(self) -> str | None:
-        """What is wrong with the file as it is now, so that older keys are in force."""
-        self.keys()
-        return self._fault
-
-    def _look_again(self) -> None:
-        began = self._clock()
-        age = began - self._looked_at
-        if age < LOOK_SECONDS:
-            return  # somebody else has looked meanwhile
-        self._look()
-        if age >= STALE_SECONDS and self._found is not None:
-            self._pause(PAUSE_SECONDS)
-            self._look()
-        self._looked_at = began  # not before: until then all who ask after a silence wait
-
-    def _first(self) -> Keys:
-        """The keys to begin with. Where others of this service have another text, this one may be half written."""
-        kept = self._memory.get()
-        try:
-            text = read(self._path)
-            if kept is None or kept == text:
-                return self._load(text)
-        except BadKeys as fault:
-            if kept is None:
-                raise BadKeys(f"{self._path}: {fault}") from fault
-            self._note(str(fault))
-        self._looked_at = -math.inf
-        return parse_keys(kept)
-
-    def _look(self) -> None:
-        """Take the file over if it has changed, stands still and is good; else say why not, once."""
-        try:
-            text = read(self._path)
-        except BadKeys as fault:
-            self._seen = self._found = None  # once it can be read again, even unchanged, it is news
-            self._note(str(fault))
-            return
-        found, self._found = self._found, None if text == self._seen else text
-        if self._found is not None and text == found:
-            self._found = None
-            self._change(text)
-
-    def _change(self, text: bytes) -> None:
-        try:
-            self._keys = self._load(text)
-            logger.info("the key file was read again: %d keys", len(self._keys))
-        except BadKeys as fault:
-            self._note(str(fault))
-
-    def _load(self, text: bytes) -> Keys:
-        self._seen = text
-        keys = parse_keys(text)
-        self._memory.put(text)
-        self._fault = None
-        return keys
-
-    def _note(self, fault: str) -> None:
-        if fault != self._fault:
-            self._fault = fault
-            logger.error("the key file %s is not used as it is now, the last good one is: %s", self._path, fault)
+        """Those in force."""
+        return self.content()

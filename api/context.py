@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 from access.foreign import Boundary
+from alerts.board import Boards
+from alerts.changes import ChangesHere
+from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
@@ -29,8 +32,14 @@ class Context:
     meter: Meter
     boundary: Boundary
     """Refuses the requests of foreign pages."""
+    boards: Boards
+    """Tell how alerts stand."""
+    alert_changes: ChangesHere
+    """Hand changes of alerts to streams."""
     guard: Guard | None = None
     """None where no access keys are in use."""
+    alerts: AlertsFollower | None = None
+    """None where this process evaluates no alerts."""
     fast_path: Callable[[object], FastPath | None] = lambda application: None
     """Make the fast path past this WSGI application; None where it is not the one that was composed."""
     worker_is_stopping: Callable[[], bool] = lambda: False
@@ -57,6 +66,12 @@ def lease(series: str | None) -> Callable[[], bool] | None:
     """Whether a stream of this series, or of all, that begins now may still go on; None: always."""
     guard = context().guard
     return None if guard is None else guard.lease(series)
+
+
+def lease_as_is() -> Callable[[], bool] | None:
+    """Whether a stream of what the key of this request sees may still go on; None: always."""
+    guard = context().guard
+    return None if guard is None else guard.lease_as_is()
 
 
 def meter() -> Meter:

@@ -174,6 +174,16 @@ class Guard:
 
         return valid
 
+    def lease_as_is(self) -> Callable[[], bool]:
+        """Whether the key of this request still reads, and of the same series."""
+        key: Key = request.environ[_KEY]
+
+        def valid() -> bool:
+            found = self.watch.keys().renewed(key, self._clock())
+            return found is not None and READ in found.can and found.series == key.series
+
+        return valid
+
     def _need(self) -> Need | None:
         view = current_app.view_functions.get(request.endpoint or "")
         return None if view is None else need_of(view)

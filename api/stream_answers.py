@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, g, request
 from gevent.monkey import is_module_patched
 
 from access.places import AllTaken
+from alerts.changes import Sees
 from api.answers import POSITION
 from api.context import Context, context, service, settings
 from api.guard import current_key
@@ -121,6 +122,13 @@ def open_events(subscriber: Subscriber, channel: Channel, after: int) -> Respons
     position = min(after, service().position())
     leave = _enter(subscriber)
     return _response(subscriber, leave, feed().events(subscriber, channel, after), position)
+
+
+def open_alerts(subscriber: Subscriber, sees: Sees, after: int | None) -> Response:
+    """Server-Sent Events of changes of alerts; 503 when all places are taken."""
+    position = service().position()
+    leave = _enter(subscriber)
+    return _response(subscriber, leave, context().alert_changes.here().events(subscriber, sees, after), position)
 
 
 def open_statistics(subscriber: Subscriber, question: Question) -> Response:

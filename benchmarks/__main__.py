@@ -21,6 +21,7 @@ BENCHMARKS = (
     "streams",
     "holds",
     "symbols",
+    "alerts",
     "overload",
     "reloads",
 )

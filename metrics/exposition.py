@@ -6,7 +6,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.samples import Sample
 
 from metrics.meter import Totals
@@ -56,6 +62,18 @@ def counted(totals: Totals) -> Iterator[Metric]:
     for reason, count in totals.refused().items():
         refused.add_metric((reason,), count)
     yield refused
+    count, seconds_ = totals.looks()
+    if count:
+        yield SummaryMetricFamily(
+            "tidemark_alert_evaluation_seconds", "Looks at all alerts.", count_value=count, sum_value=seconds_
+        )
+    notifications = CounterMetricFamily(
+        "tidemark_notifications", "Changes of alerts, by receiver and outcome.", labels=("receiver", "outcome")
+    )
+    for receiver, outcome, number in totals.notifications():
+        notifications.add_metric((receiver, outcome), number)
+    if notifications.samples:
+        yield notifications
 
 
 def gauges(found: Gauges) -> Iterator[Metric]:

@@ -75,6 +75,16 @@ class Meter:
         """Events were refused, all of one request."""
         self.table.add(self.table.column(f"refused {reason}"), events)
 
+    def notified(self, receiver: str, outcome: str, count: int) -> None:
+        """Changes of alerts were sent to a receiver, failed to be, or were dropped."""
+        self.table.add(self.table.column(f"notifications {outcome} {receiver}"), count)
+
+    def looked(self, seconds: float) -> None:
+        """A look at all alerts has taken this long."""
+        column = self.table.column("looks", 2)
+        self.table.add(column, 1)
+        self.table.add(column + 1, round(seconds * 1e9))
+
     def _columns(self, route: str, method: str, status: int) -> tuple[int, int]:
         known = method if method in _METHODS else OTHER
         count = self.table.column(f"requests {known} {status} {route}")
@@ -114,6 +124,17 @@ class Totals:
     def refused(self) -> dict[str, int]:
         """How many events were refused, by reason, those that never gave one too."""
         return dict.fromkeys(sorted(set(REASONS.values())), 0) | {rest: count for rest, [count] in self._of("refused")}
+
+    def notifications(self) -> Iterator[tuple[str, str, int]]:
+        """Receiver, outcome, how many changes."""
+        for rest, [count] in self._of("notifications"):
+            outcome, _, receiver = rest.partition(" ")
+            yield receiver, outcome, count
+
+    def looks(self) -> tuple[int, float]:
+        """Number of looks at all alerts, and how many seconds they took together."""
+        count, nanoseconds = self._counts.get("looks", (0, 0))
+        return count, nanoseconds / 1e9
 
     def _of(self, kind: str) -> Iterator[tuple[str, list[int]]]:
         for key, columns in self._counts.items():

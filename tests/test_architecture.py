@@ -20,6 +20,7 @@ LAYERS = [
     ["view", "follower"],
     ["event_service"],
     ["streaming"],
+    ["alerts"],
     ["api"],
     ["dialects", "dashboard", "prometheus"],
 ]

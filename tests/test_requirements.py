@@ -18,6 +18,7 @@ pytestmark = pytest.mark.no_cover
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROOMS = (
     "access",
+    "alerts",
     "api",
     "dashboard",
     "dialects",

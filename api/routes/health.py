@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from alerts.following import MISSING
 from api.answers import LINE_END, answer
 from api.context import context, service
 from api.guard import open_to_all
 from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
-from event_log.errors import LogUnavailable
+from event_log.errors import LogError, LogUnavailable
 
 _BROKEN_KEYS = (
     "The key file is not used as it is now, the last good one is; the log of the service says why, as does "
     "`python -m access check`."
 )
 """Everybody may read this, so it says where to look and nothing of what stands in the file."""
+_BROKEN_ALERTS = (
+    "The file of alerts is not used as it is now, the last good one is; the log of the service says why, as does "
+    "`python -m alerts check`."
+)
 bp = Blueprint("health", __name__, url_prefix="/health")
 
 
@@ -31,7 +36,9 @@ def health_answer(end: bytes) -> Response:
     fault = _log_fault()
     if fault is not None:
         return answer({"status": "unhealthy", "detail": fault}, 503, end=end)
-    notices = [notice for notice in (service().notice(), _notice_of_keys()) if notice is not None]
+    notices = [
+        notice for notice in (service().notice(), _notice_of_keys(), *_notices_of_alerts()) if notice is not None
+    ]
     return answer({"status": "healthy"} | ({"notice": " ".join(notices)} if notices else {}), end=end)
 
 
@@ -54,6 +61,19 @@ def get_ready() -> Response:
 def _notice_of_keys() -> str | None:
     guard = context().guard
     return None if guard is None or guard.watch.fault() is None else _BROKEN_KEYS
+
+
+def _notices_of_alerts() -> list[str]:
+    alerts = context().alerts
+    found = [] if alerts is None or alerts.watch.fault() is None else [_BROKEN_ALERTS]
+    if alerts is not None and alerts.lacks_a_receiver:
+        found.append(MISSING)
+    try:
+        if service().ready():
+            found.extend(f"Alerts: {notice}." for notice in context().boards.here().notices())
+    except LogError:
+        pass  # which is told by what asks for the log
+    return found
 
 
 def _view_fault() -> str | None:

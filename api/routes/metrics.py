@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
 
 from access.keys import METRICS
+from alerts.states import shown as shown_state
 from api.answers import in_portions
-from api.context import meter, service
+from api.context import context, meter, service
 from api.guard import needs, visible
 from api.openapi.components import READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
@@ -49,7 +51,7 @@ def get_metrics() -> Response:
         return _windows()
     totals = Totals(meter().table)
     try:
-        told = [*exposition.gauges(_standing())]
+        told = [*exposition.gauges(_standing()), *_alerts()]
     except LogUnavailable:
         told = []
     own = (
@@ -81,6 +83,19 @@ def _standing() -> exposition.Gauges:
         ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
         ("log_synced_age_seconds", "Age of the oldest record that a power cut could still cost.", usage.synced),
     )
+
+
+def _alerts() -> list[Metric]:
+    """How many alerts of each rule are in each state; nothing where there are no rules."""
+    standing = context().boards.here().standing()
+    if not standing.targets:
+        return []
+    counts = Counter((key[0], shown_state(standing.alert(key).state)) for key in in_portions(standing.targets))
+    text = "Alerts of a rule that are in a state."
+    return [
+        exposition.labelled("alerts", text, ("name", "state"), sorted(counts.items())),
+        *exposition.gauges([("alerts_left_out", "Alerts that the limits leave out.", standing.left_out)]),
+    ]
 
 
 def _windows() -> Response:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 from flask import Blueprint, Response, g, request
 from flask.globals import request_ctx
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validates_schema
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from access.keys import READ
-from api.context import lease, service
-from api.guard import needs, permit
+from api.context import lease, lease_as_is, service
+from api.guard import needs, permit, visible
 from api.handshake import refuse_other_requests, websocket_route
 from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
@@ -20,13 +21,14 @@ from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, WindowQuery, load_query
 from api.reading.query_fields import Duration
-from api.reading.schemas import SeriesName
+from api.reading.schemas import RequestField, SeriesName
 from api.stream_answers import (
     EVENT_STREAM,
     Subject,
     client_socket,
     feed,
     give_places_back,
+    open_alerts,
     open_events,
     open_statistics,
     require_place,
@@ -57,6 +59,17 @@ class Interval(Duration):
         return interval
 
 
+class Alerts(RequestField):
+    """Whether changes of alerts are sent, instead of statistics."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "string", "enum": ["1"]}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value != "1":
+            raise ValidationError("Must be 1.")
+        return True
+
+
 class Position(fields.Field[int]):
     """A position in the log."""
 
@@ -71,6 +84,14 @@ class StreamQuery(WindowQuery):
 
     series = SeriesName(load_default=None)
     interval = Interval(load_default=SECOND)
+    alerts = Alerts(load_default=False)
+
+    @validates_schema(skip_on_field_errors=True)
+    def alerts_alone(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        """A stream of alerts is about nothing else."""
+        others = sorted({"series", "window", "last", "include", "percentiles", "interval"} & set(request.args))
+        if data["alerts"] and others:
+            raise ValidationError("Does not go with `alerts`.", others[0])
 
 
 class EventsStreamQuery(Query):
@@ -107,8 +128,10 @@ give_places_back(bp)
 @bp.get("/stream")
 @needs(READ)
 def stream_statistics() -> Response:
-    """One `event: statistics` at once and then one every interval."""
+    """One `event: statistics` at once and then one every interval; or alerts, and each change of one."""
     query = load_query(_STREAM, request.args)
+    if query["alerts"]:
+        return open_alerts(Subscriber(client_socket(), SSE_HEARTBEAT, allowed=lease_as_is()), visible(), _seen())
     permit(query["series"])
     subject = Subject(
         query["series"],
@@ -158,12 +181,17 @@ def _refuse_mismatch() -> NoReturn:
 def _beginning() -> int:
     """The position after which the client wants events: what it saw last, what it asks for, or now."""
     after = load_query(_EVENTS_STREAM, request.args)["after"]
-    if seen := request.headers.get(LAST_EVENT_ID):
-        try:
-            after = position(seen)
-        except ValidationError as fault:
-            raise invalid({LAST_EVENT_ID: fault.messages}) from fault
-    return service().position() if after is None else after
+    seen = _seen()
+    return seen if seen is not None else service().position() if after is None else after
+
+
+def _seen() -> int | None:
+    """The position of what the client saw last; None where it does not say."""
+    seen = request.headers.get(LAST_EVENT_ID)
+    try:
+        return position(seen) if seen else None
+    except ValidationError as fault:
+        raise invalid({LAST_EVENT_ID: fault.messages}) from fault
 
 
 _STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
@@ -187,8 +215,10 @@ describe(
             summary="Statistics at intervals, as Server-Sent Events",
             description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
             "second over the interval); `id` is the log position. A comment as heartbeat every 15 s. A question that "
-            f"costs much is asked less often. {_ENDS}",
+            "costs much is asked less often. With `alerts=1`: every alert that is not inactive, then `event: alert` at "
+            f"each change, its position as `id`, and behind `Last-Event-ID` the changes since. {_ENDS}",
             query=StreamQuery,
+            headers=(LAST_EVENT_ID,),
             replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
             errors=_STREAM_ERRORS,
         ),

@@ -16,7 +16,6 @@ from werkzeug.test import TestResponse
 
 import app as composition
 from access.keys import SCOPES
-from access.watch import LOOK_SECONDS
 from api import boundary
 from api.context import context
 from api.guard import Guard, need_of
@@ -24,6 +23,7 @@ from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import BadSetting, Settings
+from watched_file import LOOK_SECONDS
 
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys
@@ -173,7 +173,7 @@ def test_each_key_opens_what_it_may(call: Call, name: str, shared: Flask) -> Non
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
         listed = call.url.endswith(
-            ("/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
+            ("/alerts", "/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
         ) or call.path.startswith("/prometheus/")  # where only what the key may see is there
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from access.keys import BadKeys, Key, Keys, hash_of, parse_keys
-from access.memory import MOST_BYTES, Memory
-from access.watch import LOOK_SECONDS, PAUSE_SECONDS, STALE_SECONDS, Watch
+from access.keys import Key, Keys, hash_of, parse_keys
+from access.watch import Watch
+from file_memory import MOST_BYTES, Memory
+from watched_file import LOOK_SECONDS, PAUSE_SECONDS, STALE_SECONDS, BadFile
 
 from .test_keys import TOKEN, entry
 
@@ -177,7 +178,7 @@ def test_a_file_that_goes_and_comes_back_unchanged(path: Path, clock: Clock) -> 
 
 def test_the_first_reading_must_be_good(path: Path, clock: Clock) -> None:
     path.write_text("")
-    with pytest.raises(BadKeys, match=r"keys\.toml: it has no key"):
+    with pytest.raises(BadFile, match=r"keys\.toml: it has no key"):
         Watch(path, clock, Memory())
 
 
@@ -220,14 +221,14 @@ def test_half_a_text_is_none() -> None:
 
 def test_a_file_beyond_all_bounds_is_refused(path: Path, clock: Clock) -> None:
     path.write_bytes(b"#" * (MOST_BYTES + 1))
-    with pytest.raises(BadKeys, match="larger than 1048576 bytes"):
+    with pytest.raises(BadFile, match="larger than 1048576 bytes"):
         Watch(path, clock, Memory())
     path.write_bytes(entry().encode().ljust(MOST_BYTES, b"\n"))
     assert len(Watch(path, clock, Memory()).keys()) == 1
 
 
 def test_a_directory_is_no_file(tmp_path: Path, clock: Clock) -> None:
-    with pytest.raises(BadKeys, match="it cannot be read: Is a directory"):
+    with pytest.raises(BadFile, match="it cannot be read: Is a directory"):
         Watch(tmp_path, clock, Memory())
 
 

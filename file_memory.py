@@ -1,5 +1,5 @@
-"""The last good key file, where workers yet to come find it: in memory that they inherit from the process that forks
-them. A worker that starts while the file is broken takes it from here, as those that run keep what they have."""
+"""The last good text of a file, where workers yet to come find it: in memory that they inherit from the process that
+forks them. A worker that starts while the file is broken takes it from here, as those that run keep what they have."""
 
 from __future__ import annotations
 

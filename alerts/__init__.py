@@ -1,0 +1,1 @@
+"""Alerts: rules over windows, whose changes of state stand in the log."""

@@ -1,0 +1,155 @@
+"""How alerts stand, as one process sees them: the rules in force, the series that they are about, the states."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from alerts.members import Members, Revision, revision_of
+from alerts.rows import (
+    ALERTS,
+    CLOCK,
+    INACTIVE,
+    LEASE,
+    NO_RULES,
+    RECEIVERS,
+    RULES,
+    SLOW,
+    Alert,
+    InForce,
+    Key,
+    alert_of,
+    row_key,
+    rules_of,
+    told_of,
+)
+from alerts.rules import MOST_ALERTS
+from alerts.states import shown
+from event_log.tables import Row
+from event_service import EventService
+from view.portions import giving_way
+from view.projection import Projection
+
+FEW = 256
+"""Number of new series that are matched with the view locked: a millisecond."""
+
+
+class Standing(NamedTuple):
+    """How alerts stand at one position of the log."""
+
+    rules: InForce
+    rows: Mapping[str, Row]
+    targets: Sequence[Key]
+    """The alerts that there are."""
+    left_out: int
+    """How many more there would be without limits."""
+    position: int
+
+    def alert(self, key: Key) -> Alert:
+        """Return an alert."""
+        row = self.rows.get(row_key(key))
+        return INACTIVE if row is None else alert_of(row)
+
+
+class Board:
+    """Tells how alerts stand. For one process; any thread may ask."""
+
+    def __init__(self, service: EventService) -> None:
+        self._service = service
+        self._lock = threading.RLock()
+        # All below: under _lock.
+        self._projection: weakref.ref[Projection] | None = None
+        self._text = ""
+        self._rules = NO_RULES
+        self._members = Members(())
+        self._revision: Revision = (-1, 0)
+        self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
+
+    def standing(self) -> Standing:
+        """Return how alerts stand, level with the log. Raises LogError."""
+        with self._lock:
+            while True:
+                with self._service.level() as projection:
+                    self._follow_rules(projection)
+                    new = self._members.new(projection.series)
+                    if len(new) <= FEW:
+                        for number, name in new:
+                            self._members.match(number, name)
+                        return self._stand(projection)
+                for number, name in giving_way(new):
+                    self._members.match(number, name)
+
+    def is_looked_at(self) -> bool:
+        """Whether some process holds the lease, as far as the log is applied."""
+        return self._service.has_holder(LEASE)
+
+    def notices(self) -> list[str]:
+        """Return what a person should know, though alerts work. Raises LogError."""
+        standing = self.standing()
+        with self._service.level() as projection:
+            slow = projection.tables.rows(CLOCK).get(SLOW)
+            told = {name: told_of(row) for name, row in projection.tables.rows(RECEIVERS).items()}
+        found = [
+            f"receiver {name} was not told of {reached.dropped} changes of alerts"
+            for name, reached in told.items()
+            if reached.dropped
+        ]
+        if standing.left_out:
+            found.append(f"{standing.left_out} alerts are left out by the limits")
+        if slow is not None:
+            found.append(f"a look at all alerts takes long, so there is one in {slow.value} seconds")
+        return found
+
+    def _follow_rules(self, projection: Projection) -> None:
+        row = projection.tables.rows(RULES).get(RULES)
+        text = "" if row is None else row.value
+        if text != self._text or self._projection is None or self._projection() is not projection:
+            self._projection, self._text = weakref.ref(projection), text
+            self._rules = rules_of(text) if text else NO_RULES
+            self._members = Members(self._rules.rules.values())
+            self._revision, self._targets = (-1, 0), None
+
+    def _stand(self, projection: Projection) -> Standing:
+        revision = revision_of(projection.series)
+        if revision != self._revision:
+            self._members.forget_ended(projection.series)
+            self._revision, self._targets = revision, None
+        rows = dict(projection.tables.rows(ALERTS))
+        targets, left_out = self._targets or self._list(rows)
+        self._targets = None if left_out else (targets, 0)  # which are left out depends on states
+        return Standing(self._rules, rows, targets, left_out, projection.cursor.position)
+
+    def _list(self, rows: Mapping[str, Row]) -> tuple[Sequence[Key], int]:
+        """Return the alerts that there are, and how many are left out: first those that are inactive."""
+        found, left_out = list[Key](), 0
+
+        def is_quiet(key: Key) -> bool:
+            row = rows.get(row_key(key))
+            return row is None or shown(alert_of(row).state) == "inactive"
+
+        for name, rule in self._rules.rules.items():
+            keys = [(name, series) for series in self._members.of(rule)]
+            if len(keys) > rule.limit:
+                keys.sort(key=is_quiet)
+                left_out += len(keys) - rule.limit
+            found.extend(keys[: rule.limit])
+        if len(found) > MOST_ALERTS:
+            found.sort(key=is_quiet)
+            left_out += len(found) - MOST_ALERTS
+        return found[:MOST_ALERTS], left_out
+
+
+class Boards:
+    """The board of the process that asks: locks must be made after the fork."""
+
+    def __init__(self, service: EventService) -> None:
+        self._service = service
+        self._of: dict[int, Board] = {}
+
+    def here(self) -> Board:
+        """Return it; made by the first to ask."""
+        pid = os.getpid()
+        return self._of.get(pid) or self._of.setdefault(pid, Board(self._service))

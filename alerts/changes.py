@@ -1,0 +1,185 @@
+"""Hands changes of alerts to streams: those since a position, or every alert that is not inactive, then each change."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from alerts.board import Boards, Standing
+from alerts.rows import ALERTS, Alert, Key, alert_of, key_of
+from alerts.states import shown
+from event_log.applied import Begun, Told
+from event_log.errors import LogUnavailable
+from event_log.steps import TableChange
+from event_log.tables import Row
+from event_service import EventService
+from streaming import Subscriber
+from streaming.endings import NO_LOG, TOO_SLOW, Ending
+from streaming.feed import CUT_SECONDS
+from times import format_timestamp
+from view.portions import giving_way
+
+MOST_CHANGES = 10_000
+"""Maximum number of changes that are remembered for clients that come back."""
+TOGETHER = 100
+"""Alerts that are written in one piece."""
+Sees = Callable[[str], bool] | None
+"""Which series a client may see; None: all, and rules over all together."""
+
+
+class Seen(NamedTuple):
+    """A change of an alert that readers see."""
+
+    key: Key
+    alert: Alert
+
+
+class _Reader(NamedTuple):
+    sees: Sees
+    had: int
+    """Position up to which it has had everything when it began."""
+
+
+def entry(key: Key, alert: Alert) -> dict[str, Any]:
+    """Return an alert as answers tell it, but for its labels. Before its first change there is none to tell of."""
+    return {
+        "name": key[0],
+        "series": key[1] or None,
+        "state": shown(alert.state),
+        "since": format_timestamp(alert.since) if alert.since else None,
+        "value": alert.value,
+        "summary": alert.summary if alert.since else None,
+    }
+
+
+def may_see(sees: Sees, key: Key) -> bool:
+    """Whether a client may see an alert."""
+    return sees is None or bool(key[1] and sees(key[1]))
+
+
+class Changes:
+    """The changes that one process has been told of, and who wants them."""
+
+    def __init__(self, service: EventService, boards: Boards) -> None:
+        self._board = boards.here()
+        self._lock = threading.Lock()
+        # All below: under _lock, which is never held over a reading of the log.
+        self._recent: deque[Seen] = deque(maxlen=MOST_CHANGES)
+        self._readers: dict[Subscriber, _Reader] = {}
+        self._told = 0
+        self._complete_since: int | None = None
+        service.listen(self.hear)
+
+    def hear(self, told: Told | Begun) -> None:
+        """Hear what the projection has taken in, or that another one has taken its place."""
+        with self._lock:
+            if isinstance(told, Begun):
+                self._begin_anew()
+                return
+            self._told = told.cursor.position
+            for step in told.steps:
+                if isinstance(step, TableChange) and step.table == ALERTS and step.value is not None:
+                    alert = alert_of(Row(step.value, step.position))
+                    if alert.position == step.position:
+                        self._hand_out(Seen(key_of(step.key), alert))
+
+    def events(self, subscriber: Subscriber, sees: Sees, after: int | None) -> Generator[bytes]:
+        """What comes first, at the pace of whoever iterates; then each change, until the subscriber is ended."""
+        try:
+            standing = self._join(subscriber, sees)
+            yield from self._first(standing, sees, after)
+            yield from subscriber
+        except LogUnavailable:
+            _end(subscriber, NO_LOG)
+        finally:
+            with self._lock:
+                self._readers.pop(subscriber, None)
+
+    def _join(self, subscriber: Subscriber, sees: Sees) -> Standing:
+        """Have a subscriber handed each change behind what is returned."""
+        while True:
+            standing = self._board.standing()
+            with self._lock:
+                if self._told <= standing.position:
+                    self._readers[subscriber] = _Reader(sees, standing.position)
+                    if self._complete_since is None:
+                        self._complete_since = standing.position
+                    return standing
+
+    def _first(self, standing: Standing, sees: Sees, after: int | None) -> Generator[bytes]:
+        with self._lock:
+            recent, since = list(self._recent), self._complete_since or 0
+        if len(recent) == MOST_CHANGES:
+            since = max(since, recent[0].alert.position)
+        found: Iterable[Seen]
+        if after is not None and since <= after <= standing.position:
+            found = [seen for seen in recent if after < seen.alert.position <= standing.position]
+        else:
+            if after is not None:
+                yield _gap(standing.position + 1)
+            found = sorted(_active(standing), key=lambda seen: seen.alert.position)
+        pieces = list[bytes]()
+        for seen in giving_way(found):
+            if may_see(sees, seen.key):
+                pieces.append(_event(seen))
+            if len(pieces) == TOGETHER:
+                yield b"".join(pieces)
+                pieces = []
+        yield b"".join(pieces) + b"id: %d\n\n" % standing.position
+
+    def _hand_out(self, seen: Seen) -> None:
+        self._recent.append(seen)
+        chunk = _event(seen) if self._readers else b""
+        for subscriber, reader in self._readers.items():
+            is_new = seen.alert.position > reader.had and may_see(reader.sees, seen.key)
+            if is_new and not subscriber.put(chunk):
+                _end(subscriber, TOO_SLOW)
+
+    def _begin_anew(self) -> None:
+        """Have all come back: some changes may not have been told of."""
+        self._recent.clear()
+        self._complete_since = None
+        for subscriber in self._readers:
+            _end(subscriber, NO_LOG)
+
+
+class ChangesHere:
+    """The changes of the process that asks: locks must be made after the fork."""
+
+    def __init__(self, service: EventService, boards: Boards) -> None:
+        self._service = service
+        self._boards = boards
+        self._of: dict[int, Changes] = {}
+
+    def here(self) -> Changes:
+        """Return them; made by the first to ask."""
+        pid = os.getpid()
+        return self._of.get(pid) or self._of.setdefault(pid, Changes(self._service, self._boards))
+
+
+def _active(standing: Standing) -> list[Seen]:
+    found = [Seen(key, standing.alert(key)) for key in standing.targets]
+    return [seen for seen in found if seen.alert.state != "inactive"]
+
+
+def _event(seen: Seen) -> bytes:
+    body = entry(*seen) | {"labels": seen.alert.labels, "position": seen.alert.position}
+    if seen.alert.reason:
+        body["reason"] = seen.alert.reason
+    return b"id: %d\nevent: alert\ndata: %b\n\n" % (seen.alert.position, orjson.dumps(body))
+
+
+def _gap(position: int) -> bytes:
+    """Return word that changes were missed: every alert that is not inactive follows."""
+    body = orjson.dumps({"type": "gap", "position": position})
+    return b"id: %d\nevent: gap\ndata: %b\n\n" % (position - 1, body)
+
+
+def _end(subscriber: Subscriber, ending: Ending) -> None:
+    subscriber.end(ending, time.monotonic() + CUT_SECONDS)

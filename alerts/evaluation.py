@@ -1,0 +1,201 @@
+"""A look at all alerts: what their conditions have come to, and which changes follow.
+
+One process of all that share the log does it, about once a second: whoever holds the lease. Each change is conditional
+on the row that it leaves and on the lease, so that whoever stalled, and wakes without it, changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from alerts.board import Board, Standing
+from alerts.measuring import Measured, Measures
+from alerts.rows import (
+    ALERTS,
+    CLOCK,
+    LEASE,
+    OUTBOX,
+    Alert,
+    Counted,
+    Key,
+    Note,
+    counted_of,
+    key_of,
+    pack,
+    row_key,
+)
+from alerts.rules import Rule
+from alerts.states import RUNS_OUT, Found, shown, step
+from event_log.outcomes import Void
+from event_log.tables import Change
+from event_service import EventService
+from times import SECOND
+
+TERM = 6.0
+"""Seconds for which the lease is taken; it is prolonged when half of them are over."""
+MOST_PAUSE = 10 * SECOND
+"""Microseconds between two looks that count as time in which somebody looked."""
+NOTED = 5 * SECOND
+"""Microseconds after which the time counted is noted in the log again, while it matters to an alert."""
+CHANGES_A_RECORD = 400
+CHARACTERS_A_RECORD = 200_000
+logger = logging.getLogger("tidemark.alerts")
+
+
+class Moment(NamedTuple):
+    """The time of a look: by the log, and by the clock that counts only while somebody looks."""
+
+    now: int
+    counted: int
+
+
+class Evaluator:
+    """Evaluates the rules in force while it holds the lease. For one thread or greenlet of one process."""
+
+    def __init__(self, service: EventService, board: Board) -> None:
+        self._service = service
+        self._board = board
+        self._measures = Measures(service)
+        self._lease: int | None = None
+        self._counted = Counted()
+        self._noted = 0
+
+    def hold(self) -> int | None:
+        """Take or prolong the lease; returns its number. None while another process has it."""
+        lease = self._service.lease(LEASE, TERM)
+        if lease is not None and lease != self._lease:
+            with self._service.level() as projection:
+                self._counted = counted_of(projection.tables.rows(CLOCK).get(CLOCK))
+            self._noted = self._counted.at
+            logger.info("this process looks at alerts from now on")
+        self._lease = lease
+        return lease
+
+    def look(self, *, notes: bool = False) -> int | None:
+        """Evaluate every alert once; returns the number of changes. None where another process holds the lease.
+        `notes`: whether there are receivers, who are to be told."""
+        if self.hold() is None:
+            return None
+        standing = self._board.standing()
+        now = self._service.store.time()
+        pause = now - self._counted.at
+        self._counted = Counted(self._counted.looked + (pause if 0 <= pause <= MOST_PAUSE else 0), now)
+        moment = Moment(now, self._counted.looked)
+        changes = [*self._gone(standing, moment), *self._found(standing, moment)]
+        self._write(standing, changes, moment, notes=notes)
+        return len(changes)
+
+    def _found(self, standing: Standing, moment: Moment) -> Iterator[tuple[Key, Alert | None]]:
+        """Yield the alerts whose state is another one now."""
+        rules, since = standing.rules
+        asked = [(key, rules[key[0]], since[key[0]]) for key in standing.targets]
+        measured = self._measures.look(asked, self._service.clock())
+        for key, rule, _ in asked:
+            before = standing.alert(key)
+            now = measured[key]
+            found = _judge(rule, now, before)
+            state, begun = step(before.state, before.begun, found, moment.counted, rule.holds, rule.keeps)
+            if (state, begun) != (before.state, before.begun):
+                yield key, _changed(before, state, begun, moment.now, rule, key[1], now.value, found)
+
+    def _gone(self, standing: Standing, moment: Moment) -> Iterator[tuple[Key, Alert | None]]:
+        """Yield the ends of alerts whose rule or series is no longer there; at the next look nothing remains of
+        them."""
+        there = {row_key(key) for key in standing.targets}
+        for text in standing.rows:
+            if text not in there:
+                key = key_of(text)
+                before = standing.alert(key)
+                reason = "ended" if key[0] in standing.rules.rules else "removed"
+                ended = before._replace(state="inactive", begun=0, since=moment.now, position=0, reason=reason)
+                yield key, None if before.state == "inactive" else ended
+
+    def _write(
+        self, standing: Standing, changes: Sequence[tuple[Key, Alert | None]], moment: Moment, *, notes: bool
+    ) -> None:
+        """Put changes into the log, those that fire first: so what one look tells of one status stands together."""
+        assert self._lease is not None
+        runs = any(alert is not None and alert.state in RUNS_OUT for _, alert in changes) or (
+            moment.now - self._noted >= NOTED and any(standing.alert(key).state in RUNS_OUT for key in standing.targets)
+        )
+        rows = _rows(standing, changes, moment, notes=notes)
+        if runs:
+            rows.insert(0, [self._clock_row()])
+        try:
+            for some in _records(rows):
+                self._service.change(some, (LEASE, self._lease))
+        except Void:
+            self._lease = None  # the lease is lost, or the log knew more: the next look sees it
+            return
+        if runs:
+            self._noted = moment.now
+
+    def _clock_row(self) -> Change:
+        with self._service.level() as projection:
+            row = projection.tables.rows(CLOCK).get(CLOCK)
+        return Change(CLOCK, CLOCK, pack(self._counted), 0 if row is None else row.position)
+
+
+def _judge(rule: Rule, measured: Measured, before: Alert) -> Found:
+    value = measured.value
+    if rule.condition == "absent":
+        stays = not measured.is_there and shown(before.state) == "firing"  # an exact name stays absent
+        return "met" if stays or (value is not None and rule.is_met(value)) else "unmet"
+    if not measured.is_there:
+        return "met" if value is not None and rule.is_met(value) else "gone"
+    if value is None:
+        return "no value"
+    return "met" if rule.is_met(value) else "unmet"
+
+
+def _changed(
+    before: Alert, state: str, begun: int, now: int, rule: Rule, series: str, value: float | None, found: Found
+) -> Alert:
+    if shown(state) == shown(before.state):
+        return before._replace(state=state, begun=begun)
+    if rule.condition == "absent" and value is not None:
+        value /= SECOND
+    labels, to = (rule.labels, rule.to) if shown(state) == "firing" else (before.labels, before.to)
+    reason = "ended" if found == "gone" else ""
+    return Alert(state, begun, now, 0, value, rule.told(series, value), reason, labels, to)
+
+
+def _rows(
+    standing: Standing, changes: Sequence[tuple[Key, Alert | None]], moment: Moment, *, notes: bool
+) -> list[list[Change]]:
+    """Return the rows of each alert, and of what is to be told of it."""
+    rows = list[tuple[int, list[Change]]]()
+    for number, (key, alert) in enumerate(changes):
+        text = row_key(key)
+        row = standing.rows.get(text)
+        pair = [Change(ALERTS, text, None if alert is None else pack(alert), 0 if row is None else row.position)]
+        note = None if alert is None else _note(standing.alert(key), key, alert, moment.now)
+        if note is not None and notes:
+            pair.append(Change(OUTBOX, f"{moment.now}.{number}", pack(note)))
+        rows.append((2 if note is None else note.status != "firing", pair))
+    return [pair for _, pair in sorted(rows, key=lambda row: row[0])]
+
+
+def _records(rows: Sequence[Sequence[Change]]) -> Iterator[list[Change]]:
+    """Yield what one record each changes; what belongs together stays so."""
+    some, size = list[Change](), 0
+    for pair in rows:
+        some.extend(pair)
+        size += sum(len(change.value or "") for change in pair)
+        if len(some) >= CHANGES_A_RECORD or size >= CHARACTERS_A_RECORD:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _note(before: Alert, key: Key, alert: Alert, now: int) -> Note | None:
+    """Return what receivers are to be told of a change; None where that is nothing."""
+    fires = shown(alert.state) == "firing"
+    if fires == (shown(before.state) == "firing"):
+        return None
+    status = "firing" if fires else "resolved"
+    began = now if fires else before.since
+    return Note(*key, status, now, began, alert.value, alert.summary, alert.reason, alert.labels, alert.to)

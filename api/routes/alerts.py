@@ -1,0 +1,138 @@
+"""`GET /alerts`: the alerts that there are, as the log has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from flask import Blueprint, Response, request
+from marshmallow import ValidationError
+
+from access.keys import READ
+from alerts.board import Standing
+from alerts.changes import entry, may_see
+from alerts.rules import LONGEST_NAME
+from alerts.states import shown
+from api.answers import answer, in_portions
+from api.context import context, settings
+from api.guard import needs, permit, visible
+from api.openapi.components import (
+    COUNT,
+    NAME_OR_NULL,
+    NUMBER_OR_NULL,
+    POSITIONED,
+    READ_ERRORS,
+    TEXT,
+    TIME,
+    array,
+    object_of,
+    ref,
+    share,
+)
+from api.openapi.operation import Operation, Reply, describe
+from api.reading.queries import Query, load_query
+from api.reading.query_fields import Whole
+from api.reading.schemas import RequestField, SeriesName
+
+STATES = ("inactive", "pending", "firing")
+NOBODY = "No process evaluates alerts now: the states are the last ones. Set TIDEMARK_ALERTS where one is to."
+bp = Blueprint("alerts", __name__)
+
+
+class State(RequestField):
+    """A state as answers tell it."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "string", "enum": list(STATES)}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if value not in STATES:
+            raise ValidationError(f"There is no state {value[:40]!r}; known are {', '.join(STATES)}.")
+        return str(value)
+
+
+class After(RequestField):
+    """Where the page before ended: `next` of its answer."""
+
+    json_schema: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST_NAME + 1}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, str]:
+        name, _, series = value.partition("\n")
+        return name, series
+
+
+class AlertsQuery(Query):
+    """Which alerts to show."""
+
+    state = State(load_default=None)
+    series = SeriesName(load_default=None)
+    limit = Whole(1, 1000, load_default=1000)
+    after = After(load_default=None)
+
+
+_QUERY = AlertsQuery()
+
+
+@bp.get("/alerts")
+@needs(READ)
+def get_alerts() -> Response:
+    """A page of the alerts, sorted by name and series."""
+    query = load_query(_QUERY, request.args)
+    if query["series"] is not None:
+        permit(query["series"])
+    board = context().boards.here()
+    standing = board.standing()
+    found = list(_entries(standing, query, query["limit"] + 1))
+    page = found[: query["limit"]]
+    following = f"{page[-1]['name']}\n{page[-1]['series'] or ''}" if len(found) > len(page) else None
+    body = {"alerts": page, "next": following, "left_out": standing.left_out}
+    if not board.is_looked_at() and (standing.rules.rules or standing.rows or not settings().alerts):
+        body["notice"] = NOBODY
+    return answer(body, position=standing.position)
+
+
+def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
+    sees, count = visible(), 0
+    for key in in_portions(sorted(standing.targets)):
+        series = key[1]
+        if query["after"] is not None and key <= query["after"]:
+            continue
+        if not may_see(sees, key):
+            continue
+        alert = standing.alert(key)
+        if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
+            continue
+        count += 1
+        yield entry(key, alert) | {"labels": standing.rules.rules[key[0]].labels}
+        if count == most:
+            return
+
+
+share(
+    Alert=object_of(
+        {
+            "name": TEXT,
+            "series": NAME_OR_NULL,
+            "state": State.json_schema,
+            "since": {"anyOf": [TIME, {"type": "null"}]},
+            "value": NUMBER_OR_NULL,
+            "labels": {"type": "object", "additionalProperties": TEXT},
+            "summary": NAME_OR_NULL,
+        }
+    ),
+    AlertsPage=object_of({"alerts": array(ref("Alert")), "next": NAME_OR_NULL, "left_out": COUNT}, {"notice": TEXT}),
+)
+describe(
+    {
+        get_alerts: Operation(
+            tag="alerts",
+            summary="The alerts, sorted by name and series",
+            description="The state of each alert of the rules in force, as it stands in the log: every worker tells "
+            "the same at the same position. `value`, `since` and `summary` are those of the last change, null before "
+            "the first. `left_out`: the number of alerts beyond the limits. `next`, unless null, is what to ask for "
+            "with `after`.",
+            query=AlertsQuery,
+            replies={200: Reply(description="A page of them.", schema="AlertsPage", headers=POSITIONED)},
+            errors=READ_ERRORS,
+        ),
+    }
+)

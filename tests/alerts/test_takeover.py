@@ -1,0 +1,88 @@
+"""Whoever evaluates, and whenever it is killed or stalls: each change stands in the log once, in the right order."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from alerts.board import Board, Boards
+from alerts.evaluation import TERM, Evaluator
+from alerts.rows import ALERTS, LEASE, RULES, Alert, alert_of, pack, pack_rules, row_key
+from event_log.applied import Begun, Told
+from event_log.outcomes import Void
+from event_log.steps import TableChange
+from event_log.tables import Change, Row
+from event_service import EventService
+from settings import Settings
+from tests.conftest import FakeClock
+from tests.event_log.stores import StoreKind
+from times import SECOND
+
+RULE = {"name": "high", "series": "s/*", "statistic": "last", "window": "1h", "above": 0.5}
+WORKERS = 4
+LOOKS = 150
+KEYS = [("high", "s/a"), ("high", "s/b")]
+Seen = list[tuple[str, str, int]]
+
+
+def follower(service: EventService) -> Seen:
+    """What a worker is told of alerts: row, state, position."""
+    seen: Seen = []
+
+    def listen(told: Told | Begun) -> None:
+        assert isinstance(told, Told)
+        for step in told.steps:
+            if isinstance(step, TableChange) and step.table == ALERTS and step.value is not None:
+                alert = alert_of(Row(step.value, step.position))
+                seen.append((step.key, alert.state, alert.position))
+
+    service.listen(listen)
+    return seen
+
+
+def late_changes(service: EventService) -> list[Change]:
+    """What a process has ready that looked at the rows as they are now."""
+    with service.level() as projection:
+        rows = dict(projection.tables.rows(ALERTS))
+    pending = pack(Alert("pending", 0, 0, 0, None, ""))
+    return [Change(ALERTS, text, pending, row.position) for text, row in rows.items()]
+
+
+def test_each_change_happens_once_whoever_is_killed(kind: StoreKind, clock: FakeClock) -> None:
+    random = Random(24)
+    store = kind.open()
+    stores = [store, *(kind.sibling(store) for _ in range(WORKERS - 1))]
+    services = [EventService(store, Settings(), clock) for store in stores]
+    told = [follower(service) for service in services]
+    boards = [Board(service) for service in services]
+    for board in boards:
+        board.standing()  # level with the log: from here on it is told of each change
+    services[0].change([Change(RULES, RULES, pack_rules([RULE], {}, clock.now))])
+    evaluators = [Evaluator(service, board) for service, board in zip(services, boards, strict=True)]
+    for look in range(LOOKS):
+        clock.advance(SECOND)
+        for series in ("s/a", "s/b"):
+            random.choice(services).add(series, None, float(random.random() < 0.5))
+        if look % 10 == 9:  # whoever evaluates is killed, or stalls and believes later that it still holds the lease
+            number = next(number for number, evaluator in enumerate(evaluators) if evaluator.look() is not None)
+            lease, late = services[number].lease(LEASE, TERM), late_changes(services[number])
+            clock.advance(int(2 * TERM) * SECOND)
+            taker = (number + random.randrange(1, WORKERS)) % WORKERS
+            assert evaluators[taker].look() is not None
+            assert evaluators[number].look() is None
+            assert lease is not None
+            with pytest.raises(Void):
+                services[number].change(late, (LEASE, lease))
+            if random.random() < 0.5:
+                evaluators[number] = Evaluator(services[number], boards[number])
+        for evaluator in evaluators:
+            evaluator.look()
+        standings = [board.standing() for board in boards]
+        assert all(standing == standings[0] for standing in standings)
+    assert all(seen == told[0] for seen in told)
+    assert len({position for *_, position in told[0]}) == len(told[0]) > 50
+    for key in KEYS:
+        states = [state for text, state, _ in told[0] if text == row_key(key)]
+        assert states == ["firing", "inactive"] * (len(states) // 2) + ["firing"] * (len(states) % 2)
+    assert Boards(services[0]).here().standing() == boards[1].standing()  # one that begins now tells the same

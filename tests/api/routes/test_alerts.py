@@ -1,0 +1,119 @@
+"""`GET /alerts`, and the file behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import app as composition
+import watched_file
+from access.keys import hash_of, new_token
+from api.context import context
+from event_log.memory_store import MemoryStore
+from settings import Settings
+from tests.api.problems import assert_problem
+from tests.conftest import FakeClock
+from times import SECOND
+
+RULE = '[[alert]]\nname = "slow"\nseries = "web/*"\nstatistic = "mean"\nwindow = "10s"\nabove = 1.0\n'
+ONE_PAGE = {"next": None, "left_out": 0}
+MORE = 'labels = { severity = "page" }\nsummary = "{series}: {value}"\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "alerts.toml"
+    path.write_text(RULE + MORE)
+    return path
+
+
+@pytest.fixture
+def settings(file: Path) -> Settings:
+    return Settings(alerts=str(file))
+
+
+def tick(app: Flask, clock: FakeClock) -> None:
+    clock.advance(SECOND)
+    while context(app).service.tick():
+        pass
+
+
+def test_alerts_are_told_with_their_states(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
+    context(app).service.add("web/a", None, 2.5)
+    context(app).service.add("web/b", None, 0)
+    tick(app, clock)
+    response = client.get("/alerts")
+    calm = {"name": "slow", "series": "web/b", "state": "inactive", "since": None, "value": None, "summary": None}
+    loud = {"name": "slow", "series": "web/a", "state": "firing", "since": "2025-06-26T14:30:01Z", "value": 2.5}
+    labels = {"labels": {"severity": "page"}}
+    assert response.json == {"alerts": [loud | labels | {"summary": "web/a: 2.5"}, calm | labels], **ONE_PAGE}
+    assert response.headers["Log-Position"] == "5"
+    assert [alert["series"] for alert in client.get("/v1/alerts?state=inactive").get_json()["alerts"]] == ["web/b"]
+    assert [alert["series"] for alert in client.get("/alerts?series=web/a").get_json()["alerts"]] == ["web/a"]
+
+
+def test_a_key_with_series_sees_its_own(settings: Settings, clock: FakeClock, tmp_path: Path, file: Path) -> None:
+    token = new_token()
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'[[key]]\nname = "a"\nhash = "{hash_of(token)}"\ncan = ["read"]\nseries = ["web/a"]\n')
+    file.write_text(RULE + '[[alert]]\nname = "all"\nabsent = "5m"\n')
+    app = composition.create_app(replace(settings, keys=str(keys)), clock=clock, store=MemoryStore(clock.moment))
+    for name in "ab":
+        context(app).service.add(f"web/{name}", None, 2.0)
+    tick(app, clock)
+    bearer = {"Authorization": f"Bearer {token}"}
+    seen = app.test_client().get("/alerts", headers=bearer).get_json()["alerts"]
+    assert [alert["series"] for alert in seen] == ["web/a"]
+    assert_problem(app.test_client().get("/alerts?series=web/b", headers=bearer), 403)
+
+
+def test_metrics_count_alerts_by_rule_and_state(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
+    for name, value in (("a", 2.0), ("b", 2.0), ("c", 0.0)):
+        context(app).service.add(f"web/{name}", None, value)
+    tick(app, clock)
+    text = client.get("/metrics").get_data(as_text=True)
+    assert 'tidemark_alerts{name="slow",state="firing"} 2.0' in text
+    assert 'tidemark_alerts{name="slow",state="inactive"} 1.0' in text
+    assert "tidemark_alerts_left_out 0.0" in text
+
+
+def test_alerts_come_in_pages(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
+    for name in "cab":
+        context(app).service.add(f"web/{name}", None, 0)
+    tick(app, clock)
+    found, query = [], {"limit": "2"}
+    while True:
+        page = client.get("/alerts", query_string=query).get_json()
+        found += [alert["series"] for alert in page["alerts"]]
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+    assert found == ["web/a", "web/b", "web/c"]
+
+
+@pytest.mark.parametrize("query", ["state=loud", "limit=0", "limit=1001", "series=", "window=1m"])
+def test_a_bad_query_is_told(client: FlaskClient, query: str) -> None:
+    assert_problem(client.get(f"/alerts?{query}"), 400)
+
+
+def test_a_broken_file_leaves_the_last_good_one_in_force(
+    app: Flask, client: FlaskClient, clock: FakeClock, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_file, "LOOK_SECONDS", 0.0)
+    context(app).service.add("web/a", None, 2.5)
+    file.write_text(RULE.replace("above", "abvoe"))
+    tick(app, clock)
+    assert client.get("/alerts?state=firing").get_json()["alerts"] != []
+    notice = client.get("/health").get_json()["notice"]
+    assert "alerts check" in notice
+    file.write_text(RULE)
+    tick(app, clock)
+    assert len(client.get("/alerts?state=firing").get_json()["alerts"]) == 1
+    assert "notice" not in client.get("/health").get_json()
+    file.write_text("x" + RULE)
+    tick(app, clock)
+    assert len(client.get("/alerts?state=firing").get_json()["alerts"]) == 1
