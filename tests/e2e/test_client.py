@@ -28,6 +28,7 @@ OTHERS = ("request lost", "refused", "worker killed", "group killed", "restarted
 OVERLOAD = "overload"
 EACH = 60
 """Events sent between two faults."""
+MOST_ATTEMPTS = 50
 SECONDS = 300.0
 """What a flush may take: a server starts meanwhile, which may take 120 s beside other tests."""
 
@@ -94,9 +95,9 @@ class Proxy:
 
     def _note(self, fault: str, *, happened: bool) -> None:
         """Count a fault, or have it happen to another request."""
-        if fault and happened:
+        if happened:
             self.befallen[fault] += 1
-        else:
+        elif fault:
             self.fault = fault
 
 
@@ -182,16 +183,21 @@ def test_what_flush_returned_for_counts_once_whatever_fails(
     monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.5)
     kinds = chosen(faults)
     with proxy(server) as (url, proxied), Tidemark(url, capacity=2 * EACH) as tidemark:
-        for number, kind in enumerate(kinds):
-            proxied.fault = kind
-            for value in range(number * EACH, (number + 1) * EACH):
-                tidemark.send(f"faults/{value % 3}", value)
-            assert tidemark.flush(SECONDS) == ((number + 1) * EACH, 0, 0, 0)
-        assert proxied.befallen == Counter(kinds)
-        assert faults < 200 or min(proxied.befallen.values()) >= 20
+        total = 0
+        for kind in kinds:
+            before, attempts = proxied.befallen[kind], 0
+            while proxied.befallen[kind] == before:  # an overload may not come at once
+                assert (attempts := attempts + 1) < MOST_ATTEMPTS, kind
+                proxied.fault = kind
+                for value in range(total, total + EACH):
+                    tidemark.send(f"faults/{value % 3}", value)
+                total += EACH
+                assert tidemark.flush(SECONDS) == (total, 0, 0, 0)
+        befallen = Counter({kind: count for kind, count in proxied.befallen.items() if kind})
+        assert befallen >= Counter(kinds)
+        assert faults < 200 or min(befallen.values()) >= 20
     with Tidemark(server.url) as tidemark:
         found = [tidemark.statistics(f"faults/{each}", include=["sum"]) for each in range(3)]
-    total = faults * EACH
     assert sum(one.count for one in found) == total
     assert sum(one.sum for one in found) == total * (total - 1) / 2
 
