@@ -16,6 +16,7 @@ from api.guard import needs, visible
 from api.openapi.components import object_of, share
 from api.openapi.operation import Operation, Reply, describe
 from api.stream_answers import client_socket
+from prometheus import alerting
 from prometheus.answers import Refused, bad_data, instant, matrix, success
 from prometheus.evaluation import Evaluation
 from prometheus.parsing import duration, moment, parse, selector_of
@@ -187,15 +188,17 @@ def buildinfo() -> Response:
 @_route("rules")
 @needs(READ)
 def rules() -> Response:
-    """List the rules that Prometheus evaluates; there are none."""
-    return success({"groups": []})
+    """List the rules of alerts."""
+    found, position = alerting.groups()
+    return success({"groups": found}, position=position)
 
 
 @_route("alerts")
 @needs(READ)
 def alerts() -> Response:
-    """List the alerts."""
-    return success({"alerts": []})
+    """List the alerts that are pending or firing."""
+    found, position = alerting.alerts()
+    return success({"alerts": found}, position=position)
 
 
 share(

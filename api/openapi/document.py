@@ -39,7 +39,7 @@ gzip where `Accept-Encoding` takes that. Where access keys are in use, each oper
 """
 
 
-NATIVE_TAGS = ("events", "statistics", "series", "streams", "metrics", "health", "pages", "prometheus")
+NATIVE_TAGS = ("events", "statistics", "series", "streams", "alerts", "metrics", "health", "pages", "prometheus")
 """In the order in which the document lists them."""
 DIALECT = "dialect "
 """What the tags of the dialects begin with."""

@@ -56,6 +56,25 @@ def test_alerts_are_told_with_their_states(app: Flask, client: FlaskClient, cloc
     assert [alert["series"] for alert in client.get("/alerts?series=web/a").get_json()["alerts"]] == ["web/a"]
 
 
+def test_prometheus_is_told_of_what_is_pending_or_firing(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
+    context(app).service.add("web/a", None, 2.5)
+    context(app).service.add("web/b", None, 0)
+    tick(app, clock)
+    alert = {
+        "labels": {"alertname": "slow", "series": "web/a", "severity": "page"},
+        "annotations": {"summary": "web/a: 2.5"},
+        "state": "firing",
+        "activeAt": "2025-06-26T14:30:01Z",
+        "value": "2.5",
+    }
+    told = client.get("/prometheus/api/v1/alerts").get_json()
+    assert told == {"status": "success", "data": {"alerts": [alert]}}
+    [group] = client.get("/prometheus/api/v1/rules").get_json()["data"]["groups"]
+    [rule] = group["rules"]
+    assert (rule["type"], rule["name"], rule["state"], rule["alerts"]) == ("alerting", "slow", "firing", [alert])
+    assert rule["query"] == "mean of web/* above 1"
+
+
 def test_a_key_with_series_sees_its_own(settings: Settings, clock: FakeClock, tmp_path: Path, file: Path) -> None:
     token = new_token()
     keys = tmp_path / "keys.toml"
@@ -69,6 +88,9 @@ def test_a_key_with_series_sees_its_own(settings: Settings, clock: FakeClock, tm
     seen = app.test_client().get("/alerts", headers=bearer).get_json()["alerts"]
     assert [alert["series"] for alert in seen] == ["web/a"]
     assert_problem(app.test_client().get("/alerts?series=web/b", headers=bearer), 403)
+    told = app.test_client().get("/prometheus/api/v1/rules", headers=bearer).get_json()["data"]["groups"][0]["rules"]
+    assert [rule["name"] for rule in told] == ["slow"]
+    assert [alert["labels"]["series"] for alert in told[0]["alerts"]] == ["web/a"]
 
 
 def test_metrics_count_alerts_by_rule_and_state(app: Flask, client: FlaskClient, clock: FakeClock) -> None:
