@@ -36,11 +36,18 @@ class Trips:
         self._pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
 
     def append(self, count: int, record: Record = ONE) -> list[Future[Appended]]:
-        """Append in threads of their own; return once all have gathered, while none may go."""
-        before = len(self.gathering._waiting) + self.gathering._leaders
+        """Append in threads of their own; return once all have gathered, and those who lead have taken whom they take
+        along, while none may go."""
+        wanted = self._gathered() + count
         found = [self.one(record) for _ in range(count)]
-        until(lambda: len(self.gathering._waiting) + self.gathering._leaders == before + count, "all to wait", SOON)
+        until(lambda: self._gathered() == wanted and self._all_have_taken(), "all to wait", SOON)
         return found
+
+    def _gathered(self) -> int:
+        return len(self.gathering._waiting) + self.gathering._leaders
+
+    def _all_have_taken(self) -> bool:
+        return self.gathering._under_way >= self.gathering._leaders
 
     def one(self, record: Record = ONE) -> Future[Appended]:
         return self._pool.submit(self.gathering.append, record, Guard(1))
