@@ -125,11 +125,6 @@ class SeriesTable:
         except KeyError:
             return None
 
-    def all_keep(self, numbers: Iterable[int], keep: int) -> bool:
-        """Whether each of these series lives and retains so many events of its own."""
-        found = map(self.by_id.get, numbers)
-        return all(series is not None and series.keep == keep for series in found)
-
     def _check(self) -> None:
         """Assert what holds between any two records."""
         assert self.ids == {series.name: number for number, series in self.by_id.items()}
