@@ -6,21 +6,28 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.context import context
+from settings import Settings
+from tests.conftest import FakeClock
 from tests.prometheus import required
 from tests.servers import CHECKOUT
+from times import SECOND
 
 from .test_route import WHEN_SAID
 
 ALERTS = CHECKOUT / "deploy/alerts.yml"
 DASHBOARD = CHECKOUT / "deploy/grafana-dashboard.json"
 NAME = re.compile(r"\btidemark_\w+")
+PARTS = re.compile(r"_(bucket|count|sum)$")
 LABEL = re.compile(r"(\w+)[=!]~?\"")
 SELECTOR = re.compile(r"(tidemark_\w+)\{([^}]*)\}")
 
@@ -38,9 +45,20 @@ def panels() -> list[Any]:
 
 
 @pytest.fixture
-def samples(client: FlaskClient) -> dict[str, set[str]]:
+def settings(tmp_path: Path) -> Settings:
+    file = tmp_path / "alerts.toml"
+    file.write_text('[[alert]]\nname = "quiet"\nabsent = "5m"\n')
+    return Settings(alerts=str(file))
+
+
+@pytest.fixture
+def samples(app: Flask, client: FlaskClient, clock: FakeClock) -> dict[str, set[str]]:
     """The names of samples, and the labels that each has."""
     client.post("/events", json={"values": [1]})
+    context(app).meter.notified("ops", "sent", 1)
+    clock.advance(SECOND)
+    while context(app).service.tick():
+        pass
     found: dict[str, set[str]] = {name: set() for name in WHEN_SAID}
     for family in text_string_to_metric_families(client.get("/metrics").get_data(as_text=True)):
         for sample in family.samples:
@@ -76,8 +94,8 @@ def test_promtool_takes_the_expressions_of_the_dashboard(tmp_path: Any) -> None:
 
 
 def test_the_dashboard_shows_every_metric(samples: dict[str, set[str]]) -> None:
-    shown = {name.removesuffix("_bucket") for name in NAME.findall(DASHBOARD.read_text())}
-    families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in samples}
+    shown = {re.sub(PARTS, "", name) for name in NAME.findall(DASHBOARD.read_text())}
+    families = {re.sub(PARTS, "", name) for name in samples}
     assert families <= shown
     ids = [panel["id"] for panel in panels()]
     assert len(ids) == len(set(ids))
