@@ -135,7 +135,7 @@ class Measures:
         return found
 
     def _ask(self, rule: Rule, series: str) -> Measured:
-        """Ask as `GET /statistics` does, in portions."""
+        """Ask as `GET /statistics` does."""
         question = (series, rule.window, rule.last, rule.percentile)
         found = self._asked.get(question)
         if found is None:

@@ -4,7 +4,7 @@
                                      waiting
 
 `keeping` and `waiting` are shown as firing: the condition no longer holds, and `keep_firing_for` runs, or waits because
-there is no value. Times are of the clock that counts only while somebody looks (`event_log.alerts`).
+there is no value. Times are of the clock that counts only while somebody looks (`alerts.evaluation`).
 """
 
 from __future__ import annotations
