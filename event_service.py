@@ -157,7 +157,7 @@ class EventService(Questions):
         return self._store(batch, expired, conditions) if len(batch) else self._refuse(expired, conditions)
 
     def recall(self, key: bytes) -> Done | None:
-        """What is remembered of a write that was done once under this key, as far as this process knows."""
+        """Return what is remembered of a write that was done once under this key, as far as this process knows."""
         self.start()
         return self.log.recall(key)
 
@@ -171,7 +171,7 @@ class EventService(Questions):
         return self._level.projection.ids.get(name)
 
     def series_count(self) -> int:
-        """How many series live."""
+        """Return how many series live."""
         return len(self._level.projection.ids)
 
     def level(self) -> Level:
@@ -185,7 +185,7 @@ class EventService(Questions):
         return self.log.lease(name, seconds)
 
     def has_holder(self, lease: str) -> bool:
-        """Whether a process has this lease, as far as this one has applied the log."""
+        """Return whether a process has this lease, as far as this one has applied the log."""
         self.start()
         return self.log.machine.leases.current(lease, self.store.time()) is not None
 
@@ -206,7 +206,8 @@ class EventService(Questions):
                 return Ended(True, ended)
 
     def ready(self) -> bool:
-        """Whether the projection has been level with the log since this process started. Raises LogUnavailable."""
+        """Return whether the projection has been level with the log since this process started. Raises
+        LogUnavailable."""
         if self._follower is None or not self._follower.start():
             self.start()
             with self._level:
@@ -284,7 +285,7 @@ class EventService(Questions):
             self.log.check()
 
     def notice(self) -> str | None:
-        """What a person should know of the log though it works."""
+        """Return what a person should know of the log though it works."""
         age = self.store.usage().synced
         late = None
         if age is not None and age > LATE_SECONDS:
@@ -292,7 +293,7 @@ class EventService(Questions):
         return "; ".join(filter(None, (self.store.notice(), late))) or None
 
     def usage(self) -> Usage:
-        """What the log takes and may take."""
+        """Return what the log takes and may take."""
         return self.store.usage()
 
     def close(self) -> None:

@@ -27,7 +27,8 @@ class TooLarge(ValueError):
 
 
 def unpack(body: bytes, most: int) -> bytes:
-    """What a gzip body holds, of one member or several. Never more than `most` bytes are made: raises TooLarge.
+    """Return what a gzip body holds, of one member or several. Never more than `most` bytes are made: raises
+    TooLarge.
 
     Raises ValueError where it is no gzip, broke off, or is followed by something else.
     """
@@ -72,7 +73,7 @@ def pack(body: bytes) -> bytes:
 
 
 def is_wanted() -> bool:
-    """Whether the client takes gzip, and not more gladly the answer as it is."""
+    """Return whether the client takes gzip, and not more gladly the answer as it is."""
     accepted = request.accept_encodings
     return accepted.quality(GZIP) > 0 and accepted.quality(GZIP) >= accepted.quality("identity")
 

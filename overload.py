@@ -99,8 +99,8 @@ class Patience:
         self._look_at = -inf
 
     def ends(self, waited: Callable[[], float]) -> bool:
-        """Whether to refuse a request that is about to be served and has waited so long. Once a queue stood, it is
-        made half as long as it may be: else what is served would all have waited for the most that is allowed."""
+        """Return whether to refuse a request that is about to be served and has waited so long. Once a queue stood,
+        it is made half as long as it may be: else what is served would all have waited for the most that is allowed."""
         now = self._clock()
         if now < self._look_at:
             return False
@@ -117,7 +117,7 @@ class Patience:
         return True
 
     def _stands(self, now: float) -> bool:
-        """Whether all requests have been late for half as long as one may be."""
+        """Return whether all requests have been late for half as long as one may be."""
         if self._late_since is None:
             self._late_since = now
         return now - self._late_since > self._most / 2

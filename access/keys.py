@@ -89,7 +89,7 @@ class Key:
     """How many series that live it may have begun; None: as many as MAX_SERIES lets it."""
 
     def sees(self, series: str | None) -> bool:
-        """Whether the key is for this series; None: for all of them together."""
+        """Return whether the key is for this series; None: for all of them together."""
         return self.series is None or (series is not None and series in self.series)
 
 
@@ -131,7 +131,7 @@ def new_token() -> str:
 
 
 def hash_of(token: str) -> str:
-    """What stands in the file for a token."""
+    """Return what stands in the file for a token."""
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 

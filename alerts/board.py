@@ -83,7 +83,7 @@ class Board:
                     self._members.match(number, name)
 
     def is_looked_at(self) -> bool:
-        """Whether some process holds the lease, as far as the log is applied."""
+        """Return whether some process holds the lease, as far as the log is applied."""
         return self._service.has_holder(LEASE)
 
     def notices(self) -> list[str]:

@@ -59,7 +59,7 @@ def entry(key: Key, alert: Alert) -> dict[str, Any]:
 
 
 def may_see(sees: Sees, key: Key) -> bool:
-    """Whether a client may see an alert."""
+    """Return whether a client may see an alert."""
     return sees is None or bool(key[1] and sees(key[1]))
 
 

@@ -85,15 +85,15 @@ class Courier:
         self._thread: threading.Thread | None = None
 
     def is_busy(self) -> bool:
-        """Whether something is being sent."""
+        """Return whether something is being sent."""
         return self._thread is not None and self._thread.is_alive()
 
     def is_due(self) -> bool:
-        """Whether more could be sent now."""
+        """Return whether more could be sent now."""
         return not self.is_busy() and self._monotonic() >= self._next
 
     def wants_again(self, now: int) -> bool:
-        """Whether firing alerts are to be sent again."""
+        """Return whether firing alerts are to be sent again."""
         return self.receiver.is_alertmanager and now - self._refreshed >= AGAIN
 
     def begin(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:

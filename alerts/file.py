@@ -47,7 +47,7 @@ class AlertsFile:
 
 
 def parse_file(text: bytes, retention: int | None = None) -> AlertsFile:
-    """What a file says; `retention`, if given, bounds windows. Raises BadAlerts."""
+    """Return what a file says; `retention`, if given, bounds windows. Raises BadAlerts."""
     try:
         document = tomllib.loads(decoded := text.decode())
     except UnicodeDecodeError as fault:

@@ -71,7 +71,7 @@ class Rule:
 
     @cached_property
     def is_pattern(self) -> bool:
-        """Whether there is one alert for each series that matches."""
+        """Return whether there is one alert for each series that matches."""
         return self.series is not None and _WILD.search(_ESCAPED.sub("", self.series)) is not None
 
     @cached_property
@@ -92,7 +92,7 @@ class Rule:
         return self.statistic[1:] if self.statistic[0] == "p" else None
 
     def is_met(self, value: float) -> bool:
-        """Whether the condition holds for this value."""
+        """Return whether the condition holds for this value."""
         low, high = self.bounds[0], self.bounds[-1]
         if self.condition == "above":
             return value > low

@@ -45,7 +45,7 @@ class OrjsonProvider(JSONProvider):
         return orjson.dumps(obj).decode()
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """What the JSON text says."""
+        """Return what the JSON text says."""
         return orjson.loads(s)
 
 

@@ -63,13 +63,13 @@ def service() -> EventService:
 
 
 def lease(series: str | None) -> Callable[[], bool] | None:
-    """Whether a stream of this series, or of all, that begins now may still go on; None: always."""
+    """Return whether a stream of this series, or of all, that begins now may still go on; None: always."""
     guard = context().guard
     return None if guard is None else guard.lease(series)
 
 
 def lease_as_is() -> Callable[[], bool] | None:
-    """Whether a stream of what the key of this request sees may still go on; None: always."""
+    """Return whether a stream of what the key of this request sees may still go on; None: always."""
     guard = context().guard
     return None if guard is None else guard.lease_as_is()
 

@@ -69,7 +69,7 @@ def open_to_all(view: View) -> View:
 
 
 def need_of(view: Callable[..., Any]) -> Need | None:
-    """What the view has said that it needs; None if it has not."""
+    """Return what the view has said that it needs; None if it has not."""
     return _needs.get(unwrap(view))
 
 
@@ -81,7 +81,7 @@ def permit(series: str | None) -> None:
 
 
 def takes_events(view: Callable[..., Any]) -> bool:
-    """Whether the view is there to store events."""
+    """Return whether the view is there to store events."""
     need = need_of(view)
     return need is not None and need.scope == WRITE
 
@@ -165,7 +165,7 @@ class Guard:
         return found
 
     def lease(self, series: str | None) -> Callable[[], bool]:
-        """Whether the key of this request, in the file as it is then, still opens a stream of this series."""
+        """Return whether the key of this request, in the file as it is then, still opens a stream of this series."""
         key: Key = request.environ[_KEY]
 
         def valid() -> bool:
@@ -175,7 +175,7 @@ class Guard:
         return valid
 
     def lease_as_is(self) -> Callable[[], bool]:
-        """Whether the key of this request still reads, and of the same series."""
+        """Return whether the key of this request still reads, and of the same series."""
         key: Key = request.environ[_KEY]
 
         def valid() -> bool:

@@ -82,17 +82,17 @@ def no_such_statistic(name: str, known: str) -> str:
 
 
 def is_percentile(name: str) -> bool:
-    """Whether it names a percentile."""
+    """Return whether it names a percentile."""
     return name == MEDIAN or re.fullmatch(PERCENTILE, name, re.ASCII) is not None
 
 
 def is_includable(name: str) -> bool:
-    """Whether a request may ask for it."""
+    """Return whether a request may ask for it."""
     return name in INCLUDABLE or is_percentile(name)
 
 
 def extras(names: Iterable[str], *, linear: bool = False) -> Extras:
-    """What the service has to be asked for beside a summary, to show these."""
+    """Return what the service has to be asked for beside a summary, to show these."""
     names = tuple(names)
     shares = tuple(percent("50" if name == MEDIAN else name[1:]) for name in names if is_percentile(name))
     edges = any(name in STATISTICS and STATISTICS[name].edge for name in names)
@@ -109,7 +109,7 @@ def shown(found: Figures, include: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def rank_value(name: str) -> Callable[[Figures], float | None]:
-    """What a statistic has series ranked by: the number that it is, or the value of the event."""
+    """Return what a statistic has series ranked by: the number that it is, or the value of the event."""
     if is_percentile(name):
         return lambda found: found.percentiles[0]
     read = STATISTICS[name].read

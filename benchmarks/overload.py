@@ -127,7 +127,7 @@ class Load:
 
 
 def _is_whole(answer: bytes) -> bool:
-    """Whether head and body have come; gunicorn sends them one after the other."""
+    """Return whether head and body have come; gunicorn sends them one after the other."""
     head, _, body = answer.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
     return length is not None and len(body) >= int(length[1])
@@ -151,7 +151,7 @@ def capacity(url: str, size: int, seconds: float) -> float:
 
 
 def stored(url: str) -> int:
-    """How many events the log holds."""
+    """Return how many events the log holds."""
     answer = requests.get(f"{url}/metrics", timeout=30).text
     found = re.search(r"^tidemark_log_position (\S+)$", answer, re.MULTILINE)
     assert found is not None

@@ -43,7 +43,7 @@ def fault(kind: str, msg: str, **context: Any) -> Fault:
 
 
 def value_error(msg: str) -> Fault:
-    """What an original's own check of a field says, as pydantic passes it on."""
+    """Return what an original's own check of a field says, as pydantic passes it on."""
     return fault("value_error", f"Value error, {msg}", error={})
 
 
@@ -110,7 +110,7 @@ def _parse_as_python_does(data: bytes) -> Any:
 
 
 def _says_json() -> bool:
-    """Whether the body is JSON by what the request says of it; one of which it says nothing is."""
+    """Return whether the body is JSON by what the request says of it; one of which it says nothing is."""
     if not request.content_type:
         return True
     kind, _, subtype = request.mimetype.partition("/")

@@ -129,12 +129,12 @@ class Applied:
             raise LogDamaged(self._disagreement)
 
     def is_level(self, cursor: Cursor) -> bool:
-        """Whether nothing newer than this can be known without a trip, for a fraction of a microsecond."""
+        """Return whether nothing newer than this can be known without a trip, for a fraction of a microsecond."""
         return not self._disagreement and self.store.is_level(cursor)
 
     def read(self) -> Told:
-        """What the projection is told next, which has one call of this under way at a time. Never behind a write that
-        was acknowledged before the call where it says that there is no more. Raises Begun."""
+        """Return what the projection is told next, which has one call of this under way at a time. Never behind a
+        write that was acknowledged before the call where it says that there is no more. Raises Begun."""
         with self.lock:
             self._raise_begun()
             loading, cursor = self._loading, self.machine.cursor

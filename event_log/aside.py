@@ -76,7 +76,8 @@ def sleep(seconds: float) -> None:
 
 
 def _has_greenlets() -> bool:
-    """Whether this is the thread in which gevent runs: the main one, whose id on Linux is that of the process."""
+    """Return whether this is the thread in which gevent runs: the main one, whose id on Linux is that of the
+    process."""
     return _is_patched() and (sys.platform != "linux" or threading.get_native_id() == os.getpid())
 
 

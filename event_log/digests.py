@@ -27,6 +27,6 @@ class Digests:
             del self._digests[next(iter(self._digests))]
 
     def agrees(self, other: tuple[int, int]) -> bool:
-        """Whether another machine has come to the same, as far as this one remembers."""
+        """Return whether another machine has come to the same, as far as this one remembers."""
         number, digest = other
         return self._digests.get(number, digest) == digest

@@ -66,7 +66,7 @@ class Run:
         return len(self._prefixes)
 
     def find(self, key: bytes) -> tuple[Done, int] | None:
-        """What is remembered under a key, and since when."""
+        """Return what is remembered under a key, and since when."""
         prefix = np.uint64(int.from_bytes(key[:8], "big"))
         at = int(self._prefixes.searchsorted(prefix))
         while at < len(self) and self._prefixes[at] == prefix:

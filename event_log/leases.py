@@ -48,7 +48,7 @@ class Leases:
         return lease if lease is not None and now < lease.until else None
 
     def is_in_force(self, name: str, number: int, now: int) -> bool:
-        """Whether a lease is still the one with this number."""
+        """Return whether a lease is still the one with this number."""
         lease = self.current(name, now)
         return lease is not None and lease.number == number
 

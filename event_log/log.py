@@ -97,8 +97,8 @@ class Log(Applied):
         raise LogUnavailable("others keep changing the series of this write; nothing of it was stored")
 
     def _look(self, write: Write) -> int:
-        """How many positions a write takes. Raises what would make it void, so that nothing is appended for nothing: if
-        not what this process knows already, then what the log says now."""
+        """Return how many positions a write takes. Raises what would make it void, so that nothing is appended for
+        nothing: if not what this process knows already, then what the log says now."""
         try:
             return self._admit(write)
         except LogError:

@@ -66,7 +66,7 @@ class LogTime(NamedTuple):
         return self._apart(now, elapsed)
 
     def is_off(self, now: Moment) -> bool:
-        """Whether the wall clock is off by more than a second, which a person should know."""
+        """Return whether the wall clock is off by more than a second, which a person should know."""
         return abs(now.wall - self.at(now).time) > CLOSE
 
     def _apart(self, now: Moment, elapsed: int) -> LogTime:

@@ -181,7 +181,8 @@ class Machine:
         return stored
 
     def admit(self, write: Write, now: int) -> int:
-        """How many positions a write takes as things stand. Raises what makes it void, which need not be appended."""
+        """Return how many positions a write takes as things stand. Raises what makes it void, which need not be
+        appended."""
         asked = write.conditions
         self._refuse_repeated(asked, self.forgotten_at(now))
         batch, _ = unexpired(write.batch, self.horizon)

@@ -154,8 +154,8 @@ class RecordStore(ABC):
 
     @abstractmethod
     def is_level(self, cursor: Cursor) -> bool:
-        """Whether nothing newer than this can be known without a trip. Costs a fraction of a microsecond; a store that
-        would have to ask over a network says False."""
+        """Return whether nothing newer than this can be known without a trip. Costs a fraction of a microsecond; a
+        store that would have to ask over a network says False."""
 
     @abstractmethod
     def end(self) -> Appended:
@@ -177,7 +177,7 @@ class RecordStore(ABC):
 
     @abstractmethod
     def blob(self, name: str) -> bytes | memoryview:
-        """What was written under a name. Raises Behind if it is gone."""
+        """Return what was written under a name. Raises Behind if it is gone."""
 
     @abstractmethod
     def manifest(self) -> Manifest:
@@ -205,11 +205,11 @@ class RecordStore(ABC):
 
     @abstractmethod
     def notice(self) -> str | None:
-        """What a person should know of the store though it works."""
+        """Return what a person should know of the store though it works."""
 
     @abstractmethod
     def usage(self) -> Usage:
-        """What it takes and may take, and how safe it is. Cheap."""
+        """Return what it takes and may take, and how safe it is. Cheap."""
 
     @abstractmethod
     def sync(self) -> None:

@@ -54,7 +54,7 @@ class Tables:
         return self._tables.get(table, {})
 
     def are_left(self, changes: Iterable[Change]) -> bool:
-        """Whether each row is still the one that its change leaves."""
+        """Return whether each row is still the one that its change leaves."""
         return all(self._position(change.table, change.key) == change.leaves for change in changes)
 
     def put(self, table: str, key: str, value: str | None, position: int) -> None:

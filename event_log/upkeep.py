@@ -49,7 +49,7 @@ class Upkeep:
             return False
 
     def is_due(self) -> bool:
-        """Whether it is time for a compaction."""
+        """Return whether it is time for a compaction."""
         store, machine = self._log.store, self._log.machine
         manifest = store.manifest()
         if self._content is None or self._content[0] != manifest.generation:
@@ -62,7 +62,7 @@ class Upkeep:
         return dead or (tail > 0 and self._lacks_room(usage))
 
     def _lacks_room(self, usage: Usage) -> bool:
-        """Whether a compaction for want of room is due, which then counts as done."""
+        """Return whether a compaction for want of room is due, which then counts as done."""
         now = self._log.store.time()
         if usage.bytes_used <= FILLED * usage.bytes_allowed:
             self._pause = self._not_before = 0

@@ -49,12 +49,12 @@ def printable_url(url: str) -> str:
 
 
 def serves_many_processes(url: str) -> bool:
-    """Whether several processes see each other's events in this log; one in memory is each process's own."""
+    """Return whether several processes see each other's events in this log; one in memory is each process's own."""
     return url != _MEMORY
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Whether nothing else has to be running for this log."""
+    """Return whether nothing else has to be running for this log."""
     return url.partition("://")[0] not in _REDIS
 
 

@@ -83,6 +83,6 @@ def _of_moment(undecided: Open, time: int, count: int, pause: Pause) -> list[Rol
 
 
 def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:
-    """How many events of this range of a series are later than `time`."""
+    """Return how many events of this range of a series are later than `time`."""
     begin, end = ends
     return max(min(window.count_after(time), begin) - end, 0)

@@ -96,7 +96,7 @@ def statistics_line(name: str, answer: Mapping[str, float | None]) -> str:
 
 
 def posted_line(events: Sequence[Event], call: Call, outcome: str) -> str:
-    """What `-v` prints of one request."""
+    """Return what `-v` prints of one request."""
     first, last = events[0], events[-1]
     what = f"{first.series} {first.value}"
     if len(events) > 1:
@@ -112,7 +112,7 @@ class Recurrence:
         self._next = period
 
     def due(self, now: float) -> bool:
-        """Whether it is time again."""
+        """Return whether it is time again."""
         if now < self._next:
             return False
         self._next = (now // self._period + 1) * self._period

@@ -70,7 +70,7 @@ class _Piece(NamedTuple):
         return int(self.positions[-1]) if self.gap is None else self.gap - 1
 
     def behind(self, position: int) -> _Piece:
-        """What of it a subscriber has not had that has had everything up to a position."""
+        """Return what of it a subscriber has not had that has had everything up to a position."""
         start = int(self.positions.searchsorted(position, side="right"))
         return self._replace(positions=self.positions[start:], times=self.times[start:], values=self.values[start:])
 
@@ -119,7 +119,7 @@ class Channels:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something to hand out."""
+        """Return whether there is something to hand out."""
         return bool(self._waiting)
 
     def join(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
@@ -258,7 +258,7 @@ class Channels:
 
 
 def _gap(series: str, position: int) -> _Piece:
-    """What tells of a gap that ends at a position."""
+    """Return what tells of a gap that ends at a position."""
     nothing = np.empty(0, np.int64)
     return _Piece(series, nothing, nothing, np.empty(0), position + 1)
 

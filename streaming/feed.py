@@ -82,7 +82,7 @@ class Feed:
 
     @property
     def open_streams(self) -> int:
-        """How many places are taken."""
+        """Return how many places are taken."""
         return len(self._places)
 
     def check(self) -> None:

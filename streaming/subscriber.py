@@ -93,7 +93,7 @@ class Subscriber:
         """Be told that the client has said something."""
 
     def barred(self) -> bool:
-        """Whether this stream may go on no longer."""
+        """Return whether this stream may go on no longer."""
         return self._allowed is not None and not self._allowed()
 
     def __iter__(self) -> Generator[bytes]:

@@ -63,7 +63,7 @@ def sse_statistics(position: int, answer: object) -> bytes:
 
 
 def sse_opening(retry_ms: int) -> bytes:
-    """What every stream begins with, so that headers and a first byte leave at once."""
+    """Return what every stream begins with, so that headers and a first byte leave at once."""
     return b"retry: %d\n\n" % retry_ms
 
 

@@ -36,8 +36,9 @@ compile_builder, builders = Rule._compile_builder, dict[object, Builder]()
 
 
 def compiled_once(rule: Rule, append_unknown: bool = True) -> Builder:
-    """How URLs of this rule are built: code that werkzeug compiles anew for each rule of each application, half of what
-    most tests of the API took. It asks the rule for its converters, so rules that are alike can share it."""
+    """Return how URLs of this rule are built: code that werkzeug compiles anew for each rule of each application,
+    half of what most tests of the API took. It asks the rule for its converters, so rules that are alike can share
+    it."""
     if rule.defaults:
         return compile_builder(rule, append_unknown)
     key = rule.rule, tuple(rule._trace), append_unknown

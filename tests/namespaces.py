@@ -34,7 +34,7 @@ class Side:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What stands before a command to run it there."""
+        """Return what stands before a command to run it there."""
         return "ip", "netns", "exec", self.name
 
 

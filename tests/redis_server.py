@@ -86,7 +86,7 @@ class RedisServer:
         return redis.Redis(self.host, self.port, protocol=2, retry=Retry(NoBackoff(), 2), **options)
 
     def printed(self) -> str:
-        """What it has printed so far."""
+        """Return what it has printed so far."""
         return (self.directory / "printed").read_text(errors="replace")
 
     def _arguments(self) -> Sequence[str]:

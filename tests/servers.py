@@ -183,7 +183,7 @@ class Server:
         return (self._session or requests).post(self.url + path, json=json, **{"timeout": 60, **options})
 
     def output(self) -> str:
-        """What it has printed so far, over all starts."""
+        """Return what it has printed so far, over all starts."""
         return self._printed.read_text(errors="replace")
 
     @property

@@ -30,7 +30,7 @@ SEPARATE = {"event_log": {"rolling"}}
 
 
 def is_there(name: str) -> bool:
-    """Whether a path, or a dotted name from a module of ours, exists."""
+    """Return whether a path, or a dotted name from a module of ours, exists."""
     if "/" in name or (CHECKOUT / name).exists():
         return (CHECKOUT / name).exists()
     words = name.split(".")

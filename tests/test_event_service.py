@@ -50,7 +50,7 @@ def clean(service: EventService) -> None:
 
 
 def is_symbol(service: EventService, name: str) -> bool:
-    """Whether the service has learnt from the log that a series keeps what a symbol does."""
+    """Return whether the service has learnt from the log that a series keeps what a symbol does."""
     service.tick()
     seen = service._level.projection
     number = seen.ids.get(name)

@@ -129,7 +129,7 @@ def test_stopping_ends_it_between_two_pieces() -> None:
 
 
 def run(script: str) -> str:
-    """What a program of its own prints, run in the checkout."""
+    """Return what a program of its own prints, run in the checkout."""
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -39,7 +39,7 @@ class FakeCollector:
         self.thresholds = thresholds  # type: ignore[assignment]
 
     def blocks(self) -> int:
-        """How many there are in all; each object takes one."""
+        """Return how many there are in all; each object takes one."""
         return self.seen + self.aside
 
 

@@ -51,7 +51,7 @@ def rules() -> list[tuple[bool, re.Pattern[str]]]:
 
 
 def is_in_image(path: str) -> bool:
-    """Whether Docker copies this file: the last rule decides that matches it or a folder above it."""
+    """Return whether Docker copies this file: the last rule decides that matches it or a folder above it."""
     above = [path, *map(str, PurePosixPath(path).parents)]
     verdicts = [lets_in for lets_in, pattern in rules() if any(map(pattern.fullmatch, above))]
     return verdicts[-1] if verdicts else True
@@ -63,7 +63,7 @@ def tracked() -> list[str]:
 
 
 def is_needed(path: str) -> bool:
-    """Whether the service runs on it."""
+    """Return whether the service runs on it."""
     room, slash, _ = path.partition("/")
     if not slash:
         return path == "requirements.txt" or path.endswith(".py")

@@ -44,7 +44,7 @@ Lines = list[dict[str, Any]]
 
 
 def answer(port: int, sent: bytes) -> bytes:
-    """What comes back until the server closes; it may close before it has read all."""
+    """Return what comes back until the server closes; it may close before it has read all."""
     received = b""
     with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 60) as client:
         with contextlib.suppress(OSError):  # of the kind ENOTCONN where the server has closed already

@@ -34,7 +34,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *args: str, **env: str) -> str:
-    """What pytest prints there."""
+    """Return what pytest prints there."""
     inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}
     inherited |= {"PYTHONPATH": str(CHECKOUT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "--rootdir", str(folder), *PLUGINS, *args]

@@ -142,7 +142,7 @@ class Order:
 
     @property
     def by_name(self) -> bool:
-        """Whether there is something behind each name: the order of names, ascending."""
+        """Return whether there is something behind each name: the order of names, ascending."""
         return self.value is None and not self.descending
 
 

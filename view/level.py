@@ -130,7 +130,7 @@ class Level:
         return Projection(self._percentile_bytes)
 
     def _is_level(self) -> bool:
-        """Whether nothing newer can be known without a reading: one word is compared, and no lock is taken."""
+        """Return whether nothing newer can be known without a reading: one word is compared, and no lock is taken."""
         return self._next is None and self._log.is_level(self.projection.cursor)
 
     def _lock_whole(self) -> bool:

@@ -163,7 +163,7 @@ def _response(reply: Reply) -> Json:
 
 
 def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """What the field itself says of what it takes; and no default that is not said as a client would say it."""
+    """Return what the field itself says of what it takes; and no default that is not said as a client would say it."""
     found: Json = getattr(field, "json_schema", {})
     if not isinstance(ret.get("default"), _PYTHON_TYPES.get(found.get("type", ""), ())):
         ret.pop("default", None)
@@ -171,5 +171,5 @@ def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
 
 
 def _separated_by_commas(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """How an array stands in a query."""
+    """Return how an array stands in a query."""
     return {"style": "form", "explode": False} if ret["schema"].get("type") == "array" else {}

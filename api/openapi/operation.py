@@ -67,19 +67,19 @@ def describe(operations: Mapping[View, Operation]) -> None:
 
 
 def operation_of(view: View) -> Operation:
-    """What has been said of this view; KeyError if nothing."""
+    """Return what has been said of this view; KeyError if nothing."""
     return _described[unwrap(view)]
 
 
 def page(summary: str, media_type: str = "text/html", schema: str = "Text") -> Operation:
-    """What is there for people and their browsers."""
+    """Return what is there for people and their browsers."""
     return Operation(
         tag="pages", summary=summary, replies={200: Reply(description="Here.", schema=schema, media_type=media_type)}
     )
 
 
 def files(summary: str) -> Operation:
-    """What a page is made of."""
+    """Return what a page is made of."""
     return Operation(
         tag="pages",
         summary=summary,

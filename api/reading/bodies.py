@@ -58,7 +58,7 @@ def _read(environ: Mapping[str, Any]) -> bytes:
 
 
 def unread(environ: Mapping[str, Any], fault: Exception) -> Problem:
-    """What is told where reading a body has raised this."""
+    """Return what is told where reading a body has raised this."""
     for cause in (fault, fault.__context__):  # Werkzeug raises its own for it
         if isinstance(cause, TimeoutError):
             return Problem(408, _STALLED)
@@ -95,7 +95,7 @@ def media_type(accepted: Collection[str] = (JSON,)) -> str:
 
 
 def _is_packed(encoding: str) -> bool:
-    """Whether this Content-Encoding is gzip; 415 where it is anything else but nothing."""
+    """Return whether this Content-Encoding is gzip; 415 where it is anything else but nothing."""
     codings = [coding for part in encoding.split(",") if (coding := part.strip().lower()) not in _PLAIN]
     if len(codings) > 1 or not _GZIPS.issuperset(codings):
         raise Problem(
@@ -117,7 +117,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
-    """What the JSON says; 400 when it is none, by `explain` if that can name the field at fault."""
+    """Return what the JSON says; 400 when it is none, by `explain` if that can name the field at fault."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as fault:

@@ -51,7 +51,7 @@ def _from_plain_csv(body: bytes) -> EventColumns | None:
 
 
 def _is_table(lines: bytes, width: int) -> bool:
-    """Whether every line is of so many cells, and none of them long."""
+    """Return whether every line is of so many cells, and none of them long."""
     text = np.frombuffer(lines, np.uint8)
     ends = np.flatnonzero((text == ord(",")) | (text == ord("\n")))
     if len(ends) % width or np.diff(ends, prepend=0).max() > _LONGEST_PLAIN_CELL:

@@ -29,12 +29,12 @@ def refuse_repeated_keys(body: bytes, data: Any) -> None:
 
 
 def surely_without_repeated_keys(body: bytes, data: Any) -> bool:
-    """Whether there are no more quotation marks than the data needs."""
+    """Return whether there are no more quotation marks than the data needs."""
     return body.count(b'"') == _quotation_marks(data)
 
 
 def _quotation_marks(data: Any) -> int:
-    """How many the data needs: two a name, two a string."""
+    """Return how many the data needs: two a name, two a string."""
     if type(data) is list:
         return 6 * len(data) + 4 * (sum(map(len, data)) - 2 * len(data))
     if "values" in data:

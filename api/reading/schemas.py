@@ -34,7 +34,7 @@ def series_name(name: object) -> str:
 
 
 def text_of_name(name: object) -> str:
-    """What may stand in a name, a slash at its end too."""
+    """Return what may stand in a name, a slash at its end too."""
     if not isinstance(name, str):
         raise ValidationError(f"Must be a string, not {_JSON_TYPES.get(type(name), 'a number')}.")
     if not 1 <= len(name) <= LONGEST_NAME:

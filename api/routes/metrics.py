@@ -86,7 +86,7 @@ def _standing() -> exposition.Gauges:
 
 
 def _alerts() -> list[Metric]:
-    """How many alerts of each rule are in each state; nothing where there are no rules."""
+    """Return how many alerts of each rule are in each state; nothing where there are no rules."""
     standing = context().boards.here().standing()
     if not standing.targets:
         return []

@@ -68,7 +68,7 @@ class Tidemark:
 
     @property
     def counts(self) -> Counts:
-        """What has become of the events sent so far."""
+        """Return what has become of the events sent so far."""
         return self._sender.counts()
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from event_log.files.recovery import moved
 
 
 def faults(files: OpenLog) -> list[str]:
-    """What is wrong with the records, the head page or the blobs; nothing where all is well. Changes nothing.
+    """Return what is wrong with the records, the head page or the blobs; nothing where all is well. Changes nothing.
 
     For a log that nobody writes to meanwhile. Complexity: O(bytes)."""
     found = list[str]()

@@ -135,12 +135,12 @@ def boot_of(page: bytes) -> bytes | None:
 
 
 def has_failed(page: bytes) -> bool:
-    """Whether a sync has failed, and nothing could be done about it."""
+    """Return whether a sync has failed, and nothing could be done about it."""
     return bool(memoryview(page).cast("Q")[FAILED])
 
 
 def is_sound(page: bytes) -> bool:
-    """Whether the first user of the log may go on with a page of this boot."""
+    """Return whether the first user of the log may go on with a page of this boot."""
     words = memoryview(page).cast("Q")
     start = _SYNCED_SLOTS[words[SYNCED] & 1]
     synced = unpack_synced(page[start : start + SYNCED_SIZE])

@@ -201,7 +201,7 @@ class OpenLog:
         return time.time
 
     def is_replaced(self) -> bool:
-        """Whether the folder has another head than the one that is open here: a backup was put in its place."""
+        """Return whether the folder has another head than the one that is open here: a backup was put in its place."""
         try:
             return (self.path / "head").stat().st_ino != self.head.inode
         except OSError:

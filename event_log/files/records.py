@@ -130,7 +130,7 @@ def _run(data: bytes, offset: int, most: int) -> NDArray[np.void] | None:
 
 
 def _is_intact(rows: NDArray[np.void], crc: int, position: int) -> bool:
-    """Whether these take one position each and match the crc of the last one. Complexity: O(bytes)."""
+    """Return whether these take one position each and match the crc of the last one. Complexity: O(bytes)."""
     table = rows.view(np.uint8).reshape(len(rows), -1)
     stored = int(rows["crc"][-1])
     return int(rows["position"][-1]) == position + len(rows) and crc32(table[:, CRC.size :].tobytes(), crc) == stored

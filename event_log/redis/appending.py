@@ -104,7 +104,7 @@ class Appending:
             raise self._other(session)
 
     def _other(self, session: Session) -> LogDamaged:
-        """What to say of keys that are not those of a log of this format."""
+        """Return what to say of keys that are not those of a log of this format."""
         mark, former = session.trip(pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format")))
         if isinstance(mark, bytes):
             return Mark.foreign(mark, self._where)
@@ -189,7 +189,7 @@ class Appending:
         return self._refused(session, group, reply)
 
     def _refused(self, session: Session, group: Group, reply: Reply) -> list[Group]:
-        """What to do about a group of which nothing was stored."""
+        """Return what to do about a group of which nothing was stored."""
         if isinstance(reply, Exception):
             code = code_of(reply)
             if code == "NOSCRIPT":
@@ -269,7 +269,7 @@ class Appending:
         return f"{FORMAT} {session.stamp} {history}".encode()
 
     def _limit(self, record: Record) -> int:
-        """How many bytes the log may have with a record. Half of what is reserved is for the horizon alone."""
+        """Return how many bytes the log may have with a record. Half of what is reserved is for the horizon alone."""
         reserve = self._max_bytes // HEALING_SHARE
         return self._max_bytes - (0 if record.raises is not None else reserve // 2 if record.fences else reserve)
 
@@ -285,6 +285,6 @@ def _order(appended: Appended) -> tuple[int, int]:
 
 
 def _head(script: Script, keys: Keys) -> bytes:
-    """What each call of a script begins with."""
+    """Return what each call of a script begins with."""
     words = b"EVALSHA", script.sha, b"2", keys.head, keys.stream
     return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])

@@ -120,7 +120,7 @@ class Blobs:
         return " ".join([*kept, f"{now}:{cursor.position}-{cursor.number}"])
 
     def _swapped(self, keys: tuple[bytes, ...], history: int, rest: tuple[bytes | str | int, ...]) -> bool:
-        """Whether it was done."""
+        """Return whether it was done."""
         url = self._pool.url
         try:
             with self._pool.session() as session:

@@ -50,7 +50,7 @@ class Job:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other record goes with it: what it changes for others takes effect between two entries."""
+        """Return whether no other record goes with it: what it changes for others takes effect between two entries."""
         return self.record.fences or self.record.raises is not None
 
     def prepare(self) -> None:
@@ -171,7 +171,7 @@ class Gathering:
                 self._under_way -= len(group.jobs)
 
     def _is_time(self, more: int) -> bool:
-        """Whether to make a trip, if so many more wait than do: beside another one only for enough of them."""
+        """Return whether to make a trip, if so many more wait than do: beside another one only for enough of them."""
         return not self._leaders or len(self._waiting) + more >= self._many / self.most
 
     def _take(self, first: Job) -> Group:

@@ -138,7 +138,7 @@ def test_the_address_of_a_connection_is_that_of_its_socket() -> None:
 
 
 def raw(server: Server, head: str, body: str = "") -> bytes:
-    """What a server answers to these bytes."""
+    """Return what a server answers to these bytes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         connection.sendall(f"{head}\r\n{length}Connection: close\r\n\r\n{body}".encode())

@@ -68,7 +68,7 @@ def page(driver: Playwright) -> Iterator[Page]:
 
 
 def answered(server: Server, method: str, route: str) -> dict[str, int]:
-    """How many requests of a route were answered with each status."""
+    """Return how many requests of a route were answered with each status."""
     pattern = rf'tidemark_requests_total{{method="{method}",route="{route}",status="(\d+)"}} ([0-9.]+)'
     return {status: int(float(number)) for status, number in re.findall(pattern, server.get("/metrics").text)}
 

@@ -173,7 +173,7 @@ def test_a_browser_opens_the_dashboard_its_streams_and_websockets_with_a_passwor
 
 
 def start(**env: str) -> subprocess.CompletedProcess[str]:
-    """What a start prints that has to fail; a port of nobody's ends it where nothing else does."""
+    """Return what a start prints that has to fail; a port of nobody's ends it where nothing else does."""
     command = [sys.executable, "-m", "gunicorn", "--check-config", "app:app"]
     return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, env={"PATH": "", **env}, timeout=60)
 

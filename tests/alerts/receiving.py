@@ -42,7 +42,7 @@ class Receiving(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def at(self, path: str) -> list[Taken]:
-        """What came to a path, in order."""
+        """Return what came to a path, in order."""
         return [taken for taken in list(self.taken) if taken.path == path]
 
 

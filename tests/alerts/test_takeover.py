@@ -27,7 +27,7 @@ Seen = list[tuple[str, str, int]]
 
 
 def follower(service: EventService) -> Seen:
-    """What a worker is told of alerts: row, state, position."""
+    """Return what a worker is told of alerts: row, state, position."""
     seen: Seen = []
 
     def listen(told: Told | Begun) -> None:
@@ -42,7 +42,7 @@ def follower(service: EventService) -> Seen:
 
 
 def late_changes(service: EventService) -> list[Change]:
-    """What a process has ready that looked at the rows as they are now."""
+    """Return what a process has ready that looked at the rows as they are now."""
     with service.level() as projection:
         rows = dict(projection.tables.rows(ALERTS))
     pending = pack(Alert("pending", 0, 0, 0, None, ""))

@@ -68,7 +68,7 @@ class Side:
         """How many requests have come to Flask."""
 
     def tell(self, request: Generated) -> Told:
-        """What it answers."""
+        """Return what it answers."""
         self.store.refuses = request.log_refuses
         return self._fast(request) or self._flask(request)
 

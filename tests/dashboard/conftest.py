@@ -57,7 +57,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
 
 def watch(page: Page, url: str) -> list[str]:
-    """What goes wrong in this page from now on: console errors, exceptions, requests to another host."""
+    """Return what goes wrong in this page from now on: console errors, exceptions, requests to another host."""
     host = "/".join(url.split("/")[:3]) + "/"
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)

@@ -52,7 +52,7 @@ class Market:
         return self._random.expovariate(EVENTS_A_SECOND)
 
     def history(self, seconds: float) -> list[dict[str, Any]]:
-        """What happened in the last `seconds`."""
+        """Return what happened in the last `seconds`."""
         now = time.time()
         at = now - seconds
         events = []

@@ -48,7 +48,8 @@ def drawn(page: Page, caption: str) -> None:
 
 
 def second_step(page: Page) -> dict[str, str]:
-    """What the keyboard reads out of the second step; the chart moves on, and a step that leaves it is let go of."""
+    """Return what the keyboard reads out of the second step; the chart moves on, and a step that leaves it is let go
+    of."""
 
     def point() -> dict[str, str]:
         page.keyboard.press("Home")
@@ -60,7 +61,7 @@ def second_step(page: Page) -> dict[str, str]:
 
 
 def readout(page: Page) -> dict[str, str]:
-    """What is said about the point at the cursor."""
+    """Return what is said about the point at the cursor."""
     box = page.locator("#readout")
     pairs = box.evaluate(
         "box => [...box.querySelectorAll('dt')].map((name) => [name.innerText, name.nextElementSibling.innerText])"

@@ -162,7 +162,7 @@ def told(receiver: Receiving, before: int) -> list[tuple[int, str]]:
 
 
 def agree(server: Server) -> bool:
-    """Whether all workers were at one position when asked; they must then have told the same."""
+    """Return whether all workers were at one position when asked; they must then have told the same."""
     found = server.ask_each_worker(lambda: (answer := server.get("/alerts")).headers["Log-Position"] + answer.text)
     positions = {text.split("{", 1)[0] for text in found}
     if len(positions) > 1:

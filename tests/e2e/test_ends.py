@@ -74,7 +74,7 @@ def has_opened_log(pid: int, log: Path) -> bool:
 
 
 def no_more(now: list[Held] | None, before: list[Held]) -> bool:
-    """Whether no process holds more than its like did; before, one may have had a thread of its start still."""
+    """Return whether no process holds more than its like did; before, one may have had a thread of its start still."""
     return now is not None and all(
         each.descriptors <= then.descriptors and each.threads <= then.threads
         for each, then in zip(now, before, strict=True)

@@ -38,7 +38,7 @@ class Hosts(NamedTuple):
         return int(answer.headers["Log-Position"])
 
     def each(self, path: str) -> list[dict[str, Any]]:
-        """What each worker of each host says."""
+        """Return what each worker of each host says."""
         found = [server.ask_each_worker(lambda: server.get(path)) for server in self.servers]  # noqa: B023  at once
         return [answer.json() for answers in found for answer in answers]
 

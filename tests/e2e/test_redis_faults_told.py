@@ -44,7 +44,7 @@ class Host(NamedTuple):
         return self.heard[-1]
 
     def works(self) -> bool:
-        """Whether it takes an event again, and answers."""
+        """Return whether it takes an event again, and answers."""
         try:
             return self.post().status_code == 201 and self.get("/statistics").status_code == 200
         except requests.RequestException:

@@ -41,7 +41,7 @@ def assert_reads_go_on(server: Server, count: int) -> None:
 
 
 def unhealthy(server: Server) -> Callable[[], bool]:
-    """Whether every worker that is asked says so, on both paths."""
+    """Return whether every worker that is asked says so, on both paths."""
     return lambda: {server.get(path).status_code for path in ("/health", "/health/ready")} == {503}
 
 
@@ -73,7 +73,7 @@ def test_a_full_log_resumes_once_events_have_expired() -> None:
 
 
 def is_full(server: Server) -> bool:
-    """Whether both workers say so. On a slow machine all may have expired meanwhile, so it is filled again."""
+    """Return whether both workers say so. On a slow machine all may have expired meanwhile, so it is filled again."""
     fill(server)
     told = server.ask_each_worker(lambda: "is full" in server.get("/health").json().get("detail", ""))
     return told == server.ask_each_worker(unhealthy(server)) == [True, True]

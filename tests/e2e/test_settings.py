@@ -13,8 +13,8 @@ Counts = list[tuple[int, int, int, int]]
 
 
 def ask(server: Server) -> tuple[int, int, int, int]:
-    """How many events of the window in force, of twenty minutes, how many last ones; the status of a question for forty
-    minutes."""
+    """Return how many events of the window in force, of twenty minutes, how many last ones; the status of a question
+    for forty minutes."""
     window = server.get("/statistics/a").json()["count"]
     recent = server.get("/statistics/a?window=20m").json()["count"]
     last = server.get("/statistics/a?last=1000").json()["count"]

@@ -60,7 +60,7 @@ def post_all(server: Server, events: list[Event]) -> int:
 
 
 def expected(events: list[Event]) -> list[Any]:
-    """What the questions must be answered with."""
+    """Return what the questions must be answered with."""
     ordered = sorted(events, key=lambda event: event[1])
     of = {series: [event for event in events if event[0] == series] for series in SERIES}
     recent = [event for event in of["température"] if event[1] > wall_clock() - 30 * MINUTE]

@@ -246,7 +246,7 @@ class Oracle:
         return Stored(0, 0, position)
 
     def recall(self, key: bytes, now: int) -> Done | None:
-        """What became of the write with this key, if that is not forgotten by now."""
+        """Return what became of the write with this key, if that is not forgotten by now."""
         done, time = self.done.get(key, (None, now))
         return done if time > now - self.rules.retention - self.rules.max_future else None
 

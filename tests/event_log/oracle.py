@@ -49,7 +49,7 @@ class Oracle:
             self.series[name].events.sort()
 
     def changes(self, rows: list[tuple[str, int, float]], keep: int) -> int:
-        """How many positions the changes of a keep take that come before these events."""
+        """Return how many positions the changes of a keep take that come before these events."""
         names = {name for name, _, _ in rows} & self.series.keys()
         return sum(name not in self.keepers or self.series[name].keep != keep for name in names)
 

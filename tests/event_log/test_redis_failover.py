@@ -52,7 +52,7 @@ class Deployment:
         return found
 
     def copied(self) -> bool:
-        """Whether the replica has all that the master has, in its own append-only file too."""
+        """Return whether the replica has all that the master has, in its own append-only file too."""
         with self.master.client() as master, self.replica.client() as replica:
             disk = replica.info("persistence")
             return bool(
@@ -63,7 +63,7 @@ class Deployment:
             )
 
     def promoted(self) -> bool:
-        """Whether the replica has become the master."""
+        """Return whether the replica has become the master."""
         with self.replica.client() as client:
             return bool(client.info("replication")["role"] == "master")
 

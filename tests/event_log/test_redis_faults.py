@@ -78,7 +78,7 @@ def values(log: Log) -> list[float]:
 
 
 def works(log: Log, value: float = 7.0) -> bool:
-    """Whether it takes an event."""
+    """Return whether it takes an event."""
     try:
         log.append_one("a", WALL, value)
     except LogUnavailable:

@@ -46,13 +46,13 @@ def open_log(url: str) -> Log:
 
 
 def in_processes(work: Work, url: str) -> list[Stored]:
-    """What each of the processes that do this work says it has stored."""
+    """Return what each of the processes that do this work says it has stored."""
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(work, [url] * PROCESSES, range(PROCESSES)))
 
 
 def followed(url: str) -> dict[str, list[float]]:
-    """What a fresh host has: the values of each series. Another one has the same."""
+    """Return what a fresh host has: the values of each series. Another one has the same."""
     answers = []
     for _ in range(2):
         log = open_log(url)

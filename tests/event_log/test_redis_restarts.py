@@ -98,7 +98,7 @@ def fill(log: Log, start: int, end: int) -> list[int]:
 
 
 def says_lost(log: Log, position: int | str) -> bool:
-    """Whether the loss is told that began behind this position."""
+    """Return whether the loss is told that began behind this position."""
     said = log.store.notice() or ""
     return re.search(rf"has lost what stood behind position {position}, on all hosts alike", said) is not None
 

@@ -23,7 +23,7 @@ ENOUGH = 60
 
 
 def run(seeds: range, *, losses: bool = False) -> dict[str, int]:
-    """What was done in all, by name."""
+    """Return what was done in all, by name."""
     counts: dict[str, int] = {}
     for seed in seeds:
         workers = Workers(seed, losses=losses)

@@ -94,7 +94,8 @@ class Replay:
         return any(told == right for right in answers(read.question, events, moments(answer)))
 
     def _is_explained(self, read: Read, answer: Attempt, told: Any) -> bool:
-        """Whether the answer is right if some of unknown outcome have been carried out; then they have for all."""
+        """Return whether the answer is right if some of unknown outcome have been carried out; then they have for
+        all."""
         before = {series: list(events) for series, events in self._state.events.items()}
         for cut, turned_up in product(self._cuts(read, answer), self._some_pending(read, answer)):
             if cut:

@@ -38,7 +38,7 @@ class Count:
 
     @property
     def is_enough(self) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return self._numbers >= self.enough
 
     def at(self, number: int) -> Flag:

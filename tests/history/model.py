@@ -56,7 +56,7 @@ def _statistics(question: Question, events: Sequence[Stored]) -> dict[str, Any]:
 
 
 def statistics(values: Sequence[float], include: Sequence[str]) -> dict[str, Any]:
-    """What these values come to: each number the double nearest to the exact one."""
+    """Return what these values come to: each number the double nearest to the exact one."""
     exact = [_units(value) for value in values]
     count, total = len(values), sum(exact)
     found: dict[str, Any] = {

@@ -50,12 +50,12 @@ class Attempt:
 
     @property
     def is_definite(self) -> bool:
-        """Whether it tells what became of the request: a 502 to 504 or no answer does not."""
+        """Return whether it tells what became of the request: a 502 to 504 or no answer does not."""
         return self.status is not None and self.status not in (502, 503, 504)
 
     @property
     def json(self) -> Any:
-        """What the body says."""
+        """Return what the body says."""
         return json.loads(self.body)
 
 
@@ -81,7 +81,7 @@ class Operation:
         return f"{self.client}: {self.what()} -> {', '.join(told)}"
 
     def what(self) -> str:
-        """What was wanted, for people."""
+        """Return what was wanted, for people."""
         raise NotImplementedError
 
 

@@ -158,19 +158,19 @@ def copies(master: RedisServer) -> tuple[str, ...]:
 
 
 def is_replica(server: RedisServer) -> bool:
-    """Whether it copies another."""
+    """Return whether it copies another."""
     with server.client() as client:
         return bool(client.info("replication")["role"] == "slave")
 
 
 def has_replica(server: RedisServer) -> bool:
-    """Whether another is a copy of it and follows."""
+    """Return whether another is a copy of it and follows."""
     with server.client() as client:
         return "'online'" in str(client.info("replication"))
 
 
 def knows_all(sentinel: RedisServer) -> bool:
-    """Whether it knows the other two, and a replica."""
+    """Return whether it knows the other two, and a replica."""
     with sentinel.client() as client:
         state = client.sentinel_master("mymaster")
         return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)

@@ -111,7 +111,7 @@ def readme_configuration(token: Path, *servers: Server) -> str:
 
 
 def ask(url: str, expression: str) -> dict[str, float]:
-    """What Prometheus says, by instance."""
+    """Return what Prometheus says, by instance."""
     answer: Any = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=60).json()
     return {found["metric"].get("instance", ""): float(found["value"][1]) for found in answer["data"]["result"]}
 

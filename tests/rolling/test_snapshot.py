@@ -33,7 +33,7 @@ def some(count: int) -> Pair:
 
 
 def of_each(series: list[int]) -> Callable[[Reading], list[Found]]:
-    """What each series has later than SINCE."""
+    """Return what each series has later than SINCE."""
 
     def question(reading: Reading) -> list[Found]:
         found = []

@@ -19,7 +19,7 @@ BATCH = 10_000
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, *methods: tuple[type, str]) -> dict[str, int]:
-    """How often each of these is called."""
+    """Return how often each of these is called."""
     calls: dict[str, int] = {}
 
     def count(owner: type, name: str) -> Callable[..., Any]:

@@ -58,7 +58,7 @@ def connect(server: Server) -> socket.socket:
 
 
 def all_of(connection: socket.socket) -> bytes:
-    """What comes until the end."""
+    """Return what comes until the end."""
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
@@ -102,7 +102,7 @@ def test_bodies_that_come_are_bounded_together(server: Server, path: bytes) -> N
 
 
 def has_come(connection: socket.socket) -> bool:
-    """Whether there is something to read."""
+    """Return whether there is something to read."""
     connection.settimeout(0.01)
     try:
         return bool(connection.recv(1, socket.MSG_PEEK))

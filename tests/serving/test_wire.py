@@ -24,7 +24,7 @@ def connect(server: Server) -> socket.socket:
 
 
 def all_of(connection: socket.socket) -> bytes:
-    """What comes until the end."""
+    """Return what comes until the end."""
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 

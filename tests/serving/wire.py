@@ -136,7 +136,7 @@ def in_pieces(requests: list[bytes], random: Random) -> list[bytes]:
 
 
 def first_difference(ours: Server, plain: Server, connections: int) -> str:
-    """What first differs between the two over so many connections; empty when nothing does."""
+    """Return what first differs between the two over so many connections; empty when nothing does."""
     random, generator = Random(SEED), Generator(SEED)
     reset = 0
     for number in range(connections):
@@ -155,8 +155,8 @@ def first_difference(ours: Server, plain: Server, connections: int) -> str:
 
 
 def is_ended_early(pieces: list[bytes], ours: bytes, plain: bytes) -> bool:
-    """Whether the two differ in nothing but that ours ended the connection at a body in chunks, and said so: nothing
-    follows one that nobody reads. gunicorn says that the connection goes on, and looks for the next request behind it,
-    or answers 400 to a chunk behind its answer."""
+    """Return whether the two differ in nothing but that ours ended the connection at a body in chunks, and said so:
+    nothing follows one that nobody reads. gunicorn says that the connection goes on, and looks for the next request
+    behind it, or answers 400 to a chunk behind its answer."""
     said, _, last = ours.rpartition(b"\r\nConnection: close")
     return b"chunked" in b"".join(pieces).lower() and plain.startswith(said + b"\r\nConnection: keep-alive" + last)

@@ -20,7 +20,7 @@ class Message:
 
     @property
     def json(self) -> Any:
-        """What its data says."""
+        """Return what its data says."""
         return json.loads(self.data)
 
 

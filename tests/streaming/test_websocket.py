@@ -38,7 +38,7 @@ class Client:
         self.sock.sendall(b"".join(map(self.connection.send, events)))
 
     def receive(self) -> list[Event]:
-        """What comes next, at least one event unless the socket is closed."""
+        """Return what comes next, at least one event unless the socket is closed."""
         while data := self.sock.recv(1 << 16):
             self.connection.receive_data(data)
             if events := list(self.connection.events()):

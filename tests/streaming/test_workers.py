@@ -359,7 +359,7 @@ def test_sigterm_ends_streams_politely_and_soon(two: Server) -> None:
 
 
 def follow(server: Server, count: int) -> list[float]:
-    """What a client sees that comes back with its last id whenever a stream ends."""
+    """Return what a client sees that comes back with its last id whenever a stream ends."""
     seen: list[float] = []
     last = 0
     while len(seen) < count:

@@ -35,7 +35,7 @@ class Counter:
 
 
 def refused(app: Flask, kind: str, body: bytes) -> tuple[int, Problem]:
-    """How many calls it takes to refuse this, and what is said."""
+    """Return how many calls it takes to refuse this, and what is said."""
     with app.test_request_context("/events", method="POST"), Counter() as counter, pytest.raises(Problem) as found:
         parse_events(kind, body)
     return counter.calls, found.value

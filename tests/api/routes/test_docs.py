@@ -214,7 +214,7 @@ DIALECTS = ("batches", "influx", "tickers", "ticks", "transactions")
 
 
 def luminance(page: Page) -> float:
-    """How light the ground of the page is, 0 to 1."""
+    """Return how light the ground of the page is, 0 to 1."""
     colour = page.evaluate(
         "[document.body, document.documentElement].map((one) => getComputedStyle(one).backgroundColor)"
         ".find((colour) => colour !== 'rgba(0, 0, 0, 0)')"

@@ -69,7 +69,7 @@ def fill(store: FilesStore, record: Record) -> None:
 
 
 def filled(store: FilesStore, record: Record) -> int:
-    """How many fit into a log until that is full."""
+    """Return how many fit into a log until that is full."""
     before = store.end().number
     with pytest.raises(LogFull, match="is full"):
         fill(store, record)
