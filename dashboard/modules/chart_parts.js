@@ -6,6 +6,7 @@ import { measured } from "./units.js";
 const FONT = '11px Inter, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
 export const GUTTER = 44; // room for the labels right of the plot
 const LABEL_HEIGHT = 13;
+const HALF_A_LETTER = 3; // of a time; labels are centred on it
 const SILENT_TIMES = 8;
 const SILENT_SHARE = 40; // of the stretch shown
 
@@ -48,7 +49,7 @@ export function axes(colours) {
       space: timeSpace,
       size: 28,
       gap: 8,
-      values: (u, splits, axis, space, step) => splits.map((at) => tickTime(at, step)),
+      values: (u, splits, axis, space, step) => splits.map((at) => clearOfZone(u, at, tickTime(at, step))),
     },
     {
       ...common,
@@ -178,6 +179,11 @@ export function drawThresholds(u, colours, thresholds) {
     ctx.fillText(measured(threshold, number), bbox.left + 6 * devicePixelRatio, y - 3 * devicePixelRatio);
   }
   ctx.restore();
+}
+
+/** The label of a time; none where it would reach into the zone, left of the plot. */
+function clearOfZone(u, at, label) {
+  return u.valToPos(at, "x") < HALF_A_LETTER * label.length ? null : label;
 }
 
 /** Says in the corner below the values which zone the times are of. */

@@ -95,6 +95,36 @@ def test_nothing_overflows_sideways(server: Server, walk: str, open_page: OpenPa
         page.wait_for_function("width => document.documentElement.scrollWidth === width", arg=width)
 
 
+NOTE_CLASHES = """
+() => {
+  const draw = CanvasRenderingContext2D.prototype.fillText;
+  let begins = [];
+  [window.zones, window.clashes] = [0, []];
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
+    if (/^[0-9]{2}:[0-9]{2}/.test(text)) begins.push([x - this.measureText(text).width / 2, text]);
+    if (text === "UTC") {
+      window.zones += 1;
+      window.clashes.push(...begins.filter(([begin]) => begin < x));
+      begins = [];
+    }
+    draw.call(this, text, x, y, ...rest);
+  };
+}
+"""
+
+
+def test_no_time_is_written_over_the_zone(walk: str, open_page: OpenPage) -> None:
+    """Wherever the first time stands: windows that begin at each of ten places between two of them."""
+    page = open_page(walk)
+    expect(page.locator("[data-tile=count]")).not_to_have_text("–")
+    page.evaluate(NOTE_CLASHES)
+    for seconds in range(300, 330, 3):
+        drawn = page.evaluate("window.zones")
+        page.evaluate("hash => { location.hash = hash }", f"#series=walk&window={seconds}s")
+        page.wait_for_function("drawn => window.zones > drawn + 1", arg=drawn)
+    assert page.evaluate("window.clashes") == []
+
+
 def test_phone_gives_the_chart_room(walk: str, open_page: OpenPage) -> None:
     page = open_page(f"{walk}&show=p50,p90,p99", size=PHONE)
     expect(page.locator("[data-tile=p99]")).to_be_visible()
