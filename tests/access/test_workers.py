@@ -118,6 +118,8 @@ def test_a_websocket_ends_with_its_key(two: Server, key_file: Path) -> None:
         assert int.from_bytes(frame.data[:2]) == 1008
     finally:
         ws.shutdown()  # type: ignore[no-untyped-call]
+    # The other worker looks at the file at a moment of its own.
+    until(lambda: two.ask_each_worker(lambda: status(two, "reading")) == [401, 401], "both workers to know it", SOON)
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
         websocket.create_connection(url, timeout=60, header=bearer("reading"))
 
