@@ -9,16 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from alerts.rules import Rule, literal_prefix
+from alerts.rules import Rule
 from event_log.series import Series
-
-Revision = tuple[int, int]
-"""The highest id of a series that lives, and how many live."""
-
-
-def revision_of(series: dict[int, Series]) -> Revision:
-    """Return what changes whenever a series comes or ends."""
-    return next(reversed(series), -1), len(series)
+from patterns import literal_prefix
 
 
 class Members:

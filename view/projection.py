@@ -51,6 +51,7 @@ class Projection(Seen):
         seen = Seen(view)
         seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
         seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
+        seen.matches = self.matches
         seen._ends, seen._ends_until = self._ends.copy(), self._ends_until
         return Snapshot(seen, view.close)
 

@@ -49,6 +49,8 @@ class RequestField(fields.Field[Any]):
 
     json_schema: ClassVar[dict[str, Any]] = {}
     """How the documentation describes what the field takes."""
+    is_repeated: ClassVar[bool] = False
+    """Whether a query may give it several times: then it takes a list."""
     default_error_messages = {"required": _REQUIRED}
 
     def __init__(self, **options: Any) -> None:
