@@ -103,7 +103,7 @@ def on_starting(server: Arbiter) -> None:
     """Refuse what would give wrong answers, make room for the connections asked for, and name this start for all
     workers to come: the settings of the start that came last are those in force, whatever older ones still run."""
     for name in unknown_settings():
-        _say(f"{name} is no setting and changes nothing; the README lists those there are")
+        _say(f"{name} is no setting and changes nothing; docs/settings.md lists those there are")
     if server.cfg.workers < 1:
         _say(f"{server.cfg.workers} workers cannot serve anybody; set WEB_CONCURRENCY or -w to 1 or more")
         sys.exit(2)
