@@ -19,7 +19,6 @@ import api.boundary
 import dashboard
 import dialects
 import dialects.fast_path
-import logs
 import prometheus
 from access.exposure import exposed
 from access.foreign import Boundary
@@ -28,6 +27,7 @@ from alerts.board import Boards
 from alerts.changes import ChangesHere
 from alerts.following import AlertsFollower
 from alerts.watch import AlertsWatch
+from api import logs
 from api.context import Context, attach, context
 from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
@@ -41,7 +41,7 @@ from metrics.service import MeteredService
 from serving.addresses import CannotListen, check_free, local_url
 from settings import START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
-from watched_file import BadFile
+from watched.file import BadFile
 
 _CANNOT_LISTEN = 1
 _BAD_SETTING = 2

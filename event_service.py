@@ -25,9 +25,9 @@ from event_log.rules import Rules
 from event_log.tables import Change
 from event_log.upkeep import Upkeep
 from event_log.writes import PLAIN, Conditions, unexpired
-from follower import Follower
 from settings import Settings
 from times import MINUTE, SECOND, wall_clock
+from view.housekeeper import Housekeeper
 from view.level import Level, Listener
 from view.questions import Questions
 
@@ -95,7 +95,7 @@ class EventService(Questions):
         self._attempts = 0
         self._fault = LogUnavailable()
         """Why the last attempt to open it failed."""
-        self._follower = Follower(self.tick, store.sync, blocks=store.blocks) if follow else None
+        self._housekeeper = Housekeeper(self.tick, store.sync, blocks=store.blocks) if follow else None
         self._looked_at: list[int] = []  # series yet to be looked at for idleness
         self._kept_up = 0  # when what is due about once a second was last done
 
@@ -208,11 +208,11 @@ class EventService(Questions):
     def ready(self) -> bool:
         """Return whether the projection has been level with the log since this process started. Raises
         LogUnavailable."""
-        if self._follower is None or not self._follower.start():
+        if self._housekeeper is None or not self._housekeeper.start():
             self.start()
             with self._level:
                 pass
-        elif self._pid != os.getpid():  # the follower is opening the log, which takes as long as that is
+        elif self._pid != os.getpid():  # the housekeeper is opening the log, which takes as long as that is
             if self._attempts:
                 raise LogUnavailable(str(self._fault)) from self._fault
             return False
@@ -221,8 +221,8 @@ class EventService(Questions):
     def follow(self) -> None:
         """Begin to follow the log in the background, which opens it; a service that does not follow opens it when
         it is used."""
-        if self._follower is not None:
-            self._follower.start()
+        if self._housekeeper is not None:
+            self._housekeeper.start()
 
     def start(self) -> None:
         """Use the log from now on in this process: claim the rules, follow it in the background. Raises
@@ -230,8 +230,8 @@ class EventService(Questions):
         pid = os.getpid()
         if self._pid == pid:
             return
-        if self._follower is not None:
-            self._follower.start()  # first: it comes back here until the log is there
+        if self._housekeeper is not None:
+            self._housekeeper.start()  # first: it comes back here until the log is there
         attempts = self._attempts
         with self._opening.setdefault(pid, threading.Lock()):
             if self._pid == pid:
@@ -298,8 +298,8 @@ class EventService(Questions):
 
     def close(self) -> None:
         """Stop following and let go of the log."""
-        if self._follower is not None:
-            self._follower.stop()
+        if self._housekeeper is not None:
+            self._housekeeper.stop()
         self.store.close()
 
     def _arrival(self, now: int) -> int:

@@ -25,16 +25,16 @@ from access.watch import Watch
 from alerts.watch import AlertsWatch
 from event_log.errors import LogError
 from event_log.urls import is_on_this_machine, serves_many_processes
-from garbage import Survivors
 from metrics.meter import shared
-from overload import Patience, Shedding
-from server_logs import JsonLogger, report_hub_errors
 from serving import handover
 from serving.addresses import CannotListen, check_free, local_url
+from serving.garbage import Survivors
+from serving.overload import Patience, Shedding
+from serving.server_logs import JsonLogger, report_hub_errors
 from serving.worker import Worker as OwnWorker
 from settings import START_ID, BadSetting, read_address, read_settings, read_workers, unknown_settings
 from times import SECOND
-from watched_file import BadFile
+from watched.file import BadFile
 
 
 def _say(line: object) -> None:

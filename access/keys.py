@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time
 from fnmatch import translate
 from typing import Any, Self
 
-from watched_file import BadFile
+from watched.file import BadFile
 
 WRITE, READ, DELETE, METRICS = SCOPES = ("write", "read", "delete", "metrics")
 TOKEN_PREFIX = "tm_"

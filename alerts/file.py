@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from alerts.lines import Lines
 from alerts.rules import MOST_RULES, BadField, Rule, parse_rule
-from watched_file import BadFile
+from watched.file import BadFile
 
 MOST_RECEIVERS = 100
 _PLACE = re.compile(r"at line (\d+)")

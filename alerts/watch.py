@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alerts.file import AlertsFile, parse_file
-from file_memory import Memory
-from watched_file import WatchedFile
+from watched.file import WatchedFile
+from watched.memory import Memory
 
 
 class AlertsWatch(WatchedFile[AlertsFile]):

@@ -10,7 +10,7 @@ from flask import Response
 from flask.json.provider import JSONProvider
 
 from access.foreign import JSON_HEADERS
-from gzip_coding import WORTH_IT, offer
+from api.gzip_coding import WORTH_IT, offer
 from view.asking import SECONDS
 from view.portions import giving_way
 

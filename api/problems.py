@@ -13,9 +13,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import LINE_END, encode
 from api.context import settings
+from api.logs import request_id
 from api.other_protocols import instead
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
-from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
+from api.gzip_coding import pack, unpack
 from api.reading.batch_formats import parse_events
 from app import create_app
 from benchmarks.table import machine, show
 from dialects.lines import PRECISIONS, parse
-from gzip_coding import pack, unpack
 from settings import Settings
 from simulator.dialects import FORMATS, Call
 from simulator.events import Event

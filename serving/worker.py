@@ -28,10 +28,10 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.workers.ggevent import GeventWorker
 
-from overload import Refusal, Shedding
 from serving.connection import Connection, is_tls
 from serving.handover import shared
 from serving.heads import LONGEST, Heads
+from serving.overload import Refusal, Shedding
 from serving.waits import Waits
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ NAMES = sorted(set(re.findall(r"`([\w.]+(?:/[\w.]+)*/?)`", PAGE)))
 LAYERS = [
     ["rolling"],
     ["event_log"],
-    ["view", "follower"],
+    ["view"],
     ["event_service"],
     ["streaming"],
     ["alerts"],
@@ -58,6 +58,12 @@ def test_every_room_is_on_the_page() -> None:
     rooms = {f"{path.parent.name}/" for path in CHECKOUT.glob("*/*.py")} - {"tests/", "benchmarks/"}
     modules = {path.name for path in CHECKOUT.glob("*.py")}
     assert rooms - {"api/"} | modules <= set(NAMES)
+
+
+def test_the_top_of_the_checkout_is_read_at_a_glance() -> None:
+    assert {path.name for path in CHECKOUT.glob("*.py")} == {
+        *("app.py", "event_service.py", "gunicorn.conf.py", "settings.py", "times.py")
+    }
 
 
 def imported(path: Path) -> Iterator[str]:

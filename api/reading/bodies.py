@@ -14,8 +14,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
 from api.guard import look_again
+from api.gzip_coding import GZIP, TooLarge, unpack
 from api.problems import Problem, invalid_body
-from gzip_coding import GZIP, TooLarge, unpack
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")

@@ -23,7 +23,7 @@ from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import BadSetting, Settings
-from watched_file import LOOK_SECONDS
+from watched.file import LOOK_SECONDS
 
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys

@@ -17,10 +17,10 @@ from alerts.rows import OUTBOX, RECEIVERS
 from alerts.watch import AlertsWatch
 from event_log.memory_store import MemoryStore
 from event_service import EventService
-from file_memory import Memory
 from settings import Settings
 from tests.conftest import FakeClock
 from times import HOUR, MINUTE, SECOND
+from watched.memory import Memory
 
 RECEIVER = '[[receiver]]\nname = "{}"\n{} = "http://nowhere.example/"\n'
 OPS, AM = RECEIVER.format("ops", "webhook"), RECEIVER.format("am", "alertmanager")

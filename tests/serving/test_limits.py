@@ -326,7 +326,7 @@ def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
             "serving.heads",
             "serving.waits",
             "serving.worker",
-            "overload",
+            "serving.overload",
         ),
         *("access", "access.foreign"),
     }

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from file_memory import MOST_BYTES, Memory
 from settings import PREFIX
+from watched.memory import MOST_BYTES, Memory
 
 LOOK_SECONDS = 0.5
 """How old what we know of the file may be. It is read, not asked for its age: a few microseconds twice a second, and

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from api.logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_A_SECOND, MOST_KINDS, JsonFormatter, RateLimit
 from app import create_app
-from logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_A_SECOND, MOST_KINDS, JsonFormatter, RateLimit
 from settings import VERSION, Settings
 from tests.conftest import START
 

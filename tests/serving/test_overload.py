@@ -10,9 +10,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from overload import Patience, Shedding, waited
-
-from .servers import Server, until
+from serving.overload import Patience, Shedding, waited
+from tests.servers import Server, until
 
 
 def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

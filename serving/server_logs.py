@@ -13,7 +13,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 
-from logs import LOGGER, JsonFormatter, RateLimit
+from api.logs import LOGGER, JsonFormatter, RateLimit
 
 _REFUSED = "Invalid request from ip="
 """How gunicorn begins the line about a request that it refuses; its end quotes the request."""
