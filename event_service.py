@@ -36,9 +36,9 @@ SERIES_A_ROUND = 1000
 ENDS_A_ROUND = 10
 """Maximum number of idle series that are ended at a time."""
 IDLE_ROWS = 5 * MINUTE
-"""What percentiles need is let go of when nobody has asked for them for so long."""
+"""Microseconds after which data that only percentiles need is let go of if nobody has asked for them."""
 LATE_SECONDS = 5.0
-"""What is not synced for longer than this, people should know."""
+"""Seconds after which health warns of data that is not synced."""
 
 
 class TooFarAhead(Exception):
@@ -47,13 +47,13 @@ class TooFarAhead(Exception):
     def __init__(self, indexes: list[int], limit: int) -> None:
         super().__init__(indexes, limit)
         self.indexes = indexes
-        """Which events of the request, at most the first 100."""
+        """Indexes of the events in the request, at most the first 100."""
         self.limit = limit
-        """How far ahead is allowed, in microseconds."""
+        """Maximum microseconds that an event may be ahead of the clock."""
 
 
 class Ended(NamedTuple):
-    """Whether there was a series to end, and where the log stood then."""
+    """Result of ending a series: whether there was one to end, and where the log stood then."""
 
     was_there: bool
     position: int

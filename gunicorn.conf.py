@@ -62,8 +62,8 @@ _FOR_REQUESTS = 2000
 """Connections of one worker beyond its streams."""
 _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _SWITCH_SECONDS = 0.0005
-"""How long the real thread that compacts may keep the one of the requests from running, each time; Python's own 5 ms,
-several times a request, would be felt."""
+"""Maximum seconds for which the real thread that compacts may keep that of the requests from running, each time;
+Python's own 5 ms, several times a request, would be felt."""
 _LONGEST_DETAIL = 300
 """Characters of what gunicorn says about a request, which it quotes as a whole."""
 _FOR_FILES = 200
@@ -71,7 +71,7 @@ _FOR_FILES = 200
 
 
 def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
+    """Write the error for a request that gunicorn's parser refuses: it never reaches the application."""
     detail = mesg[:_LONGEST_DETAIL] or reason
     body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail}) + "\n"
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"

@@ -45,7 +45,7 @@ class BadKeys(BadFile):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many events a key may write: a bucket that holds `burst` and fills at `per_second`."""
+    """Token bucket of events that a key may write: it holds `burst` and gains `per_second`."""
 
     per_second: float
     burst: int
@@ -53,7 +53,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Which series a key is for, as shell patterns; `*` takes slashes too."""
+    """Shell patterns of the series that a key is for; `*` matches slashes too."""
 
     texts: tuple[str, ...]
     compiled: re.Pattern[str]
@@ -84,9 +84,9 @@ class Key:
     expires: int | None = None
     """Microseconds since the epoch; from then on the key is none."""
     max_streams: int | None = None
-    """How many streams it may have open in a worker; None: as many as there are places."""
+    """Maximum number of streams that it may have open in a worker; None: as many as there are places."""
     max_series: int | None = None
-    """How many series that live it may have begun; None: as many as MAX_SERIES lets it."""
+    """Maximum number of living series that it may have begun; None: as many as MAX_SERIES lets it."""
 
     def sees(self, series: str | None) -> bool:
         """Return whether the key is for this series; None: for all of them together."""

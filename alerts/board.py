@@ -1,4 +1,4 @@
-"""How alerts stand, as one process sees them: the rules in force, the series that they are about, the states."""
+"""State of all alerts as one process sees them: rules in force, the series they are about, the state of each alert."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ FEW = 256
 
 
 class Standing(NamedTuple):
-    """How alerts stand at one position of the log."""
+    """All alerts at one position of the log."""
 
     rules: InForce
     rows: Mapping[str, Row]
     targets: Sequence[Key]
     """The alerts that there are."""
     left_out: int
-    """How many more there would be without limits."""
+    """Number of alerts that the limits leave out."""
     position: int
 
     def alert(self, key: Key) -> Alert:

@@ -1,4 +1,4 @@
-"""What is sent to receivers: the body of Alertmanager's webhooks, version 4, and that of its own API, v2."""
+"""Bodies sent to receivers: those of Alertmanager's webhooks, version 4, and of its own API, v2."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Courier:
         """`clock` tells the log's time."""
         self.receiver = receiver
         self.told = told
-        """What the receiver has been told, some of which the log may not know yet."""
+        """Progress of the receiver; the log may not know all of it yet."""
         self._count = count
         self._clock = clock
         self._post = post

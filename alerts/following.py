@@ -1,4 +1,4 @@
-"""What a process with ALERTS does about once a second: put rules of a changed file in force, look, tell receivers."""
+"""Evaluation of alerts, about once a second in a process with ALERTS: rules of a changed file, values, receivers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from view.portions import give_way, run_for
 from view.projection import Projection
 
 SECONDS = 0.003
-"""How long values are worked out with the view locked."""
+"""Maximum seconds for which values are worked out without unlocking the view."""
 Question = tuple[str, int | None, int | None, str | None]
 """Series, window, number of last events, percentile."""
 
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
 
     value: float | None
     is_there: bool
-    """Whether its series lives."""
+    """True if its series lives."""
 
 
 class Measures:

@@ -24,9 +24,9 @@ from event_log.aside import aside
 from streaming.polling import disconnect
 
 SECONDS = 10.0
-"""How long connecting, and each read or write, may take."""
+"""Maximum seconds that connecting, and each read or write, may take."""
 MOST_SECONDS = 30.0
-"""How long all of it may take, once connected."""
+"""Maximum seconds that a request may take in all, once connected."""
 MOST_BYTES = 65_536
 """Bytes of an answer, and of a file of headers, that are read at most."""
 POSITION = "X-Tidemark-Alert-Position"

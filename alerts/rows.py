@@ -1,4 +1,4 @@
-"""What the log holds of alerts: rows of its tables (`event_log.tables`), packed as JSON.
+"""Rows of the log's tables (`event_log.tables`) about alerts, packed as JSON.
 
 alerts            an alert that has changed: its state, and what readers see of its last change
 alert rules       the rules in force, each since when
@@ -75,7 +75,7 @@ class Note(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What one receiver was told."""
+    """Progress of one receiver."""
 
     position: int = 0
     """It has been told every change up to this one."""

@@ -60,9 +60,9 @@ class Rule:
     bounds: tuple[float, ...]
     """One number, or two for `outside`; for `absent` the microseconds."""
     holds: int
-    """How long the condition must hold before the alert fires."""
+    """Microseconds that the condition must hold before the alert fires."""
     keeps: int
-    """How long it goes on firing without the condition."""
+    """Microseconds that the alert goes on firing after the condition has ceased to hold."""
     labels: Mapping[str, str]
     summary: str
     to: tuple[str, ...] | None

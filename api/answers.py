@@ -25,11 +25,11 @@ SERIES_KNOWN = "Series-Known"
 
 
 LINE_END = b"\n"
-"""What ends a JSON answer: a terminal shows its prompt on a line of its own. The dialects' answers have none."""
+"""End of a JSON answer, for a terminal to show its prompt on a line of its own. The dialects' answers have none."""
 
 
 class Outcome(NamedTuple):
-    """What a request about events has come to, before it is an answer; without a body there is no media type."""
+    """Result of a request about events, before it is made an answer; without a body there is no media type."""
 
     body: object | None
     status: int

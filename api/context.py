@@ -1,4 +1,4 @@
-"""What a request works with: the service and the settings of the application that serves it."""
+"""Service and settings of the application, as its views find them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Context:
     fast_path: Callable[[object], FastPath | None] = lambda application: None
     """Make the fast path past this WSGI application; None where it is not the one that was composed."""
     worker_is_stopping: Callable[[], bool] = lambda: False
-    """Whether the server's worker has been told to end, or has served its last request; `gunicorn.conf.py` knows."""
+    """Return whether the worker has been told to end or has served its last request; `gunicorn.conf.py` sets it."""
 
 
 def attach(app: Flask, context: Context) -> None:

@@ -62,23 +62,23 @@ _STATUS_LINES = {
 
 
 class Way(NamedTuple):
-    """What is to be done for requests with the same head."""
+    """Parsed head of a request and its handler, cached for requests with the same head."""
 
     method: str
     path: str
     query: str
     fields: Mapping[str, str]
     route: str
-    """What metrics call it."""
+    """Name of the route in metrics."""
     take: Take
     length: int
     """Bytes of the body."""
     closes: bool
-    """Whether the client wants the connection to be closed after the answer."""
+    """True if the client wants the connection to be closed after the answer."""
 
 
 Found = tuple[str, Take, int]
-"""What metrics call a route, what is to be done for it, and how many bytes of body it takes."""
+"""Name of the route in metrics, function that handles it, and maximum bytes of body that it takes."""
 
 
 class FastPath:

@@ -26,7 +26,7 @@ from event_log.writes import PLAIN, Budget, Conditions, Owner
 _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
 EVENTS = "tidemark.events"
-"""How many events a request has that stores more than one."""
+"""Key in the environ for the number of events of a request that stores more than one."""
 _CHALLENGES = ['Basic realm="Tidemark", charset="UTF-8"', 'Bearer realm="Tidemark"']
 """A line each, Basic first: Chromium reads one scheme of a line, and asks for a password only at one it knows."""
 _OF_INFLUX = "/dialects/influx/"
@@ -38,14 +38,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a route asks of a key."""
+    """Scope and series that a route demands of a key."""
 
     scope: str | None
     """None: not even that there is one."""
     series: str | None = None
     """The argument of the path that is the series asked for; where it is not given all series are."""
     all_series: bool = False
-    """Whether the answer covers every series."""
+    """True if the answer covers every series."""
 
 
 OPEN = Need(None)
@@ -120,7 +120,7 @@ def look_again() -> None:
 
 
 def visible() -> Callable[[str], bool] | None:
-    """Which series a listing may show; None: all."""
+    """Return a function that says whether a listing may show a series; None: all may be shown."""
     key: Key | None = request.environ.get(_KEY)
     return None if key is None or key.series is None else key.sees
 

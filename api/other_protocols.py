@@ -1,4 +1,4 @@
-"""What other databases take at paths of theirs, and what to use here instead."""
+"""Paths at which other databases take data, each with what to use here instead."""
 
 from __future__ import annotations
 

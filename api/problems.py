@@ -19,7 +19,7 @@ from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, 
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
-"""How many wrong fields or items an answer lists before it only counts them."""
+"""Maximum number of wrong fields or items that an answer lists; it counts the rest."""
 BODY = "body"
 """The name in an error for the body as a whole."""
 _SHAPES = "tidemark_error_shapes"

@@ -22,12 +22,12 @@ EVENT_OR_NULL: Json = {"anyOf": [ref("StoredEvent"), {"type": "null"}]}
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """How it is read off figures, as JSON can say it, and the schema of that."""
+    """A statistic: the function that reads it off figures, as JSON can say it, and the schema of the result."""
 
     read: Callable[[Figures], Any]
     schema: Json
     edge: bool = False
-    """Whether the service has to be asked for the ends of the window, which cost extra."""
+    """True if it needs the first and the last event of the window, which the service finds at an extra cost."""
 
 
 def edge(event: tuple[int, float] | None) -> dict[str, Any] | None:
@@ -66,9 +66,9 @@ OTHER_NAMES = {
     "var": "variance",
     "stdvar": "variance",
 }
-"""What statistics are called elsewhere, and here."""
+"""Names of statistics elsewhere, each with the name here."""
 KNOWN = f"{', '.join(INCLUDABLE)}, {MEDIAN}, and p0 to p100 with up to 4 decimals, such as p99.9"
-"""What a request that asks for something else is told."""
+"""List of all statistics, for the error about an unknown one."""
 NAME_SCHEMA: Json = {
     "anyOf": [{"type": "string", "enum": [*BASIC, *INCLUDABLE, MEDIAN]}, {"type": "string", "pattern": PERCENTILE}]
 }

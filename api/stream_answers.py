@@ -1,4 +1,4 @@
-"""What every stream needs before it begins: a server that can hold it, a place in this worker, a body."""
+"""Steps before every stream begins: refuse a server that cannot hold it, take a place in this worker, make a body."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EXTRAS = ("sum", "last")
 
 
 class Subject(NamedTuple):
-    """What a stream of statistics is about."""
+    """Statistics that a stream sends: their series, window, extras and interval."""
 
     series: str | None
     window: int | None
@@ -46,7 +46,7 @@ class Subject(NamedTuple):
     interval: int
     """Microseconds."""
     linear: bool = False
-    """Whether percentiles are interpolated."""
+    """True if percentiles are interpolated."""
 
 
 def feed() -> Feed:

@@ -1,4 +1,4 @@
-"""What a look at many alerts costs: `python -m benchmarks.alerts`.
+"""Cost of a look at many alerts: `python -m benchmarks.alerts`.
 
 1,000 rules of patterns over ten series each make 10,000 alerts, a tenth of them of p99, over windows of a minute; there
 are a million live events, and 1,000 come in a second. CPU time of one process, which does nothing else.

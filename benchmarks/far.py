@@ -25,7 +25,7 @@ from redis import Redis
 from tests.servers import CHECKOUT
 
 DISTANCE = 0.0005
-"""What a round trip is to take more."""
+"""Seconds that are added to a round trip."""
 PIECE = 1 << 18
 _PR_SET_TIMERSLACK = 29
 
@@ -90,7 +90,7 @@ class Far(NamedTuple):
 
     port: int
     distance: float
-    """What a round trip takes more, as measured before the first run."""
+    """Seconds that a round trip takes more, as measured before the first run."""
 
 
 @contextmanager

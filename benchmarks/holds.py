@@ -1,4 +1,4 @@
-"""How long a request, a stream or a start keeps the others of its worker waiting: `python -m benchmarks.holds`.
+"""Time for which a request, a stream or a start holds the others of its worker: `python -m benchmarks.holds`.
 
 One gevent worker on one core, with millions of events in its log. A client keeps asking something, and another process
 `/health/live` all the while: how long its slowest answer took is how long the worker was held, and what the machine

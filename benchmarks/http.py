@@ -74,7 +74,7 @@ _UVICORN = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--no-acc
 
 
 class Layout(NamedTuple):
-    """Which cores the server and wrk have; none named: all."""
+    """Cores of the server and of wrk; none named: all."""
 
     title: str
     server: str

@@ -33,7 +33,7 @@ from benchmarks.table import machine, show
 MOST_CONNECTIONS = 2500
 FIRST_CONNECTIONS = 32
 SIZES = (1, 1000)
-"""How many events a request posts."""
+"""Numbers of events that a request posts."""
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)")
 
 
@@ -61,9 +61,9 @@ class Load:
         self.delays: list[float] = []
         """Seconds by which each was sent later than it was due: what the client itself adds."""
         self.late = 0
-        """How many could not be sent when they were due, for want of a free connection."""
+        """Number of requests that could not be sent when they were due, for want of a free connection."""
         self.busy = 0.0
-        """How much of the time the client itself worked: at 1.0 it measures itself."""
+        """Share of the time in which the client itself worked: at 1.0 it measures itself."""
 
     def run(self, seconds: float, rate: float | None) -> float:
         """Requests at this rate, or as fast as FIRST_CONNECTIONS allow; then wait for the last answers. Answers the

@@ -1,4 +1,4 @@
-"""How long a worker takes to read a batch of events, by format: `python -m benchmarks.reading`."""
+"""Time that a worker takes to read a batch of events, by format: `python -m benchmarks.reading`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALUES_A_LINE = 1, 4
 
 
 def events(count: int, series: int) -> list[Event]:
-    """So many of the last minutes, in order, their values with all decimals, as sensors and computations give them."""
+    """Return events of the last minutes, in order, their values with all decimals, as sensors give them."""
     generator, now = random.Random(count), wall_clock()
     return [
         Event(f"ITEM_{generator.randrange(series):02}", now - before * 12_345, generator.gauss(100, 9))

@@ -1,4 +1,4 @@
-"""What clients feel of workers that are replaced: `python -m benchmarks.reloads`.
+"""Delays and errors that clients see while workers are replaced: `python -m benchmarks.reloads`.
 
 Eight clients post and ask in turn, half of them over a new connection each time, the others over one that they keep,
 while the workers of a server are replaced by SIGHUP, and while each ends after so many requests. The peer is the same
@@ -27,7 +27,7 @@ BETWEEN_RELOADS = 6.0
 BODY = b'{"values": [1.5]}'
 CLASSES = {"ours": "serving.worker.Worker", "gunicorn's gevent": "gevent"}
 ENDINGS = (ConnectionError, http.client.HTTPException)
-"""How a request over a kept connection ends that the server closes; a client then sends it again over a new one."""
+"""Errors of a request over a kept connection that the server closes; a client then sends it again over a new one."""
 
 
 def once(connection: http.client.HTTPConnection, number: int) -> None:

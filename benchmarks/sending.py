@@ -1,4 +1,4 @@
-"""How many events the Python client sends a second: `python -m benchmarks.sending`.
+"""Events that the Python client sends in a second: `python -m benchmarks.sending`.
 
 A program sends events of 50 series one by one, each with its own `send`, and `flush` returns once the server has
 acknowledged all; one gevent worker stores them. Counted is the processor time of the client's process, all its threads,

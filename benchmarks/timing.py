@@ -1,4 +1,4 @@
-"""What the benchmarks of the engine share: how they time, and the events they use."""
+"""Parts that the benchmarks of the engine share: timing, and the events they use."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from times import HOUR, SECOND
 NOW = 1_750_948_200 * SECOND
 """The moment at which all questions are asked; the events are those of the hour before."""
 KEEP = 1000
-"""How many of its last events each series keeps."""
+"""Number of last events that each series keeps."""
 PORTION = 200_000
-"""How many events a view takes in at a time, as the service does."""
+"""Number of events that a view takes in at a time, as the service does."""
 
 Events = tuple[Ids, Times, Values]
 

@@ -27,7 +27,7 @@ from event_log.writes import Conditions
 SMALLEST_K = 1
 LARGEST_K = 8
 KEEP = 10**LARGEST_K
-"""How many values of a symbol are kept."""
+"""Number of values of a symbol that are retained."""
 
 bp = Blueprint("batches", __name__)
 
@@ -40,7 +40,7 @@ class NewBatch(Model):
 
 
 class Exponent(Model):
-    """How many values to cover, as a power of ten."""
+    """Parameters of statistics: the number of values to cover, as a power of ten."""
 
     k = WholeNumber(required=True)
 

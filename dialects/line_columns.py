@@ -21,7 +21,7 @@ from dialects.line_names import EARLIEST, LATEST, series_name
 from event_log.batch import ON_ARRIVAL, Ids, Times, Values
 
 Precision = tuple[int, int]
-"""What a time is multiplied with and divided by to be microseconds."""
+"""Factor and divisor that turn a time of a line into microseconds."""
 Known = dict[tuple[str, str], str]
 """Series by head (measurement and tags) and field, each as it is written."""
 MICROSECONDS = (1, 1)

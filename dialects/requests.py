@@ -22,7 +22,7 @@ Fault = dict[str, Any]
 """One thing wrong with a request, in pydantic's words: `type`, `msg`, perhaps `ctx`; `at`: its index in a list."""
 
 MOST_FAULTS = 100
-"""How many faults one answer lists; a batch can have 10,000."""
+"""Maximum number of faults that one answer lists; a batch can have 10,000."""
 LONGEST_ECHO = 1000
 """An input whose JSON takes more bytes is not repeated in the answer."""
 

@@ -40,7 +40,7 @@ bp = Blueprint("tickers", __name__)
 @bp.get("/health", strict_slashes=False)
 @wraps(health.get_health)  # it is described, and open, as that one is
 def get_health() -> Response:
-    """Whether the log can be read and written."""
+    """Return whether the log can be read and written."""
     return health.health_answer(END)
 
 
@@ -51,7 +51,7 @@ Price = tuple[int, float]
 
 
 class History(Model):
-    """How much history to give."""
+    """Parameters of a ticker's history: its length."""
 
     limit = Limit()
 

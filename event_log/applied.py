@@ -41,13 +41,13 @@ class Begun(HistoryChanged):
     def __init__(self, *, same_history: bool) -> None:
         super().__init__("the log is read from its beginning" if same_history else "the log has another history")
         self.same_history = same_history
-        """Whether positions mean what they meant before."""
+        """True if positions mean the same as before."""
         self.position = 0
         """Where the projection stands that has taken the place of the one before."""
 
 
 class Told(NamedTuple):
-    """What a projection is told next."""
+    """Steps that a projection applies next."""
 
     steps: Sequence[Step]
     cursor: Cursor

@@ -1,4 +1,4 @@
-"""Which run of the machine this is: what was not synced before the last one began may be lost."""
+"""Id of the boot of the machine: data not synced before the machine was started again may be lost."""
 
 from __future__ import annotations
 

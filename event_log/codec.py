@@ -1,4 +1,4 @@
-"""What the bytes of a record mean: its kind with the version of its meaning, events as columns, the small records.
+"""Encoding of records: the kind with the version of its meaning, events as columns, the small records.
 
 All numbers are little-endian. A kind is one byte: the version of its meaning in the upper half, what it is in the
 lower. A process reads records of its own version and of the next one, and writes its own, so that two releases may

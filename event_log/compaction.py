@@ -40,7 +40,7 @@ EARLIEST, LATEST = -(2**63), 2**63 - 1
 
 
 class Threshold(NamedTuple):
-    """What a projection says of a series."""
+    """Events of a series that are dead for good, as a projection sees them."""
 
     time: int
     position: int
@@ -50,7 +50,7 @@ class Threshold(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a projection says of all series that live where it stands, taken together at one position."""
+    """Horizon and thresholds of all living series, taken by a projection at one position."""
 
     horizon: int
     series: Mapping[int, Threshold]
@@ -79,7 +79,7 @@ class Part:
     name: str
     rows: int
     expired: int
-    """How many had expired when it was written and were retained."""
+    """Number of events that had expired when it was written, and were retained."""
     oldest: int
     newest: int
     """Times of the oldest and of the newest of the others."""
@@ -93,7 +93,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a manifest says."""
+    """Names of the blobs that a manifest holds."""
 
     checkpoint: str
     parts: list[Part] = field(default_factory=list)
@@ -121,8 +121,7 @@ class Content:
 
 
 class Loading:
-    """What a projection is told of all that a checkpoint covers, a piece at a time. After an error it goes on where it
-    was."""
+    """Steps of a projection that loads a checkpoint, a chunk at a time. After an error it goes on where it was."""
 
     def __init__(self, store: RecordStore, steps: Sequence[Step], parts: Sequence[Part], sieve: Sieve) -> None:
         self._store = store
@@ -145,7 +144,7 @@ class Loading:
 
 
 class Beginning(NamedTuple):
-    """What a process begins with."""
+    """State with which a process begins to read the log."""
 
     machine: Machine
     loading: Loading

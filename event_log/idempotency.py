@@ -32,7 +32,7 @@ EARLIEST = -(2**63)
 
 
 class Done(NamedTuple):
-    """What became of a write."""
+    """Outcome of a write."""
 
     body: bytes
     """A digest of 16 bytes of the request."""
@@ -110,7 +110,7 @@ class IdempotencyRecords:
 
     def __init__(self, forgotten: int = EARLIEST) -> None:
         self.forgotten = forgotten
-        """What was done at or before this time is forgotten. It only rises."""
+        """Time in microseconds: records of writes at or before it are forgotten. It only rises."""
         self.runs: Sequence[Run] = ()
         self._newest: dict[bytes, Remembered] = {}  # in the order of their numbers, so of their times too
 

@@ -24,7 +24,7 @@ class Lease(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a record asks for."""
+    """A lease that a record asks for."""
 
     name: str
     holder: str

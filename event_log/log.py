@@ -30,7 +30,7 @@ HORIZON_STEPS = 1000
 
 
 class Log(Applied):
-    """What the service writes to. A write that raises has stored nothing, unless it raises LogUncertain."""
+    """The log that the service writes to. A write that raises has stored nothing, unless it raises LogUncertain."""
 
     def __init__(self, store: RecordStore) -> None:
         self.holder = secrets.token_hex(16)

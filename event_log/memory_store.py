@@ -19,7 +19,7 @@ from event_log.port import Appended, Behind, Chunk, Cursor, Entry, Guard, Manife
 GRACE = 600_000_000
 """Microseconds for which what a swap has left behind can still be read."""
 ENTRY_BYTES = 150
-"""What a record takes beside its payload, about."""
+"""Bytes that a record takes beside its payload, roughly."""
 EARLIEST = -(2**63)
 
 

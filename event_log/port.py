@@ -29,7 +29,7 @@ JUMP = 10**9
 
 
 class Stale(LogError):
-    """What the writer knew is too old for a plain write: it must apply what is new, and decide again."""
+    """The writer knows too little for a plain write: it must apply what is new, and decide again."""
 
 
 class Behind(LogError):
@@ -54,18 +54,18 @@ class Record(NamedTuple):
     """One byte for the machine; a store compares it with `codec.SINGLE` at most."""
     payload: bytes
     takes: int = 0
-    """How many positions."""
+    """Number of positions that it takes."""
     timed: bool = False
-    """Whether the store notes the log's time with it."""
+    """True if the store notes the log's time with it."""
     fences: bool = False
-    """Whether plain writes of those who have not applied it are stale. It may use the room reserved for what heals."""
+    """True if plain writes of those who have not applied it are stale. It may use the room reserved for what heals."""
     raises: tuple[int, int] | None = None
     """(moment, span): the published horizon rises to min(moment, log time) - span. Such a record may use all the room
     there is."""
 
 
 class Guard(NamedTuple):
-    """What must hold for an append. Nothing is stored where it does not."""
+    """Conditions of an append. Nothing is stored where one does not hold."""
 
     history: int
     """Of the ids in the payload. Where it is another one: HistoryChanged."""
@@ -94,17 +94,17 @@ class Entry(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What a read has brought: records in order. Consecutive ones of one event each may come as columns."""
+    """Result of a read: records in order. Consecutive ones of one event each may come as columns."""
 
     entries: Sequence[Entry | Singles]
     cursor: Cursor
     """Where a reader that has taken all of these stands."""
     more: bool
-    """Whether anything newer stood in the log."""
+    """True if anything newer stood in the log."""
 
 
 class Manifest(NamedTuple):
-    """What a reader begins with: the blobs named here hold all that matters of the records up to `cursor`."""
+    """Starting point of a reader: the blobs named here hold all that matters of the records up to `cursor`."""
 
     generation: int
     """Rises by one with each swap; 0 for a log without blobs."""
@@ -114,7 +114,7 @@ class Manifest(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the store takes, for health and metrics."""
+    """Bytes that the store uses, and its state, for health and metrics."""
 
     bytes_used: int
     bytes_allowed: int
@@ -132,7 +132,7 @@ class RecordStore(ABC):
     """
 
     blocks = False
-    """Whether long calls hold the thread that makes them: under gevent they then belong into a real one, from which all
+    """True if long calls hold the thread that makes them: under gevent they then belong into a real one, from which all
     methods may be called."""
 
     @abstractmethod

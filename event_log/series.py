@@ -26,7 +26,7 @@ class Series(NamedTuple):
     initial: float
     """Value of that event."""
     keep: int | None = None
-    """How many of its last events it retains whatever their age; None: as the rules say."""
+    """Number of its last events that it retains whatever their age; None: as the rules say."""
     owner: str = ""
     """Who began it, where somebody counts."""
 
@@ -39,7 +39,7 @@ class SeriesTable:
         self.ids: dict[str, int] = {}
         self.next_id = 1
         self.keepers = 0
-        """How many have a keep of their own."""
+        """Number of series that have a keep of their own."""
         self.owned: Counter[str] = Counter()
         self.ended: dict[str, int] = {}
         """Where the last series of a name ended; the latest end comes last."""
@@ -102,7 +102,7 @@ class SeriesTable:
         return number in self.by_id
 
     def living(self, ids: Ids) -> NDArray[np.bool_]:
-        """Which of these ids are those of series that live."""
+        """Return a mask of the ids that are those of living series."""
         known = ids < len(self.latest)
         if known.all():
             return np.not_equal(self.latest[ids], GONE)

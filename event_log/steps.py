@@ -1,4 +1,4 @@
-"""What applying the log tells a projection, in log order: events, and all else that shapes answers."""
+"""Steps that the log hands to a projection, in log order: events, and all else that shapes answers."""
 
 from __future__ import annotations
 

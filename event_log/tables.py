@@ -32,7 +32,7 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a record changes, all of it or nothing."""
+    """Changes of rows by one record: all of them are made, or none."""
 
     changes: Sequence[Change]
     lease: tuple[str, int] | None = None

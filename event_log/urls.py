@@ -1,4 +1,4 @@
-"""What LOG_URL may name: how each log is written there, whether processes can share it, and how it is opened."""
+"""Kinds of log in LOG_URL: how each is written there, whether processes can share it, and how it is opened."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a write asks beside the storing of its events."""
+    """Conditions of a write, and what it asks beside the storing of its events."""
 
     keep: int | None = None
     """From this write on, its series retain so many of their last events, this write's included."""
@@ -73,7 +73,7 @@ class Write:
     batch: Batch
     conditions: Conditions = PLAIN
     expired: int = 0
-    """How many more events the request had, which had expired when it came."""
+    """Number of further events of the request, which had expired when it came."""
 
 
 def pack_write(write: Write) -> bytes:

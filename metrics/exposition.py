@@ -27,7 +27,7 @@ Gauges = Sequence[tuple[str, str, float | None]]
 
 
 class _Families:
-    """What prometheus-client asks its collectors for."""
+    """Collector in the form that prometheus-client asks for."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -44,7 +44,7 @@ def write(families: Iterable[Metric]) -> bytes:
 
 
 def counted(totals: Totals) -> Iterator[Metric]:
-    """What all workers of this host have counted since the service started."""
+    """Yield the counters of all workers of this host since the service started."""
     requests = CounterMetricFamily("tidemark_requests", "Requests answered.", labels=(*_ROUTE, "status"))
     for route, method, status, count in totals.requests():
         requests.add_metric((route, method, status), count)
@@ -77,7 +77,7 @@ def counted(totals: Totals) -> Iterator[Metric]:
 
 
 def gauges(found: Gauges) -> Iterator[Metric]:
-    """How things stand."""
+    """Yield the gauges that have a value."""
     for name, text, value in found:
         if value is not None:
             yield GaugeMetricFamily(f"tidemark_{name}", text, value=value)

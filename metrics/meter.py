@@ -1,4 +1,4 @@
-"""What is counted of each request and its events, and where."""
+"""Counters of requests and their events, and the table that holds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = len(BUCKETS_SECONDS) + 2
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"))
 OTHER = "other"
 OVERLOAD = "overload"
-"""What stands for the route of a request that was refused for want of time."""
+"""Name in the place of the route for a request that was refused for want of time."""
 OPEN_STREAMS = 1
 """The level of the table that says how many streams this process has open."""
 REASONS = {
@@ -95,7 +95,7 @@ class Meter:
 
 
 class Totals:
-    """What all processes have counted, read at one moment."""
+    """Counters of all processes together, read at one moment."""
 
     def __init__(self, table: Table) -> None:
         levels, self._counts = table.totals()

@@ -21,7 +21,7 @@ from times import MINUTE, format_duration, format_timestamp
 MOST_VALUES = 1_000_000
 """Maximum number of values that a question works out: steps by series, each subexpression counted."""
 LOOKBACK = 5 * MINUTE
-"""How old the value of a bare selector may be, in microseconds."""
+"""Maximum age of the value of a bare selector, in microseconds."""
 _INSTEAD = {
     "rate": "count_over_time(x[W]) / seconds",
     "irate": "count_over_time(x[W]) / seconds",

@@ -29,15 +29,15 @@ Stretch = tuple[tuple[int, int], tuple[int, int]]
 """From one (time, position) up to, not including, another."""
 
 BLOCKS_A_STEP = 4
-"""How many blocks take events in, or lose those of a series, at a time."""
+"""Maximum number of blocks that take events in, or lose those of a series, at a time."""
 MEMBERS_A_STEP = 100
-"""How many series a block that fetches its columns looks into at a time: a millisecond of work."""
+"""Number of series that a block which fetches its columns looks into at a time: a millisecond of work."""
 LOADED = 256
-"""How many blocks may hold columns at a time: some 7 MB."""
+"""Maximum number of blocks that hold columns at a time: some 7 MB."""
 MEMBERS_AT_ONCE = 500
-"""About how many series are looked into for one piece of values: some 5 ms of work."""
+"""Number of series that are looked into for one chunk of values: some 5 ms of work."""
 LOADED_SINGLY = 2
-"""Up to so many blocks without columns load them one by one for a question about several."""
+"""Maximum number of blocks without columns that load them one by one for a question about several."""
 
 
 class SharedBlock(Block):
@@ -78,7 +78,7 @@ class SharedBlock(Block):
             members.append(series)
 
     def note_many(self, ids: Ids, *, alone: bool) -> None:
-        """So many rows more have come, of these series; of one series, if `alone`."""
+        """Note further rows of these series, an id for each row; all of one series, if `alone`."""
         if self.loaded:
             self.members.frombytes(ids.tobytes())
         else:
@@ -153,7 +153,7 @@ class AllSeries(Timeline[SharedBlock]):
         self._windows = windows
         self._loaded: dict[SharedBlock, None] = {}  # least recently used first; snapshots share it
         self.pause: Pause = nothing
-        """What is called while a block gathers its columns for a question."""
+        """Is called while a block gathers its columns for a question."""
         super().__init__(SharedBlock(EARLIEST, 0), epochs)
 
     def snapshot(self, windows: Mapping[int, RollingWindow]) -> AllSeries:

@@ -25,7 +25,7 @@ from rolling.timeline import Row, Timeline
 
 @dataclass(slots=True)
 class Piece:
-    """What one step has in one deck, or in all. An end that is a block is the first or the last event of it."""
+    """Events of one step in one deck, or in all. An end that is a block is the first or the last event of it."""
 
     step: int
     summary: Summary
@@ -133,8 +133,8 @@ def _piece(step: int, node: Deck[Any] | Block) -> Piece:
 
 
 def _parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iterator[tuple[int, Piece]]:
-    """What each step has of these events, and where that starts among them; in parts that end where a block does, since
-    another that is not read may lie behind it."""
+    """Yield the events of each step among these, after the index where they start. A step is cut where a block ends:
+    behind it one may lie that is not read."""
     times, positions, values = columns
     edges = times.searchsorted(np.array(bounds), side="right")
     starts = np.unique(np.concatenate(([0], cuts, edges[edges < len(times)])))

@@ -15,9 +15,9 @@ from rolling.steps import Pause
 from rolling.window import RollingWindow
 
 Live = dict[RollingWindow, tuple[int, int]]
-"""What may be among them of each series: its last so many events without its last so many."""
+"""Events of each series that may be among the last of all, as (begin, end): its last `begin` without its last `end`."""
 Open = dict[RollingWindow, tuple[int, int]]
-"""How many of those of a series are later than the earliest time in question, and how many later than the latest."""
+"""Number of those of a series that are later than the earliest time in question, and than the latest."""
 
 
 def last_of_all(

@@ -20,9 +20,9 @@ from rolling.summary import Summary, exact
 from rolling.tree import Path, Tree
 
 ADDED_SINGLY = 4
-"""Up to so many events for one block are quicker added one by one."""
+"""Maximum number of events for one block that are quicker added one by one."""
 BULK = CAPACITY // 2
-"""So many events at once, all behind those held, become blocks of their own."""
+"""Minimum number of events that become blocks of their own, if they come at once and are later than all held."""
 
 Row = tuple[int, int, float]
 """Time, position and value of one event; rows compare as events are ordered."""
@@ -34,7 +34,7 @@ class Timeline(Tree[B]):
     """Events in blocks of kind B."""
 
     COST = 1
-    """How many times as long as from columns it takes to read its events."""
+    """Cost of reading its events, as a multiple of the cost of reading them from columns."""
 
     __slots__ = ()
 
@@ -147,8 +147,8 @@ class Timeline(Tree[B]):
         return np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
 
     def to_read(self, blocks: Sequence[B], cut: Sequence[B]) -> Sequence[B]:
-        """Which of these blocks of a deck to read for the events of some that a question cuts: neighbours of the cut
-        ones too, where that costs less."""
+        """Return the blocks of a deck to read for the events of those that a question cuts: neighbours of these too,
+        where that costs less."""
         return cut
 
     def ordered(self, blocks: Sequence[B], pause: Pause) -> Columns:

@@ -24,13 +24,13 @@ from rolling.timeline import ADDED_SINGLY, BULK, each
 from rolling.window import RollingWindow
 
 PERCENTILE_BYTES = 2**28
-"""What the sorted runs of a view may take of the memory: those of 33 million different values."""
+"""Maximum bytes of the sorted runs of a view: those of 33 million different values."""
 TAKEN_SINGLY = 48
-"""Up to so many events are taken in one by one: columns would cost more."""
+"""Maximum number of events that are taken in one by one: columns would cost more."""
 SERIES_A_STEP = 64
-"""How many series are given their events in a step."""
+"""Number of series that are given their events in a step."""
 WINDOWS_A_STEP = 256
-"""How many series are looked at in a step."""
+"""Number of series that are looked at in a step."""
 
 
 class Snapshot(Reading):
@@ -60,7 +60,7 @@ class View(Reading):
     ) -> None:
         """`own_keep` is asked, when a series is taken up, how many events it keeps; None: as all that say nothing."""
         self.keep_last = keep_last
-        """How many of its last events a series keeps that says nothing else."""
+        """Number of last events that a series keeps unless it has a keep of its own."""
         self._own_keep = own_keep
         self.epochs = Epochs()
         self.windows: dict[int, RollingWindow] = {}
@@ -174,7 +174,7 @@ class View(Reading):
             self.add(series, time, value, position)
 
     def raise_horizon(self, horizon: int) -> None:
-        """What is not later is live only where its series keeps it."""
+        """Raise the horizon: an event that is not later is live only where its series keeps it."""
         if horizon > self.horizon:
             self.horizon = horizon
             self._all.prune(horizon)

@@ -17,7 +17,7 @@ from rolling.steps import Pause
 from rolling.timeline import Timeline, joined
 
 PIECE = 2**18
-"""How many events are let go of at a time."""
+"""Maximum number of events that are let go of at a time."""
 
 
 class RollingWindow(Timeline[Block]):
@@ -30,9 +30,9 @@ class RollingWindow(Timeline[Block]):
         self.epoch = self.epochs.now
         self.keep = keep
         self.own_keep = own_keep
-        """Whether it keeps so many whatever others keep."""
+        """True if the series has a keep of its own, which the rules do not change."""
         self.taken = 0
-        """How many events it was ever given."""
+        """Number of events that it was ever given."""
         self.forgotten = 0
         """The highest position of an event of it that is gone."""
         self._gone_until = EARLIEST

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST_DRAINED = 64 * 1024**2
 """Bytes that are read from a client after its last answer: closing on them would take the answer from it."""
 DRAIN_SECONDS = 5.0
-"""How long they are read."""
+"""Maximum seconds that they are read for."""
 MOST_LEFT = 65_536
 """Bytes that may be left of a body nobody wanted, of known length, for the connection to go on behind them."""
 _READ = 65_536

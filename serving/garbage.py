@@ -17,11 +17,11 @@ from typing import Any
 OLDEST = 2
 """Python's oldest generation."""
 MIDDLE_TO_A_FULL = 3
-"""So many collections of the middle generation come before one of the oldest, which then takes some 5 ms; Python's
-own 10 made it 20 ms and more."""
+"""Number of collections of the middle generation before one of the oldest, which then takes some 5 ms; Python's own 10
+made it 20 ms and more."""
 SPARE = 3_000_000
-"""So many blocks of memory more than twice those at the last look at all may be held, some 250 MB: ten thousand series
-take a third of that, and to look at all of them holds every request for 200 ms."""
+"""Number of blocks of memory that may be held beyond twice those of the last full collection, some 250 MB: ten thousand
+series take a third of that, and a full collection holds every request for 200 ms."""
 
 
 class Survivors:

@@ -14,11 +14,11 @@ import gevent
 from greenlet import greenlet
 
 LAST_SECONDS = 2.0
-"""How long a connection may still bring a request to a worker that is to end, from then on or since it came."""
+"""Seconds in which a connection may still bring a request to a worker that is to end, from then on or since it came."""
 LOOK_SECONDS = 0.1
-"""How often the timer looks: a wait ends at most that much later than it is due."""
+"""Seconds between two looks of the timer: a wait ends at most that much later than it is due."""
 TURN_SECONDS = 0.005
-"""How long the bodies that have come are read before the worker looks at its sockets again."""
+"""Maximum seconds that bodies which have come are read before the worker looks at its sockets again."""
 
 Waiting = dict[greenlet, float]
 """The greenlets that wait, and until when each may."""

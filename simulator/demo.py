@@ -22,7 +22,7 @@ from simulator.simulation import Simulation
 
 ROOT = Path(__file__).resolve().parent.parent
 LIVELY = ("--distribution", "lognormal", "--jitter", "0.5", "--burst", "20s:4s:5", "--idle", "60s:3s")
-"""What the simulator does when nothing else is asked: something to look at, percentiles too."""
+"""Default options of the simulator in the demo: something to look at, percentiles too."""
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0

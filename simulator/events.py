@@ -14,7 +14,7 @@ LONGEST_SPREAD_US = 60 * SECOND_US
 
 
 class Event(NamedTuple):
-    """What is posted: a series, its time in microseconds since the epoch, its value."""
+    """An event to be posted: its series, its time in microseconds since the epoch, its value."""
 
     series: str
     time: int

@@ -1,4 +1,4 @@
-"""How the values of options are read; each reader says in one line what is wrong and what to write instead."""
+"""Readers of option values; each says in one line what is wrong and what to write instead."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run was asked to do. Times are seconds; `rate` 0 means as fast as possible."""
+    """Options of a run. Times are seconds; `rate` 0 means as fast as possible."""
 
     url: str
     key: str | None = field(repr=False)

@@ -25,7 +25,7 @@ class Recurring:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """How the rate changes with time: bursts that end each of their periods, silences that follow each of theirs.
+    """Changes of the rate with time: bursts that end each of their periods, silences that follow each of theirs.
 
     Given the same period, a silence so comes right after a burst instead of hiding it.
     """

@@ -24,7 +24,7 @@ EVERY = 2.0
 REFRESH = 0.2
 """Seconds between two progress lines on a terminal."""
 SAMPLED = 2
-"""How many instruments' statistics are shown, drawn anew each time."""
+"""Number of instruments whose statistics are shown, drawn anew each time."""
 CLEAR_LINE = "\r\x1b[K"
 
 

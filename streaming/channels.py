@@ -51,7 +51,7 @@ class Source(Protocol):
 
 
 class _Piece(NamedTuple):
-    """What waits to be handed out of one series: events, or word that some are lost."""
+    """Events of one series that wait to be handed out, or word that some are lost."""
 
     series: str
     positions: Times
@@ -84,7 +84,7 @@ class _Piece(NamedTuple):
 
 
 class _Missed(NamedTuple):
-    """What waits to be fetched from the windows of one series: what stands behind a position, up to another one."""
+    """Events that wait to be fetched from the windows of one series: those behind one position, up to another."""
 
     series: str
     after: int

@@ -20,13 +20,13 @@ FOLLOW_SECONDS = 0.02
 """Seconds between two looks for news in the log while somebody wants events, and for what clients of WebSockets have
 said; half of it is the typical delay."""
 TURN_SECONDS = 0.001
-"""How long readers and requests have their turn between two pieces of work; after a sleep of 0 gevent looks at no
+"""Seconds that readers and requests have their turn between two chunks of work; after a sleep of 0 gevent looks at no
 socket."""
 SWEEP_SECONDS = 1.0
-"""How often departed clients, heartbeats and stuck writes are looked for."""
+"""Seconds between two looks for departed clients, due heartbeats and stuck writes."""
 HEARTBEAT_SWEEPS = 15
 CUT_SECONDS = 10.0
-"""How long a stream may take to end by itself before its socket is shut down."""
+"""Maximum seconds that a stream may take to end by itself before its socket is shut down."""
 
 _log = logging.getLogger(__name__)
 

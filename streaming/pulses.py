@@ -24,7 +24,7 @@ REST = 4
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, in a form that the one who answers understands, and how often."""
+    """A question in a form that the one who answers understands, and the seconds between two answers."""
 
     subject: Hashable
     seconds: float

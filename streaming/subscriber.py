@@ -38,7 +38,7 @@ class Subscriber:
         self.cut_at = 0.0
         """When the socket is shut down if the stream has not ended by itself; set with `ending`."""
         self.quiet_sweeps = 0
-        """How often the feed has looked since it last put something in."""
+        """Number of looks of the feed since it last put something in."""
         self._socket = sock
         self._heartbeat = heartbeat
         self._only_latest = only_latest

@@ -41,7 +41,7 @@ class _Turns:
         self._projection = projection
         self._seen = seen
         self.holds = True
-        """Whether the lock is held."""
+        """True if the lock is held."""
         self.yields = 0
         self._begin()
 

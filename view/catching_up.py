@@ -19,9 +19,9 @@ class _Call:
 
     def __init__(self, before: int) -> None:
         self.before = before
-        """How many readings had begun."""
+        """Number of readings that had begun."""
         self.reads = False
-        """Whether it is to read itself."""
+        """True if it is to read itself."""
         self.fault: Exception | None = None
         self.woken = threading.Lock()
         self.woken.acquire()

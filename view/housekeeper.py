@@ -20,7 +20,7 @@ INTERVAL = 0.2
 SYNC_INTERVAL = 1.0
 """Seconds between two syncs."""
 MOST_SECONDS = 5.0
-"""How long `stop` waits."""
+"""Maximum seconds that `stop` waits."""
 logger = logging.getLogger("tidemark.housekeeper")
 
 

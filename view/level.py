@@ -30,7 +30,7 @@ Listener = Callable[[Told | Begun], None]
 has taken the place of the one before. Where that says `same_history`, positions told before mean what they meant."""
 
 MOST_PUT_OFF = 10
-"""Of so many calls in a row that find snapshots alive, one prunes."""
+"""Number of calls in a row that find snapshots alive, of which one prunes."""
 
 logger = logging.getLogger("tidemark.projection")
 
@@ -48,7 +48,7 @@ class Level:
         """Guards `projection` and all that it holds."""
         self.projection = self._new()
         self.is_ready = False
-        """Whether a projection has been level with the log since this was made."""
+        """True once a projection has been level with the log."""
         self._put_off = 0  # calls of prune in a row that found snapshots alive
         self._is_whole = True  # under lock: not in the middle of what a read has brought
         # Built aside, by whose turn it is; and why.

@@ -1,4 +1,4 @@
-"""What can be asked of the events: each answer is exact, of one moment, and knows all that was acknowledged before.
+"""Questions about events: each answer is exact, of one moment, and knows all that was acknowledged before.
 
 A question of microseconds is answered under the projection's lock at once; one that may take long is put to it by
 `view.asking.ask`. Each reads the clock once.
@@ -45,7 +45,7 @@ NEVER_SEEN = -1
 
 
 class Asked(NamedTuple):
-    """What is wanted beside a summary, and the one reading of the clock that serves the whole answer."""
+    """Additions to a summary, and the one reading of the clock that serves the whole answer."""
 
     extras: Extras
     now: int

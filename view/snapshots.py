@@ -20,7 +20,7 @@ MOST_ALIVE = 2
 
 
 class Seen:
-    """What a projection says of one moment: names, rules and windows. Not thread safe: the caller holds a lock."""
+    """State of a projection at one moment: names, rules and windows. Not thread safe: the caller holds a lock."""
 
     def __init__(self, view: Reading) -> None:
         self.view = view

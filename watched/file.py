@@ -15,12 +15,12 @@ from settings import PREFIX
 from watched.memory import MOST_BYTES, Memory
 
 LOOK_SECONDS = 0.5
-"""How old what we know of the file may be. It is read, not asked for its age: a few microseconds twice a second, and
-no copy, mount or clock can hide a change."""
+"""Maximum age in seconds of what we know of the file. It is read, not asked for its age: a few microseconds twice a
+second, and no copy, mount or clock can hide a change."""
 STALE_SECONDS = 1.5
 """Age of the last look from which on a change may not wait for the next one, to be in force within two seconds."""
 PAUSE_SECONDS = 0.25
-"""How long the two looks lie apart that are taken by one request."""
+"""Seconds between the two looks that one request takes."""
 T = TypeVar("T")
 
 
@@ -47,16 +47,16 @@ def read(path: Path) -> bytes:
 
 
 class WatchedFile(Generic[T]):
-    """What one file says, read again when it has changed.
+    """Content of one file, read again when it has changed.
 
     A text is taken once two looks have found it the same: half of a file can be good TOML, of which the last limits are
     missing. Any thread may ask; one at a time looks at the file, and the others go on with what was known.
     """
 
     name = "file"
-    """How messages call it."""
+    """Name of the file in messages."""
     setting = ""
-    """Which setting names its path."""
+    """Name of the setting that holds its path."""
     logger = logging.getLogger("tidemark")
 
     def __init__(

@@ -42,7 +42,7 @@ gzip where `Accept-Encoding` takes that. Where access keys are in use, each oper
 NATIVE_TAGS = ("events", "statistics", "series", "streams", "alerts", "metrics", "health", "pages", "prometheus")
 """In the order in which the document lists them."""
 DIALECT = "dialect "
-"""What the tags of the dialects begin with."""
+"""Beginning of the tags of the dialects."""
 _PART = """\
 One of the wire formats of other services that Tidemark speaks, over the same events. All it can do: `/docs`.
 """

@@ -1,4 +1,4 @@
-"""How an operation is described: what the schemas cannot say about it. Each description stands beside its view."""
+"""Description of an operation: all that the schemas cannot say about it. Each stands beside its view."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Body:
     schema: type[Schema] | Json
     examples: Mapping[str, Any]
     is_batch: bool = False
-    """Whether it is an array of these, 1 to MAX_BATCH."""
+    """True if the body is an array of these, 1 to MAX_BATCH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Operation:
     replies: Mapping[int, Reply]
     description: str = ""
     path: Mapping[str, Json] = field(default_factory=dict)
-    """What stands in the path, where that is not just any text."""
+    """Schemas of the parameters in the path that do not take just any text."""
     query: type[Schema] | None = None
     headers: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)

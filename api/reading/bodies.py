@@ -126,9 +126,9 @@ def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
 
 
 def explain_loosely(body: bytes, explain: Callable[[Any], object]) -> None:
-    """What JSON has no word for (NaN, 1e400, a lone surrogate) the standard library reads all the same.
+    """Let `explain` name the field at fault where JSON has no word for its value (NaN, 1e400, a lone surrogate).
 
-    That serves `explain`: it is given the result, and raises if it can name the field at fault.
+    The standard library reads such values all the same. `explain` is given the result, and raises if it finds a fault.
     """
     with suppress(ValueError, RecursionError):  # not even that; the fault that orjson found says it best
         explain(json.loads(body, parse_int=_whole))

@@ -1,4 +1,4 @@
-"""What the client is told of events that were older than the retention when they came."""
+"""Part of an answer about events that were older than the retention when they came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a valid event is, and a series: the one definition, for validation and for the documentation."""
+"""Schemas of an event and of a series: the one definition, for validation and for the documentation."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RequestField(fields.Field[Any]):
     """A field of a native request."""
 
     json_schema: ClassVar[dict[str, Any]] = {}
-    """How the documentation describes what the field takes."""
+    """Schema of the field in the OpenAPI document."""
     default_error_messages = {"required": _REQUIRED}
 
     def __init__(self, **options: Any) -> None:

@@ -61,7 +61,7 @@ class After(RequestField):
 
 
 class AlertsQuery(Query):
-    """Which alerts to show."""
+    """Parameters of the list of alerts: those to show."""
 
     state = State(load_default=None)
     series = SeriesName(load_default=None)

@@ -1,4 +1,4 @@
-"""Whether the process answers, whether it can serve, whether the log is sound."""
+"""Health checks: the process answers, it can serve, the log is sound."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 @bp.get("")
 @open_to_all
 def get_health() -> Response:
-    """Whether the log can be read and written, and what a person should know of it."""
+    """Return whether the log can be read and written, and what a person should know of it."""
     return health_answer(LINE_END)
 
 
@@ -52,7 +52,7 @@ def get_live() -> Response:
 @bp.get("/ready")
 @open_to_all
 def get_ready() -> Response:
-    """Whether the view has caught up and the log takes writes."""
+    """Return whether the view has caught up and the log takes writes."""
     if (fault := _view_fault() or _log_fault()) is not None:
         return answer({"status": "not ready", "detail": fault}, 503)
     return answer({"status": "ready"})

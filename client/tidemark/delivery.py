@@ -28,7 +28,7 @@ class Listener(Protocol):
     """Is told what becomes of events."""
 
     def accepted(self, stored: int, expired: int) -> None:
-        """So many events were taken."""
+        """Count these events as taken."""
 
     def refused(self, events: Sequence[RefusedEvent]) -> None:
         """These events were not taken, for good."""

@@ -26,9 +26,9 @@ from event_log.files.syncing import sync
 from event_log.port import Behind
 
 RIGHT_SECONDS = 60.0
-"""How long the right to compact is taken for; it is prolonged while there is more to copy."""
+"""Seconds for which the right to compact is taken; it is prolonged while there is more to copy."""
 WAIT_SECONDS = 150.0
-"""How long to wait for a compaction to end."""
+"""Maximum seconds to wait for a compaction to end."""
 ATTEMPTS = 5
 """Maximum copies that are begun anew because a segment went for want of room, or the history was replaced."""
 _NO_BOOT = bytes(16)
@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.1
 
 
 class Backup(NamedTuple):
-    """What was copied."""
+    """Position and size of a finished copy."""
 
     position: int
     size: int

@@ -18,7 +18,7 @@ from times import SECOND
 CHUNK_BYTES = 1024**2
 LEAST_BYTES = 4096
 EVENT_BYTES = 64
-"""So many are read for each position that is asked for."""
+"""Bytes that are read for each position asked for."""
 _PLACES = 16
 """Maximum cursors whose place in a file is remembered; others are looked for."""
 

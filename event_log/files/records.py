@@ -34,7 +34,7 @@ ON_TRUST = -2
 
 @dataclass(slots=True)
 class Decoded:
-    """What some bytes hold, as far as it is proved."""
+    """Records found in some bytes, as far as they are proved."""
 
     number: int
     crc: int
@@ -43,7 +43,7 @@ class Decoded:
     size: int = 0
     """Bytes up to the end of the last record that is proved."""
     is_bad: bool = False
-    """Whether something stands there whole, but not proved."""
+    """True if a whole record stands there that is not proved."""
     horizon: int = NO_HORIZON
     fence: int = 0
 

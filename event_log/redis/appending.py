@@ -31,7 +31,7 @@ PAUSE = 0.02
 SCAN = 1000
 """Entries looked through at a time for one whose answer was lost."""
 COPY_MILLISECONDS = 800
-"""How long a trip waits for replicas."""
+"""Milliseconds that a trip waits for replicas."""
 HEALING_SHARE = 64
 """One part of so many is reserved for records that make room."""
 NEVER = 9 * 10**18

@@ -1,4 +1,4 @@
-"""What readers begin with on Redis: blobs as strings of at most 1 MiB each, and the manifest that names them."""
+"""Blobs on Redis, as strings of at most 1 MiB each, and the manifest that names them for readers."""
 
 from __future__ import annotations
 

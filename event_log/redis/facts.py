@@ -1,4 +1,4 @@
-"""What Redis does to survive a power cut or the loss of its machine, as far as it tells."""
+"""Facts about Redis: how it survives a power cut or the loss of its machine, as far as it tells."""
 
 from __future__ import annotations
 

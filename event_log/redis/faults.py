@@ -1,4 +1,4 @@
-"""What Redis or the way to it answers, in our words: one clear line each, with the way out and without a secret."""
+"""Errors of Redis, and of the way to it, in our words: one clear line each, with the way out and without a secret."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ MOST_BYTES = 1 << 20
 FEW = 1.5
 """Records under way and waiting, up to which nobody waits for others to gather."""
 FADING = 0.95
-"""What is left with each trip of the memory of how many there were."""
+"""Factor by which the remembered number of records at a time shrinks with each trip."""
 
 
 class Job:
@@ -41,11 +41,11 @@ class Job:
         self.fault: LogError | None = None
         self.is_answered = False
         self.is_left = False
-        """Whether its owner was killed."""
+        """True if its owner was killed."""
         self.leads = False
-        """Whether its owner makes the next trip."""
+        """True if its owner makes the next trip."""
         self.group: Group | None = None
-        """Which a killed leader has left, for this one to settle."""
+        """The group that a killed leader has left, for this job's owner to complete."""
         self._bell: threading.Lock | None = None
 
     @property
@@ -86,7 +86,7 @@ class Group:
         self.jobs = jobs
         self.nonce = os.urandom(NONCE)
         self.takes = sum(job.record.takes for job in jobs)
-        """How many positions."""
+        """Number of positions that its records take."""
         self.history = jobs[0].guard.history
         self.sent_by: Client | None = None
         """The connection through which it may have been stored, or may yet be."""

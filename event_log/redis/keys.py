@@ -18,7 +18,7 @@ FORMAT = "3"
 
 
 class Mark(NamedTuple):
-    """What each write is compared with."""
+    """The stamp and the history that each write is compared with."""
 
     stamp: str
     """That of the Redis that was started or promoted last before a write."""
@@ -44,14 +44,14 @@ class Keys(NamedTuple):
     """All but those of blobs."""
 
     head: bytes
-    """What is compared and counted with each append: one hash."""
+    """The hash whose fields each append compares and counts."""
     stream: bytes
     """The records, each under `<position>-<number>`."""
     manifest: bytes
     lease: bytes
     """Who may compact."""
     blob: bytes
-    """What the key of each blob begins with."""
+    """Prefix of the key of each blob."""
     former: bytes
     """The head of logs in formats 1 and 2."""
 

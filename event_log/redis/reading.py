@@ -25,7 +25,7 @@ _FIELDS = "mark", "number", "generation", "compacted"
 
 
 class _Ahead(NamedTuple):
-    """What came along with an append."""
+    """Records that came along with the answer to an append, for the next read."""
 
     cursor: Cursor
     replies: Sequence[Reply]

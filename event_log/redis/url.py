@@ -26,14 +26,14 @@ class RedisUrl:
     hosts: tuple[tuple[str, int], ...]
     """Redis itself, or the sentinels that know where it is."""
     master: str | None = None
-    """What the sentinels call it; None where there are none."""
+    """Name of the master at the sentinels; None where there are no sentinels."""
     path: str | None = None
     """Of the socket, where it is one."""
     db: int = 0
     name: str = "tidemark"
-    """What all keys begin with."""
+    """Prefix of all keys."""
     wait: int = 0
-    """How many replicas a write has reached when it is acknowledged."""
+    """Minimum number of replicas that a write has reached when it is acknowledged."""
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     tls: dict[str, Any] | None = field(default=None, repr=False)
