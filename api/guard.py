@@ -19,10 +19,10 @@ from flask import Flask, current_app, request
 from access.keys import READ, WRITE, Key
 from access.places import Places
 from access.watch import Watch
-from api.context import context
 from api.problems import Problem
 from event_log.writes import PLAIN, Budget, Conditions, Owner
 
+_EXTENSION = "tidemark.guard"
 _KEY = "tidemark.key"
 """Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
 EVENTS = "tidemark.events"
@@ -114,7 +114,7 @@ def look_again() -> None:
     """Look at the key of this request once more, now that its body is here, which may have taken its time. Raises 401
     where the key has expired or is gone, 403 where it may no longer do this."""
     key: Key | None = request.environ.get(_KEY)
-    guard = context().guard
+    guard = guard_of()
     if key is not None and guard is not None:
         request.environ[_KEY] = guard.renewed(key)
 
@@ -201,7 +201,26 @@ class Guard:
 
 def register(app: Flask, guard: Guard) -> None:
     """Put the guard before every route of `app`."""
+    app.extensions[_EXTENSION] = guard
     app.before_request(guard.check)
+
+
+def guard_of(app: Flask | None = None) -> Guard | None:
+    """Return the guard of `app`, or of the application serving this request; None where no access keys are in use."""
+    guard: Guard | None = (app or current_app).extensions.get(_EXTENSION)
+    return guard
+
+
+def lease(series: str | None) -> Callable[[], bool] | None:
+    """Return whether a stream of this series, or of all, that begins now may still go on; None: always."""
+    guard = guard_of()
+    return None if guard is None else guard.lease(series)
+
+
+def lease_as_is() -> Callable[[], bool] | None:
+    """Return whether a stream of what the key of this request sees may still go on; None: always."""
+    guard = guard_of()
+    return None if guard is None else guard.lease_as_is()
 
 
 def _token(header: str, other: str) -> bytes | None:

@@ -15,7 +15,7 @@ from access.places import AllTaken
 from alerts.changes import Sees
 from api.answers import POSITION
 from api.context import Context, context, service, settings
-from api.guard import current_key
+from api.guard import current_key, guard_of
 from api.problems import Problem
 from api.statistics import extras, shown
 from event_service import EventService
@@ -86,7 +86,7 @@ def give_places_back(bp: Blueprint) -> None:
 def take_place_of_key() -> Callable[[], None]:
     """Take one of the streams that the key of this request may have open in this worker; return what gives it back.
     503 where it has them all."""
-    guard, key = context().guard, current_key()
+    guard, key = guard_of(), current_key()
     if guard is None or key is None:
         return _nothing
     try:

@@ -12,8 +12,8 @@ from flask import Blueprint, Response, g, request
 
 from access.keys import READ
 from api.answers import in_portions
-from api.context import lease, service
-from api.guard import needs, visible
+from api.context import service
+from api.guard import lease, needs, visible
 from api.handshake import websocket_route
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from event_log.port import RecordStore
-    from settings import Settings
 
 _SECRET = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 _OPTION = re.compile(r"(?:name|wait|db|ca|cert|key|sentinel_user|sentinel_password)=")
@@ -58,18 +57,18 @@ def is_on_this_machine(url: str) -> bool:
     return url.partition("://")[0] not in _REDIS
 
 
-def open_store(settings: Settings) -> RecordStore:
+def open_store(url: str, *, max_bytes: int, sync: str) -> RecordStore:
     """The store of records that LOG_URL names. Only what it needs is imported: files need no Redis."""
-    if settings.log_url == _MEMORY:
+    if url == _MEMORY:
         from event_log.memory_store import MemoryStore
 
         return MemoryStore()
-    if settings.log_url.startswith(FILE):
+    if url.startswith(FILE):
         from event_log.files.store import FilesStore
 
-        path = Path(settings.log_url.removeprefix(FILE))
-        return FilesStore(path, max_bytes=settings.log_max_bytes, sync=settings.sync)
+        path = Path(url.removeprefix(FILE))
+        return FilesStore(path, max_bytes=max_bytes, sync=sync)
     from event_log.redis.store import RedisStore
     from event_log.redis.url import parse_redis_url
 
-    return RedisStore(parse_redis_url(settings.log_url), max_bytes=settings.log_max_bytes)
+    return RedisStore(parse_redis_url(url), max_bytes=max_bytes)

@@ -12,8 +12,8 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 from werkzeug.routing import Rule
 
-from api.context import context, settings
-from api.guard import need_of
+from api.context import settings
+from api.guard import guard_of, need_of
 from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES, keep_used
 from api.openapi.operation import Body, Json, Operation, Reply, operation_of
 from api.openapi.rules import arguments_of, listed, method_of, path_of
@@ -68,7 +68,7 @@ def build(app: Flask, base: str = "") -> Json:
     for name, scheme in SECURITY_SCHEMES.items():
         spec.components.security_scheme(name, scheme)
     described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in listed(app, base)]
-    optional: list[Json] = [{}] if context(app).guard is None else []
+    optional: list[Json] = [{}] if guard_of(app) is None else []
     for tag in sorted({operation.tag for _, operation in described}, key=_place_of):
         spec.tag({"name": tag})
     stable = {rule.rule for rule in app.url_map.iter_rules()}

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from alerts.following import MISSING
 from api.answers import LINE_END, answer
 from api.context import context, service
-from api.guard import open_to_all
+from api.guard import guard_of, open_to_all
 from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
 from event_log.errors import LogError, LogUnavailable
@@ -59,7 +59,7 @@ def get_ready() -> Response:
 
 
 def _notice_of_keys() -> str | None:
-    guard = context().guard
+    guard = guard_of()
     return None if guard is None or guard.watch.fault() is None else _BROKEN_KEYS
 
 

@@ -12,8 +12,8 @@ from marshmallow import ValidationError, fields, validates_schema
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from access.keys import READ
-from api.context import lease, lease_as_is, service
-from api.guard import needs, permit, visible
+from api.context import service
+from api.guard import lease, lease_as_is, needs, permit, visible
 from api.handshake import refuse_other_requests, websocket_route
 from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe

@@ -18,7 +18,7 @@ import app as composition
 from access.keys import SCOPES
 from api import boundary
 from api.context import context
-from api.guard import Guard, need_of
+from api.guard import Guard, guard_of, need_of
 from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
@@ -70,7 +70,7 @@ def unguarded() -> Flask:
 
 @pytest.fixture
 def guard(app: Flask) -> Guard:
-    guard = context(app).guard
+    guard = guard_of(app)
     assert guard is not None
     return guard
 
