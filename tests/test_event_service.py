@@ -44,7 +44,7 @@ def add(service: EventService, series: str, *values: float, ago: int = 0, condit
 
 
 def clean(service: EventService) -> None:
-    """Do what the housekeeper does once a second."""
+    """Do the work that the housekeeper does once a second."""
     while service.tick():
         pass
 

@@ -1,4 +1,4 @@
-"""What a key may write: exactly its rate and burst, over all workers, all or nothing."""
+"""Limits of a key's writes: exactly its rate and burst, over all workers, all or nothing."""
 
 from __future__ import annotations
 

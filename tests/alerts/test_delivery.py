@@ -1,4 +1,4 @@
-"""What receivers are told: every change, in order for each alert, again and again until they have it."""
+"""Delivery to receivers: every change, in order for each alert, again and again until they have it."""
 
 from __future__ import annotations
 

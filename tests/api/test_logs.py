@@ -22,7 +22,7 @@ Lines = list[dict[str, Any]]
 
 @pytest.fixture
 def printed() -> Iterator[io.StringIO]:
-    """What the service's logger writes during a test."""
+    """Collect the lines that the service's logger writes during a test."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())

@@ -1,4 +1,4 @@
-"""What the server hands out for the page, without a browser."""
+"""Files that the server hands out for the page, without a browser."""
 
 from __future__ import annotations
 

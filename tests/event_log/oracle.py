@@ -1,4 +1,4 @@
-"""What a log of events must answer, worked out from the rules alone, with nothing clever in it."""
+"""Reference model of a log of events, worked out from the rules alone, with nothing clever in it."""
 
 from __future__ import annotations
 

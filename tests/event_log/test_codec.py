@@ -1,4 +1,4 @@
-"""What is packed is unpacked alike, and damage to it is found."""
+"""Packing: it is reversible, and damage to packed bytes is found."""
 
 from __future__ import annotations
 

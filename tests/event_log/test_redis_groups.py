@@ -20,7 +20,7 @@ ONE = Record(codec.SINGLE, bytes(codec.SINGLE_SIZE), 1)
 
 
 class Killed(BaseException):
-    """What ends a greenlet."""
+    """Ends a greenlet."""
 
 
 class Trips:

@@ -22,7 +22,7 @@ STREAM_TIMEOUT_SECONDS = 6.0
 
 
 class _WholeLines(BufferedReader):
-    """What a server sends. Python's client takes a head that is cut off for a whole one."""
+    """Reader of a server's answers. Python's client takes a head that is cut off for a whole one."""
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return a line. Raises IncompleteRead where it is cut off."""

@@ -33,7 +33,7 @@ class Log:
     """Writes that nobody knows the place of; they may turn up, once, after they began."""
     pending_deletes: list[Delete] = field(default_factory=list)
     told: dict[float, Message] = field(default_factory=dict)
-    """What streams have told of each value."""
+    """Messages of streams, by value."""
     jumps: list[int] = field(default_factory=list)
     """The first position behind each jump."""
     faults: list[str] = field(default_factory=list)

@@ -114,7 +114,7 @@ class Pair(Asked):
         self.model.prune(horizon)
 
     def change_keep(self, series: int | None, horizon: int, keep: int, events: Sequence[Event]) -> None:
-        """What a portion does that has such a change in it."""
+        """Take in a chunk that has such a change in it."""
         run(self.view.change_keep(series, horizon, keep))
         self.model.change_keep(series, horizon, keep)
         self.add(events)

@@ -25,7 +25,7 @@ SETTINGS = {
     "TIDEMARK_MAX_SYMBOLS": "3",
 }
 CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
-"""What differs between any two answers."""
+"""Parts that differ between any two answers."""
 LINES = (
     *(
         b"Host: y",

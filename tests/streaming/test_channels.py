@@ -52,7 +52,7 @@ class Following:
         self.service.listen(self.hear)
         self.service.statistics()
         self.others = Log(self.store)
-        """What another worker writes to."""
+        """Log that another worker writes to."""
         self.accepted: list[tuple[str, int]] = []
         self.received: dict[Subscriber, bytes] = {}
 

@@ -44,7 +44,7 @@ def started(work: Callable[[], object]) -> Thread:
 
 
 def waiting(source: Source, count: int) -> list[Thread]:
-    """So many that come while another reads; each has said what it needs."""
+    """Start threads that come while another reads; return once each has said what it needs."""
     threads = []
     for _ in range(count):
         asked = Event()
@@ -59,7 +59,7 @@ def waiting(source: Source, count: int) -> list[Thread]:
 
 
 def gathered(source: Source, count: int) -> list[Thread]:
-    """So many more who wait."""
+    """Start threads that wait as well; return once all do."""
     threads = [started(lambda: catch(source)) for _ in range(count)]
     until(lambda: len(source.catch_up._waiting) == count, f"{count} to wait", SOON)
     return threads

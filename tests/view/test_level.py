@@ -1,4 +1,4 @@
-"""What others may do to a projection, and see of it, while what a read has brought is being taken in."""
+"""Access of others to a projection while the result of a read is being taken in."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_a_worker_that_is_not_asked_loads_none_of_it() -> None:
 
 
 class Links(HTMLParser):
-    """What a page refers to, and whether it has scripts or styles of its own."""
+    """Parser that collects the links of a page, and notes scripts and styles of its own."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What checks the files finds what is wrong with them, and nothing where all is well."""
+"""The check of the files finds what is wrong with them, and nothing where all is well."""
 
 from __future__ import annotations
 
