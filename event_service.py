@@ -157,7 +157,7 @@ class EventService(Questions):
         return self._store(batch, expired, conditions) if len(batch) else self._refuse(expired, conditions)
 
     def recall(self, key: bytes) -> Done | None:
-        """Return what is remembered of a write that was done once under this key, as far as this process knows."""
+        """Return the outcome of a write that was done once under this key, as far as this process knows."""
         self.start()
         return self.log.recall(key)
 
@@ -171,11 +171,11 @@ class EventService(Questions):
         return self._level.projection.ids.get(name)
 
     def series_count(self) -> int:
-        """Return how many series live."""
+        """Return the number of living series."""
         return len(self._level.projection.ids)
 
     def level(self) -> Level:
-        """Return what gives the projection, level with the log and locked: `with service.level() as projection`."""
+        """Return the level: `with service.level() as projection` gives the projection, up to date and locked."""
         self.start()
         return self._level
 
@@ -285,7 +285,7 @@ class EventService(Questions):
             self.log.check()
 
     def notice(self) -> str | None:
-        """Return what a person should know of the log though it works."""
+        """Return a warning for people about a log that works all the same; None if there is none."""
         age = self.store.usage().synced
         late = None
         if age is not None and age > LATE_SECONDS:
@@ -293,7 +293,7 @@ class EventService(Questions):
         return "; ".join(filter(None, (self.store.notice(), late))) or None
 
     def usage(self) -> Usage:
-        """Return what the log takes and may take."""
+        """Return the bytes that the log takes and may take."""
         return self.store.usage()
 
     def close(self) -> None:

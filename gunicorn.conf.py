@@ -239,6 +239,6 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def _extensions(worker: Worker) -> dict[str, Any]:
-    """Return what the Flask application of this worker carries."""
+    """Return the extensions of this worker's Flask application."""
     extensions: dict[str, Any] = getattr(getattr(worker, "wsgi", None), "extensions", {})
     return extensions

@@ -131,7 +131,7 @@ def new_token() -> str:
 
 
 def hash_of(token: str) -> str:
-    """Return what stands in the file for a token."""
+    """Return the digest of a token, as the key file holds it."""
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 

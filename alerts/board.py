@@ -69,7 +69,7 @@ class Board:
         self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
 
     def standing(self) -> Standing:
-        """Return how alerts stand, level with the log. Raises LogError."""
+        """Return the state of all alerts, level with the log. Raises LogError."""
         with self._lock:
             while True:
                 with self._service.level() as projection:
@@ -87,7 +87,7 @@ class Board:
         return self._service.has_holder(LEASE)
 
     def notices(self) -> list[str]:
-        """Return what a person should know, though alerts work. Raises LogError."""
+        """Return warnings for people about alerts that work all the same. Raises LogError."""
         standing = self.standing()
         with self._service.level() as projection:
             slow = projection.tables.rows(CLOCK).get(SLOW)

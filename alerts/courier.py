@@ -42,8 +42,8 @@ class Waiting(NamedTuple):
 
 
 def bodies_of(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
-    """Return what goes into one body each: neighbours of one look and one status. Where a receiver has acknowledged
-    some bodies, those that follow stay the same."""
+    """Split the changes into bodies: neighbours of one look and one status go into one. Where a receiver has
+    acknowledged some bodies, those that follow stay the same."""
     found = list[list[Waiting]]()
     for change in waiting:
         last = found[-1] if found else []

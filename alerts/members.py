@@ -17,7 +17,7 @@ Revision = tuple[int, int]
 
 
 def revision_of(series: dict[int, Series]) -> Revision:
-    """Return what changes whenever a series comes or ends."""
+    """Return a revision that changes whenever a series comes or ends."""
     return next(reversed(series), -1), len(series)
 
 

@@ -135,7 +135,7 @@ def _connection(url: str) -> http.client.HTTPConnection:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return what verifies certificates; made in a real thread, as reading all authorities takes some milliseconds."""
+    """Return a context that verifies certificates; made in a real thread, as reading all authorities takes long."""
     return aside(ssl.create_default_context)
 
 

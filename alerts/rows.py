@@ -121,12 +121,12 @@ def note_of(row: Row) -> tuple[int, Note]:
 
 
 def told_of(row: Row | None) -> Told:
-    """Return what a receiver was told."""
+    """Return the progress of a receiver from its row."""
     return Told() if row is None else Told(*orjson.loads(row.value))
 
 
 def counted_of(row: Row | None) -> Counted:
-    """Return how long somebody has looked."""
+    """Return the clock of alerts from its row."""
     return Counted() if row is None else Counted(*orjson.loads(row.value))
 
 
@@ -159,5 +159,5 @@ def entries_of(text: str) -> list[Mapping[str, Any]]:
 
 
 def digest(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return what tells rules from others."""
+    """Return a digest of rules; other rules have another one."""
     return blake2b(json.dumps(list(entries)).encode(), digest_size=16).hexdigest()

@@ -107,7 +107,7 @@ class Rule:
 
 
 def literal_prefix(pattern: str) -> str:
-    """Return what all names begin with that match a pattern."""
+    """Return the beginning that all names matching a pattern share."""
     found = _WILD.search(pattern)
     return pattern if found is None else pattern[: found.start()]
 

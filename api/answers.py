@@ -45,7 +45,7 @@ class OrjsonProvider(JSONProvider):
         return orjson.dumps(obj).decode()
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return what the JSON text says."""
+        """Parse JSON text."""
         return orjson.loads(s)
 
 
@@ -69,8 +69,7 @@ def encode(body: object, end: bytes = LINE_END) -> bytes:
 
 
 def headers_and_body(outcome: Outcome) -> bytes:
-    """Return what a server sends for an outcome behind its own first lines: to the byte what it sends for the
-    `Response`."""
+    """Return the bytes of an outcome behind the server's own first lines, as it would send them for the `Response`."""
     if outcome.body is None:
         return b"%b%b\r\n" % (_POSITION % outcome.position, b"" if outcome.status == NO_CONTENT else _NO_LENGTH)
     body = encode(outcome.body, outcome.end)

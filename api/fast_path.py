@@ -196,7 +196,7 @@ def is_bare(app: Flask, method: str, path: str) -> bool:
 
 
 def native_takes(service: EventService) -> dict[str, Take]:
-    """Return how the API's own plain posts are taken, by path."""
+    """Return the functions that take the API's own plain posts, by path."""
     most = service.settings.max_batch
 
     def event(body: bytes) -> Outcome | None:

@@ -37,7 +37,7 @@ _CONVERTER = re.compile(r"<\w+:")
 
 @cache
 def route_of(rule: str) -> str:
-    """Return what metrics call a route: its path without the converters, such as `/statistics/<series>`."""
+    """Return the name of a route in metrics: its path without the converters, such as `/statistics/<series>`."""
     return _CONVERTER.sub("<", rule)
 
 

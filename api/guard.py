@@ -69,7 +69,7 @@ def open_to_all(view: View) -> View:
 
 
 def need_of(view: Callable[..., Any]) -> Need | None:
-    """Return what the view has said that it needs; None if it has not."""
+    """Return the need that the view has declared; None if it has not."""
     return _needs.get(unwrap(view))
 
 

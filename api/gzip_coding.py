@@ -27,7 +27,7 @@ class TooLarge(ValueError):
 
 
 def unpack(body: bytes, most: int) -> bytes:
-    """Return what a gzip body holds, of one member or several. Never more than `most` bytes are made: raises
+    """Unpack a gzip body of one member or several. Never makes more than `most` bytes: raises
     TooLarge.
 
     Raises ValueError where it is no gzip, broke off, or is followed by something else.

@@ -15,5 +15,5 @@ INSTEAD = {
 
 
 def instead(method: str, path: str) -> str:
-    """Return what to use instead of a request, as the end of a message; empty where it is none of another database."""
+    """Return the advice instead of a request, as the end of a message; empty where it is none of another database."""
     return f" {INSTEAD[path]}" if method == "POST" and path in INSTEAD else ""

@@ -112,7 +112,7 @@ class Client:
         return ask
 
     def post(self, path: str, make: Json, *, squeezed: bool = False, once: bool = False) -> Callable[[], None]:
-        """Return what `make` makes: text as it is with its media type, anything else as JSON."""
+        """Return a function that posts what `make` makes: text as it is with its media type, anything else as JSON."""
 
         def ask() -> None:
             made = make()

@@ -151,7 +151,7 @@ def capacity(url: str, size: int, seconds: float) -> float:
 
 
 def stored(url: str) -> int:
-    """Return how many events the log holds."""
+    """Return the number of events in the log."""
     answer = requests.get(f"{url}/metrics", timeout=30).text
     found = re.search(r"^tidemark_log_position (\S+)$", answer, re.MULTILINE)
     assert found is not None

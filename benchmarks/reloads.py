@@ -63,7 +63,7 @@ def client(port: int, keeps: bool, stopped: Event) -> tuple[list[float], int]:
 
 
 def measure(folder: Path, worker: str, args: list[str], reloads: int, seconds: float) -> tuple[object, ...]:
-    """Return what the clients of one server felt."""
+    """Return the row of one server: requests of its clients, their delays and failures."""
     stopped = Event()
     with Server(["-w", str(WORKERS), "-k", worker, *args]) as server, ThreadPoolExecutor(CLIENTS) as pool:
         ask = partial(client, server.port, stopped=stopped)

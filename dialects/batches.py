@@ -75,7 +75,7 @@ def add_batch() -> Response:
 
 
 def added_outcome(symbol: str, accepted: Stored) -> Outcome:
-    """Return what is answered when a batch was taken in."""
+    """Return the answer to a batch that was taken in."""
     body = {"status": "success", "message": f"Added batch for symbol: {symbol}"}
     return Outcome(body, 201, accepted.position, END)
 

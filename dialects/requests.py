@@ -43,7 +43,7 @@ def fault(kind: str, msg: str, **context: Any) -> Fault:
 
 
 def value_error(msg: str) -> Fault:
-    """Return what an original's own check of a field says, as pydantic passes it on."""
+    """Return the fault that pydantic makes of a message by an original's own check of a field."""
     return fault("value_error", f"Value error, {msg}", error={})
 
 

@@ -47,7 +47,7 @@ def add_transaction() -> Response:
 
 
 def added_outcome(accepted: Stored) -> Outcome:
-    """Return what is answered when a transaction was taken in, or was too old."""
+    """Return the answer to a transaction that was taken in, or was too old."""
     return Outcome(None, 201 if accepted.stored else 204, accepted.position)
 
 

@@ -133,7 +133,7 @@ class Applied:
         return not self._disagreement and self.store.is_level(cursor)
 
     def read(self) -> Told:
-        """Return what the projection is told next, which has one call of this under way at a time. Never behind a
+        """Return the next steps for the projection, which has one call of this under way at a time. Never behind a
         write that was acknowledged before the call where it says that there is no more. Raises Begun."""
         with self.lock:
             self._raise_begun()

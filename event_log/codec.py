@@ -150,7 +150,7 @@ def pack_batch(batch: Batch, ids: Sequence[int]) -> bytes:
 
 
 def unpack_events(data: Data) -> tuple[Ids | int, Times | int, Values]:
-    """Return what `pack_events` was given. Raises LogDamaged."""
+    """Reverse `pack_events`. Raises LogDamaged."""
     if len(data) < _BATCH.size:
         raise LogDamaged("a record of events is too short")
     flags, count, one_id, one_time = _BATCH.unpack_from(data)

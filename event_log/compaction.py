@@ -265,7 +265,7 @@ class _Writing:
         return [name for name, _ in found]
 
     def _read(self, part: Part) -> list[Columns]:
-        """Return what lives of a blob."""
+        """Return the live events of a blob."""
         found = list[Columns]()
         for columns in unpack_blocks(self._store.blob(part.name)):
             found.append(self._sieve.live(columns))

@@ -66,7 +66,7 @@ class Run:
         return len(self._prefixes)
 
     def find(self, key: bytes) -> tuple[Done, int] | None:
-        """Return what is remembered under a key, and since when."""
+        """Return the outcome recorded under a key, and the time of the write."""
         prefix = np.uint64(int.from_bytes(key[:8], "big"))
         at = int(self._prefixes.searchsorted(prefix))
         while at < len(self) and self._prefixes[at] == prefix:
@@ -118,7 +118,7 @@ class IdempotencyRecords:
         return len(self._newest) + sum(map(len, self.runs))
 
     def find(self, key: bytes, after: int = EARLIEST) -> Done | None:
-        """Return what became of the write with this key, if that was after a time and is not forgotten."""
+        """Return the outcome of the write with this key, if that was after a time and is not forgotten."""
         after = max(after, self.forgotten)
         newest = self._newest.get(key)
         if newest is not None:

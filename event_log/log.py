@@ -97,8 +97,8 @@ class Log(Applied):
         raise LogUnavailable("others keep changing the series of this write; nothing of it was stored")
 
     def _look(self, write: Write) -> int:
-        """Return how many positions a write takes. Raises what would make it void, so that nothing is appended for
-        nothing: if not what this process knows already, then what the log says now."""
+        """Return the number of positions that a write takes. Raises what would make it void, so that nothing is
+        appended for nothing: if not what this process knows already, then what the log says now."""
         try:
             return self._admit(write)
         except LogError:
@@ -160,7 +160,7 @@ class Log(Applied):
             raise TryAgain from change
 
     def recall(self, key: bytes) -> Done | None:
-        """Return what became of a write with this key, as far as this process knows, once that is as safe as what is
+        """Return the outcome of a write with this key, as far as this process knows, once that is as safe as what is
         acknowledged. Raises LogUncertain."""
         now = self.store.time()
         with self.lock:

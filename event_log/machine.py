@@ -181,8 +181,8 @@ class Machine:
         return stored
 
     def admit(self, write: Write, now: int) -> int:
-        """Return how many positions a write takes as things stand. Raises what makes it void, which need not be
-        appended."""
+        """Return the number of positions that a write takes as things stand. Raises what makes it void, which need not
+        be appended."""
         asked = write.conditions
         self._refuse_repeated(asked, self.forgotten_at(now))
         batch, _ = unexpired(write.batch, self.horizon)

@@ -177,7 +177,7 @@ class RecordStore(ABC):
 
     @abstractmethod
     def blob(self, name: str) -> bytes | memoryview:
-        """Return what was written under a name. Raises Behind if it is gone."""
+        """Return the blob of this name. Raises Behind if it is gone."""
 
     @abstractmethod
     def manifest(self) -> Manifest:
@@ -205,11 +205,11 @@ class RecordStore(ABC):
 
     @abstractmethod
     def notice(self) -> str | None:
-        """Return what a person should know of the store though it works."""
+        """Return a warning for people about a store that works all the same; None if there is none."""
 
     @abstractmethod
     def usage(self) -> Usage:
-        """Return what it takes and may take, and how safe it is. Cheap."""
+        """Return the bytes it takes and may take, and how safe its records are. Cheap."""
 
     @abstractmethod
     def sync(self) -> None:

@@ -37,8 +37,7 @@ class Budget:
     burst: int
 
     def price(self, events: int) -> int:
-        """Return what a write of so many events costs: at least one, as a write of none may store an idempotency
-        record."""
+        """Return the price of a write: at least one, as a write of no event may store an idempotency record."""
         return max(1, events)
 
 

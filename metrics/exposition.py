@@ -84,7 +84,7 @@ def gauges(found: Gauges) -> Iterator[Metric]:
 
 
 def build_info(version: str) -> Metric:
-    """Return what runs here."""
+    """Return the version of the service and of Python, as labels."""
     python = ".".join(map(str, sys.version_info[:3]))
     found = GaugeMetricFamily("tidemark_build_info", "What runs here, as labels.", labels=("version", "python"))
     found.add_metric((version, python), 1)

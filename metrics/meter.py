@@ -118,11 +118,11 @@ class Totals:
             yield route, method, list(zip(bounds, rising, strict=True)), columns[-1] / 1e9
 
     def events(self, key: str) -> int:
-        """Return how many were `stored`, or had `expired`."""
+        """Return the number of events that were `stored`, or had `expired`."""
         return self._counts[key][0]
 
     def refused(self) -> dict[str, int]:
-        """Return how many events were refused, by reason, those that never gave one too."""
+        """Return the number of refused events by reason, 0 for a reason that never occurred."""
         return dict.fromkeys(sorted(set(REASONS.values())), 0) | {rest: count for rest, [count] in self._of("refused")}
 
     def notifications(self) -> Iterator[tuple[str, str, int]]:

@@ -157,7 +157,7 @@ class AllSeries(Timeline[SharedBlock]):
         super().__init__(SharedBlock(EARLIEST, 0), epochs)
 
     def snapshot(self, windows: Mapping[int, RollingWindow]) -> AllSeries:
-        """Return what is there now, which fetches columns from these windows. To be called when an epoch has ended."""
+        """Return a snapshot, which fetches columns from these windows. To be called when an epoch has ended."""
         other = copy(self)
         other._windows = windows
         self.own_last()
@@ -239,8 +239,7 @@ class AllSeries(Timeline[SharedBlock]):
     def _without(
         self, series: int, window: RollingWindow, node: Deck[SharedBlock] | SharedBlock
     ) -> Steps[Deck[SharedBlock] | SharedBlock | None]:
-        """Return what is under `node` without a series: `node` itself where it has nothing of it, None where nothing is
-        left."""
+        """Return `node` without a series: `node` itself where it has nothing of it, None where nothing is left."""
         if isinstance(node, Deck):
             found = []
             for child in node.children:

@@ -28,7 +28,7 @@ class Cut(NamedTuple):
 
 
 def cut(part: Range) -> Cut:
-    """Return what a range comes to. O(log n), and a little for each lowest deck."""
+    """Return the decks, blocks and events that make up a range. O(log n), and a little for each lowest deck."""
     found = Cut([], [], [])
     size = len(part.timeline)
     _collect(part.timeline, part.timeline._root, max(size - part.begin, 0), size - part.end, found)

@@ -13,7 +13,7 @@ FEW = 120
 
 
 def touched(after: int, until: int, step: int) -> int:
-    """Return how many steps have a moment with `after` < moment <= `until`; there is one."""
+    """Return the number of steps that have a moment with `after` < moment <= `until`; there is one."""
     return until // step - (after + 1) // step + 1
 
 

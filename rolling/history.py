@@ -86,7 +86,7 @@ def _event(timeline: Timeline[Any], end: Row | Block | None, index: int) -> Row 
 
 
 def _read(timeline: Timeline[Any], node: Deck[Any] | Block, bounds: list[int], pause: Pause) -> list[Piece]:
-    """Return what each step has in a deck or block that is not within one, in order."""
+    """Return the events of each step, in order, in a deck or block that is not within one step."""
     children: list[Any] = node.children if isinstance(node, Deck) else [node]
     blocks = [block for block in children if block.summary.count and not _outside(block, bounds)]
     steps = [_step(block, bounds) for block in blocks]

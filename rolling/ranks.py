@@ -114,7 +114,7 @@ class Ranks:
         return found[1]
 
     def _place(self, timeline: Timeline[Any], runs: tuple[Run, ...], pause: Pause) -> Place:
-        """Return what is remembered of these runs."""
+        """Return the remembered place of these runs, or a new one."""
         found = self.places.pop(runs, None)
         if found is None:
             found = _new_place(timeline, runs, pause)

@@ -49,7 +49,7 @@ class SuffixSums:
         self._maxima = np.maximum.accumulate(values[::-1])
 
     def count_after(self, time: int) -> int:
-        """Return how many events are later than `time`."""
+        """Return the number of events that are later than `time`."""
         return len(self._times) - int(self._times.searchsorted(time, side="right"))
 
     def tail(self, count: int) -> Summary:

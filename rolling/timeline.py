@@ -39,7 +39,7 @@ class Timeline(Tree[B]):
     __slots__ = ()
 
     def count_after(self, time: int) -> int:
-        """Return how many events are later than `time`. O(log n)."""
+        """Return the number of events that are later than `time`. O(log n)."""
         count = 0
         node = self._root
         while isinstance(node, Deck):

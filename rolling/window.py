@@ -45,7 +45,7 @@ class RollingWindow(Timeline[Block]):
         return other
 
     def live(self, cutoff: int) -> int:
-        """Return how many events are later than `cutoff` or among the last `keep`."""
+        """Return the number of events that are later than `cutoff` or among the last `keep`."""
         return max(self.count_after(cutoff), min(len(self), self.keep))
 
     @property
@@ -141,7 +141,7 @@ def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None)
 
 
 def rank(columns: Columns, key: tuple[int, int]) -> int:
-    """Return how many rows stand before a (time, position)."""
+    """Return the number of rows before a (time, position)."""
     times, positions, _ = columns
     low = int(times.searchsorted(key[0]))
     if low == len(times) or times[low] != key[0]:

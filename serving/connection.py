@@ -53,7 +53,7 @@ class OwnRequest(Request):
         return super().should_close() or self.left() > MOST_LEFT
 
     def left(self) -> float:
-        """Return how many bytes of the body nobody has read; infinity where nobody knows, as in chunks."""
+        """Return the number of bytes of the body that nobody has read; infinity where nobody knows, as in chunks."""
         body: Any = self.body
         if body is None or body.failed:
             return inf
@@ -204,8 +204,8 @@ class Connection:
         return self._receive(waits.idle, self._begun + min(self._worker.head_seconds, waits.most_idle), size)
 
     def _receive(self, waiting: Waiting, until: float, size: int) -> bytes:
-        """Return what comes next, and let others have their turn before; empty at the end. Raise Overdue if nothing
-        has come by then."""
+        """Return the bytes that come next, and let others have their turn before; empty at the end. Raise Overdue if
+        nothing has come by then."""
         waiting[self._greenlet] = until
         try:
             if self._is_tls and self._client.pending():

@@ -107,7 +107,7 @@ class Worker(GeventWorker):
 
     @property
     def server_class(self) -> Callable[..., StreamServer] | None:  # type: ignore[override]  # gunicorn calls it, no more
-        """Return what gunicorn makes its servers by: None, so gunicorn's own, but under TLS."""
+        """Return the class of gunicorn's servers: None, so gunicorn's own, but under TLS."""
         return self._tls_server if self.cfg.is_ssl else None
 
     def _tls_server(self, listener: Any, *, spawn: Any, ssl_context: Any, **_: Any) -> StreamServer:

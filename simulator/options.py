@@ -162,7 +162,7 @@ def _rate(given: argparse.Namespace) -> float:
 
 
 def _fault(given: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that are right one by one."""
+    """Return the fault of options that are right one by one; None if there is none."""
     instruments, starts = len(given.instruments), len(given.start)
     if starts not in (1, instruments):
         return f"--start has {starts} prices for {instruments} instruments; give one, or one for each"

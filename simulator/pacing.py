@@ -137,7 +137,7 @@ class Pacer:
         return self._schedule.gap
 
     def wait(self, events: int) -> bool:
-        """Return when the next `events` events are due: true to post them, false when the run is over."""
+        """Wait until the next `events` events are due: True to post them, False when the run is over."""
         now = self._clock()
         due = self._schedule.due(events, now)
         if self._jitter:

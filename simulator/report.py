@@ -96,7 +96,7 @@ def statistics_line(name: str, answer: Mapping[str, float | None]) -> str:
 
 
 def posted_line(events: Sequence[Event], call: Call, outcome: str) -> str:
-    """Return what `-v` prints of one request."""
+    """Return the line that `-v` prints of one request."""
     first, last = events[0], events[-1]
     what = f"{first.series} {first.value}"
     if len(events) > 1:

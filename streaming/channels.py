@@ -70,7 +70,7 @@ class _Piece(NamedTuple):
         return int(self.positions[-1]) if self.gap is None else self.gap - 1
 
     def behind(self, position: int) -> _Piece:
-        """Return what of it a subscriber has not had that has had everything up to a position."""
+        """Return the part for a subscriber that has had everything up to a position."""
         start = int(self.positions.searchsorted(position, side="right"))
         return self._replace(positions=self.positions[start:], times=self.times[start:], values=self.values[start:])
 
@@ -258,14 +258,14 @@ class Channels:
 
 
 def _gap(series: str, position: int) -> _Piece:
-    """Return what tells of a gap that ends at a position."""
+    """Return a gap that ends at a position."""
     nothing = np.empty(0, np.int64)
     return _Piece(series, nothing, nothing, np.empty(0), position + 1)
 
 
 def _pieces(steps: Sequence[Step], names: dict[int, str], wanted: Container[str]) -> list[_Piece]:
-    """Return what is to be said of these series, in order of position: events, where one ended, and where positions
-    jumped. `wanted`: the names of them all, of which some may not be known by id any more."""
+    """Return the news of these series, in order of position: events, where one ended, and where positions jumped.
+    `wanted`: the names of them all, of which some may not be known by id any more."""
     pieces, columns = list[_Piece](), list[Columns]()
     for step in steps:
         if isinstance(step, Columns):

@@ -82,7 +82,7 @@ class Feed:
 
     @property
     def open_streams(self) -> int:
-        """Return how many places are taken."""
+        """Return the number of places that are taken."""
         return len(self._places)
 
     def check(self) -> None:

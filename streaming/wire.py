@@ -63,7 +63,7 @@ def sse_statistics(position: int, answer: object) -> bytes:
 
 
 def sse_opening(retry_ms: int) -> bytes:
-    """Return what every stream begins with, so that headers and a first byte leave at once."""
+    """Return the beginning of every stream: with it headers and a first byte leave at once."""
     return b"retry: %d\n\n" % retry_ms
 
 

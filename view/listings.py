@@ -69,7 +69,7 @@ def _places(seen: Seen, names: list[str], order: Order, over: Over, limit: int |
 
 
 def _info(seen: Seen, number: int, over: Over) -> SeriesInfo:
-    """Return what is to be said of a series."""
+    """Return a series as a list shows it."""
     entry, window = seen.series[number], seen.view.windows[number]
     figures = None if over.span is None else _figures(seen, number, over, over.extras)
     count = window.live(max(over.cutoff, seen.view.horizon))

@@ -89,7 +89,7 @@ class Questions:
             return _answer(projection, number, tail)
 
     def rules_in_force(self) -> tuple[Rules, int]:
-        """Return what the log has in force, and how far the view had read."""
+        """Return the rules in force, and the position up to which the view had read."""
         self.start()
         with self._level as projection:
             return projection.rules, projection.cursor.position

@@ -35,7 +35,7 @@ def inherited(path: Path) -> Memory:
 
 
 def read(path: Path) -> bytes:
-    """Return what a file holds. Raises BadFile."""
+    """Return the content of a file. Raises BadFile."""
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)
@@ -81,7 +81,7 @@ class WatchedFile(Generic[T]):
         self._content = self._first()
 
     def content(self) -> T:
-        """Return what is in force; costs a look at the clock. After a silence the file may have changed long ago:
+        """Return the content in force; costs a look at the clock. After a silence the file may have changed long ago:
         then both looks are taken now, and all who ask wait for them."""
         age = self._clock() - self._looked_at
         if age >= LOOK_SECONDS and self._lock.acquire(blocking=age >= STALE_SECONDS):
@@ -92,7 +92,7 @@ class WatchedFile(Generic[T]):
         return self._content
 
     def fault(self) -> str | None:
-        """Return what is wrong with the file as it is now, so that an older one is in force."""
+        """Return the fault of the file as it is now, so that an older one is in force; None if there is none."""
         self.content()
         return self._fault
 
@@ -108,7 +108,7 @@ class WatchedFile(Generic[T]):
         self._looked_at = began  # not before: until then all who ask after a silence wait
 
     def _first(self) -> T:
-        """Return what to begin with. Where others of this service have another text, this one may be half written."""
+        """Return the first content. Where others of this service have another text, this one may be half written."""
         kept = self._memory.get()
         try:
             text = read(self._path)

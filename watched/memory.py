@@ -23,7 +23,7 @@ class Memory:
         self._map[: _HEAD + len(text)] = head + text
 
     def get(self) -> bytes | None:
-        """Return what was kept last; None if there is nothing whole."""
+        """Return the text that was kept last; None if there is nothing whole."""
         length = int.from_bytes(self._map[:4], "little")
         text = self._map[_HEAD : _HEAD + length]
         return text if length and zlib.crc32(text) == int.from_bytes(self._map[4:_HEAD], "little") else None

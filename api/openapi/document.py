@@ -87,7 +87,7 @@ def build(app: Flask, base: str = "") -> Json:
 
 
 def _place_of(tag: str) -> tuple[bool, int, str]:
-    """Return what sorts tags as a newcomer needs them: what to send and to ask first, the dialects last."""
+    """Return the sort key of a tag, in the order that a newcomer needs: sending and asking first, dialects last."""
     return tag.startswith(DIALECT), NATIVE_TAGS.index(tag) if tag in NATIVE_TAGS else len(NATIVE_TAGS), tag
 
 
@@ -163,7 +163,7 @@ def _response(reply: Reply) -> Json:
 
 
 def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """Return what the field itself says of what it takes; and no default that is not said as a client would say it."""
+    """Return the field's own schema; and drop a default that is not written as a client would write it."""
     found: Json = getattr(field, "json_schema", {})
     if not isinstance(ret.get("default"), _PYTHON_TYPES.get(found.get("type", ""), ())):
         ret.pop("default", None)
@@ -171,5 +171,5 @@ def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
 
 
 def _separated_by_commas(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """Return how an array stands in a query."""
+    """Return the style of an array in a query."""
     return {"style": "form", "explode": False} if ret["schema"].get("type") == "array" else {}

@@ -67,19 +67,19 @@ def describe(operations: Mapping[View, Operation]) -> None:
 
 
 def operation_of(view: View) -> Operation:
-    """Return what has been said of this view; KeyError if nothing."""
+    """Return the description of this view; KeyError if there is none."""
     return _described[unwrap(view)]
 
 
 def page(summary: str, media_type: str = "text/html", schema: str = "Text") -> Operation:
-    """Return what is there for people and their browsers."""
+    """Describe a page for people and their browsers."""
     return Operation(
         tag="pages", summary=summary, replies={200: Reply(description="Here.", schema=schema, media_type=media_type)}
     )
 
 
 def files(summary: str) -> Operation:
-    """Return what a page is made of."""
+    """Describe the files that a page is made of."""
     return Operation(
         tag="pages",
         summary=summary,

@@ -58,7 +58,7 @@ def _read(environ: Mapping[str, Any]) -> bytes:
 
 
 def unread(environ: Mapping[str, Any], fault: Exception) -> Problem:
-    """Return what is told where reading a body has raised this."""
+    """Return the problem for an error that reading a body has raised."""
     for cause in (fault, fault.__context__):  # Werkzeug raises its own for it
         if isinstance(cause, TimeoutError):
             return Problem(408, _STALLED)
@@ -117,7 +117,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
-    """Return what the JSON says; 400 when it is none, by `explain` if that can name the field at fault."""
+    """Parse JSON; 400 when it is none, by `explain` if that can name the field at fault."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as fault:

@@ -34,7 +34,7 @@ def series_name(name: object) -> str:
 
 
 def text_of_name(name: object) -> str:
-    """Return what may stand in a name, a slash at its end too."""
+    """Return a name whose text is valid, a slash at its end too. Raises ValidationError."""
     if not isinstance(name, str):
         raise ValidationError(f"Must be a string, not {_JSON_TYPES.get(type(name), 'a number')}.")
     if not 1 <= len(name) <= LONGEST_NAME:

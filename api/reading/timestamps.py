@@ -80,7 +80,7 @@ def _minutes(distinct: set[str], zone: str) -> dict[str, int] | None:
 
 
 def _seconds_and_fraction(rows: NDArray[np.uint8], decimals: int, zone: str) -> Times | None:
-    """Return what follows the minutes, in microseconds; None unless every row has the form of the first."""
+    """Return the seconds with their fraction, in microseconds; None unless every row has the form of the first."""
     digits = rows - np.uint8(ord("0"))
     seconds = digits[:, _MINUTE : _MINUTE + 2]
     fraction = digits[:, _FRACTION : _FRACTION + decimals]

@@ -86,7 +86,7 @@ def _standing() -> exposition.Gauges:
 
 
 def _alerts() -> list[Metric]:
-    """Return how many alerts of each rule are in each state; nothing where there are no rules."""
+    """Return the number of alerts of each rule in each state; nothing where there are no rules."""
     standing = context().boards.here().standing()
     if not standing.targets:
         return []

@@ -119,7 +119,7 @@ class Sender:
             raise Refused(list(state.kept)[-new:], new)
 
     def counts(self) -> Counts:
-        """Return what has become of all events."""
+        """Return the numbers of all events, by what has become of them."""
         state = self._state
         with state.buffer.changed:
             return Counts(state.stored, state.expired, state.refused, len(state.buffer))

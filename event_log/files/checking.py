@@ -10,7 +10,7 @@ from event_log.files.recovery import moved
 
 
 def faults(files: OpenLog) -> list[str]:
-    """Return what is wrong with the records, the head page or the blobs; nothing where all is well. Changes nothing.
+    """Return the faults of the records, the head page and the blobs; none where all is well. Changes nothing.
 
     For a log that nobody writes to meanwhile. Complexity: O(bytes)."""
     found = list[str]()

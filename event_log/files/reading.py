@@ -117,7 +117,7 @@ def _at(head: SegmentHead, place: Tail) -> Tail:
 
 
 def _lost(number: int, position: int, place: Tail) -> Entries:
-    """Return what stands for records that are lost before a place: numbers and positions that are skipped."""
+    """Return entries in the place of records that are lost before a place: numbers and positions that are skipped."""
     count = place.number - number
     if count <= 0:
         return []

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def bytes_used(files: OpenLog) -> int:
-    """Return what the log takes on the disk, without what is quarantined."""
+    """Return the bytes that the log takes on the disk, without quarantined files."""
     folders = (files.segments.folder, files.blobs.folder)
     return sum(_size(entry) for folder in folders for entry in os.scandir(folder))
 

@@ -104,7 +104,7 @@ class Appending:
             raise self._other(session)
 
     def _other(self, session: Session) -> LogDamaged:
-        """Return what to say of keys that are not those of a log of this format."""
+        """Return the error for keys that are not those of a log of this format."""
         mark, former = session.trip(pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format")))
         if isinstance(mark, bytes):
             return Mark.foreign(mark, self._where)
@@ -154,7 +154,7 @@ class Appending:
         group.answer(end)
 
     def _find(self, session: Session, sent_by: Client, group: Group) -> Appended | None:
-        """Return where an entry ends, which cannot be stored any more unless it has been."""
+        """Return where the entry of a group ends; None if it is not stored, and now never can be."""
         if sent_by.run == session.client.run:
             session.trip(pack(("CLIENT", "KILL", "ID", sent_by.id)))  # an error where it is gone
         start = b"(%d-%d" % _order(group.behind) if group.behind.number else b"-"
@@ -189,7 +189,7 @@ class Appending:
         return self._refused(session, group, reply)
 
     def _refused(self, session: Session, group: Group, reply: Reply) -> list[Group]:
-        """Return what to do about a group of which nothing was stored."""
+        """Fail a group of which nothing was stored, or return the groups that are to be sent instead."""
         if isinstance(reply, Exception):
             code = code_of(reply)
             if code == "NOSCRIPT":
@@ -269,7 +269,7 @@ class Appending:
         return f"{FORMAT} {session.stamp} {history}".encode()
 
     def _limit(self, record: Record) -> int:
-        """Return how many bytes the log may have with a record. Half of what is reserved is for the horizon alone."""
+        """Return the bytes that the log may have with a record. Half of what is reserved is for the horizon alone."""
         reserve = self._max_bytes // HEALING_SHARE
         return self._max_bytes - (0 if record.raises is not None else reserve // 2 if record.fences else reserve)
 
@@ -285,6 +285,6 @@ def _order(appended: Appended) -> tuple[int, int]:
 
 
 def _head(script: Script, keys: Keys) -> bytes:
-    """Return what each call of a script begins with."""
+    """Return the bytes with which each call of a script begins."""
     words = b"EVALSHA", script.sha, b"2", keys.head, keys.stream
     return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])

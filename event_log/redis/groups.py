@@ -73,7 +73,7 @@ class Job:
         self.appended, self.fault, self.is_answered = appended, fault, True
 
     def outcome(self) -> Appended:
-        """Return where it stands, or raise why it does not."""
+        """Return where it stands, or raise its error."""
         if self.appended is None:
             raise self.fault or AssertionError("nobody has answered")
         return self.appended

@@ -102,7 +102,7 @@ class Session:
 
 
 def not_master(where: str, role: Reply) -> LogUnavailable | None:
-    """Return what is wrong with a Redis that has become a replica: it refuses writes, but would answer from behind."""
+    """Return the error for a Redis that has become a replica: it refuses writes, but would answer from behind."""
     if isinstance(role, Exception):
         return unavailable(where, role)
     master = role[role.index(b"role") + 1] == b"master"

@@ -49,7 +49,7 @@ class RedisUrl:
 
 
 def parse_redis_url(text: str) -> RedisUrl:
-    """Return what a URL says. Raises ValueError, whose message holds no secret."""
+    """Parse a URL. Raises ValueError, whose message holds no secret."""
     scheme, _, rest = text.partition("://")
     if scheme not in SCHEMES or not rest:
         raise ValueError(f"write a URL such as {EXAMPLE}")
