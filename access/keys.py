@@ -1,4 +1,4 @@
-"""Access keys: what the key file may say, and what each key opens.
+"""Access keys: the entries of the key file, and the requests that each key allows.
 
 A token is known here by its SHA-256 alone. No message of this module repeats a token or a hash, nor any text that may
 be one: what is wrong is most likely a token that was pasted into the wrong place.
@@ -29,7 +29,7 @@ MOST_SERIES = 1_000_000
 _LONGEST_QUOTED = 20
 """Characters of the longest name that a message quotes; a token has 46."""
 _PLACE = re.compile(r"\(at [^()]*\)$")
-"""Where the parser of TOML says that something is wrong; what it says before that may quote the file."""
+"""The place in a message of TOML's parser; the text before it may quote the file."""
 _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")

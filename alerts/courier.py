@@ -1,4 +1,4 @@
-"""Who brings changes to one receiver: in order, again and again until it has them, and never in anybody's way.
+"""Delivery of changes to one receiver: in order, again and again until it has them, and never in anybody's way.
 
 What is to be told waits in the log, not here: a courier holds one batch of it. Where the process is killed, whoever
 takes over goes on behind what the receiver has acknowledged.
@@ -30,7 +30,7 @@ AGAIN = MINUTE
 """Microseconds after which an Alertmanager is sent a firing alert again."""
 Send = Callable[[Receiver, bytes, int], None]
 Count = Callable[[str, str, int], None]
-"""Count so many notifications of a receiver with an outcome."""
+"""Count notifications: the receiver, the outcome, their number."""
 logger = logging.getLogger("tidemark.alerts")
 
 

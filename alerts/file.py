@@ -25,7 +25,7 @@ class BadAlerts(BadFile):
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where alerts are told. Never printed: a URL may hold a secret."""
+    """A receiver of alerts. Never printed: a URL may hold a secret."""
 
     name: str
     url: str

@@ -13,7 +13,7 @@ from alerts.rules import Rule, literal_prefix
 from event_log.series import Series
 
 Revision = tuple[int, int]
-"""The highest id of a series that lives, and how many live."""
+"""The highest id of a living series, and the number of living series."""
 
 
 def revision_of(series: dict[int, Series]) -> Revision:

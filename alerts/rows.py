@@ -39,7 +39,7 @@ class Alert(NamedTuple):
 
     state: str
     begun: int
-    """When the state began, by the clock that counts only while somebody looks; see `alerts.states.step`."""
+    """Start of the state, by the clock that counts only while somebody looks; see `alerts.states.step`."""
     since: int
     """Log time of the last change that readers see."""
     position: int

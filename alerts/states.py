@@ -31,7 +31,7 @@ TABLE: dict[tuple[str, Found], State] = {
 }
 """The next state by state and finding; for a pair that is not here the state stays as it is."""
 RUNS_OUT: dict[str, State] = {"pending": "firing", "keeping": "inactive"}
-"""Where a state leads once its time is over."""
+"""The next state once the time of a state is over."""
 
 
 def shown(state: str) -> str:

@@ -57,7 +57,7 @@ def service() -> EventService:
 
 
 def meter() -> Meter:
-    """Where requests and events are counted."""
+    """Return the counters of requests and events."""
     return context().meter
 
 

@@ -24,7 +24,7 @@ from event_log.writes import PLAIN, Budget, Conditions, Owner
 
 _EXTENSION = "tidemark.guard"
 _KEY = "tidemark.key"
-"""Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
+"""Name of the key of a request in its environ; no client can put anything there, headers begin with HTTP_."""
 EVENTS = "tidemark.events"
 """Key in the environ for the number of events of a request that stores more than one."""
 _CHALLENGES = ['Basic realm="Tidemark", charset="UTF-8"', 'Bearer realm="Tidemark"']
@@ -87,7 +87,7 @@ def takes_events(view: Callable[..., Any]) -> bool:
 
 
 def permit_each(names: Iterable[str], events: int) -> None:
-    """403 unless the key of this request is for every one of these series, of so many events."""
+    """Note the number of events of this request; 403 unless its key is for every one of these series."""
     request.environ[EVENTS] = events
     key: Key | None = request.environ.get(_KEY)
     if key is not None and key.series is not None and (unseen := [name for name in names if name not in key.series]):
@@ -95,7 +95,7 @@ def permit_each(names: Iterable[str], events: int) -> None:
 
 
 def conditions(events: int = 1, base: Conditions = PLAIN) -> Conditions:
-    """The conditions under which this request stores so many events: `base`, its series counted as those of its key,
+    """Return the conditions under which this request stores `events`: `base`, its series counted as those of its key,
     and paid from the budget of its key, where that has limits. 413 where it never could be."""
     key: Key | None = request.environ.get(_KEY)
     if key is not None and key.max_series is not None:

@@ -69,7 +69,7 @@ class RateLimit(logging.Filter):
         super().__init__()
         self._clock = clock
         self._kinds: dict[object, tuple[float, int]] = {}
-        """When the second of a kind began, and how many of its lines have come since."""
+        """Start of the second of a kind, and the number of its lines since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether this line is written."""

@@ -11,7 +11,7 @@ INSTEAD = {
     "/v1/metrics": f"OpenTelemetry's metrics (OTLP) are not taken; {_EVENTS}.",
     "/api/put": f"OpenTSDB's puts are not taken; {_EVENTS}.",
 }
-"""By path: what a POST there is told."""
+"""Advice to the client of a POST, by path."""
 
 
 def instead(method: str, path: str) -> str:

@@ -31,7 +31,7 @@ from times import SECOND
 EVENT_STREAM = "text/event-stream"
 _FEEDS = "tidemark_feeds"
 _RETRY_MS = (1_000, 3_000)
-"""When clients reconnect; spread out, so that those of a stopped worker do not come all at once."""
+"""Milliseconds after which clients reconnect; spread out, so that those of a stopped worker do not come all at once."""
 _RETRY_SECONDS_WHEN_FULL = 5
 _EXTRAS = ("sum", "last")
 

@@ -61,7 +61,7 @@ def rules(count: int) -> list[dict[str, Any]]:
 
 
 def seconds_of_events(service: EventService, clock: Clock, series: list[str], seconds: int) -> Iterator[None]:
-    """Store the events of so many seconds, one batch each."""
+    """Store the events of `seconds`, one batch for each second."""
     random = np.random.default_rng(24)
     for _ in range(seconds):
         clock.now += SECOND

@@ -132,7 +132,7 @@ class Client:
         return lambda: _check(self._session.delete(self.url + path, timeout=TIMEOUT))
 
     def stream(self, path: str, count: int) -> Callable[[], None]:
-        """Open a stream, read so many of its events as fast as they come, and leave."""
+        """Open a stream, read a number of its events as fast as they come, and leave."""
 
         def ask() -> None:
             with requests.get(self.url + path, stream=True, timeout=TIMEOUT) as answer:

@@ -27,7 +27,7 @@ Work = Callable[[], object]
 
 
 def view_with(series: int, size: int = 100_000) -> View:
-    """A view that has so many events already, and takes more from position 10**9 on."""
+    """Return a view that has `size` events already, and takes more from position 10**9 on."""
     view = View(KEEP)
     fill(view, hour_of_events(size, series, in_order=True))
     return view

@@ -28,7 +28,7 @@ _SERVER = [sys.executable, "-m", "gunicorn", "-c", "benchmarks/hub.py", "app:app
 
 
 def measure(events: Fill, seconds: float) -> dict[str, Hold]:
-    """A start of the worker on a log of so many events; then every question in turn."""
+    """A start of the worker on a log of events; then every question in turn."""
     found: dict[str, Hold] = {}
 
     def note(name: str, ask: Callable[[], object], seconds: float) -> None:

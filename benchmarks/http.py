@@ -163,7 +163,7 @@ def _ready(url: str) -> bool:
 
 
 def load(url: str, seconds: int, layout: Layout, script: str = "", connections: int = CONNECTIONS) -> Load:
-    """Run wrk with so many connections, and return its measurements; every answer must be a success."""
+    """Run wrk with a number of connections, and return its measurements; every answer must be a success."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()

@@ -28,7 +28,7 @@ MODULE_AT_MOST = 10**5
 """The statistics module takes a second for a hundred thousand events."""
 QUESTIONS = 2000
 BUDGET_US = 2_000_000
-"""About how long one measurement may take."""
+"""Seconds that one measurement may take, roughly."""
 
 
 class NaiveWindow:

@@ -38,7 +38,7 @@ _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)")
 
 
 def request_of(size: int) -> bytes:
-    """A request that posts so many events."""
+    """Return a request that posts `size` events."""
     body = orjson.dumps({"series": "AAPL", "values": [100 + (i * 7919 % 1000) / 100 for i in range(size)]})
     head = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -135,7 +135,7 @@ def _is_whole(answer: bytes) -> bool:
 
 @contextmanager
 def load_on(url: str, size: int) -> Iterator[Load]:
-    """A load on the server at this URL, of requests with so many events."""
+    """A load on the server at this URL, of requests with `size` events each."""
     load = Load(url, request_of(size))
     try:
         yield load

@@ -86,7 +86,7 @@ class Probe:
         self._hub = hub
 
     def hold(self, ask: Callable[[], object], seconds: float, times: int = 1) -> Hold:
-        """The holds while `ask` is called again and again for about so long, and at least so many times."""
+        """Call `ask` for about `seconds`, and at least `times` times; return the holds meanwhile."""
         asked = 0
         begin = time.monotonic()
         while asked < times or time.monotonic() < begin + seconds:

@@ -36,7 +36,7 @@ def events(count: int, series: int) -> list[Event]:
 
 
 def line_protocol(events: Sequence[Event], values: int) -> Call:
-    """Return events as InfluxDB's clients send them, so many values in a line."""
+    """Return events as InfluxDB's clients send them, with a number of values in a line."""
     lines = []
     for start in range(0, len(events), values):
         first, *_ = row = events[start : start + values]

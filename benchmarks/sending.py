@@ -24,7 +24,7 @@ RUNS = 3
 
 
 def run(server: Server, events: int) -> tuple[float, float, float]:
-    """Send so many events; return the seconds of the client's processor, of the server's, and of the clock."""
+    """Send `count` events; return the seconds of the client's processor, of the server's, and of the clock."""
     generator = random.Random(events)
     values = [(generator.choice(SERIES), generator.gauss(100, 9)) for _ in range(events)]
     with Tidemark(server.url) as tidemark:

@@ -64,7 +64,7 @@ def take(view: View, ids: Ids, times: Times, values: Values, position: int) -> N
 
 
 def fill(view: View, events: Iterator[Events]) -> int:
-    """Have a view take all of these in; how many there were."""
+    """Have a view take all of these in; return their number."""
     position = 0
     for ids, times, values in events:
         take(view, ids, times, values, position + 1)
@@ -73,7 +73,7 @@ def fill(view: View, events: Iterator[Events]) -> int:
 
 
 def view_of(size: int, series: int = 10, *, in_order: bool = True) -> View:
-    """A view that holds so many events of the last hour."""
+    """Return a view that holds `size` events of the last hour."""
     view = View(KEEP)
     fill(view, hour_of_events(size, series, in_order=in_order))
     return view

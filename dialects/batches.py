@@ -46,7 +46,7 @@ class Exponent(Model):
 
 
 class StatsQuery(Model):
-    """A symbol, and how many of its values to cover."""
+    """A symbol, and the number of its values to cover."""
 
     symbol = fields.String(required=True, error_messages={"required": MISSING})
     k = WholeNumber(required=True)

@@ -19,7 +19,7 @@ from dialects.requests import load_body
 from event_log.outcomes import Stored
 
 SERIES = "transactions"
-"""Where they are kept among the other series."""
+"""Name of their series."""
 
 bp = Blueprint("transactions", __name__)
 

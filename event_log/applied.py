@@ -43,7 +43,7 @@ class Begun(HistoryChanged):
         self.same_history = same_history
         """True if positions mean the same as before."""
         self.position = 0
-        """Where the projection stands that has taken the place of the one before."""
+        """Position of the projection that has taken the place of the one before."""
 
 
 class Told(NamedTuple):
@@ -51,7 +51,7 @@ class Told(NamedTuple):
 
     steps: Sequence[Step]
     cursor: Cursor
-    """Where a projection that has taken all of this stands; number 0 while a checkpoint is being loaded."""
+    """Cursor of a projection that has taken all of this; number 0 while a checkpoint is being loaded."""
     more: bool
 
 

@@ -1,4 +1,4 @@
-"""Token buckets by name, by the log's time: how many events each still holds."""
+"""Token buckets by name, which hold events; they fill by the log's time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Buckets:
         return len(self._buckets)
 
     def refuse(self, budget: Budget | None, events: int, now: int) -> None:
-        """Raises OverBudget where a bucket does not hold what a write of so many events costs: after how many seconds
-        it will, infinity if it never will."""
+        """Raise OverBudget where a bucket does not hold the price of a write of these events: with the seconds after
+        which it will, infinity if it never will."""
         if budget is None:
             return
         tokens, price = self._tokens(budget, now), budget.price(events)
@@ -32,7 +32,7 @@ class Buckets:
             raise OverBudget((price - tokens) / budget.rate if budget.rate > 0 and price <= budget.burst else inf)
 
     def spend(self, budget: Budget | None, events: int, now: int) -> None:
-        """Take out of a bucket what a write of so many events costs. Raises OverBudget, having taken nothing."""
+        """Take the price of a write of these events out of its bucket. Raises OverBudget, having taken nothing."""
         if budget is None:
             return
         self.refuse(budget, events, now)

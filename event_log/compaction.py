@@ -74,7 +74,7 @@ class Sieve:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A blob of events, and what tells how much of it has died."""
+    """A blob of events, and the times that tell the share of it that has died."""
 
     name: str
     rows: int
@@ -182,7 +182,7 @@ def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
 
 class Compaction:
     """Puts blobs in place of the oldest records, at most about MOST_EVENTS positions of them: `replay`, then `write`
-    with the word of a projection that has taken in at least the record `number`. `rest` is called between pieces of
+    with the word of a projection that has taken in at least the record `number`. `rest` is called between chunks of
     work. Both raise Behind, LogUnavailable."""
 
     def __init__(self, store: RecordStore, rest: Callable[[], None] = lambda: None) -> None:

@@ -37,7 +37,7 @@ class TooManySeries(LogError):
         super().__init__(f"the limit of {most} series{owner and f' of {owner}'} is reached")
         self.most = most
         self.owner = owner
-        """Whose limit it is; "" where it is MAX_SERIES."""
+        """Owner of the limit; "" where it is MAX_SERIES."""
 
 
 class TooManyKeepers(LogError):

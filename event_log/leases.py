@@ -15,7 +15,7 @@ from event_log.errors import LogDamaged
 
 
 class Lease(NamedTuple):
-    """Who has a right, and until when."""
+    """Holder of a right, and the time at which the right ends."""
 
     holder: str
     number: int

@@ -26,7 +26,7 @@ from times import SECOND
 MOST_TRIES = 20
 """Maximum number of records that one write appends, each but the last one made void by a race."""
 HORIZON_STEPS = 1000
-"""The horizon rises at most so often in the time of a retention, but never more than once a second."""
+"""Maximum number of rises of the horizon in the time of a retention; it rises once a second at most."""
 
 
 class Log(Applied):
@@ -34,7 +34,7 @@ class Log(Applied):
 
     def __init__(self, store: RecordStore) -> None:
         self.holder = secrets.token_hex(16)
-        """Whom leases of this process name."""
+        """Name of this process in its leases."""
         super().__init__(store)
 
     def append_one(self, series: str, time: int, value: float) -> Stored:
@@ -208,7 +208,7 @@ class Log(Applied):
             return None
 
     def lease(self, name: str, seconds: float) -> int | None:
-        """Take a lease for so long, or prolong it when less than half of that is left; returns its number. None, having
+        """Take a lease of `seconds` or prolong it when less than half of that is left; returns its number. None, having
         appended nothing, while another process is known to have it. 0 seconds give it up."""
         now, duration = self.store.time(), int(seconds * SECOND)
         lease = self.machine.leases.current(name, now)

@@ -38,7 +38,7 @@ class Behind(LogError):
 
 
 class Cursor(NamedTuple):
-    """Where a reader stands: it has read every record up to `number`, which led to `position`."""
+    """State of a reader: it has read every record up to `number`, which led to `position`."""
 
     history: int
     number: int = 0
@@ -76,7 +76,7 @@ class Guard(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """Where a record came to stand."""
+    """Number and position of a record that was appended."""
 
     number: int
     position: int
@@ -98,7 +98,7 @@ class Chunk(NamedTuple):
 
     entries: Sequence[Entry | Singles]
     cursor: Cursor
-    """Where a reader that has taken all of these stands."""
+    """Cursor of a reader that has taken all of these."""
     more: bool
     """True if anything newer stood in the log."""
 
@@ -196,7 +196,7 @@ class RecordStore(ABC):
 
     @abstractmethod
     def may_compact(self, seconds: float) -> bool:
-        """Take the right to compact for so long, or prolong it; False while another process has it. It hinders nobody
+        """Take the right to compact for `seconds`, or prolong it; False while another process has it. It hinders nobody
         from anything: `swap` compares generations."""
 
     @abstractmethod

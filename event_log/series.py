@@ -28,7 +28,7 @@ class Series(NamedTuple):
     keep: int | None = None
     """Number of its last events that it retains whatever their age; None: as the rules say."""
     owner: str = ""
-    """Who began it, where somebody counts."""
+    """Name of the key that began it, where the key has a limit of series."""
 
 
 class SeriesTable:
@@ -42,7 +42,7 @@ class SeriesTable:
         """Number of series that have a keep of their own."""
         self.owned: Counter[str] = Counter()
         self.ended: dict[str, int] = {}
-        """Where the last series of a name ended; the latest end comes last."""
+        """Position at which the last series of a name ended; the latest end comes last."""
         self.unknown_until = 0
         """Of a name that is not in `ended` a series may have ended at or before this position."""
         self.latest = np.full(64, GONE, np.int64)

@@ -41,7 +41,7 @@ class Began(NamedTuple):
 
 
 class KeepChange(NamedTuple):
-    """From this position on one series retains so many events. What is dead under `horizon` by the old keep is gone for
+    """From this position on one series retains `keep` events. What is dead under `horizon` by the old keep is gone for
     good."""
 
     position: int
@@ -89,7 +89,7 @@ class TableChange(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Where series have ended before all that is told."""
+    """Positions at which series have ended before all that is told."""
 
     names: Mapping[str, int]
     """Position of the last end of each name; the latest end comes last."""

@@ -43,7 +43,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who begins series, and how many of the living ones may be theirs."""
+    """Owner of the series that a write begins, and the maximum number of its living ones."""
 
     name: str
     most: int
@@ -54,7 +54,7 @@ class Conditions:
     """Conditions of a write, and what it asks beside the storing of its events."""
 
     keep: int | None = None
-    """From this write on, its series retain so many of their last events, this write's included."""
+    """Number of last events that its series retain from this write on, this write's included."""
     symbols: bool = False
     """With `keep`: whether only MAX_SYMBOLS series, by the rules in force, may have a keep of their own."""
     once: Once | None = None

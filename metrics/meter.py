@@ -17,7 +17,7 @@ OTHER = "other"
 OVERLOAD = "overload"
 """Name in the place of the route for a request that was refused for want of time."""
 OPEN_STREAMS = 1
-"""The level of the table that says how many streams this process has open."""
+"""Level of the table that holds the number of streams this process has open."""
 REASONS = {
     400: "invalid",
     401: "forbidden",
@@ -102,13 +102,13 @@ class Totals:
         self.open_streams = levels[OPEN_STREAMS]
 
     def requests(self) -> Iterator[tuple[str, str, str, int]]:
-        """Route, method, status, how many."""
+        """Yield route, method, status and number of requests."""
         for rest, [count] in self._of("requests"):
             method, status, route = rest.split(" ", 2)
             yield route, method, status, count
 
     def seconds(self) -> Iterator[tuple[str, str, list[tuple[str, int]], float]]:
-        """Route, method, how many took up to how long, and how long all took together."""
+        """Yield route, method, number of requests up to each duration, and the seconds of all together."""
         for rest, columns in self._of("seconds"):
             method, route = rest.split(" ", 1)
             if not any(columns):
@@ -126,13 +126,13 @@ class Totals:
         return dict.fromkeys(sorted(set(REASONS.values())), 0) | {rest: count for rest, [count] in self._of("refused")}
 
     def notifications(self) -> Iterator[tuple[str, str, int]]:
-        """Receiver, outcome, how many changes."""
+        """Yield receiver, outcome and number of changes."""
         for rest, [count] in self._of("notifications"):
             outcome, _, receiver = rest.partition(" ")
             yield receiver, outcome, count
 
     def looks(self) -> tuple[int, float]:
-        """Number of looks at all alerts, and how many seconds they took together."""
+        """Return the number of looks at all alerts, and the seconds of all together."""
         count, nanoseconds = self._counts.get("looks", (0, 0))
         return count, nanoseconds / 1e9
 

@@ -85,7 +85,7 @@ class SharedBlock(Block):
             self.members.frombytes(ids[:1].tobytes() if alone else np.unique(ids).tobytes())
 
     def fill(self, columns: Columns, summary: Summary) -> None:
-        """Hold the summary only: so many events at once are seldom asked for one by one."""
+        """Hold the summary only: events that come in bulk are seldom asked for one by one."""
         self._stretch(int(columns[0][0]), int(columns[0][-1]), int(columns[1][-1]))
         self.summary = summary
         self._values = None

@@ -18,7 +18,7 @@ def touched(after: int, until: int, step: int) -> int:
 
 
 def preferred_step(after: int, until: int) -> int:
-    """The shortest of the preferred steps of which so many moments touch a few at most."""
+    """Return the shortest preferred step that gives at most FEW points."""
     for step in PREFERRED:
         if touched(after, until, step) <= FEW:
             return step
@@ -29,6 +29,6 @@ def preferred_step(after: int, until: int) -> int:
 
 
 def edges(after: int, step: int, count: int) -> list[int]:
-    """Where so many steps begin, and the end of the last; the first is that of the moment behind `after`."""
+    """Return the beginnings of `count` steps, and the end of the last; the first holds the moment behind `after`."""
     first = (after + 1) // step * step
     return [first + number * step for number in range(count + 1)]

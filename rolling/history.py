@@ -50,7 +50,7 @@ class Point:
 
 
 def bounds_of(edges: Sequence[int], after: int, until: int) -> list[int]:
-    """Where steps begin and end: step i holds the events later than the i-th bound, but not later than the next.
+    """Return the bounds of steps: step i holds the events later than the i-th bound, but not later than the next.
 
     Steps from each ascending edge up to, not including, the next, of what is later than `after` and not later than
     `until`."""

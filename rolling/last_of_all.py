@@ -1,4 +1,4 @@
-"""The last so many events of all series, where they reach behind the cutoff, into what each series keeps of its own.
+"""The last events of all series, where they reach behind the cutoff, into what each series keeps of its own.
 
 The timeline of all series ends at the horizon. So the time is looked for that divides them from those before, by
 bisection; a series whose events all lie on one side of what is still in question is looked at no more.

@@ -34,7 +34,7 @@ EDGES = 32
 """Number of edges that are remembered."""
 
 Grant = Callable[[int], bool]
-"""Asks for so many bytes of memory."""
+"""Asks for a number of bytes of memory; returns whether there is room."""
 
 
 class Ranks:

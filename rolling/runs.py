@@ -30,7 +30,7 @@ SCALES = 4
 
 
 class Scale:
-    """Ascending marks from -inf to inf, chosen from some values of which there were so many."""
+    """Ascending marks from -inf to inf, chosen from `size` values."""
 
     __slots__ = ("adjacent", "marks", "size")
 

@@ -62,7 +62,7 @@ class SuffixSums:
 
 
 class _Cut(NamedTuple):
-    """A block that was cut while it had this summary and so many events; its sums from the second cut on."""
+    """A block that was cut, its summary and size at that time, and its sums from the second cut on."""
 
     summary: Summary
     size: int

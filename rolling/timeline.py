@@ -1,7 +1,7 @@
 """A timeline: blocks of events in order of (time, position), under decks of summaries.
 
 Whatever the order of arrival, an event goes to the one block whose stretch of time it falls in, so a
-late event costs what a punctual one does. Every question is about a tail, the last so many events, or about a
+late event costs what a punctual one does. Every question is about a tail, which is the last n events, or about a
 range: those among the last `begin` events, but not among the last `end`.
 """
 
@@ -27,7 +27,7 @@ BULK = CAPACITY // 2
 Row = tuple[int, int, float]
 """Time, position and value of one event; rows compare as events are ordered."""
 Taken = tuple[B, int, int] | None
-"""A block, and from where to where in some columns it has taken events in; None between two pieces of other work."""
+"""A block, and the rows of some columns that it has taken in, from and to; None between two chunks of other work."""
 
 
 class Timeline(Tree[B]):
@@ -208,7 +208,7 @@ class Timeline(Tree[B]):
             i = j
 
     def prepare(self, block: B, count: int) -> Iterator[None]:
-        """See that a block can take so many events more, or split if that is none. Nothing to do here."""
+        """See that a block can take `count` more events, or split if that is none. Nothing to do here."""
         return iter(())
 
     def _extend(self, path: Path[B], block: B, columns: Columns) -> None:

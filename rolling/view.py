@@ -82,7 +82,7 @@ class View(Reading):
         return found
 
     def change_keep(self, series: int | None, horizon: int, keep: int) -> Iterator[None]:
-        """Let a series, or all that say nothing else, keep so many from here on, `horizon` being the log's at this
+        """Let a series, or all without a keep of their own, keep `keep` from here on, `horizon` being the log's at this
         point: what is dead under it by what they kept until now is gone for good."""
         self.raise_horizon(horizon)  # what the series now let go of, all series as one must have let go of before
         if series is not None:

@@ -1,7 +1,7 @@
 """One series: its live events, and the dead ones not worth removing yet.
 
-Nothing here depends on when `prune` ran: every answer is worked out from the last so many events, and
-how many of them are live follows from the cutoff and `keep` alone. Pruning only frees memory.
+Nothing here depends on when `prune` ran: every answer is worked out from the last events, and
+the number of live ones follows from the cutoff and `keep` alone. Pruning only frees memory.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class RollingWindow(Timeline[Block]):
         return joined(pieces) if pieces else None
 
     def change_keep(self, horizon: int, keep: int) -> None:
-        """Keep so many from now on. What is dead under `horizon` must not come to life by that: it goes at once."""
+        """Change the keep. What is dead under `horizon` must not come to life by that: it goes at once."""
         dead = self._drop_blocks(len(self) - self.live(horizon))
         if dead:
             times, positions, _ = self.first.columns()
@@ -99,7 +99,7 @@ class RollingWindow(Timeline[Block]):
             self._drop_blocks(len(self) - self.live(horizon))
 
     def _drop_blocks(self, count: int) -> int:
-        """Let go of the blocks that lie whole among the first `count` events; how many of them are left."""
+        """Let go of the blocks that lie whole among the first `count` events; return the number of events left."""
         before = len(self)
         if not before:
             return 0
@@ -108,7 +108,7 @@ class RollingWindow(Timeline[Block]):
         return count - (before - len(self))
 
     def let_go(self) -> Iterator[None]:
-        """Let go of everything, a piece at a time: to free ten million events at once would take a while."""
+        """Let go of everything, a chunk at a time: to free ten million events at once would take a while."""
         while len(self):
             self._drop_blocks(PIECE)
             yield

@@ -132,7 +132,7 @@ class Connection:
         return not closes
 
     def _receive_body(self, whole: int) -> bool:
-        """Receive until there are so many bytes; return whether that was possible."""
+        """Receive until there are `whole` bytes; return whether that was possible."""
         self._begun = self._worker.clock()
         self._data = data = bytearray(self._data)
         try:

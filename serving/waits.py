@@ -43,7 +43,7 @@ class Waits:
         self._watchers: Sequence[Any] = ()
         self._turn_began = 0.0
         self.turn_ends = 0.0
-        """When bodies are to wait for the next look at the sockets."""
+        """Time from which bodies wait for the next look at the sockets."""
 
     def start(self) -> None:
         """Look at them from now on, in the hub of this thread."""

@@ -64,7 +64,7 @@ class Worker(GeventWorker):
     body_seconds = 30.0
     """Maximum seconds that a body may take to come."""
     least_rate = 8192.0
-    """For each so many bytes of it that have come, it may take a second more."""
+    """Bytes of a body for which it may take one second more."""
     send_seconds = 30
     """Seconds that the kernel tries to send without progress, before it ends a connection."""
     handover_seconds = 20.0

@@ -77,7 +77,7 @@ def seconds(text: str) -> float:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The instruments: so many of them, or these names."""
+    """Return the names of the instruments, given themselves or by their number."""
     if text.isdecimal():
         count = whole(1, MOST_INSTRUMENTS)(text)
         return tuple(f"ITEM_{k:0{max(2, len(str(count - 1)))}d}" for k in range(count))

@@ -1,7 +1,7 @@
 """Fans events out: what the worker's view has taken in becomes chunks, once per series and wire format.
 
-A newcomer first gets what the view holds of its series after where it begins, a piece at a time and at its own pace;
-with the last piece it joins the channel, and from then on is handed whatever the view takes in. Nothing here reads the
+A newcomer first gets what the view holds of its series after where it begins, a chunk at a time and at its own pace;
+with the last chunk it joins the channel, and from then on is handed whatever the view takes in. Nothing here reads the
 log: a worker has one reader, and streams live on what that brings.
 """
 
@@ -24,18 +24,18 @@ from view.answers import Replayed
 from view.portions import give_way
 
 PIECE_BYTES = 1 << 16
-"""About how much of what a newcomer has missed is written at a time: bounds what waits for a slow reader."""
+"""Bytes of missed events that are written at a time, roughly: bounds what waits for a slow reader."""
 PIECE_EVENTS = 2_000
 """Events written at a time: a few milliseconds of work."""
 MOST_WAITING_EVENTS = 2_000_000
-"""Where so many wait to be handed out, this worker cannot follow: who listens to them is told of a gap instead."""
+"""Maximum number of events that wait to be handed out: above it a subscriber is told of a gap instead."""
 
 Channel = tuple[str, Wire]
-"""A series, and how its events are written."""
+"""A series, and the wire format of its events."""
 
 
 class Source(Protocol):
-    """Where events come from: the service."""
+    """Source of events: the service."""
 
     def position(self) -> int:
         """The highest position given so far."""
@@ -102,7 +102,7 @@ class _Missed(NamedTuple):
 
 
 class Channels:
-    """Who wants which events, and what waits to be handed out. All of it is guarded by the feed's lock."""
+    """Subscribers by channel, and the events that wait to be handed out. The feed's lock guards all of it."""
 
     def __init__(self, source: Source, lock: threading.RLock, drop: Callable[[Subscriber], None]) -> None:
         self._source = source

@@ -61,7 +61,7 @@ class Feed:
         spawn: Callable[[Callable[[], None]], None] = _in_thread,
         on_change: Callable[[int], None] = lambda open_streams: None,
     ) -> None:
-        """`on_change` is told how many streams are open, whenever that changes."""
+        """`on_change` is told the number of open streams whenever it changes."""
         self._max_streams = max_streams
         self._clock = clock
         self._worker_is_stopping = worker_is_stopping
@@ -128,7 +128,7 @@ class Feed:
 
     def statistics(self, subscriber: Subscriber, question: Question) -> int | None:
         """Let the subscriber have the answers to a question, one at once and then one each interval, until it leaves;
-        returns how far the view had read for the first. None where the log cannot answer: the stream is ended."""
+        returns the position of the first. None where the log cannot answer: the stream is ended."""
         try:
             position = self._pulses.join(subscriber, question)
         except LogUnavailable:

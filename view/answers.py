@@ -69,7 +69,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Figures):
-    """Figures, and how far the view had read."""
+    """Figures, and the position up to which the view had read."""
 
     position: int = 0
     arrived: int = 0
@@ -80,7 +80,7 @@ class Answer(Figures):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The steps of a window: how long each is, where it begins, and its figures; where the last one ends. That one is
+    """The steps of a window: their length, the beginning and the figures of each; the end of the last one. That one is
     longer if it holds all that is dated ahead of the clock, as single steps would be too many."""
 
     step: int
@@ -118,7 +118,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class SeriesInfo:
-    """One series in a listing: how many live events it has, the first and the last of them as (time, value), the event
+    """One series in a listing: its number of live events, the first and the last of them as (time, value), the event
     with which the series began, live or not, and its figures, if wanted."""
 
     name: str
@@ -147,4 +147,4 @@ class Order:
 
 
 Listed = tuple[list[SeriesInfo], str | None, int]
-"""Series in an order; the name to go on after, None at the end; how far the view had read."""
+"""Series in an order; the name to go on after, None at the end; the position up to which the view had read."""

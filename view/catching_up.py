@@ -69,7 +69,7 @@ class CatchingUp(Generic[T]):
             self._leave()
 
     def _enter(self) -> int:
-        """Wait until it is time to read, and say how many readings had begun before; -1 where one has brought
+        """Wait until it is time to read; return the number of readings that had begun before, -1 where one has brought
         everything meanwhile."""
         with self._mutex:
             if not self._is_reading:

@@ -65,7 +65,7 @@ class Housekeeper:
         return not self._stopped.is_set()
 
     def stop(self) -> None:
-        """End after the pieces of work at hand, and wait for those: the log is to be closed next."""
+        """End after the chunks of work at hand, and wait for those: the log is to be closed next."""
         self._stopped.set()
         if self._pid == os.getpid():
             for thread in self._threads:
@@ -73,7 +73,7 @@ class Housekeeper:
 
     def _follow(self) -> None:
         while self._tick() and not self._stopped.is_set():
-            time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
+            time.sleep(0.001)  # yield to requests between two chunks; after a sleep of 0 gevent looks at no socket
 
     def _run(self, name: str, work: Callable[[], object], interval: float, stopped: threading.Event) -> None:
         """Do some work again and again."""

@@ -51,7 +51,7 @@ class Level:
         """True once a projection has been level with the log."""
         self._put_off = 0  # calls of prune in a row that found snapshots alive
         self._is_whole = True  # under lock: not in the middle of what a read has brought
-        # Built aside, by whose turn it is; and why.
+        # Built aside by the one who reads; and the reason.
         self._next: Projection | None = self._new()
         self._begun: Begun | None = None
         self._catch_up = CatchingUp(self._read, self._take)

@@ -1,6 +1,6 @@
-"""Listings: the series by name, or the first of them by a statistic, each with what is to be said of it.
+"""Listings: the series by name, or the first of them by a statistic, each with its figures.
 
-Which series there are, their order and all that is said of them is of one moment.
+The list of series, their order and their figures are of one moment.
 """
 
 from __future__ import annotations

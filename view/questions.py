@@ -230,7 +230,7 @@ def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
 
 
 def _bounds(after: int, until: int, length: int) -> list[int]:
-    """Where the steps of a history begin, and where the last one ends. Too many that lie ahead of the clock are one."""
+    """Return where the steps of a history begin and the last one ends. Too many that lie ahead of the clock are one."""
     steps = touched(after, until, length)
     if steps > MOST_POINTS:
         return [*edges(after, length, MOST_POINTS - 1), LATEST]

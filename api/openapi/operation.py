@@ -27,7 +27,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One status: what it means, the names of its schema among the components, and an example."""
+    """One status: its meaning, the names of its schema among the components, and an example."""
 
     description: str
     schema: str | None = None

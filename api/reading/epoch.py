@@ -25,7 +25,7 @@ _LARGEST = 2**63
 _EXACT = 2**53
 """Every whole number up to it is a double."""
 _FINE = 2**14
-"""Below so many seconds a double is finer than its product with a million can show exactly."""
+"""Seconds below which a double is finer than its product with a million can show exactly."""
 _NUMBER = re.compile(r"[ \t\r\n]*-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
 
 

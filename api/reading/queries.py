@@ -46,13 +46,13 @@ class WindowQuery(Query):
 
 
 class PathQuery(Query):
-    """Where a series is named in the path."""
+    """A query of a route whose path names a series."""
 
     path: ClassVar[str]
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
-        """Where to name a series, for those who look for it here."""
+        """Refuse `series`, with the path that names one instead."""
         if "series" in data:
             path = f"{self.path}/{quote(data['series'][:LONGEST_NAME])}"
             raise ValidationError(f"One series has its own path: {path}.", "series")

@@ -51,7 +51,7 @@ class State(RequestField):
 
 
 class After(RequestField):
-    """Where the page before ended: `next` of its answer."""
+    """End of the page before: `next` of its answer."""
 
     json_schema: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST_NAME + 1}
 

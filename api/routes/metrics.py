@@ -1,4 +1,4 @@
-"""`GET /metrics`: how the service is doing, for Prometheus. `GET /metrics/windows`: the windows themselves."""
+"""`GET /metrics`: metrics of the service, for Prometheus. `GET /metrics/windows`: the windows themselves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ bp = Blueprint("metrics", __name__)
 
 
 class MetricsQuery(Query):
-    """Whose windows to show, which, and what of them."""
+    """Parameters of `GET /metrics/windows`: the series, their windows, the statistics."""
 
     series = Prefix()
     window = Window()

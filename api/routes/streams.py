@@ -95,7 +95,7 @@ class StreamQuery(WindowQuery):
 
 
 class EventsStreamQuery(Query):
-    """Where a stream of events begins: behind this position; without it, now."""
+    """Start of a stream of events: behind this position; without it, now."""
 
     after = Position(load_default=None)
 

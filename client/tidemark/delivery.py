@@ -38,7 +38,7 @@ class Listener(Protocol):
 
 
 class Delivery:
-    """Delivers batches in order, in one thread. `pause` waits so many seconds, and answers False to give up;
+    """Delivers batches in order, in one thread. `pause` waits a number of seconds, and returns False to give up;
     `deliver` then returns False, having told of nothing that is not known."""
 
     def __init__(self, post: Post, listener: Listener, pause: Callable[[float], bool]) -> None:

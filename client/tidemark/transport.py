@@ -24,7 +24,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class Unanswered(TidemarkError):
-    """No whole answer came: whether the request arrived is not known."""
+    """No whole answer came; the request may have arrived."""
 
 
 class Reply(NamedTuple):

@@ -34,7 +34,7 @@ def faults(files: OpenLog) -> list[str]:
 
 
 def _last_place(files: OpenLog, found: list[str]) -> Tail | None:
-    """Where all records lead to, from the first segment on."""
+    """Return the place to which all records lead, from the first segment on."""
     segments, tail, place = files.segments, files.head.tail()[1], None
     starts = segments.starts()
     for start, after in zip(starts, [*starts[1:], None], strict=True):

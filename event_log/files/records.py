@@ -48,7 +48,7 @@ class Decoded:
     fence: int = 0
 
     def prove(self, number: int, crc: int, position: int, size: int) -> int:
-        """Note that all up to here is proved; says how many entries that are."""
+        """Note that all up to here is proved; return the number of its entries."""
         self.number, self.crc, self.position, self.size = number, crc, position, size
         return len(self.entries)
 

@@ -98,7 +98,7 @@ def with_room(files: OpenLog, work: Callable[[], T], *, ballast: bool = False) -
 
 
 def collect(files: OpenLog, *, stay_seconds: int = STAY_SECONDS) -> None:
-    """Remove what a swap has left behind so long ago, oldest first."""
+    """Remove what a swap has left behind more than `stay_seconds` ago, oldest first."""
     manifest, now = files.manifest(), files.time()
     number = manifest.number_before(now - stay_seconds * SECOND)
     starts = files.segments.starts()

@@ -33,7 +33,7 @@ SCAN = 1000
 COPY_MILLISECONDS = 800
 """Milliseconds that a trip waits for replicas."""
 HEALING_SHARE = 64
-"""One part of so many is reserved for records that make room."""
+"""Divisor of the room: one part is reserved for records that make room."""
 NEVER = 9 * 10**18
 """In place of what a writer knows, or of its oldest event, where that does not matter."""
 

@@ -12,7 +12,7 @@ from event_log.redis.session import facts_of
 EVERY_SECOND = 1.0
 """Seconds that an append-only file which is synced every second may lack."""
 MOST_LAG = 3
-"""Seconds since a replica has told how far it is, up to which it counts as up to date: it tells once a second."""
+"""Maximum seconds since an up-to-date replica has told its position: it tells once a second."""
 
 
 class Facts:

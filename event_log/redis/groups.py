@@ -112,7 +112,7 @@ class Group:
 
 
 class Gathering:
-    """Those of one process who append."""
+    """Group commit of one process: those who append gather, and one makes the trip for all."""
 
     def __init__(self, settle: Callable[[Group], list[Group]]) -> None:
         """`settle` answers all jobs of a group, but for those of the groups that it returns, which are next."""
@@ -171,7 +171,7 @@ class Gathering:
                 self._under_way -= len(group.jobs)
 
     def _is_time(self, more: int) -> bool:
-        """Return whether to make a trip, if so many more wait than do: beside another one only for enough of them."""
+        """Return whether to make a trip for those who wait and `more`: beside another one only for enough of them."""
         return not self._leaders or len(self._waiting) + more >= self._many / self.most
 
     def _take(self, first: Job) -> Group:

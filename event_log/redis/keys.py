@@ -49,7 +49,7 @@ class Keys(NamedTuple):
     """The records, each under `<position>-<number>`."""
     manifest: bytes
     lease: bytes
-    """Who may compact."""
+    """The process that may compact."""
     blob: bytes
     """Prefix of the key of each blob."""
     former: bytes

@@ -18,7 +18,7 @@ from event_log.redis.keys import Keys, Mark
 from event_log.redis.pool import Pool
 
 READ_BYTES = 4 * 1024 * 1024
-"""About how much one read brings."""
+"""Bytes that one read brings, roughly."""
 MOST_ENTRIES = 2000
 """Entries of one read: to give as many takes Redis about a millisecond."""
 _FIELDS = "mark", "number", "generation", "compacted"

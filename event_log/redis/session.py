@@ -127,7 +127,7 @@ def _greeting(url: RedisUrl) -> list[Command]:
 
 
 def _master(url: RedisUrl) -> tuple[str, int]:
-    """Where the sentinels say that the master is."""
+    """Return the address of the master by the sentinels."""
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE / 4,
         "retry": Retry(NoBackoff(), 0),  # else redis-py rests for seconds before the next sentinel is asked

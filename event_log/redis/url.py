@@ -21,7 +21,7 @@ _SENTINEL_PORT = 26379
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """Where the log is, and how it is reached."""
+    """Address of a log on Redis, and the options of the connection."""
 
     hosts: tuple[tuple[str, int], ...]
     """Redis itself, or the sentinels that know where it is."""
