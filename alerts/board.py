@@ -123,7 +123,7 @@ class Board:
         return Standing(self._rules, rows, targets, left_out, projection.cursor.position)
 
     def _list(self, rows: Mapping[str, Row]) -> tuple[Sequence[Key], int]:
-        """Return the alerts that there are, and how many are left out: first those that are inactive."""
+        """Return the alerts that there are, and the number of those left out: first the inactive ones."""
         found, left_out = list[Key](), 0
 
         def is_quiet(key: Key) -> bool:

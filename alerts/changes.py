@@ -64,7 +64,7 @@ def may_see(sees: Sees, key: Key) -> bool:
 
 
 class Changes:
-    """The changes that one process has been told of, and who wants them."""
+    """The changes that one process has been told of, and their subscribers."""
 
     def __init__(self, service: EventService, boards: Boards) -> None:
         self._board = boards.here()

@@ -21,7 +21,7 @@ from times import HOUR, MINUTE
 
 MOST_ALERTS_A_BODY = 100
 MOST_BODIES = 10
-"""Maximum number of bodies that a courier takes at a time; also how many a second it sends at most."""
+"""Maximum number of bodies that a courier takes at a time, and sends in a second."""
 LEAST_PAUSE, MOST_PAUSE = 1.0, 300.0
 """Seconds before a receiver that failed is tried again: twice as many each time."""
 PATIENCE = HOUR

@@ -19,7 +19,7 @@ T = TypeVar("T")
 JSON = "application/json"
 NO_CONTENT = 204
 POSITION = "Log-Position"
-"""The header that says where an event stands in the log, or how far the answering view has read."""
+"""Header with the position of an event in the log, or the position up to which the answering view has read."""
 SERIES_KNOWN = "Series-Known"
 """The header, `false`, of statistics of a series that does not exist."""
 

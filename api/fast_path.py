@@ -40,7 +40,7 @@ Take = Callable[[bytes], Outcome | None]
 """Do what a plain body asks for; None leaves the request to Flask, and nothing has been done."""
 
 Count = Callable[[str, str, int, int], object]
-"""Takes the name of the route, the method, the status and how many nanoseconds it took."""
+"""Takes the name of the route, the method, the status and the nanoseconds of a request."""
 
 _NAMES = (
     "ACCEPT ACCEPT-CHARSET ACCEPT-ENCODING ACCEPT-LANGUAGE CACHE-CONTROL CONNECTION COOKIE DNT FORWARDED FROM HOST "

@@ -43,7 +43,7 @@ def unpack(body: bytes, most: int) -> bytes:
 
 
 def _unpack_member(body: bytes, position: int, most: int, parts: list[bytes]) -> tuple[int, int]:
-    """Append what the member at `position` holds; where it ends, and how many bytes are still allowed after it."""
+    """Append the content of the member at `position`; return its end, and the bytes still allowed after it."""
     member = zlib.decompressobj(_GZIP_FORMAT)
     while not member.eof:
         if position == len(body):

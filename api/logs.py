@@ -59,7 +59,7 @@ def cut(text: str) -> str:
 
 
 class RateLimit(logging.Filter):
-    """Lets MOST_A_SECOND warnings or errors of a kind pass within a second; the next one says how many were `left_out`.
+    """Lets MOST_A_SECOND warnings or errors of a kind pass within a second; the next one tells the number left out.
 
     A kind is a message before its arguments, and the type and place of an exception. Takes no lock: it is shared by
     processes that fork, and a race costs one line at most.

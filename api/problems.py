@@ -48,7 +48,7 @@ class Problem(HTTPException):
 
 
 def invalid(errors: Errors, more: int = 0) -> Problem:
-    """400 for fields or items that are wrong; `more` is how many wrong items are not listed."""
+    """400 for fields or items that are wrong; `more` is the number of wrong items that are not listed."""
     listed = {_printable(name): found for name, found in islice(errors.items(), MOST_ERRORS)}
     more += len(errors) - len(listed)
     detail = " ".join(_sentences(listed, limit=3)) or "The request is not valid."

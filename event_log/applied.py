@@ -82,7 +82,7 @@ class Applied:
         # Under _reading: what was read and is yet to be applied, and whether there was more.
         self._unapplied: deque[Chunk] = deque()
         self._more = False
-        # Changed under _reading: how many reads have begun; the newest that found no more; the newest that failed.
+        # Changed under _reading: the number of reads begun; the newest that found no more; the newest that failed.
         self._reads = self._level = self._failed = 0
         self._fault = LogUnavailable("")
         self._disagreement = ""

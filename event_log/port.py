@@ -10,7 +10,7 @@ readers still know of more (a failover, a restored backup), that is another hist
 
 Writers know the log only up to some record. So that a write which needs no outcome may be acknowledged at once, the
 store compares three words while it appends: the history, the number of the last *fence* (a record after which an id may
-mean nothing any more) and the published *horizon* (a time at or before which events may be dead).
+mean nothing any more) and the published *horizon* (a low watermark: a time at or before which events may be dead).
 """
 
 from __future__ import annotations

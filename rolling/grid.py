@@ -9,7 +9,7 @@ DAY = 24 * HOUR
 PREFERRED = tuple(count * unit for unit in (SECOND, MINUTE, HOUR) for count in (1, 2, 5, 10, 15, 30))
 """Steps to choose from, ascending; beyond them whole days."""
 FEW = 120
-"""Maximum number of points where nobody says how long a step is."""
+"""Maximum number of points where the length of a step is not given."""
 
 
 def touched(after: int, until: int, step: int) -> int:

@@ -1,4 +1,4 @@
-"""The memory that percentiles take: whose sorted runs go when there are too many."""
+"""The memory that percentiles take: when there are too many sorted runs, those unused for longest go."""
 
 from __future__ import annotations
 

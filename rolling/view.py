@@ -58,7 +58,7 @@ class View(Reading):
         own_keep: Callable[[int], int | None] = lambda series: None,
         percentile_bytes: int = PERCENTILE_BYTES,
     ) -> None:
-        """`own_keep` is asked, when a series is taken up, how many events it keeps; None: as all that say nothing."""
+        """`own_keep` is asked for the keep of a series when it is taken up; None: as `keep_last` says."""
         self.keep_last = keep_last
         """Number of last events that a series keeps unless it has a keep of its own."""
         self._own_keep = own_keep

@@ -89,7 +89,7 @@ def waited(sock: socket.socket | None) -> float:
 
 
 class Patience:
-    """Says who has waited for too long. While nobody has, it looks at one request in a millisecond at the most."""
+    """Load shedding: tells a request that has waited too long. While none has, it looks at one in a millisecond."""
 
     def __init__(self, most_seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
         self._most = most_seconds

@@ -1,4 +1,4 @@
-"""Bounds how long the greenlets of a worker wait for their clients: one timer looks at all of them.
+"""Timeouts of the greenlets of a worker that wait for their clients: one timer looks at all of them.
 
 A timer of its own for each wait would cost as much as reading a head that is known.
 """

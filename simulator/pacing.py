@@ -63,7 +63,7 @@ class Schedule(Protocol):
 class Timetable:
     """Holds a rate: due times follow from the number of events since the phase began, so nothing adds up to a drift.
 
-    `head_start`: how many events earlier than the rate says the first ones are due, to set several threads apart.
+    `head_start`: number of events by which the first ones are due before the rate's, to set several threads apart.
     """
 
     def __init__(self, rate: float, phases: Phases, head_start: float = 0.0) -> None:

@@ -66,7 +66,7 @@ class _Piece(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Who is handed it has had everything up to here."""
+        """Position up to which a subscriber has had everything once it is handed this."""
         return int(self.positions[-1]) if self.gap is None else self.gap - 1
 
     def behind(self, position: int) -> _Piece:
@@ -97,7 +97,7 @@ class _Missed(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Who is handed it has had everything up to here."""
+        """Position up to which a subscriber has had everything once it is handed this."""
         return self.until
 
 
@@ -110,7 +110,7 @@ class Channels:
         self._drop = drop
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
         self._ids: dict[int, str] = {}  # of their series, as last looked up
-        self._told = 0  # how far the view has read, as far as known
+        self._told = 0  # position of the view, as far as known
         self._waiting: deque[_Piece | _Missed] = deque()
         self._waiting_events = 0
 

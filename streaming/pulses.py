@@ -71,7 +71,7 @@ class Pulses:
 
     def join(self, subscriber: Subscriber, question: Question) -> int:
         """Let the subscriber listen, with an answer to begin with that knows all that was acknowledged by now; returns
-        how far the view had read for it. Raises LogUnavailable, nothing being done."""
+        the position that the view had read for it. Raises LogUnavailable, nothing being done."""
         answered, asked_at = self._fresh(question) or self._ask(question)
         with self._lock:
             pulse = self._pulses.get(question)

@@ -38,7 +38,7 @@ def service(store: RecordStore, clock: FakeClock) -> EventService:
 
 
 def add(service: EventService, series: str, *values: float, ago: int = 0, conditions: Conditions = PLAIN) -> Stored:
-    """A batch of one series, all of it dated so many microseconds ago."""
+    """Add a batch of one series, all of it dated `ago` microseconds back."""
     times = np.full(len(values), service.clock() - ago)
     return service.add_many([series], None, times, np.array(values, np.float64), conditions)
 

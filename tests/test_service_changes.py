@@ -27,7 +27,7 @@ from view import level as level_module
 
 DAY = 24 * HOUR
 SOON = 20.0
-"""Far more seconds than any step takes; a test that waits so long has failed."""
+"""Maximum seconds that a step may take: far more than any does."""
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class Questions:
             return projection.rules, projection.cursor.position
 
     def histogram(self, series: str | None, scope: Scope, divide: Divide) -> tuple[Histogram, int]:
-        """Count the events of a scope of a series, or of all, by their values; also how far the view had read. Raises
+        """Count the events of a scope of a series, or of all, by their values; also the view's position. Raises
         OutOfReach."""
         self.start()
         now = self.clock()
@@ -128,7 +128,7 @@ class Questions:
         visible: Callable[[str], bool] | None = None,
     ) -> Listed:
         """Up to `limit` series by name, or all, those that begin with `prefix`, come behind `after` and are visible;
-        then the name to go on after, None at the end; then how far the view had read."""
+        then the name to go on after, None at the end; then the position that the view had read."""
         self.start()
         page, order, now = Page(prefix, limit, after), Order(visible=visible), self.clock()
         return ask(self._level, "listing", lambda seen: listed(seen, page, order, Over(now - seen.rules.retention)))
@@ -145,7 +145,7 @@ class Questions:
         return ask(self._level, "ranking", question)
 
     def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
-        """Times and values of the last live events of a series, oldest first, and how far the view had read;
+        """Times and values of the last live events of a series, oldest first, and the position of the view;
         None for a series never seen."""
         found = self.course(series, limit)
         return None if found.initial is None else (found.times, found.values, found.position)
@@ -169,7 +169,7 @@ class Questions:
         return ask(self._level, "replay", lambda seen: _replay(seen, series, after, limit))
 
     def names(self) -> tuple[list[str], int]:
-        """Return the names of all series, sorted and not to be changed, and how far the view had read."""
+        """Return the names of all series, sorted and not to be changed, and the position of the view."""
         self.start()
         with self._level as projection:
             return projection.names(), projection.cursor.position

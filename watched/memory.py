@@ -12,7 +12,7 @@ _HEAD = 8
 
 
 class Memory:
-    """Room for one text. Who writes overwrites; who reads while that happens reads None."""
+    """Room for one text. A write overwrites it; a read while that happens gives None."""
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, _HEAD + MOST_BYTES)  # anonymous and shared: it ends with its last process

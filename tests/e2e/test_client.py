@@ -169,7 +169,7 @@ def proxy(server: Server, *, keeps_keys: bool = True) -> Iterator[tuple[str, Pro
 
 
 def chosen(faults: int) -> Sequence[str]:
-    """Return so many faults, of which half fall between commit and answer, and the others in turn."""
+    """Return a number of faults, of which half fall between commit and answer, and the others in turn."""
     others = OTHERS if faults < 200 else (*OTHERS, OVERLOAD)
     kinds = [AFTER_COMMIT[each // 2 % 2] if each % 2 else others[each // 2 % len(others)] for each in range(faults)]
     random.Random(faults).shuffle(kinds)

@@ -15,7 +15,7 @@ from event_log.redis.groups import MOST_BYTES, MOST_TOGETHER, Gathering, Group
 from tests.servers import until
 
 SOON = 30.0
-"""Far more seconds than any step takes; a test that waits so long has failed."""
+"""Maximum seconds that a step may take: far more than any does."""
 ONE = Record(codec.SINGLE, bytes(codec.SINGLE_SIZE), 1)
 
 

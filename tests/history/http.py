@@ -18,7 +18,7 @@ from times import parse_timestamp
 
 TIMEOUT_SECONDS = 4.0
 STREAM_TIMEOUT_SECONDS = 6.0
-"""A stream that is quiet for so long is asked for again: the network may have lost it."""
+"""Seconds after which a quiet stream is asked for again: the network may have lost it."""
 
 
 class _WholeLines(BufferedReader):

@@ -10,7 +10,7 @@ from tests.history.model import Stored
 from tests.history.recording import Attempt, Delete, Event, History, Message, Question, Read, Write
 
 LEAST_JUMP = 1 << 30
-"""Positions between which no run can have put so many events: there they jumped."""
+"""Minimum number of positions of a jump: no run can have put as many events between two positions."""
 
 
 @dataclass(slots=True)

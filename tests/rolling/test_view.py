@@ -93,7 +93,7 @@ class Pair(Asked):
 
     @classmethod
     def keeping(cls, *keeps: int | None) -> Pair:
-        """Series 0, 1 and so on keep so many; None: as all that say nothing."""
+        """Return a pair whose series 0, 1 and so on have these keeps; None: no keep of their own."""
         pair = cls(View(KEEP_LAST, keeps.__getitem__), Model(KEEP_LAST))
         for series, keep in enumerate(keeps):
             pair.view.window(series)

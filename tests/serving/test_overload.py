@@ -32,7 +32,7 @@ class Worker:
         )
 
     def ask(self, wait: float, path: str = "/statistics") -> int:
-        """The status of a request that has waited so long."""
+        """Return the status of a request that has waited `wait` seconds."""
         self.wait = wait
         status = []
 

@@ -11,7 +11,7 @@ from tests.servers import CHECKOUT, until
 from view.catching_up import CatchingUp
 
 SOON = 20.0
-"""Far more seconds than any step takes; a test that waits so long has failed."""
+"""Maximum seconds that a step may take: far more than any does."""
 
 
 class Source:

@@ -16,7 +16,7 @@ from view.housekeeper import Housekeeper
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOON = 20.0
-"""Far more seconds than any step takes; a test that waits so long has failed."""
+"""Maximum seconds that a step may take: far more than any does."""
 
 
 class Work:

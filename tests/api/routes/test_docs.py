@@ -317,7 +317,7 @@ CHECKS = (
 
 @pytest.mark.soak(seconds=(8, 60))
 def test_no_generated_request_gets_an_undocumented_answer(server: Server, seconds: int) -> None:
-    """Schemathesis, for so many seconds at most; all but the streams."""
+    """Run Schemathesis, for a bounded time, over all but the streams."""
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CHECKOUT / "tests/api/schemathesis.toml")),
