@@ -97,14 +97,15 @@ class Far(NamedTuple):
 def far_from(port: int, core: str) -> Iterator[Far]:
     """A port that leads to another one, served on a core."""
     near = round_trip(port)
-    with _relay(port, core, 0.0) as quick:
+    with relay(port, core, 0.0) as quick:
         own = round_trip(quick.port) - near
-    with _relay(port, core, max(0.0, DISTANCE - own) / 2) as far:
+    with relay(port, core, max(0.0, DISTANCE - own) / 2) as far:
         yield far._replace(distance=round_trip(far.port) - near)
 
 
 @contextmanager
-def _relay(port: int, core: str, one_way: float) -> Iterator[Far]:
+def relay(port: int, core: str, one_way: float) -> Iterator[Far]:
+    """A port that leads to another one, so many seconds later each way."""
     command = ["taskset", "-c", core, sys.executable, "-m", "benchmarks.far", str(port), str(one_way)]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

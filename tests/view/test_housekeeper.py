@@ -15,8 +15,8 @@ from event_log.errors import LogUnavailable
 from view.housekeeper import Housekeeper
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SOON = 20.0
-"""Maximum seconds that a step may take: far more than any does."""
+SOON = 60.0
+"""Far more seconds than any step takes; a test that waits so long has failed."""
 
 
 class Work:
@@ -102,9 +102,9 @@ def test_a_fault_that_both_meet_is_said_once(caplog: pytest.LogCaptureFixture) -
 
 def test_starting_twice_runs_once() -> None:
     with following(Work([]), interval=0.001) as (housekeeper, _):
-        before = threading.enumerate()
+        before = set(threading.enumerate())
         assert housekeeper.start()
-        assert threading.enumerate() == before
+        assert set(threading.enumerate()) <= before  # those of other tests may end meanwhile
 
 
 def test_once_stopped_it_ends_and_stays_stopped() -> None:
@@ -131,7 +131,7 @@ def test_stopping_ends_it_between_two_pieces() -> None:
 def run(script: str) -> str:
     """Return what a program of its own prints, run in the checkout."""
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False
     )
     assert not done.stderr
     return done.stdout.strip()
@@ -152,7 +152,7 @@ if child:
     print(os.waitstatus_to_exitcode(status))
 else:
     housekeeper.start()
-    os._exit(0 if done.wait(20) else 1)
+    os._exit(0 if done.wait(60) else 1)
 """)
         == "0"
     )
@@ -173,7 +173,7 @@ def tick():
 
 housekeeper = Housekeeper(tick, lambda: seen.append(get_ident()), interval=0.001, sync_interval=0.001, blocks={blocks})
 housekeeper.start()
-assert done.wait(20)
+assert done.wait(60)
 housekeeper.stop()
 print("here" if seen[0] == main else "elsewhere")
 """
