@@ -17,8 +17,9 @@ import orjson
 from numpy.typing import NDArray
 
 from api.reading.columns import pack
-from dialects.line_names import EARLIEST, LATEST, series_name
+from dialects.line_names import series_name
 from event_log.batch import ON_ARRIVAL, Ids, Times, Values
+from times import EARLIEST, LATEST
 
 Precision = tuple[int, int]
 """Factor and divisor that turn a time of a line into microseconds."""

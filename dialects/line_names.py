@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from api.reading.schemas import SERIES_NAME
 
-EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
-"""Microseconds: the years 1 to 9999."""
 LONGEST_ECHO = 40
 """Characters of a line that a message repeats."""
 

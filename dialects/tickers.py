@@ -100,6 +100,8 @@ def _ticker(name: str, initial: Price, last: Price) -> dict[str, Any]:
 def require_a_server_that_streams() -> None:
     """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done.
     And the log is asked before it, since only until then an answer can say that it is not there."""
+    if request.method == "OPTIONS":
+        return
     require_streaming()
     require_place()
     found = service().events((request.view_args or {})["ticker"], 1)

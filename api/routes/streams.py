@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, current_app, g, request
 from flask.globals import request_ctx
 from marshmallow import ValidationError, fields, validates_schema
 from werkzeug.routing.exceptions import WebsocketMismatch
@@ -115,6 +115,8 @@ def position(text: str) -> int:
 def require_a_server_that_streams() -> None:
     """All routes here are streams. A WebSocket's problems are told before the handshake, and its events begin there:
     once that is done the client may post, and expects to see it."""
+    if request.method == "OPTIONS":
+        return
     require_streaming()
     if request.url_rule is not None and request.url_rule.websocket:
         require_place()
@@ -164,6 +166,8 @@ def websocket(ws: WebSocket, series: str) -> None:
 @bp.app_errorhandler(WebsocketMismatch)
 def mismatch(_: WebsocketMismatch) -> Response:
     """A WebSocket's route without a handshake, or a handshake where there is no WebSocket."""
+    if request.method == "OPTIONS":
+        return current_app.make_default_options_response()
     try:
         _refuse_mismatch()
     except Problem as problem:
