@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from event_log.checkpoint import State, pack, unpack
+from event_log.checkpoint import pack, unpack
 from event_log.codec import Columns, Data, joined
 from event_log.event_blocks import pack_blocks, unpack_blocks
 from event_log.idempotency import Run, merge_runs, pack_run
 from event_log.machine import Machine
 from event_log.port import Manifest, RecordStore
-from event_log.steps import Began, Ends, Horizon, Jump, Rows, RulesChange, Step, TableChange
+from event_log.steps import Began, Horizon, Jump, Rows, RulesChange, Step, TableChange
 
 MOST_EVENTS = 1_000_000
 """Positions after which a compaction goes no further, so that its memory stays bounded."""
@@ -158,24 +158,25 @@ def begin(store: RecordStore) -> Beginning:
     content = Content.of(manifest)
     if not content.checkpoint:
         return Beginning(Machine(manifest.cursor), Loading(store, (), (), Sieve({}, 1)), manifest)
-    state, sections = unpack(store.blob(content.checkpoint))
-    machine = state.machine()
+    machine, sections = unpack(store.blob(content.checkpoint))
+    machine.done.adopt([Run(store.blob(name)) for name in content.runs], machine.cursor.number)
     machine.cursor = manifest.cursor
-    machine.done.adopt([Run(store.blob(name)) for name in content.runs], state.cursor.number)
     thresholds = _unpack_thresholds(sections["thresholds"])
-    loading = Loading(store, _steps(state, thresholds), content.parts, Sieve(thresholds, state.next_id))
+    sieve = Sieve(thresholds, machine.series.next_id)
+    loading = Loading(store, _steps(machine, thresholds), content.parts, sieve)
     return Beginning(machine, loading, manifest)
 
 
-def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
-    """All that a checkpoint says beside events."""
-    steps: list[Step] = [RulesChange(state.cursor.position, EARLIEST, state.rules)]
-    if state.horizon > EARLIEST:
-        steps.append(Horizon(state.horizon))
-    steps.extend(Jump(*jump) for jump in state.jumps)
-    steps.extend(TableChange(row.position, table, key, row.value) for table, key, row in state.tables)
-    steps.append(Ends(state.ended, state.unknown_until))
-    for number, entry in state.series.items():
+def _steps(machine: Machine, thresholds: Mapping[int, Threshold]) -> list[Step]:
+    """All that a checkpoint says beside events: of the machine as it is now, which goes on."""
+    table = machine.series
+    steps: list[Step] = [RulesChange(machine.cursor.position, EARLIEST, machine.rules)]
+    if machine.horizon > EARLIEST:
+        steps.append(Horizon(machine.horizon))
+    steps.extend(Jump(*jump) for jump in machine.jumps)
+    steps.extend(TableChange(row.position, name, key, row.value) for name, key, row in machine.tables)
+    steps.append(table.ended.copy())
+    for number, entry in table.by_id.items():
         time, position, forgotten = thresholds.get(number, Threshold(LATEST, 0, 0))
         steps.append(Began(number, entry, (time, position), forgotten))
     return steps
@@ -203,9 +204,8 @@ class Compaction:
         work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, self._rest)
         content = Content.of(self._manifest)
         parts, runs = work.parts(content.parts, self._events), work.runs(content.runs, machine)
-        state = State.of(machine)
-        checkpoint = pack(state, {"thresholds": _pack_thresholds(living)})
-        new = Content(store.put_blob(checkpoint), parts, runs, state.digest)
+        checkpoint = pack(machine, {"thresholds": _pack_thresholds(living)})
+        new = Content(store.put_blob(checkpoint), parts, runs, machine.digests.last)
         return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
 
 

@@ -218,7 +218,7 @@ class Questions:
 def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
     number, position = seen.ids.get(series), seen.cursor.position
     times, positions, values = NOTHING if number is None else seen.view.behind(number, after, limit + 1)
-    lost = after > position or after < seen.ended_at(series) or any(after < end for _, end in seen.jumps)
+    lost = after > position or after < seen.ended.at(series) or any(after < end for _, end in seen.jumps)
     return Replayed(
         positions[:limit],
         times[:limit],
