@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.checkpoint import pack, unpack
 from event_log.codec import Columns, Data, joined
 from event_log.event_blocks import pack_blocks, unpack_blocks
@@ -36,7 +37,7 @@ MOST_ROWS = 4_000_000
 MOSTLY_DEAD = 0.5
 """Share of dead events from which on a blob is written anew."""
 _THRESHOLD = np.dtype([("id", "<u4"), ("time", "<i8"), ("position", "<i8"), ("forgotten", "<i8")])
-EARLIEST, LATEST = -(2**63), 2**63 - 1
+LATEST = 2**63 - 1
 
 
 class Threshold(NamedTuple):
@@ -193,56 +194,33 @@ class Compaction:
 
     def replay(self) -> int:
         """Apply the records to a machine of its own; returns the number of the last one."""
-        self._machine, _, self._manifest = begin(self._store)
-        self._events = _replay(self._store, self._machine, self._rest)
-        return self._machine.cursor.number
+        machine, _, self._manifest = begin(self._store)
+        pieces, start, more = list[Columns](), machine.cursor.position, True
+        while more and machine.cursor.position - start < MOST_EVENTS:
+            chunk = self._store.read(machine.cursor, CHUNK)
+            for step in machine.apply(chunk):
+                if isinstance(step, Rows | Columns):
+                    pieces.append(step.columns() if isinstance(step, Rows) else step)
+            more = chunk.more
+            self._rest()
+        self._machine, self._events = machine, joined(pieces)  # without what is void
+        return machine.cursor.number
 
     def write(self, verdict: Verdict) -> bool:
         """Write what lives, and swap the manifest; False where another process was first."""
         machine, store = self._machine, self._store
         living = {number: row for number, row in verdict.series.items() if machine.series.lives(number)}
-        work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, self._rest)
+        self._sieve, self._horizon = Sieve(living, machine.series.next_id), verdict.horizon
         content = Content.of(self._manifest)
-        parts, runs = work.parts(content.parts, self._events), work.runs(content.runs, machine)
+        parts, runs = self._parts(content.parts), self._runs(content.runs)
         checkpoint = pack(machine, {"thresholds": _pack_thresholds(living)})
         new = Content(store.put_blob(checkpoint), parts, runs, machine.digests.last)
         return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
 
-
-def compact(store: RecordStore, judge: Callable[[int], Verdict]) -> bool:
-    """All of a compaction at once. Says whether it was done."""
-    work = Compaction(store)
-    return work.write(judge(work.replay()))
-
-
-def _replay(store: RecordStore, machine: Machine, rest: Callable[[], None]) -> Columns:
-    """Apply records to a machine; the events that this brought, without what is void."""
-    pieces, start, more = list[Columns](), machine.cursor.position, True
-    while more and machine.cursor.position - start < MOST_EVENTS:
-        chunk = store.read(machine.cursor, CHUNK)
-        for step in machine.apply(chunk):
-            if isinstance(step, Columns):
-                pieces.append(step)
-            elif isinstance(step, Rows):
-                pieces.append(step.columns())
-        more = chunk.more
-        rest()
-    return joined(pieces)
-
-
-class _Writing:
-    """Writes the blobs of one compaction."""
-
-    def __init__(self, store: RecordStore, sieve: Sieve, horizon: int, rest: Callable[[], None]) -> None:
-        self._store = store
-        self._sieve = sieve
-        self._horizon = horizon
-        self._rest = rest
-
-    def parts(self, old: Sequence[Part], events: Columns) -> list[Part]:
+    def _parts(self, old: Sequence[Part]) -> list[Part]:
         """The blobs of events from now on. Their sizes fall at least by half from one to the next, so that there are
         few and each event is written few times."""
-        found, new = list(old), self._sieve.live(events)
+        found, new = list(old), self._sieve.live(self._events)
         worst = max(found, key=lambda part: part.dead_share(self._horizon), default=None)
         if worst is not None and worst.dead_share(self._horizon) >= MOSTLY_DEAD:
             at = found.index(worst)
@@ -251,18 +229,16 @@ class _Writing:
             new = joined([*self._read(found.pop()), new])
         return [*found, *self._written([new])]
 
-    def runs(self, old: Sequence[str], machine: Machine) -> list[str]:
+    def _runs(self, old: Sequence[str]) -> list[str]:
         """The blobs of idempotency records from now on."""
-        newest, forgotten = machine.done.newest(), machine.done.forgotten
+        newest, forgotten = self._machine.done.newest(), self._machine.done.forgotten
         loaded = [(name, Run(self._store.blob(name))) for name in old]
         found = [(name, run) for name, run in loaded if run.latest > forgotten]
         if newest:
-            data = pack_run(newest)
-            merged = [Run(data)]
+            merged = [Run(pack_run(newest))]
             while found and len(found[-1][1]) < 2 * sum(map(len, merged)):
                 merged.insert(0, found.pop()[1])
-            data = data if len(merged) == 1 else merge_runs(merged, forgotten)
-            return [*(name for name, _ in found), self._store.put_blob(data)]
+            found.append((self._store.put_blob(merge_runs(merged, forgotten)), merged[-1]))
         return [name for name, _ in found]
 
     def _read(self, part: Part) -> list[Columns]:
@@ -283,6 +259,12 @@ class _Writing:
         live = columns.times[columns.times > self._horizon]
         oldest, newest = (int(live.min()), int(live.max())) if len(live) else (LATEST, LATEST)
         return [Part(self._store.put_blob(data), len(columns), len(columns) - len(live), oldest, newest)]
+
+
+def compact(store: RecordStore, judge: Callable[[int], Verdict]) -> bool:
+    """All of a compaction at once. Says whether it was done."""
+    work = Compaction(store)
+    return work.write(judge(work.replay()))
 
 
 def _pack_thresholds(thresholds: Mapping[int, Threshold]) -> bytes:

@@ -19,7 +19,7 @@ import numpy as np
 
 from event_log import codec
 from event_log.admission import changed_keeps
-from event_log.batch import Batch
+from event_log.batch import EARLIEST, Batch
 from event_log.buckets import Buckets
 from event_log.codec import FEW, NONCE, Claim, Columns, Data, End, Singles
 from event_log.digests import Digests
@@ -38,7 +38,6 @@ MOST_STARTS = 1000
 """Maximum number of starts of the service that are remembered as having claimed."""
 MOST_JUMPS = 16
 """Maximum number of jumps of positions that are remembered."""
-EARLIEST = -(2**63)
 T = TypeVar("T")
 
 

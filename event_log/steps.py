@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import Columns
 from event_log.rules import Rules
 from event_log.series import Ends, Series
 
-EARLIEST = -(2**63)
 Row = tuple[int, int, int, float]
 """Position, series id, time, value."""
 
