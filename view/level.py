@@ -50,7 +50,7 @@ class Level:
         self.is_ready = False
         """Whether a projection has been level with the log since this was made."""
         self._put_off = 0  # calls of prune in a row that found snapshots alive
-        # Under lock: whether the projection has never been level; whether it may be asked, which nobody may in the middle
+        # Under lock: whether the projection was never level yet; whether it may be asked, which is not so in the middle
         # of what a read has brought either; why it is another one than before.
         self._is_new, self._is_whole = True, False
         self._begun: Begun | None = None
