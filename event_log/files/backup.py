@@ -114,7 +114,7 @@ def _copy(files: OpenLog, folder: Path, hold: Callable[[], None]) -> Backup:
     starts = segments.starts()
     first = max(0, bisect_right(starts, manifest.number) - 1)
     for start in starts[first : bisect_right(starts, tail.segment)]:
-        end = tail.offset if start == tail.segment else os.fstat(segments.file(start).number).st_size
+        end = tail.offset if start == tail.segment else segments.size_of(start)
         write(folder / "segments" / segments.path(start).name, segments.read(start, 0, end))
     write(folder / "blobs" / "manifest", blobs.pack(replace(manifest, dropped=[])))
     if files.head.tail()[1].history != tail.history:
