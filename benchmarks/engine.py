@@ -16,8 +16,8 @@ from benchmarks import memory, questions
 from benchmarks.naive import NaiveWindow
 from benchmarks.table import machine, show
 from benchmarks.timing import KEEP, NOW, fill, hour_of_events, microseconds, seconds, take
-from rolling.all_series import Ids
 from rolling.block import Times
+from rolling.shared_block import Ids
 from rolling.view import View
 from times import HOUR
 

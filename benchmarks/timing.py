@@ -9,8 +9,8 @@ from statistics import median
 
 import numpy as np
 
-from rolling.all_series import Ids
 from rolling.block import Times, Values
+from rolling.shared_block import Ids
 from rolling.view import View
 from times import HOUR, SECOND
 

@@ -17,7 +17,8 @@ class Buckets:
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, int, float, int]] = {}  # tokens, when, rate, burst
-        self._sweep_at = LEAST_SWEPT
+        self.sweep_at = LEAST_SWEPT
+        """Number of buckets at which those that are full are forgotten next. Part of the state: all forget alike."""
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -38,7 +39,7 @@ class Buckets:
         self.refuse(budget, events, now)
         left = self._tokens(budget, now) - budget.price(events)
         self._buckets[budget.name] = left, now, budget.rate, budget.burst
-        if len(self._buckets) >= self._sweep_at:
+        if len(self._buckets) >= self.sweep_at:
             self._sweep(now)
 
     def items(self) -> list[tuple[str, float, int, float, int]]:
@@ -48,12 +49,7 @@ class Buckets:
     def load(self, items: list[tuple[str, float, int, float, int]], sweep_at: int) -> None:
         """Go on with what a checkpoint held."""
         self._buckets = {name: (tokens, when, rate, burst) for name, tokens, when, rate, burst in items}
-        self._sweep_at = sweep_at
-
-    @property
-    def sweep_at(self) -> int:
-        """Number of buckets at which those that are full are forgotten next. Part of the state: all forget alike."""
-        return self._sweep_at
+        self.sweep_at = sweep_at
 
     def _tokens(self, budget: Budget, now: int) -> float:
         tokens, when, _, _ = self._buckets.get(budget.name, (float(budget.burst), now, 0.0, 0))
@@ -66,4 +62,4 @@ class Buckets:
             for name, (tokens, when, rate, burst) in self._buckets.items()
             if tokens + rate * (now - when) / SECOND < burst
         }
-        self._sweep_at = max(LEAST_SWEPT, 2 * len(self._buckets))
+        self.sweep_at = max(LEAST_SWEPT, 2 * len(self._buckets))

@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import Data
 from event_log.errors import LogDamaged
 
@@ -28,7 +29,6 @@ _ROW = np.dtype(
         ("time", "<i8"),
     ]
 )
-EARLIEST = -(2**63)
 
 
 class Done(NamedTuple):

@@ -11,6 +11,7 @@ from threading import Lock
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import FEW, SINGLE, SINGLE_ROW, Singles
 from event_log.errors import HistoryChanged
 from event_log.log_time import LogTime, Moment
@@ -20,7 +21,6 @@ GRACE = 600_000_000
 """Microseconds for which what a swap has left behind can still be read."""
 ENTRY_BYTES = 150
 """Bytes that a record takes beside its payload, roughly."""
-EARLIEST = -(2**63)
 
 
 class MemoryStore(RecordStore):

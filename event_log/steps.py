@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import Columns
 from event_log.rules import Rules
-from event_log.series import Series
+from event_log.series import Ends, Series
 
-EARLIEST = -(2**63)
 Row = tuple[int, int, int, float]
 """Position, series id, time, value."""
 
@@ -88,13 +87,5 @@ class TableChange(NamedTuple):
     value: str | None
 
 
-class Ends(NamedTuple):
-    """Positions at which series have ended before all that is told."""
-
-    names: Mapping[str, int]
-    """Position of the last end of each name; the latest end comes last."""
-    until: int
-    """A series of any other name may have ended at or before this position."""
-
-
 Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | TableChange | Ends
+"""`Ends` tells where series have ended before all else that is told."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rolling.all_series import BLOCKS_A_STEP, AllSeries, Ids
+from rolling.all_series import BLOCKS_A_STEP, AllSeries
 from rolling.block import CAPACITY, Columns, part
 from rolling.epochs import Epochs
 from rolling.exact import summarise_rows
 from rolling.memory import Memory
 from rolling.reading import Reading
 from rolling.reading import Tail as Tail
+from rolling.shared_block import Ids
 from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
 from rolling.timeline import ADDED_SINGLY, BULK, each

@@ -44,7 +44,7 @@ def add(service: EventService, series: str, *values: float, ago: int = 0, condit
 
 
 def clean(service: EventService) -> None:
-    """Do the work that the housekeeper does once a second."""
+    """Do the work that the background does once a second."""
     while service.tick():
         pass
 
@@ -389,7 +389,7 @@ class TestTwoWorkers:
         add(other, "s", 10.0, conditions=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "t", 0.0)
-        service._upkeep.tick(clock.now)
+        service._housekeeping.upkeep.tick(clock.now)
         assert compact(service.store, service._level.judge)
         for view in (service, other, EventService(service.store, SETTINGS, clock)):
             assert values_of(view, "s") == [float(i) for i in range(11)]

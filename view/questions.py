@@ -38,7 +38,7 @@ from view.asking import ask
 from view.level import Level
 from view.listings import Over, Page, end_of, listed
 from view.snapshots import Seen
-from view.stretches import stretches
+from view.stretches import stretch
 
 NEVER_SEEN = -1
 """Stands for the id of a series that is not there."""
@@ -177,7 +177,11 @@ class Questions:
     def stretches(self, series: Sequence[str], after: int, until: int, position: int) -> list[tuple[Times, Values]]:
         """Return the times and values of the events of each series with `after` < time <= `until`, in order, those up
         to a position that the view has read."""
-        return ask(self._level, "stretches", lambda seen: stretches(seen, series, after, until, position))
+
+        def question(seen: Seen) -> list[tuple[Times, Values]]:
+            return [stretch(seen, name, after, until, position) for name in series]
+
+        return ask(self._level, "stretches", question)
 
     def _span(self, projection: Seen, scope: Scope, now: int) -> Span:
         window, last, at = scope
@@ -218,7 +222,7 @@ class Questions:
 def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
     number, position = seen.ids.get(series), seen.cursor.position
     times, positions, values = NOTHING if number is None else seen.view.behind(number, after, limit + 1)
-    lost = after > position or after < seen.ended_at(series) or any(after < end for _, end in seen.jumps)
+    lost = after > position or after < seen.ended.at(series) or any(after < end for _, end in seen.jumps)
     return Replayed(
         positions[:limit],
         times[:limit],

@@ -42,8 +42,6 @@ class Decoded:
     entries: list[Entry | Singles] = field(default_factory=list)
     size: int = 0
     """Bytes up to the end of the last record that is proved."""
-    is_bad: bool = False
-    """True if a whole record stands there that is not proved."""
     horizon: int = NO_HORIZON
     fence: int = 0
 
@@ -74,10 +72,7 @@ def decode(
     while offset + RECORD.size <= len(data) and number < until and (position < most or offset > done.size):
         stored, head, low, behind = RECORD.unpack_from(data, offset)
         end = offset + RECORD.size + (head >> 8)
-        if low != number + 1 & LOW:
-            done.is_bad = True
-            break
-        if end > len(data):
+        if low != number + 1 & LOW or end > len(data):
             break
         rows = None
         if head == _SINGLE and offset >= singly_until:
@@ -99,7 +94,6 @@ def decode(
         if crc == stored or (number == until and proof in (crc, ON_TRUST)):
             proved = done.prove(number, crc, position, offset)
     del done.entries[proved:]
-    done.is_bad |= offset > done.size
     for end, *words in published:
         if end <= done.size:
             done.publish(*words)

@@ -74,16 +74,12 @@ class Appending:
         if not self._pool.url.wait or _order(appended) <= _order(self.copied):
             return
         try:
-            self._write_nothing(HEAL, history, self._wait)
+            self._pool.twice(lambda session: self._affirm(session, HEAL, history, self._wait))
         except LogUncertain:
             raise
         except LogUnavailable as fault:
             raise LogUncertain(f"{fault}; it may have been stored") from fault
         self.copied = max(self.copied, appended, key=_order)
-
-    def probe(self, history: int) -> None:
-        """Write something that is no record. Raises LogUnavailable where nothing can be written, HistoryChanged."""
-        self._write_nothing(APPEND, history, NOTHING)
 
     def arrive(self) -> None:
         """Begin a log where there is none, or another history after Redis was started or promoted, or where it lacks
@@ -91,9 +87,10 @@ class Appending:
         self._pool.twice(self._arrive)
 
     def renew(self, history: int) -> None:
-        """Begin another history than this one if Redis was started or promoted since. Raises LogUnavailable."""
+        """Begin another history than this one if Redis was started or promoted since. Raises LogUnavailable where
+        nothing can be written."""
         with suppress(HistoryChanged):
-            self.probe(history)
+            self._pool.twice(lambda session: self._affirm(session, APPEND, history, NOTHING))
 
     def _arrive(self, session: Session) -> None:
         session.look()  # its stamp may be an old one, and would never be the log's again
@@ -215,16 +212,10 @@ class Appending:
     def _current(self, session: Session) -> int:
         """Return the history of the log: another one than before if Redis was started or promoted since."""
         self._arrive(session)
-        mark = session.ask(("HGET", self._keys.head, "mark"))[0]
-        if mark is None:
-            raise LogUnavailable(f"{self._where} has lost the log that was just begun")
-        return Mark.read(mark, self._where).history
-
-    def _write_nothing(self, script: Script, history: int, wait: Packed) -> None:
-        """Write something that is no record."""
-        self._pool.twice(lambda session: self._affirm(session, script, history, wait))
+        return Mark.read(session.ask(("HGET", self._keys.head, "mark"))[0], self._where).history
 
     def _affirm(self, session: Session, script: Script, history: int, wait: Packed) -> None:
+        """Write something that is no record. Raises HistoryChanged."""
         arguments = self._mark(session, history), b"0", b"0", b"0", b"0", b"0", b""
         reply, *copies = session.trip(self._call(script, arguments) + wait)
         if isinstance(reply, Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from event_log.errors import LogDamaged
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.redis.faults import other_format
 
 CHUNK = 1024 * 1024
@@ -25,8 +25,11 @@ class Mark(NamedTuple):
     history: int
 
     @classmethod
-    def read(cls, data: bytes, where: str) -> Self:
-        """From the field of the head. Raises LogDamaged for that of another format."""
+    def read(cls, data: bytes | None, where: str) -> Self:
+        """From the field of the head. Raises LogDamaged for that of another format, LogUnavailable where there is none
+        though a log was just begun."""
+        if data is None:
+            raise LogUnavailable(f"{where} has lost the log that was just begun")
         found, _, rest = data.decode(errors="replace").partition(" ")
         if found != FORMAT:
             raise cls.foreign(data, where)

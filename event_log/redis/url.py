@@ -14,7 +14,7 @@ SCHEMES = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+se
 EXAMPLE = "redis://user:password@host:6379/0?name=tidemark&wait=1"
 MOST_COPIES = 100
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_OPTIONS = {"name", "wait", "db", "ca", "cert", "key", "sentinel_user", "sentinel_password"}
+OPTIONS = {"name", "wait", "db", "ca", "cert", "key", "sentinel_user", "sentinel_password"}
 _PORT = 6379
 _SENTINEL_PORT = 26379
 
@@ -54,7 +54,7 @@ def parse_redis_url(text: str) -> RedisUrl:
     if scheme not in SCHEMES or not rest:
         raise ValueError(f"write a URL such as {EXAMPLE}")
     location, _, query = rest.partition("?")
-    if "@" in query and "@" not in location and query.partition("=")[0] not in _OPTIONS:
+    if "@" in query and "@" not in location and query.partition("=")[0] not in OPTIONS:
         raise ValueError("special characters of a user or password, such as ?, are percent-encoded: %3F")
     options = _options(query)
     common: dict[str, Any] = {
@@ -125,9 +125,9 @@ def _options(query: str) -> dict[str, str]:
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError:
         raise ValueError("behind the ? options are written name=tidemark&wait=1") from None
-    unknown = sorted(options.keys() - _OPTIONS)
+    unknown = sorted(options.keys() - OPTIONS)
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no option of it; there are {', '.join(sorted(_OPTIONS))}")
+        raise ValueError(f"{unknown[0]!r} is no option of it; there are {', '.join(sorted(OPTIONS))}")
     return options
 
 

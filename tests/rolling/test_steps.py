@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rolling import all_series, view
-from rolling.all_series import SharedBlock
 from rolling.block import Block
+from rolling.shared_block import SharedBlock
 from rolling.view import View
 from rolling.window import RollingWindow
 

@@ -21,10 +21,10 @@ SYNC_INTERVAL = 1.0
 """Seconds between two syncs."""
 MOST_SECONDS = 5.0
 """Maximum seconds that `stop` waits."""
-logger = logging.getLogger("tidemark.housekeeper")
+logger = logging.getLogger("tidemark.background")
 
 
-class Housekeeper:
+class Background:
     """Calls `tick` until it says that nothing is waiting, five times a second; and `sync` once a second, whatever
     `tick` is busy with."""
 
@@ -40,7 +40,7 @@ class Housekeeper:
         """`blocks`: `sync` holds the thread that calls it, and under gevent belongs into a real one."""
         self._tick = tick
         self._loops: list[tuple[str, Callable[[], object], float]] = [
-            ("housekeeper", self._follow, interval),
+            ("background", self._follow, interval),
             ("sync", (lambda: aside(sync)) if blocks else sync, sync_interval),
         ]
         self._pid = 0
