@@ -26,7 +26,7 @@ def examples(page: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(["-w", "2"]) as server:
+    with Server(["-w", "1"]) as server:
         yield server
 
 

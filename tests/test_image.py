@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -43,6 +44,7 @@ def as_expression(pattern: str) -> str:
     return "".join(words.get(part, re.escape(part)) for part in parts)
 
 
+@cache
 def rules() -> list[tuple[bool, re.Pattern[str]]]:
     """The lines of the .dockerignore: whether each lets in, and what it matches."""
     lines = (CHECKOUT / ".dockerignore").read_text().splitlines()

@@ -55,26 +55,20 @@ def test_files_run_at_random_and_a_seed_repeats_it_until_they_are_measured(suite
     seed = re.findall(rf"{VARIABLE}=(\d+)", first)
     assert sorted(files_in(first)) == list(FILES)
     assert f"test files: at random; {VARIABLE}={seed[0]}" in first
-    measured = run(suite, "-v")
-    assert "test files: longest first" in measured
-    assert sorted(files_in(measured)) == list(FILES)
-    assert files_in(run(suite, "-v", **{VARIABLE: seed[0]})) == files_in(first)
-    assert len({tuple(in_order(FILES, {}, seed)) for seed in range(3)}) == 3
-
-
-def test_the_longest_begin(suite: Path) -> None:
-    run(suite)
     record = suite / ".pytest_cache" / "v" / RECORD
     assert sorted(json.loads(record.read_text())) == [f"test_{name}.py" for name in FILES]
     record.write_text(json.dumps({f"test_{name}.py": seconds for seconds, name in enumerate(FILES)}))
-    assert files_in(run(suite, "-v")) == FILES[::-1]
+    measured = run(suite, "-v")
+    assert "test files: longest first" in measured
+    assert files_in(measured) == FILES[::-1]
+    assert files_in(run(suite, "-v", **{VARIABLE: seed[0]})) == files_in(first)
+    assert len({tuple(in_order(FILES, {}, seed)) for seed in range(3)}) == 3
 
 
 def test_processes_side_by_side_have_one_order_and_say_it_even_where_little_is_said(suite: Path) -> None:
     output = run(suite, "-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     assert len(re.findall(rf"test files: at random; {VARIABLE}=\d+", output)) == 1
     assert f"{2 * len(FILES)} passed" in output
-    assert "test files: longest first" in run(suite, "-q", "-n", "2")
 
 
 def test_files_never_run_come_before_the_longest() -> None:
