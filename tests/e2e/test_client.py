@@ -21,7 +21,7 @@ import orjson
 import pytest
 
 from tests.servers import CHECKOUT, Server, until
-from tidemark import Event, Gap, Tidemark, delivery
+from tidemark import Event, Gap, Tidemark, retrying
 
 AFTER_COMMIT = ("answer lost", "answer cut")
 OTHERS = ("request lost", "refused", "worker killed", "group killed", "restarted")
@@ -180,7 +180,7 @@ def chosen(faults: int) -> Sequence[str]:
 def test_what_flush_returned_for_counts_once_whatever_fails(
     server: Server, faults: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
     kinds = chosen(faults)
     with proxy(server) as (url, proxied), Tidemark(url, capacity=2 * EACH) as tidemark:
         total = 0
