@@ -48,6 +48,14 @@ class Refused(TidemarkError):
         super().__init__(f"{self.total} {'event' if self.total == 1 else 'events'} refused: {'; '.join(named)}{more}")
 
 
+class Unanswered(TidemarkError):
+    """No whole answer came: whether the request arrived is not known. `reason` is a few words."""
+
+    def __init__(self, reason: str, url: str | None = None) -> None:
+        super().__init__(reason if url is None else f"no answer from {url}: {reason}")
+        self.reason = reason
+
+
 class Problem(TidemarkError):
     """The server has answered a request with an error."""
 

@@ -1,6 +1,16 @@
-"""Time that passes only when it is slept, for tests of what waits."""
+"""Time that passes only when it is slept, for tests of what waits; and a server that is not there."""
 
 from __future__ import annotations
+
+import socket
+
+
+def closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class FakeTime:

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from simulator.__main__ import main
+from tests.simulator.fakes import closed_port
 from tests.simulator.processes import Program
 from tests.simulator.stub import Stub
-from tests.simulator.test_client import closed_port
 
 
 def test_a_run_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
