@@ -21,6 +21,7 @@ from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.tables import Change
 from event_service import EventService
+from garbage import Survivors
 from settings import Settings
 from times import SECOND
 from view import portions
@@ -100,6 +101,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
     service.change([Change(RULES, RULES, pack_rules(rules(rule_count), {}, clock.now))])
     board = Board(service)
     evaluator, holds = Evaluator(service, board), Holds()
+    Survivors().begin()  # as in a worker
     setattr(portions, "time", _Noting(holds))  # noqa: B010 - a stand-in is no module
     costs = []
     for look in range(WARM + looks):
@@ -112,6 +114,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
         costs.append(time.process_time() - began)
         holds.note()
     setattr(portions, "time", time)  # noqa: B010
+    Survivors.end()
     alerts = len(board.standing().targets)
     cost = sum(costs[WARM:]) / looks
     return [
