@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from access.keys import Keys, parse_keys
-from watched_file import WatchedFile
+from watched.file import WatchedFile
 
 
 class Watch(WatchedFile[Keys]):

@@ -1,4 +1,4 @@
-"""How alerts stand, as one process sees them: the rules in force, the series that they are about, the states."""
+"""State of all alerts as one process sees them: rules in force, the series they are about, the state of each alert."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ SECONDS = 0.005
 
 
 class Standing(NamedTuple):
-    """How alerts stand at one position of the log."""
+    """All alerts at one position of the log."""
 
     rules: InForce
     rows: Mapping[str, Row]
     targets: Sequence[Key]
     """The alerts that there are."""
     left_out: int
-    """How many more there would be without limits."""
+    """Number of alerts that the limits leave out."""
     position: int
 
     def alert(self, key: Key) -> Alert:
@@ -71,7 +71,7 @@ class Board:
         self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
 
     def standing(self) -> Standing:
-        """Return how alerts stand, level with the log. Raises LogError."""
+        """Return the state of all alerts, level with the log. Raises LogError."""
         with self._lock:
             while True:
                 with self._service.level() as projection:
@@ -92,7 +92,7 @@ class Board:
         return self._service.has_holder(LEASE)
 
     def notices(self) -> list[str]:
-        """Return what a person should know, though alerts work. Raises LogError."""
+        """Return warnings for people about alerts that work all the same. Raises LogError."""
         standing = self.standing()
         with self._service.level() as projection:
             slow = projection.tables.rows(CLOCK).get(SLOW)
@@ -126,7 +126,7 @@ class Board:
         return Standing(self._rules, rows, targets, left_out, projection.cursor.position)
 
     def _list(self, rows: Mapping[str, Row]) -> tuple[Sequence[Key], int]:
-        """Return the alerts that there are, and how many are left out: first those that are inactive."""
+        """Return the alerts that there are, and the number of those left out: first the inactive ones."""
         found, left_out = list[Key](), 0
 
         def is_quiet(key: Key) -> bool:

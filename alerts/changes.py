@@ -31,7 +31,7 @@ MOST_CHANGES = 10_000
 TOGETHER = 100
 """Alerts that are written in one piece."""
 Sees = Callable[[str], bool] | None
-"""Which series a client may see; None: all, and rules over all together."""
+"""Returns True for a series that the client may see; None: it sees all, and rules over all series together."""
 
 
 class Seen(NamedTuple):
@@ -70,7 +70,7 @@ def may_see_rule(sees: Sees, rule: Rule) -> bool:
 
 
 class Changes:
-    """The changes that one process has been told of, and who wants them."""
+    """The changes that one process has been told of, and their subscribers."""
 
     def __init__(self, service: EventService, boards: Boards) -> None:
         self._board = boards.here()
@@ -96,7 +96,7 @@ class Changes:
                         self._hand_out(Seen(key_of(step.key), alert))
 
     def events(self, subscriber: Subscriber, sees: Sees, after: int | None) -> Generator[bytes]:
-        """What comes first, at the pace of whoever iterates; then each change, until the subscriber is ended."""
+        """Yield the present state, at the pace of whoever iterates; then each change until the subscriber ends."""
         try:
             standing = self._join(subscriber, sees)
             yield from self._first(standing, sees, after)

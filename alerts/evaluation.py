@@ -203,7 +203,7 @@ def _records(rows: Sequence[Sequence[Change]]) -> Iterator[list[Change]]:
 
 
 def _note(before: Alert, key: Key, alert: Alert, now: int) -> Note | None:
-    """Return what receivers are to be told of a change; None where that is nothing."""
+    """Return the note to receivers about a change; None where they are told nothing."""
     fires = shown(alert.state) == "firing"
     if fires == (shown(before.state) == "firing"):
         return None

@@ -37,7 +37,7 @@ class Measured:
         self.since = since
         self.value: float | None = None
         self.is_there = False
-        """Whether its series lives."""
+        """True if its series lives."""
         self.number: int | None = None
         """Id of the series; None for all series together, and where it does not live."""
         self.taken = -1

@@ -61,9 +61,9 @@ class Rule:
     bounds: tuple[float, ...]
     """One number, or two for `outside`; for `absent` the microseconds."""
     holds: int
-    """How long the condition must hold before the alert fires."""
+    """Microseconds that the condition must hold before the alert fires."""
     keeps: int
-    """How long it goes on firing without the condition."""
+    """Microseconds that the alert goes on firing after the condition has ceased to hold."""
     labels: Mapping[str, str]
     summary: str
     to: tuple[str, ...] | None
@@ -113,7 +113,7 @@ class Rule:
 
 
 def literal_prefix(pattern: str) -> str:
-    """Return what all names begin with that match a pattern."""
+    """Return the beginning that all names matching a pattern share."""
     found = _WILD.search(pattern)
     return pattern if found is None else pattern[: found.start()]
 

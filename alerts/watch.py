@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.file import AlertsFile, parse_file
-from watched_file import WatchedFile
+from watched.file import WatchedFile
 
 
 class AlertsWatch(WatchedFile[AlertsFile]):

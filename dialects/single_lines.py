@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dialects.line_columns import Chunk, Known, Precision
-from dialects.line_names import EARLIEST, LATEST, LONGEST_ECHO, series_name
+from dialects.line_names import LONGEST_ECHO, series_name
+from times import EARLIEST, LATEST
 from view.portions import giving_way
 
 LINES_AT_ONCE = 200

@@ -41,17 +41,17 @@ class Begun(HistoryChanged):
     def __init__(self, *, same_history: bool) -> None:
         super().__init__("the log is read from its beginning" if same_history else "the log has another history")
         self.same_history = same_history
-        """Whether positions mean what they meant before."""
+        """True if positions mean the same as before."""
         self.position = 0
-        """Where the projection stands that has taken the place of the one before."""
+        """Position of the projection that has taken the place of the one before."""
 
 
 class Told(NamedTuple):
-    """What a projection is told next."""
+    """Steps that a projection applies next."""
 
     steps: Sequence[Step]
     cursor: Cursor
-    """Where a projection that has taken all of this stands; number 0 while a checkpoint is being loaded."""
+    """Cursor of a projection that has taken all of this; number 0 while a checkpoint is being loaded."""
     more: bool
 
 
@@ -82,7 +82,7 @@ class Applied:
         # Under _reading: what was read and is yet to be applied, and whether there was more.
         self._unapplied: deque[Chunk] = deque()
         self._more = False
-        # Changed under _reading: how many reads have begun; the newest that found no more; the newest that failed.
+        # Changed under _reading: the number of reads begun; the newest that found no more; the newest that failed.
         self._reads = self._level = self._failed = 0
         self._fault = LogUnavailable("")
         self._disagreement = ""
@@ -133,7 +133,7 @@ class Applied:
         return not self._disagreement and self.store.is_level(cursor)
 
     def read(self) -> Told:
-        """Return what the projection is told next, which has one call of this under way at a time. Never behind a
+        """Return the next steps for the projection, which has one call of this under way at a time. Never behind a
         write that was acknowledged before the call where it says that there is no more. Raises Begun."""
         with self.lock:
             self._raise_begun()

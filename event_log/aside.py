@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 TURN_SECONDS = 0.001
-"""So long a real thread works,"""
+"""Seconds that a real thread works before it rests."""
 REST_SECONDS = 0.0005
-"""before it rests so long."""
+"""Seconds that it rests."""
 
 
 def aside(work: Callable[[], T]) -> T:

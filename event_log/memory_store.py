@@ -11,6 +11,7 @@ from threading import Lock
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import FEW, SINGLE, SINGLE_ROW, Singles
 from event_log.errors import HistoryChanged
 from event_log.log_time import LogTime, Moment
@@ -19,8 +20,7 @@ from event_log.port import Appended, Behind, Chunk, Cursor, Entry, Guard, Manife
 GRACE = 600_000_000
 """Microseconds for which what a swap has left behind can still be read."""
 ENTRY_BYTES = 150
-"""What a record takes beside its payload, about."""
-EARLIEST = -(2**63)
+"""Bytes that a record takes beside its payload, roughly."""
 
 
 class MemoryStore(RecordStore):

@@ -1,4 +1,4 @@
-"""What each process does for the log about once a second: raise the horizon, adopt what others have compacted, compact
+"""Work of each process on the log about once a second: raise the horizon, adopt what others have compacted, compact
 when it is due."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_PAUSE = 32 * SECOND
 """Maximum microseconds between two compactions for want of room. The pause doubles from one second on while they do not
 help: what a compaction leaves behind stays for ten minutes, and what lives stays longer."""
 LEASE_SECONDS = 60.0
-"""How long the right to compact is taken for; another process takes over after it."""
+"""Seconds for which the right to compact is taken; another process takes over after them."""
 REST_SECONDS = 0.001
 """Not 0: after a sleep of 0 gevent looks at no socket."""
 

@@ -20,13 +20,13 @@ Entry = dict[str, Any]
 
 
 def alerts() -> tuple[list[Entry], int]:
-    """Return the visible alerts that are pending or firing, and how far the log was read."""
+    """Return the visible alerts that are pending or firing, and the position up to which the log was read."""
     standing = context().boards.here().standing()
     return [entry for _, entry in _alerts(standing)], standing.position
 
 
 def groups() -> tuple[list[Entry], int]:
-    """Return the rules in force, as one group without a file, and how far the log was read."""
+    """Return the rules in force, as one group without a file, and the position up to which the log was read."""
     standing = context().boards.here().standing()
     of_rule = defaultdict(list)
     for name, entry in _alerts(standing):

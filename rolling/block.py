@@ -164,7 +164,7 @@ class Block:
         return np.frombuffer(self._values)
 
     def count_after(self, time: int) -> int:
-        """Return how many of its events are later than `time`."""
+        """Return the number of its events that are later than `time`."""
         if time < self.oldest:
             return self.summary.count
         if time >= self.newest:

@@ -18,7 +18,7 @@ LONGEST_WAIT = 86_400.0
 
 
 class Failed(Exception):
-    """No answer came, whether the request arrived or not; `kind` is a few words for who reads the summary."""
+    """No answer came, whether the request arrived or not; `kind` is a few words for the summary."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))

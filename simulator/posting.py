@@ -23,7 +23,7 @@ Announce = Callable[[Sequence[Event], Call, str], None]
 
 
 def fault_of(reply: Reply) -> str:
-    """Return what the server says is wrong, as one line."""
+    """Return the server's message about a fault, as one line."""
     try:
         answer = orjson.loads(reply.body)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What tests share: a clock that stands still, the application over a log in memory, and each kind of log."""
+"""Fixtures that tests share: a clock that stands still, the application over a log in memory, and each kind of log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into the container image: all that the service runs on, and nothing else that lies about."""
+"""Content of the container image: all that the service runs on, and nothing else that lies about."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ ROOMS = (
     "simulator",
     "streaming",
     "view",
+    "watched",
 )
 LEFT_OUT = {"uplot-python"}
 """Packages whose own requirements we do without; requirements.txt says why."""

@@ -26,7 +26,7 @@ from view import catching_up
 from view import level as level_module
 
 DAY = 24 * HOUR
-SOON = 20.0
+SOON = 60.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
 
 
@@ -160,7 +160,7 @@ class TestEnd:
         clock.advance(2 * DAY)
         service.statistics()
         add(other, "a", 2.0)
-        service._end_idle(clock.now)  # before it has read what the other wrote
+        service._housekeeping.end_idle(clock.now)  # before it has read what the other wrote
         assert service.statistics("a", last=9).summary == summary_of([1.0, 2.0])
 
     def test_what_all_has_left_is_listed_by_a_fresh_worker_too(

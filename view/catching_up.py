@@ -19,9 +19,9 @@ class _Call:
 
     def __init__(self, before: int) -> None:
         self.before = before
-        """How many readings had begun."""
+        """Number of readings that had begun."""
         self.reads = False
-        """Whether it is to read itself."""
+        """True if it is to read itself."""
         self.fault: Exception | None = None
         self.woken = threading.Lock()
         self.woken.acquire()
@@ -69,7 +69,7 @@ class CatchingUp(Generic[T]):
             self._leave()
 
     def _enter(self) -> int:
-        """Wait until it is time to read, and say how many readings had begun before; -1 where one has brought
+        """Wait until it is time to read; return the number of readings that had begun before, -1 where one has brought
         everything meanwhile."""
         with self._mutex:
             if not self._is_reading:

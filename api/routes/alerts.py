@@ -52,7 +52,7 @@ class State(RequestField):
 
 
 class After(RequestField):
-    """Where the page before ended: `next` of its answer."""
+    """End of the page before: `next` of its answer."""
 
     json_schema: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST_NAME + 1}
 
@@ -62,7 +62,7 @@ class After(RequestField):
 
 
 class AlertsQuery(Query):
-    """Which alerts to show."""
+    """Parameters of the list of alerts: those to show."""
 
     state = State(load_default=None)
     series = SeriesName(load_default=None)

@@ -24,7 +24,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class Unanswered(TidemarkError):
-    """No whole answer came: whether the request arrived is not known."""
+    """No whole answer came; the request may have arrived."""
 
 
 class Reply(NamedTuple):
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
     @property
     def document(self) -> Any:
-        """Return what its JSON says; None where it is none."""
+        """Return the parsed JSON; None where it is none."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -44,7 +44,7 @@ class Reply(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """Return what the server says is wrong."""
+        """Return the server's message about the fault."""
         document = self.document
         said = document.get("detail") if isinstance(document, dict) else None
         return str(said or self.body[:_LONGEST_DETAIL].decode(errors="replace") or f"status {self.status}")

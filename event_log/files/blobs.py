@@ -39,7 +39,7 @@ class Stored:
     dropped: list[tuple[int, int, list[str]]] = field(default_factory=list)
     """Swaps: when, in microseconds, the record behind which the log has to be read since, and the blobs replaced."""
     data: str = ""
-    """What the owner of the log says of the blobs, as latin-1."""
+    """Opaque data of the owner of the log about the blobs, as latin-1."""
 
     def number_before(self, moment: int) -> int:
         """The record before which nobody reads any more who began before a moment."""

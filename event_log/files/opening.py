@@ -45,13 +45,13 @@ from event_log.log_time import LogTime, Moment
 LEAST_BYTES = 512 * 1024
 MOST_SEGMENT_BYTES = 16 * 1024**2
 APPEND_SECONDS, SYNC_SECONDS, OPEN_SECONDS = 2.0, 5.0, 10.0
-"""How long one waits for each lock before it is refused: a disk may take its time to sync, and a recovery too."""
+"""Seconds to wait for each lock before the call is refused: a disk may take its time to sync, and a recovery too."""
 WAYS_OUT = "stop what uses it and move it away to start anew, or name another path in TIDEMARK_LOG_URL"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a process opens a log with."""
+    """Options with which a process opens a log."""
 
     path: Path
     max_bytes: int

@@ -18,12 +18,12 @@ import app as composition
 from access.keys import SCOPES
 from api import boundary
 from api.context import context
-from api.guard import Guard, need_of
+from api.guard import Guard, guard_of, need_of
 from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import BadSetting, Settings
-from watched_file import LOOK_SECONDS
+from watched.file import LOOK_SECONDS
 
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys
@@ -70,7 +70,7 @@ def unguarded() -> Flask:
 
 @pytest.fixture
 def guard(app: Flask) -> Guard:
-    guard = context(app).guard
+    guard = guard_of(app)
     assert guard is not None
     return guard
 

@@ -120,6 +120,7 @@ def test_what_is_wrong_as_a_whole_is_told_in_the_same_shape(client: FlaskClient)
     assert write(client, f"a v=1 {NS}\na v=2 {NS + 10**12}").get_json()["message"].startswith("line 2: more than")
     assert client.get(f"{BASE}/none").get_json()["code"] == "not found"
     assert client.get(f"{BASE}/write").get_json()["code"] == "method not allowed"
+    assert write(client, "a v=1", headers={"Host": "evil.example"}).get_json()["code"] == "invalid"
     key = {"Idempotency-Key": "k"}
     assert [write(client, "a v=1", headers=key).status_code for _ in range(2)] == [204, 204]
     assert write(client, "a v=2", headers=key).get_json()["code"] == "unprocessable entity"

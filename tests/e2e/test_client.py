@@ -30,7 +30,7 @@ EACH = 60
 """Events sent between two faults."""
 MOST_ATTEMPTS = 50
 SECONDS = 300.0
-"""What a flush may take: a server starts meanwhile, which may take 120 s beside other tests."""
+"""Maximum seconds of a flush: a server starts meanwhile, which may take 120 s beside other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ class Proxy:
         self.fault = ""
         self.befallen = Counter[str]()
         self.faults = list[BaseException]()
-        """What went wrong in the proxy itself."""
+        """Errors of the proxy itself."""
         self._server = server
         self._headers = ("Content-Type", *(("Idempotency-Key",) if keeps_keys else ()))
         self._lock = threading.Lock()
@@ -169,7 +169,7 @@ def proxy(server: Server, *, keeps_keys: bool = True) -> Iterator[tuple[str, Pro
 
 
 def chosen(faults: int) -> Sequence[str]:
-    """Return so many faults, of which half fall between commit and answer, and the others in turn."""
+    """Return a number of faults, of which half fall between commit and answer, and the others in turn."""
     others = OTHERS if faults < 200 else (*OTHERS, OVERLOAD)
     kinds = [AFTER_COMMIT[each // 2 % 2] if each % 2 else others[each // 2 % len(others)] for each in range(faults)]
     random.Random(faults).shuffle(kinds)

@@ -140,7 +140,7 @@ def test_where_the_one_that_syncs_is_killed_the_others_begin_anew() -> None:
     until(lambda: group._next is not None, "the others to gather")
     go_on.set()
     for one in clients:
-        one.join(10)
+        one.join(60)
     assert not any(one.is_alive() for one in clients)
     assert synced == 1
     assert group._running is group._next is None

@@ -12,7 +12,7 @@ from tests.servers import until
 
 MANY = 32
 SOON = 60.0
-"""Far more seconds than any step takes; a test that waits so long has failed."""
+"""Maximum seconds that a step may take: far more than any does."""
 
 
 class Source(MemoryStore):

@@ -1,4 +1,4 @@
-"""What a client may not do to a worker, and where the loop of our own stands back."""
+"""Limits of what a client may do to a worker, and cases in which our own loop stands back."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
             "serving.heads",
             "serving.waits",
             "serving.worker",
-            "overload",
+            "serving.overload",
         ),
         *("access", "access.foreign"),
     }

@@ -13,7 +13,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from api.context import context
-from overload import Patience, Shedding
+from serving.overload import Patience, Shedding
 from serving.worker import Worker
 from tests.serving.test_limits import EVENT, answer_of, chunked, post
 

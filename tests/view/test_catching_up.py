@@ -10,7 +10,7 @@ import pytest
 from tests.servers import CHECKOUT, until
 from view.catching_up import CatchingUp
 
-SOON = 20.0
+SOON = 60.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
 
 
@@ -44,7 +44,7 @@ def started(work: Callable[[], object]) -> Thread:
 
 
 def waiting(source: Source, count: int) -> list[Thread]:
-    """So many that come while another reads; each has said what it needs."""
+    """Start threads that come while another reads; return once each has said what it needs."""
     threads = []
     for _ in range(count):
         asked = Event()
@@ -59,7 +59,7 @@ def waiting(source: Source, count: int) -> list[Thread]:
 
 
 def gathered(source: Source, count: int) -> list[Thread]:
-    """So many more who wait."""
+    """Start threads that wait as well; return once all do."""
     threads = [started(lambda: catch(source)) for _ in range(count)]
     until(lambda: len(source.catch_up._waiting) == count, f"{count} to wait", SOON)
     return threads
@@ -154,21 +154,23 @@ KILLING = """
 from gevent import monkey
 monkey.patch_all()
 
-import faulthandler, gevent
+import faulthandler, gevent, gevent.event
 from view.catching_up import CatchingUp
 
 faulthandler.dump_traceback_later(600, exit=True)  # one who waits for ever has no other end
-begun = []
+begun, go_on = [], gevent.event.Event()
 
 def read():
     begun.append(None)
-    gevent.sleep(0.01)
+    go_on.wait()
 
 catch_up = CatchingUp(read, lambda _: False)
 greenlets = [gevent.spawn(catch_up) for _ in range(6)]
 gevent.sleep(0)
 for victim in (greenlets[0], greenlets[1], greenlets[3]):  # who reads, who would read next, one who waits
     victim.kill(block=False)
+gevent.sleep(0)
+go_on.set()
 gevent.joinall(greenlets, raise_error=True)
 catch_up()
 print(len(begun), catch_up._is_reading, len(catch_up._waiting))

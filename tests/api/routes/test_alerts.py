@@ -11,7 +11,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import app as composition
-import watched_file
 from access.keys import hash_of, new_token
 from api.context import context
 from event_log.memory_store import MemoryStore
@@ -19,6 +18,7 @@ from settings import Settings
 from tests.api.problems import assert_problem
 from tests.conftest import FakeClock
 from times import SECOND
+from watched import file as watched_file
 
 RULE = '[[alert]]\nname = "slow"\nseries = "web/*"\nstatistic = "mean"\nwindow = "10s"\nabove = 1.0\n'
 ONE_PAGE = {"next": None, "left_out": 0}
