@@ -35,6 +35,8 @@ from view.projection import Projection
 
 FEW = 256
 """Number of new series that are matched with the view locked: a millisecond."""
+SECONDS = 0.005
+"""How long a board works before it lets others go first."""
 
 
 class Standing(NamedTuple):
@@ -73,13 +75,16 @@ class Board:
         with self._lock:
             while True:
                 with self._service.level() as projection:
-                    self._follow_rules(projection)
-                    new = self._members.new(projection.series)
-                    if len(new) <= FEW:
+                    text = _rules_text(projection)
+                    follows = text == self._text and self._projection is not None and self._projection() is projection
+                    new = self._members.new(projection.series) if follows else []
+                    if follows and len(new) <= FEW:
                         for number, name in new:
                             self._members.match(number, name)
                         return self._stand(projection)
-                for number, name in giving_way(new):
+                if not follows:
+                    self._begin_anew(projection, text)
+                for number, name in giving_way(new, SECONDS):
                     self._members.match(number, name)
 
     def is_looked_at(self) -> bool:
@@ -103,14 +108,12 @@ class Board:
             found.append(f"a look at all alerts takes long, so there is one in {slow.value} seconds")
         return found
 
-    def _follow_rules(self, projection: Projection) -> None:
-        row = projection.tables.rows(RULES).get(RULES)
-        text = "" if row is None else row.value
-        if text != self._text or self._projection is None or self._projection() is not projection:
-            self._projection, self._text = weakref.ref(projection), text
-            self._rules = rules_of(text) if text else NO_RULES
-            self._members = Members(self._rules.rules.values())
-            self._revision, self._targets = (-1, 0), None
+    def _begin_anew(self, projection: Projection, text: str) -> None:
+        """Follow other rules, or another projection."""
+        self._rules = rules_of(text) if text else NO_RULES
+        self._members = Members(giving_way(self._rules.rules.values(), SECONDS))
+        self._revision, self._targets = (-1, 0), None
+        self._projection, self._text = weakref.ref(projection), text
 
     def _stand(self, projection: Projection) -> Standing:
         revision = revision_of(projection.series)
@@ -140,6 +143,11 @@ class Board:
             found.sort(key=is_quiet)
             left_out += len(found) - MOST_ALERTS
         return found[:MOST_ALERTS], left_out
+
+
+def _rules_text(projection: Projection) -> str:
+    row = projection.tables.rows(RULES).get(RULES)
+    return "" if row is None else row.value
 
 
 class Boards:

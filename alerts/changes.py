@@ -13,6 +13,7 @@ import orjson
 
 from alerts.board import Boards, Standing
 from alerts.rows import ALERTS, Alert, Key, alert_of, key_of
+from alerts.rules import Rule
 from alerts.states import shown
 from event_log.applied import Begun, Told
 from event_log.errors import LogUnavailable
@@ -61,6 +62,11 @@ def entry(key: Key, alert: Alert) -> dict[str, Any]:
 def may_see(sees: Sees, key: Key) -> bool:
     """Return whether a client may see an alert."""
     return sees is None or bool(key[1] and sees(key[1]))
+
+
+def may_see_rule(sees: Sees, rule: Rule) -> bool:
+    """Return whether a client may see a rule: of a pattern it sees the alerts that it may."""
+    return rule.is_pattern or may_see(sees, (rule.name, rule.exact))
 
 
 class Changes:

@@ -13,6 +13,7 @@ from fnmatch import translate
 from functools import cached_property
 from typing import Any
 
+from rolling.percentiles import Percentiles, percent
 from times import parse_duration
 
 MOST_RULES = 1000
@@ -90,6 +91,11 @@ class Rule:
         if self.statistic == "median":
             return "50"
         return self.statistic[1:] if self.statistic[0] == "p" else None
+
+    @cached_property
+    def wanted(self) -> Percentiles | None:
+        """The same as a question asks for it."""
+        return None if self.percentile is None else Percentiles((percent(self.percentile),))
 
     def is_met(self, value: float) -> bool:
         """Return whether the condition holds for this value."""

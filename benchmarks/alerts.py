@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from garbage import Survivors
 
 from alerts.board import Board
 from alerts.evaluation import Evaluator
@@ -100,6 +101,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
     service.change([Change(RULES, RULES, pack_rules(rules(rule_count), {}, clock.now))])
     board = Board(service)
     evaluator, holds = Evaluator(service, board), Holds()
+    Survivors().begin()  # as in a worker
     setattr(portions, "time", _Noting(holds))  # noqa: B010 - a stand-in is no module
     costs = []
     for look in range(WARM + looks):
@@ -112,6 +114,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
         costs.append(time.process_time() - began)
         holds.note()
     setattr(portions, "time", time)  # noqa: B010
+    Survivors.end()
     alerts = len(board.standing().targets)
     cost = sum(costs[WARM:]) / looks
     return [

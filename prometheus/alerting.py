@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alerts.board import Standing
-from alerts.changes import may_see
+from alerts.changes import may_see, may_see_rule
 from alerts.rules import Rule
 from alerts.states import shown
 from api.answers import in_portions
@@ -31,13 +31,9 @@ def groups() -> tuple[list[Entry], int]:
     of_rule = defaultdict(list)
     for name, entry in _alerts(standing):
         of_rule[name].append(entry)
-    rules = [_rule(rule, of_rule[rule.name]) for rule in standing.rules.rules.values() if _is_visible(rule)]
+    sees, in_force = visible(), standing.rules.rules.values()
+    rules = [_rule(rule, of_rule[rule.name]) for rule in in_force if may_see_rule(sees, rule)]
     return [{"name": "tidemark", "file": "", "interval": 1, "rules": rules}] if rules else [], standing.position
-
-
-def _is_visible(rule: Rule) -> bool:
-    sees = visible()
-    return sees is None or rule.is_pattern or may_see(sees, (rule.name, rule.exact))
 
 
 def _alerts(standing: Standing) -> Iterator[tuple[str, Entry]]:

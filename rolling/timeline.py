@@ -120,8 +120,7 @@ class Timeline(Tree[B]):
                     node = child
                     break
                 count -= child.summary.count
-        times, positions, values = self.open(node).columns()
-        return int(times[-count]), int(positions[-count]), float(values[-count])
+        return self.open(node).row(count)
 
     def rows(self, count: int) -> Columns:
         """The last `count` events, of those there are, in order. O(count)."""

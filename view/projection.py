@@ -47,6 +47,7 @@ class Projection(Seen):
     def _snapshot(self) -> Snapshot:
         view = self.view.snapshot()
         seen = Seen(view)
+        seen.origin = self.origin
         seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
         seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
         seen.ended = self.ended.copy()

@@ -24,6 +24,8 @@ class Seen:
 
     def __init__(self, view: Reading) -> None:
         self.view = view
+        self.origin = object()
+        """The same for a projection and all its snapshots, and for no other one."""
         self.rules = UNCLAIMED
         self.cursor = Cursor(0)
         self.series: dict[int, Series] = {}

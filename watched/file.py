@@ -62,14 +62,12 @@ class WatchedFile(Generic[T]):
     def __init__(
         self,
         path: Path,
-        parse: Callable[[bytes], T],
         clock: Callable[[], float] = time.monotonic,
         memory: Memory | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`parse` raises BadFile. So does this, where the file is no good and none was before."""
+        """Raises BadFile where the file is no good and none was before."""
         self._path = path
-        self._parse = parse
         self._clock = clock
         self._memory = inherited(path) if memory is None else memory
         self._pause = pause
@@ -79,6 +77,10 @@ class WatchedFile(Generic[T]):
         self._found: bytes | None = None  # another one, that one look has found
         self._fault: str | None = None
         self._content = self._first()
+
+    def parse(self, text: bytes) -> T:
+        """Return what a text says. Raises BadFile."""
+        raise NotImplementedError
 
     def content(self) -> T:
         """Return the content in force; costs a look at the clock. After a silence the file may have changed long ago:
@@ -120,7 +122,7 @@ class WatchedFile(Generic[T]):
             self._note(str(fault))
         self._looked_at = -math.inf
         assert kept is not None
-        return self._parse(kept)
+        return self.parse(kept)
 
     def _look(self) -> None:
         """Take the file over if it has changed, stands still and is good; else say why not, once."""
@@ -144,7 +146,7 @@ class WatchedFile(Generic[T]):
 
     def _load(self, text: bytes) -> T:
         self._seen = text
-        content = self._parse(text)
+        content = self.parse(text)
         self._memory.put(text)
         self._fault = None
         return content

@@ -70,7 +70,7 @@ class Process:
         self.clock = clock
         self.post = post
         self.counts: list[tuple[str, str, int]] = []
-        self.watch = AlertsWatch(path, HOUR, Seconds(clock), Memory(), lambda seconds: None)
+        self.watch = AlertsWatch(path, HOUR, clock=Seconds(clock), memory=Memory(), pause=lambda seconds: None)
         self.follower = AlertsFollower(
             self.watch,
             service,
