@@ -36,7 +36,7 @@ from view.projection import Projection
 FEW = 256
 """Number of new series that are matched with the view locked: a millisecond."""
 SECONDS = 0.005
-"""How long a board works before it lets others go first."""
+"""Seconds that a board works before it lets others go first."""
 
 
 class Standing(NamedTuple):

@@ -41,7 +41,7 @@ MOST_PAUSE = 10 * SECOND
 NOTED = 5 * SECOND
 """Microseconds after which the time counted is noted in the log again, while it matters to an alert."""
 SECONDS = 0.005
-"""How long a look works before it lets others go first."""
+"""Seconds that a look works before it lets others go first."""
 CHANGES_A_RECORD = 400
 CHARACTERS_A_RECORD = 200_000
 logger = logging.getLogger("tidemark.alerts")

@@ -198,8 +198,7 @@ class Log(Applied):
         """End a series; returns the position of its end. None, having done nothing, where it has ended before, or has
         had an event behind the position `quiet_since`."""
         self.catch_up()
-        table = self.machine.series
-        if not table.lives(series) or (quiet_since is not None and table.latest[series] > quiet_since):
+        if not self.machine.series.may_end(series, quiet_since):
             return None
         payload = codec.pack_end(End(series, quiet_since))
         try:

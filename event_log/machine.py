@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +38,6 @@ MOST_STARTS = 1000
 """Maximum number of starts of the service that are remembered as having claimed."""
 MOST_JUMPS = 16
 """Maximum number of jumps of positions that are remembered."""
-T = TypeVar("T")
 
 
 class Machine:
@@ -82,7 +81,8 @@ class Machine:
         for entry in chunk.entries:
             if isinstance(entry, Singles):
                 self._number += len(entry)
-                self._singles(entry)
+                rows = entry.rows
+                self._events(Columns(entry.positions, rows["id"], rows["time"], rows["value"]))
             else:
                 self._number += 1
                 self._apply(entry)
@@ -117,7 +117,7 @@ class Machine:
         else:
             raise LogDamaged(f"no record is of kind {kind}")
 
-    def _unpacked(self, unpack: Callable[[Data], T], payload: Data) -> T:
+    def _unpacked(self, unpack: Callable[[Data], Any], payload: Data) -> Any:
         try:
             return unpack(payload)
         except (ValueError, TypeError, IndexError, struct.error) as fault:
@@ -140,10 +140,6 @@ class Machine:
         if time > self.horizon and self.series.lives(number):
             self.series.touch(number, entry.position)
             self._rows.append((entry.position, number, time, value))
-
-    def _singles(self, entry: Singles) -> None:
-        rows = entry.rows
-        self._events(Columns(entry.positions, rows["id"], rows["time"], rows["value"]))
 
     def _batch(self, entry: Entry) -> None:
         ids, times, values = self._unpacked(codec.unpack_events, entry.payload)
@@ -248,9 +244,7 @@ class Machine:
         return Stored(0, 0, entry.position)
 
     def _end(self, entry: Entry, end: End) -> Stored:
-        if not self.series.lives(end.series):
-            raise Void
-        if end.quiet_since is not None and self.series.latest[end.series] > end.quiet_since:
+        if not self.series.may_end(end.series, end.quiet_since):
             raise Void
         if not entry.takes:
             raise TryAgain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from threading import Lock
 
@@ -164,14 +164,12 @@ class MemoryStore(RecordStore):
 
 def grouped(entries: Sequence[Entry]) -> list[Entry | Singles]:
     """The same records, with runs of single events as columns."""
-    return list(_grouped(entries))
-
-
-def _grouped(entries: Sequence[Entry]) -> Iterator[Entry | Singles]:
+    found = list[Entry | Singles]()
     for is_single, group in groupby(entries, key=lambda entry: entry.kind == SINGLE):
         run = list(group)
         if not is_single or len(run) <= FEW:
-            yield from run
+            found += run
             continue
         rows = np.frombuffer(b"".join(entry.payload for entry in run), SINGLE_ROW)
-        yield Singles(np.array([entry.position for entry in run], np.int64), rows)
+        found.append(Singles(np.array([entry.position for entry in run], np.int64), rows))
+    return found

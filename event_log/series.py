@@ -115,6 +115,10 @@ class SeriesTable:
     def lives(self, number: int) -> bool:
         return number in self.by_id
 
+    def may_end(self, number: int, quiet_since: int | None) -> bool:
+        """Return whether a series lives, and has had no event behind a position."""
+        return self.lives(number) and (quiet_since is None or self.latest[number] <= quiet_since)
+
     def living(self, ids: Ids) -> NDArray[np.bool_]:
         """Return a mask of the ids that are those of living series."""
         known = ids < len(self.latest)

@@ -3,11 +3,10 @@ when it is due."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from event_log.aside import Turns, aside
+from event_log.aside import Turns, aside, give_way
 from event_log.compaction import MOSTLY_DEAD, Compaction, Content, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
@@ -23,8 +22,6 @@ MOST_PAUSE = 32 * SECOND
 help: what a compaction leaves behind stays for ten minutes, and what lives stays longer."""
 LEASE_SECONDS = 60.0
 """Seconds for which the right to compact is taken; another process takes over after them."""
-REST_SECONDS = 0.001
-"""Not 0: after a sleep of 0 gevent looks at no socket."""
 
 T = TypeVar("T")
 
@@ -76,7 +73,7 @@ class Upkeep:
     def _compact(self) -> bool:
         store = self._log.store
         run: Callable[[Callable[[], T]], T] = aside if store.blocks else lambda work: work()
-        work = Compaction(store, Turns().give_way if store.blocks else lambda: time.sleep(REST_SECONDS))
+        work = Compaction(store, Turns().give_way if store.blocks else give_way)
         verdict = self._judge(run(work.replay))
         done = run(lambda: work.write(verdict))
         self._log.adopt()

@@ -20,8 +20,8 @@ from event_log.applied import Begun, Told
 from event_log.compaction import Threshold, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
+from event_log.single_flight import SingleFlight
 from rolling.view import PERCENTILE_BYTES
-from view.catching_up import CatchingUp
 from view.portions import give_way, run_for
 from view.projection import Projection
 
@@ -54,7 +54,7 @@ class Level:
         # of what a read has brought either; why it is another one than before.
         self._is_new, self._is_whole = True, False
         self._begun: Begun | None = None
-        self._catch_up = CatchingUp(self._read, self._take)
+        self._flight = SingleFlight()
 
     def __enter__(self) -> Projection:
         return self.acquire()
@@ -86,7 +86,7 @@ class Level:
 
     def advance(self) -> bool:
         """Take in what comes next; says whether there is more."""
-        return self._catch_up.advance()
+        return self._flight.step(self._step)
 
     def prune(self) -> None:
         """Let go of what is dead, a portion at a time; put off while snapshots live, for whom it would be copied."""
@@ -127,6 +127,9 @@ class Level:
                     return True
             give_way()
 
+    def _catch_up(self) -> None:
+        self._flight.run(self._step)
+
     def _lock_whole(self) -> bool:
         """Lock the projection if it is whole."""
         self.lock.acquire()
@@ -135,16 +138,13 @@ class Level:
             return False
         return True
 
-    def _read(self) -> Told | Begun:
+    def _step(self) -> bool:
+        """Take in what comes next; says whether there is more."""
         try:
-            return self._log.read()
+            told = self._log.read()
         except Begun as begun:
-            return begun
-
-    def _take(self, told: Told | Begun) -> bool:
-        if isinstance(told, Begun):
-            logger.warning("reading the log anew: %s", told)
-            self._begin_anew(told)
+            logger.warning("reading the log anew: %s", begun)
+            self._begin_anew(begun)
             return True
         if told.steps or told.cursor != self.projection.cursor:
             try:

@@ -6,17 +6,12 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from event_log.aside import give_way as give_way
+
 T = TypeVar("T")
 
 SECONDS = 0.01
-"""Seconds that a portion takes, roughly."""
-_REST = 0.001
-"""Not 0: after a sleep of 0 gevent looks at no socket."""
-
-
-def give_way() -> None:
-    """Yield to others."""
-    time.sleep(_REST)
+"""About how long a portion takes."""
 
 
 def run_for(work: Iterator[object], seconds: float = SECONDS) -> bool:

@@ -71,7 +71,7 @@ class AlertsQuery(Query):
 
 
 class RulesQuery(Query):
-    """Which rules to show: all, or those that a series has alerts of."""
+    """The rules to show: all, or those that a series has alerts of."""
 
     series = SeriesName(load_default=None)
 

@@ -1,4 +1,4 @@
-"""What a process is told of changes of alerts, as it reads the log."""
+"""Changes of alerts as a process is told of them while it reads the log."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_an_alertmanager_shows_an_alert_until_it_is_resolved(hosts: Sequence[Ser
 
 @pytest.fixture
 def logged(log_url: str) -> Iterator[Callable[[], list[tuple[int, str]]]]:
-    """What the log has of the alert of `ops`: position and state of each change that readers see."""
+    """Yield a reader of what the log has of the alert of `ops`: position and state of each change that readers see."""
     store = RedisStore(parse_redis_url(log_url), max_bytes=2**30)
     service = EventService(store, Settings())
     seen = follow(service)
