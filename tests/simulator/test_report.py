@@ -14,7 +14,7 @@ from simulator.report import CLEAR_LINE, Console, Reporter, number, posted_line,
 from simulator.tally import Tally, Totals
 from tests.simulator.fakes import FakeTime
 from tests.simulator.stub import Scripted, Stub
-from tests.simulator.test_client import closed_port
+from tests.simulator.test_client import CLOSED_PORT
 
 NAMES = ("AAPL", "BTC/USD", "MSFT", "ORCL")
 
@@ -112,7 +112,7 @@ def test_statistics_that_the_server_does_not_give() -> None:
 
 
 def test_no_server_for_the_statistics() -> None:
-    shown = Shown(f"http://127.0.0.1:{closed_port()}", Terminal())
+    shown = Shown(f"http://127.0.0.1:{CLOSED_PORT}", Terminal())
     shown.tick(2.0)
     assert shown.out.getvalue() == "    no statistics: connection refused\n"
 
