@@ -1,4 +1,4 @@
-"""How times are written: ISO-8601 timestamps and durations, both held as integer microseconds."""
+"""Reading and writing of times: ISO-8601 timestamps and durations, both held as integer microseconds."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import orjson
 
 from alerts.board import Boards, Standing
 from alerts.rows import ALERTS, Alert, Key, alert_of, key_of
+from alerts.rules import Rule
 from alerts.states import shown
 from event_log.applied import Begun, Told
 from event_log.errors import LogUnavailable
@@ -30,7 +31,7 @@ MOST_CHANGES = 10_000
 TOGETHER = 100
 """Alerts that are written in one piece."""
 Sees = Callable[[str], bool] | None
-"""Which series a client may see; None: all, and rules over all together."""
+"""Returns True for a series that the client may see; None: it sees all, and rules over all series together."""
 
 
 class Seen(NamedTuple):
@@ -64,8 +65,13 @@ def may_see(sees: Sees, key: Key) -> bool:
     return sees is None or bool(key[1] and sees(key[1]))
 
 
+def may_see_rule(sees: Sees, rule: Rule) -> bool:
+    """Return whether a client may see a rule: of a pattern it sees the alerts that it may."""
+    return rule.is_pattern or may_see(sees, (rule.name, rule.exact))
+
+
 class Changes:
-    """The changes that one process has been told of, and who wants them."""
+    """The changes that one process has been told of, and their subscribers."""
 
     def __init__(self, service: EventService, boards: Boards) -> None:
         self._board = boards.here()
@@ -91,7 +97,7 @@ class Changes:
                         self._hand_out(Seen(key_of(step.key), alert))
 
     def events(self, subscriber: Subscriber, sees: Sees, after: int | None) -> Generator[bytes]:
-        """What comes first, at the pace of whoever iterates; then each change, until the subscriber is ended."""
+        """Yield the present state, at the pace of whoever iterates; then each change until the subscriber ends."""
         try:
             standing = self._join(subscriber, sees)
             yield from self._first(standing, sees, after)

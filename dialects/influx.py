@@ -162,7 +162,7 @@ share_errors(
 
 
 def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) -> Operation:
-    """Return what the document says of a write."""
+    """Return the description of a write."""
     return Operation(
         tag="dialect influx",
         summary=summary,

@@ -1,4 +1,4 @@
-"""What both ways of reading line protocol share: the series of a field, and the times that there are."""
+"""Parts that both readers of line protocol share: the series of a field, and the times that are valid."""
 
 from __future__ import annotations
 

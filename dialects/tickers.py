@@ -12,8 +12,8 @@ from flask import Blueprint, Response, g, request
 
 from access.keys import READ
 from api.answers import in_portions
-from api.context import lease, service
-from api.guard import needs, visible
+from api.context import service
+from api.guard import lease, needs, visible
 from api.handshake import websocket_route
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
@@ -40,7 +40,7 @@ bp = Blueprint("tickers", __name__)
 @bp.get("/health", strict_slashes=False)
 @wraps(health.get_health)  # it is described, and open, as that one is
 def get_health() -> Response:
-    """Whether the log can be read and written."""
+    """Return whether the log can be read and written."""
     return health.health_answer(END)
 
 
@@ -51,7 +51,7 @@ Price = tuple[int, float]
 
 
 class History(Model):
-    """How much history to give."""
+    """Parameters of a ticker's history: its length."""
 
     limit = Limit()
 

@@ -125,7 +125,7 @@ def _limit() -> int | None:
 
 
 def _matching() -> tuple[list[str], int]:
-    """Return the series that any `match[]` selects, all without one, and how far the log was read."""
+    """Return the series that any `match[]` selects, all without one, and the position of the log."""
     texts = arguments().getlist("match[]")
     if len(texts) > MOST_SELECTORS:
         raise bad_data(f"there are {len(texts)} match[], and {MOST_SELECTORS} are the most; ask in several requests")

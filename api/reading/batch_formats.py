@@ -146,7 +146,7 @@ def _gather_columns(data: dict[str, Any], values: list[Any]) -> EventColumns | N
 
 
 def _by_index(errors: dict[str, Any]) -> dict[str, Any]:
-    """Return what is wrong with items of a column goes under the item's index, as for other batches."""
+    """Put the errors of a column's items under the index of each item, as for other batches."""
     found: dict[str, Any] = {}
     for name, inner in errors.items():
         if isinstance(inner, dict):

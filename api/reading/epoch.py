@@ -23,7 +23,7 @@ _LARGEST = 2**63
 _EXACT = 2**53
 """Every whole number up to it is a double."""
 _FINE = 2**14
-"""Below so many seconds a double is finer than its product with a million can show exactly."""
+"""Seconds below which a double is finer than its product with a million can show exactly."""
 _NUMBER = re.compile(r"[ \t\r\n]*-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
 
 
@@ -44,7 +44,7 @@ def epoch_time(number: float) -> int:
 
 
 def epoch_times(numbers: Sequence[Any]) -> Times:
-    """Return what `epoch_time` says of each of these ints and floats, in a tenth of its time where they are alike.
+    """Return the `epoch_time` of each of these ints and floats, in a tenth of its time where they are alike.
     Raises ValueError or OverflowError if any is none."""
     kinds = set(map(type, numbers))
     if kinds == {int}:
@@ -95,7 +95,7 @@ def _of_doubles(column: NDArray[np.float64], sizes: NDArray[np.float64]) -> Time
 
 
 def _rounded(rest: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what to add to `whole` for the rest: 0 or more, from the middle to what makes the sum even."""
+    """Return `rest` rounded to whole numbers: 0 or more; a half is rounded so that the sum with `whole` is even."""
     rounded = np.rint(rest).astype(np.int64)
     middle = (rest % 1 == 0.5) & ((whole + rounded) % 2 == 1)
     return np.where(middle, np.where(rounded > rest, rounded - 1, rounded + 1), rounded)

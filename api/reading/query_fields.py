@@ -1,4 +1,4 @@
-"""What a valid parameter of a query is: the one definition, for validation and for the documentation."""
+"""Fields of query strings: the one definition of a valid parameter, for validation and for the documentation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNQUOTED_PLUS = re.compile(r"(.{8,10}[Tt ][0-9:.,]+) ([0-9]{2}(?::?[0-9]{2})?)"
 """A date, a time and an offset whose `+` was not percent-encoded: in a query it says a space."""
 _WHOLE = re.compile(r"[0-9]{1,12}")
 _SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
-"""What series are sorted by, beside percentiles."""
+"""Names that series are sorted by, beside percentiles."""
 
 
 class Duration(RequestField):
@@ -146,7 +146,7 @@ class Include(RequestField):
 
 
 class Interpolation(RequestField):
-    """How percentiles are told -> whether linearly between two values."""
+    """`nearest` or `linear` -> True if percentiles are interpolated linearly between two values."""
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "string",

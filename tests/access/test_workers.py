@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_line(tmp_path: Path
 
 @pytest.mark.parametrize(("keys", "warned"), [(False, 1), (True, 0)])
 def test_the_start_says_how_to_close_an_open_door(keys: bool, warned: int, tmp_path: Path) -> None:
-    """Which address is open: `test_exposure`."""
+    """The cases of addresses stand in `test_exposure`."""
     write_keys(tmp_path / "keys.toml")
     env = {"HOST": "0.0.0.0"} | ({"TIDEMARK_KEYS": str(tmp_path / "keys.toml")} if keys else {})
     with Server(["-w", "1"], env) as server:

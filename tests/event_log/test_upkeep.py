@@ -1,10 +1,11 @@
-"""What is due is done: the horizon rises, blobs take the place of records, and damage met on the way does no harm."""
+"""Upkeep: the horizon rises, blobs take the place of records, and damage met on the way does no harm."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_many_conditional_writes_are_applied_in_portions_of_a_few_milliseconds(m
         return apply(machine, chunk)
 
     monkeypatch.setattr(Machine, "apply", noting)
-    monkeypatch.setattr("event_log.applied.time.sleep", rests.append)
+    monkeypatch.setattr("event_log.applied.time", SimpleNamespace(sleep=rests.append))
     other.catch_up()
     assert sum(sizes) == 2001
     assert max(sizes) <= 84

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +12,10 @@ from view.portions import give_way, giving_way, run_for
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the clock shows, one reading after the other."""
+    """Readings of the clock, one after the other."""
     readings = [0.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: readings.pop(0) if len(readings) > 1 else readings[0])
+    clock = SimpleNamespace(perf_counter=lambda: readings.pop(0) if len(readings) > 1 else readings[0])
+    monkeypatch.setattr(portions, "time", clock)  # not that of the threads that other tests have left
     return readings
 
 
@@ -37,7 +38,7 @@ def test_at_least_one_step_is_taken(seconds: list[float]) -> None:
 
 def test_giving_way_takes_next_to_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(portions, "time", SimpleNamespace(sleep=slept.append))
     give_way()
     assert 0 < slept[0] <= 0.001
 

@@ -23,7 +23,7 @@ from tests.streaming.sse import Message, parse
 from times import SECOND, format_timestamp
 
 THREADED = {"SERVER_SOFTWARE": "Werkzeug/3"}
-"""What tells the development server, which has a thread for each request."""
+"""Environ of the development server, which has a thread for each request."""
 
 
 @pytest.fixture
