@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from garbage import Survivors
 
 from alerts.board import Board
 from alerts.evaluation import Evaluator
@@ -22,6 +21,7 @@ from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.tables import Change
 from event_service import EventService
+from serving.garbage import Survivors
 from settings import Settings
 from times import SECOND
 from view import portions
