@@ -1,4 +1,4 @@
-"""Alerts of four workers, whoever of them is killed; receivers in every state; a real Alertmanager."""
+"""Alerts of three workers, whoever of them is killed; receivers in every state; a real Alertmanager."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a real Alertmanager answers, that tells nobody."""
     folder = tmp_path_factory.mktemp("alertmanager")
     (folder / "am.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    with reserve_port() as reservation:
+    with reserve_port() as reservation:  # until the end: nobody else is given the port
         port = reservation.getsockname()[1]
-    command = [str(alertmanager.prepare(folder)), f"--config.file={folder}/am.yml", f"--storage.path={folder}/data"]
-    command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
-    with (folder / "printed").open("wb") as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=printed, cwd=folder)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: answers(url) or process.poll() is not None, "Alertmanager to answer", 120)
-        assert process.poll() is None, (folder / "printed").read_text()
-        yield url
-    finally:
-        process.kill()
-        process.wait(60)
+        command = [str(alertmanager.prepare(folder)), f"--config.file={folder}/am.yml", f"--storage.path={folder}/data"]
+        command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
+        with (folder / "printed").open("wb") as printed:
+            process = subprocess.Popen(command, stdout=printed, stderr=printed, cwd=folder)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: answers(url) or process.poll() is not None, "Alertmanager to answer", 120)
+            assert process.poll() is None, (folder / "printed").read_text()
+            yield url
+        finally:
+            process.kill()
+            process.wait(60)
 
 
 def answers(url: str) -> bool:
@@ -67,15 +67,15 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory: pytest.TempPathFactory, receiver: Receiving, manager: str) -> Iterator[Server]:
-    """Four workers with a rule for each receiver."""
+def three(tmp_path_factory: pytest.TempPathFactory, receiver: Receiving, manager: str) -> Iterator[Server]:
+    """Three workers with a rule for each receiver."""
     path = tmp_path_factory.mktemp("rules") / "alerts.toml"
     hooks = [f'[[receiver]]\nname = "{name}"\nwebhook = "{receiver.url}/{name}"\n' for name in ("ops", *KINDS)]
     am = f'[[receiver]]\nname = "am"\nalertmanager = "{manager}"\n'
     rules = [RULE.format(series=name, to=name).replace("high", f"{name} is high") for name in ("ops", "am", *KINDS)]
     path.write_text("".join([*hooks, am, *rules]))
-    with Server(["-w", "4"], {"TIDEMARK_ALERTS": str(path)}) as server:
-        server.wait_for_workers(4)
+    with Server(["-w", "3"], {"TIDEMARK_ALERTS": str(path)}) as server:
+        server.wait_for_workers(3)
         yield server
 
 
@@ -103,17 +103,17 @@ def evaluator(server: Server) -> int | None:
     return pid if pid in server.workers() else None
 
 
-def test_receivers_in_trouble_hold_up_nobody(four: Server, receiver: Receiving) -> None:
+def test_receivers_in_trouble_hold_up_nobody(three: Server, receiver: Receiving) -> None:
     for name in ("ops", *KINDS):
-        post(four, name, 1.0)
+        post(three, name, 1.0)
     for name in ("ops", *KINDS):
         until(lambda name=name: receiver.at(f"/{name}"), f"{name} to be told", 120)  # type: ignore[misc]
     until(lambda: len(receiver.at("/refuse")) > 1, "it to be sent again", 120)
     assert len({taken.position for taken in receiver.at("/refuse")}) == 1
     assert receiver.at("/elsewhere") == []
-    metrics = until(lambda: counted(four, "large", "sent") and four.get("/metrics").text, "all to be counted", 120)
+    metrics = until(lambda: counted(three, "large", "sent") and three.get("/metrics").text, "all to be counted", 120)
     assert 'tidemark_alerts{name="ops is high",state="firing"} 1.0' in metrics
-    assert receiver.url not in four.output()
+    assert receiver.url not in three.output()
 
 
 def counted(server: Server, receiver: str, outcome: str) -> bool:
@@ -121,38 +121,38 @@ def counted(server: Server, receiver: str, outcome: str) -> bool:
     return f"tidemark_notifications_total{labels}" in server.get("/metrics").text
 
 
-def test_an_alertmanager_shows_an_alert_until_it_is_resolved(four: Server, manager: str) -> None:
+def test_an_alertmanager_shows_an_alert_until_it_is_resolved(three: Server, manager: str) -> None:
     def shown() -> list[Any]:
         found: list[Any] = requests.get(f"{manager}/api/v2/alerts", timeout=60).json()
         return found
 
-    post(four, "am", 1.0)
+    post(three, "am", 1.0)
     [alert] = until(shown, "Alertmanager to show it", 120)
     assert alert["labels"] == {"alertname": "am is high", "series": "am", "severity": "page"}
     assert alert["annotations"]["value"] == "1"
-    post(four, "am", 0.0)
+    post(three, "am", 0.0)
     until(lambda: not shown(), "it to be resolved", 120)
 
 
 @pytest.mark.soak(kills=(2, 100))
-def test_each_change_is_told_in_order_whoever_is_killed(four: Server, receiver: Receiving, kills: int) -> None:
-    post(four, "ops", 0.0)
-    until(lambda: state(four, "ops") == "inactive", "a calm beginning", 120)
+def test_each_change_is_told_in_order_whoever_is_killed(three: Server, receiver: Receiving, kills: int) -> None:
+    post(three, "ops", 0.0)
+    until(lambda: state(three, "ops") == "inactive", "a calm beginning", 120)
     until(lambda: receiver.at("/ops")[-1:] and receiver.at("/ops")[-1].json["status"] == "resolved", "word of it", 120)
     before = receiver.at("/ops")[-1].position
     for number in range(kills):
         fires = number % 2 == 0
-        pid = until(lambda: evaluator(four), "somebody to look at alerts", 120)
-        post(four, "ops", float(fires))
+        pid = until(lambda: evaluator(three), "somebody to look at alerts", 120)
+        post(three, "ops", float(fires))
         os.kill(pid, signal.SIGKILL)
-        until(lambda fires=fires: state(four, "ops") == ("firing" if fires else "inactive"), "the change", 120)  # type: ignore[misc]
+        until(lambda fires=fires: state(three, "ops") == ("firing" if fires else "inactive"), "the change", 120)  # type: ignore[misc]
     expected = [("firing", "resolved")[number % 2] for number in range(kills)]
     until(lambda: len(told(receiver, before)) >= kills, "all to be told", 120)
     assert [status for _, status in told(receiver, before)] == expected
     positions = [position for position, _ in told(receiver, before)]
     assert positions == sorted(positions)
-    four.wait_for_workers(4)
-    until(lambda: agree(four), "all workers to be asked at one position", 120)
+    three.wait_for_workers(3)
+    until(lambda: agree(three), "all workers to be asked at one position", 120)
 
 
 def told(receiver: Receiving, before: int) -> list[tuple[int, str]]:
