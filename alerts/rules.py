@@ -13,6 +13,7 @@ from fnmatch import translate
 from functools import cached_property
 from typing import Any
 
+from rolling.percentiles import Percentiles, percent
 from times import parse_duration
 
 MOST_RULES = 1000
@@ -60,9 +61,9 @@ class Rule:
     bounds: tuple[float, ...]
     """One number, or two for `outside`; for `absent` the microseconds."""
     holds: int
-    """How long the condition must hold before the alert fires."""
+    """Microseconds that the condition must hold before the alert fires."""
     keeps: int
-    """How long it goes on firing without the condition."""
+    """Microseconds that the alert goes on firing after the condition has ceased to hold."""
     labels: Mapping[str, str]
     summary: str
     to: tuple[str, ...] | None
@@ -91,6 +92,11 @@ class Rule:
             return "50"
         return self.statistic[1:] if self.statistic[0] == "p" else None
 
+    @cached_property
+    def wanted(self) -> Percentiles | None:
+        """The same as a question asks for it."""
+        return None if self.percentile is None else Percentiles((percent(self.percentile),))
+
     def is_met(self, value: float) -> bool:
         """Return whether the condition holds for this value."""
         low, high = self.bounds[0], self.bounds[-1]
@@ -107,7 +113,7 @@ class Rule:
 
 
 def literal_prefix(pattern: str) -> str:
-    """Return what all names begin with that match a pattern."""
+    """Return the beginning that all names matching a pattern share."""
     found = _WILD.search(pattern)
     return pattern if found is None else pattern[: found.start()]
 

@@ -8,6 +8,7 @@ trivial and then not stored: the times when all are equal, the positions when th
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from typing import Self
 
 import numpy as np
@@ -163,19 +164,32 @@ class Block:
         return np.frombuffer(self._values)
 
     def count_after(self, time: int) -> int:
-        """Return how many of its events are later than `time`."""
+        """Return the number of its events that are later than `time`."""
         if time < self.oldest:
             return self.summary.count
         if time >= self.newest:
             return 0
-        times = self.columns()[0]
-        return len(times) - int(times.searchsorted(time, side="right"))
+        if not self.ordered:
+            self._sort()
+        assert self._times is not None
+        return len(self._times) - bisect_right(self._times, time)
+
+    def row(self, count: int) -> tuple[int, int, float]:
+        """The oldest of its last `count` events: time, position and value."""
+        if not self.ordered:
+            self._sort()
+        assert self._values is not None
+        place = len(self._values) - count
+        time = self.newest if self._times is None else self._times[place]
+        return time, self._base + (place if self._positions is None else self._positions[place]), self._values[place]
 
     def tail(self, count: int) -> Summary:
         """The summary of its last `count` events, at least one."""
         if count == self.summary.count:
             return self.summary
-        return summarise(self.columns()[2][-count:])
+        if not self.ordered:
+            self._sort()
+        return summarise(self.values()[-count:])
 
     def split(self, last: bool, epoch: int = 0) -> Self:
         """Move the later events into a new block of this epoch, which is returned. The `last` block of all keeps most:

@@ -1,4 +1,4 @@
-"""The last so many events of all series, where they reach behind the cutoff, into what each series keeps of its own.
+"""The last events of all series, where they reach behind the cutoff, into what each series keeps of its own.
 
 The timeline of all series ends at the horizon. So the time is looked for that divides them from those before, by
 bisection; a series whose events all lie on one side of what is still in question is looked at no more.
@@ -15,15 +15,15 @@ from rolling.steps import Pause
 from rolling.window import RollingWindow
 
 Live = dict[RollingWindow, tuple[int, int]]
-"""What may be among them of each series: its last so many events without its last so many."""
+"""Events of each series that may be among the last of all, as (begin, end): its last `begin` without its last `end`."""
 Open = dict[RollingWindow, tuple[int, int]]
-"""How many of those of a series are later than the earliest time in question, and how many later than the latest."""
+"""Number of those of a series that are later than the earliest time in question, and than the latest."""
 
 
 def last_of_all(
     windows: Iterable[RollingWindow], count: int, cutoff: int, until: int | None, pause: Pause
 ) -> list[Range]:
-    """Return where the last `count` events are, of those later than a cutoff or kept, and not later than `until`.
+    """Return the ranges of the last `count` events, of those later than a cutoff or kept, and not later than `until`.
     O(series * log(events of a series))."""
     live: Live = {}
     for window in windows:
@@ -38,7 +38,7 @@ def last_of_all(
 
 
 def _chosen(live: Live, count: int, pause: Pause) -> dict[RollingWindow, int]:
-    """Return how many of the last `count` events each series has."""
+    """Return the number of each series' events among the last `count` of all."""
     low = min(window.first.oldest for window in live) - 1
     high = max(window.last.newest for window in live)
     undecided: Open = {window: (begin - end, 0) for window, (begin, end) in live.items()}
@@ -83,6 +83,6 @@ def _of_moment(undecided: Open, time: int, count: int, pause: Pause) -> list[Rol
 
 
 def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:
-    """Return how many events of this range of a series are later than `time`."""
+    """Return the number of events in this range of a series that are later than `time`."""
     begin, end = ends
     return max(min(window.count_after(time), begin) - end, 0)

@@ -49,7 +49,7 @@ class Reading:
         self.windows = windows
         self.horizon = 0
         self.taken = 0
-        """How many events all series were ever given."""
+        """Number of events that all series were ever given."""
         self.pause: Pause = nothing
         """Is called again and again by what takes long."""
         self._all = all_series

@@ -40,7 +40,7 @@ _WOULD_WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class WebSocket:
-    """The server's end of an open WebSocket. Not thread-safe: who reads also writes.
+    """The server's end of an open WebSocket. Not thread-safe: the reader also writes.
 
     Extensions are never agreed on, so nothing is compressed.
     """

@@ -22,7 +22,7 @@ import yaml
 from flask import Flask
 
 from api.context import context
-from event_log.redis.faults import OLDEST
+from event_log.redis.session import OLDEST
 from event_log.redis.url import parse_redis_url
 from settings import VARIABLES
 from tests.servers import CHECKOUT, STOP_SECONDS, Server, ServerFailed, reserve_port
@@ -289,7 +289,7 @@ def test_compose_of_several_hosts_is_as_the_page_about_them_says() -> None:
         assert {option: given[option] for option in wanted} == wanted
         assert services[name]["volumes"] == [f"{name}:/data"]
         assert name in compose["volumes"]
-        assert tuple(map(int, services[name]["image"].removeprefix("redis:").split("."))) >= OLDEST
+        assert tuple(map(int, services[name]["image"].removeprefix("redis:").split("."))) >= (OLDEST,)
     assert "--replicaof redis 6379" in services["replica"]["command"]
     log = services["one"]["environment"]
     url = parse_redis_url(log["TIDEMARK_LOG_URL"])

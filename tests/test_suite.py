@@ -1,4 +1,4 @@
-"""How the suite runs: its files in a known order, and what repeats for certainty as often as asked."""
+"""Runs of the suite: its files in a known order, and what repeats for certainty as often as asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a valid query string is, and how it is read."""
+"""Schemas of query strings, and their reading."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Query(Strict):
 
 
 class WindowQuery(Query):
-    """Which events statistics cover, and what is added to them."""
+    """Parameters of statistics: the events that they cover, and what is added to them."""
 
     window = Window()
     last = Whole(1, LARGEST_LAST)
@@ -46,13 +46,13 @@ class WindowQuery(Query):
 
 
 class PathQuery(Query):
-    """Where a series is named in the path."""
+    """A query of a route whose path names a series."""
 
     path: ClassVar[str]
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
-        """Where to name a series, for those who look for it here."""
+        """Refuse `series`, with the path that names one instead."""
         if "series" in data:
             path = f"{self.path}/{quote(data['series'][:LONGEST_NAME])}"
             raise ValidationError(f"One series has its own path: {path}.", "series")
@@ -67,7 +67,7 @@ class StatisticsQuery(WindowQuery, PathQuery):
 
 
 class HistogramQuery(PathQuery):
-    """Which events `GET /histogram` counts, and where it divides them."""
+    """Parameters of `GET /histogram`: the events that it counts, and the bounds between its bins."""
 
     path = "/histogram"
     window = Window()
@@ -84,7 +84,7 @@ class HistogramQuery(PathQuery):
 
 
 class HistoryQuery(PathQuery):
-    """Which window `GET /history` lays out, and how."""
+    """Parameters of `GET /history`: its window, and the steps of that."""
 
     path = "/history"
     window = Window()
@@ -110,7 +110,7 @@ class SeriesQuery(WindowQuery):
 
 
 class EventsQuery(Query):
-    """How many events `GET /series/<series>/events` shows."""
+    """Parameters of `GET /series/<series>/events`."""
 
     limit = Whole(1, 1000, load_default=100)
 

@@ -14,10 +14,12 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.errors import LogUnavailable
 from event_log.redis.connection import PATIENCE, Command, Connection, Packed, Reply, connect, pack
-from event_log.redis.faults import OLDEST, too_old, unavailable
+from event_log.redis.faults import unavailable
 from event_log.redis.scripts import ALL
 from event_log.redis.url import RedisUrl
 
+OLDEST = 7
+"""The first version of Redis whose scripts may clean a full one."""
 FAR = 0.0003
 """Seconds of a trip, from which on several are made at a time. Near by, fewer and fuller trips spare Redis work."""
 PINGS = 5
@@ -77,8 +79,9 @@ class Session:
         process. Raises LogUnavailable for a Redis that cannot be used."""
         facts = facts_of(b"\n".join(self.ask(*_FACTS)))
         version = facts.get("redis_version", "0")
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            raise too_old(self._where, version)
+        if int(version.partition(".")[0]) < OLDEST:
+            needs = f"the log needs Redis {OLDEST}.0 or newer, or Valkey"
+            raise LogUnavailable(f"{self._where} is version {version}; {needs}")
         if facts.get("loading") == "1":
             raise LogUnavailable(f"{self._where} is still loading its data")
         if facts.get("role") != "master":
@@ -102,7 +105,7 @@ class Session:
 
 
 def not_master(where: str, role: Reply) -> LogUnavailable | None:
-    """Return what is wrong with a Redis that has become a replica: it refuses writes, but would answer from behind."""
+    """Return the error for a Redis that has become a replica: it refuses writes, but would answer from behind."""
     if isinstance(role, Exception):
         return unavailable(where, role)
     master = role[role.index(b"role") + 1] == b"master"
@@ -127,7 +130,7 @@ def _greeting(url: RedisUrl) -> list[Command]:
 
 
 def _master(url: RedisUrl) -> tuple[str, int]:
-    """Where the sentinels say that the master is."""
+    """Return the address of the master by the sentinels."""
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE / 4,
         "retry": Retry(NoBackoff(), 0),  # else redis-py rests for seconds before the next sentinel is asked

@@ -41,7 +41,7 @@ class RedisStore(RecordStore):
         return self._appending.append(record, guard)
 
     def confirm(self, appended: Appended) -> None:
-        """What this process appended itself, and all before, its append has confirmed."""
+        """Note that an append of this process has confirmed its record, and all records before it."""
         self._appending.confirm(appended, self._reading.history)
 
     def read(self, cursor: Cursor, limit: int) -> Chunk:

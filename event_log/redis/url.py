@@ -14,26 +14,26 @@ SCHEMES = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+se
 EXAMPLE = "redis://user:password@host:6379/0?name=tidemark&wait=1"
 MOST_COPIES = 100
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_OPTIONS = {"name", "wait", "db", "ca", "cert", "key", "sentinel_user", "sentinel_password"}
+OPTIONS = {"name", "wait", "db", "ca", "cert", "key", "sentinel_user", "sentinel_password"}
 _PORT = 6379
 _SENTINEL_PORT = 26379
 
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """Where the log is, and how it is reached."""
+    """Address of a log on Redis, and the options of the connection."""
 
     hosts: tuple[tuple[str, int], ...]
     """Redis itself, or the sentinels that know where it is."""
     master: str | None = None
-    """What the sentinels call it; None where there are none."""
+    """Name of the master at the sentinels; None where there are no sentinels."""
     path: str | None = None
     """Of the socket, where it is one."""
     db: int = 0
     name: str = "tidemark"
-    """What all keys begin with."""
+    """Prefix of all keys."""
     wait: int = 0
-    """How many replicas a write has reached when it is acknowledged."""
+    """Minimum number of replicas that a write has reached when it is acknowledged."""
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     tls: dict[str, Any] | None = field(default=None, repr=False)
@@ -49,12 +49,12 @@ class RedisUrl:
 
 
 def parse_redis_url(text: str) -> RedisUrl:
-    """Return what a URL says. Raises ValueError, whose message holds no secret."""
+    """Parse a URL. Raises ValueError, whose message holds no secret."""
     scheme, _, rest = text.partition("://")
     if scheme not in SCHEMES or not rest:
         raise ValueError(f"write a URL such as {EXAMPLE}")
     location, _, query = rest.partition("?")
-    if "@" in query and "@" not in location and query.partition("=")[0] not in _OPTIONS:
+    if "@" in query and "@" not in location and query.partition("=")[0] not in OPTIONS:
         raise ValueError("special characters of a user or password, such as ?, are percent-encoded: %3F")
     options = _options(query)
     common: dict[str, Any] = {
@@ -125,9 +125,9 @@ def _options(query: str) -> dict[str, str]:
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError:
         raise ValueError("behind the ? options are written name=tidemark&wait=1") from None
-    unknown = sorted(options.keys() - _OPTIONS)
+    unknown = sorted(options.keys() - OPTIONS)
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no option of it; there are {', '.join(sorted(_OPTIONS))}")
+        raise ValueError(f"{unknown[0]!r} is no option of it; there are {', '.join(sorted(OPTIONS))}")
     return options
 
 

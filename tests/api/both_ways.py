@@ -72,7 +72,7 @@ class Side:
         context(self.app).service.start()
         self.path = context(self.app).fast_path(self.app) if fast else None
         self.left = 0
-        """How many requests have come to Flask."""
+        """Number of requests that have come to Flask."""
 
     def tell(self, request: Generated) -> Told:
         """Return what it answers."""

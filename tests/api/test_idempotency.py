@@ -193,7 +193,7 @@ def test_a_refused_request_leaves_its_key_free(path: str, bad: Any, good: Any, c
 def test_neither_time_nor_order_changes_the_answer(
     client: FlaskClient, service: EventService, clock: FakeClock
 ) -> None:
-    """What has expired since, or was ahead and is too far ahead by a clock set back, was accepted all the same."""
+    """An event accepted once is accepted again, though it has expired or a clock set back makes it too far ahead."""
     ahead = format_timestamp(START + MINUTE)
     first = [post(client, "/event", {"timestamp": time, "value": 1}, time) for time in (NOW, ahead)]
     for passes in (-10 * MINUTE, HOUR + 9 * MINUTE):

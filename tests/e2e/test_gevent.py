@@ -19,7 +19,7 @@ pytestmark = pytest.mark.no_cover
 CLIENTS = 30
 BATCHES = 10
 SECONDS = 2.0
-"""How long clients write: a log is synced every second."""
+"""Seconds for which clients write: a log is synced every second."""
 
 
 class Probe:

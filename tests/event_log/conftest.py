@@ -1,4 +1,4 @@
-"""How long the tests of the log wait for a Redis that answers late because others keep the machine busy."""
+"""Seconds that the tests of the log wait for a Redis that answers late because others keep the machine busy."""
 
 from __future__ import annotations
 

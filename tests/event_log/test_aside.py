@@ -29,12 +29,3 @@ def test_a_turn_that_is_over_ends_with_a_rest_and_the_next_one_begins_behind_it(
     turns.give_way()
     turns.give_way()
     assert clock.rests == [REST_SECONDS]
-
-
-def test_all_items_come_in_order_with_rests_between() -> None:
-    clock = Clock()
-    turns = Turns(clock, clock.sleep)
-    for expected, item in enumerate(turns.over(range(10))):
-        assert item == expected
-        clock.now += TURN_SECONDS / 2
-    assert len(clock.rests) == 5

@@ -1,4 +1,4 @@
-"""What can go wrong between the log and Redis: a clear line each, and recovery without a restart."""
+"""Faults between the log and Redis: a clear line each, and recovery without a restart."""
 
 from __future__ import annotations
 

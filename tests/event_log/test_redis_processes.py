@@ -155,7 +155,7 @@ def test_symbols_are_as_many_as_allowed_and_the_same_everywhere(url: str, in_pro
 
 
 def test_series_that_end_and_begin_anew_meanwhile_mix_no_events(url: str, in_processes: InProcesses) -> None:
-    """What is acknowledged stands under its own name, or has gone with the series' end."""
+    """An acknowledged event stands under its own name, or has gone with the series' end."""
     in_processes(end, url)
     for name, values in followed(url).items():
         assert set(values) <= {float(name.split()[1])}

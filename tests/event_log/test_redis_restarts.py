@@ -1,4 +1,4 @@
-"""What it costs when Redis ends, and comes back with all, some or none of what it had."""
+"""Restarts of Redis, and what they cost: it comes back with all, some or none of what it had."""
 
 from __future__ import annotations
 

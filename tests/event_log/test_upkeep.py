@@ -1,4 +1,4 @@
-"""What is due is done: the horizon rises, blobs take the place of records, and damage met on the way does no harm."""
+"""Upkeep: the horizon rises, blobs take the place of records, and damage met on the way does no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What histories are recorded on: real servers, and all that can befall them."""
+"""Systems on which histories are recorded: real servers, and all that can befall them."""
 
 from __future__ import annotations
 

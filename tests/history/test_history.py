@@ -45,7 +45,7 @@ def test_nothing_is_wrong_in_a_history(
 
 
 def record(system: System, seed: str, operations: int, faults: Sequence[str]) -> History:
-    """Have clients ask so often while these faults befall what they ask; what they asked and were told."""
+    """Have clients make `operations` while `faults` befall them; return what they asked and were told."""
     history = History(brief=system.brief, gaps=system.gaps, losses=system.losses)
     counted = Count(operations)
     brief = sorted(system.brief)
@@ -71,7 +71,7 @@ def record(system: System, seed: str, operations: int, faults: Sequence[str]) ->
 
 
 def some_of(faults: Iterable[str], number: int, seed: str) -> list[str]:
-    """Return so many at random, each once before any comes again."""
+    """Return `number` faults at random, each once before any comes again."""
     kinds, found = list(faults), list[str]()
     while len(found) < number:
         found += random.Random(f"{seed} {len(found)}").sample(kinds, len(kinds))

@@ -105,9 +105,11 @@ def test_open_streams_are_those_of_living_workers(two: Server) -> None:
     until(lambda: (found := until_answered(two)) and found["tidemark_open_streams"] == 0, "no open stream")
 
 
-def readme_configuration(token: Path, *servers: Server) -> str:
-    """The scrapes of README, of these servers, with this token; often, and of an hour, so that nothing expires here."""
-    [found] = re.findall(r"```yaml\n(scrape_configs:.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+def documented_configuration(token: Path, *servers: Server) -> str:
+    """Return the documented scrapes, of these servers, with this token; often, and of an hour, so nothing expires."""
+    [found] = re.findall(
+        r"```yaml\n(scrape_configs:.*?)```", (CHECKOUT / "docs" / "operations.md").read_text(), re.DOTALL
+    )
     for old, new in (
         ('"tidemark.example.com:5000"', ", ".join(f'"127.0.0.1:{server.port}"' for server in servers)),
         ("/etc/prometheus/tidemark-token", str(token)),
@@ -136,7 +138,7 @@ def test_a_real_prometheus_scrapes_two_servers_as_readme_says(tmp_path: Path) ->
             for _ in range(count):
                 body = {"values": [1, 2, 6], "series": "web/a"}
                 assert server.post("/events", body, headers=headers).status_code == 201
-        url = stack.enter_context(prometheus.running(tmp_path, readme_configuration(token, *servers)))
+        url = stack.enter_context(prometheus.running(tmp_path, documented_configuration(token, *servers)))
         instances = [f"127.0.0.1:{server.port}" for server in servers]
         expected = dict(zip(instances, (3.0, 6.0), strict=True))
         windows = 'tidemark_window{job="tidemark-windows",series="web/a",window="1h",statistic="%s"}'

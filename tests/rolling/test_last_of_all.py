@@ -18,7 +18,7 @@ MEDIAN = Percentiles((Fraction(1, 2), Fraction(1, 1)))
 
 
 def quiet(seed: int, series: int, *, moments: int) -> Pair:
-    """Series that keep some of their events, nearly all of them behind the horizon, at so many moments."""
+    """Series that keep some of their events, nearly all of them behind the horizon, dated among `moments`."""
     generator = random.Random(seed)
     pair = Pair.keeping(*(generator.choice([0, 3, 20, 1000]) for _ in range(series)))
     pair.add(

@@ -12,7 +12,7 @@ from view.portions import give_way, giving_way, run_for
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the clock shows, one reading after the other."""
+    """Readings of the clock, one after the other."""
     readings = [0.0]
     clock = SimpleNamespace(perf_counter=lambda: readings.pop(0) if len(readings) > 1 else readings[0])
     monkeypatch.setattr(portions, "time", clock)  # not that of the threads that other tests have left

@@ -165,7 +165,7 @@ def test_a_worker_that_is_not_asked_loads_none_of_it() -> None:
 
 
 class Links(HTMLParser):
-    """What a page refers to, and whether it has scripts or styles of its own."""
+    """Parser that collects the links of a page, and notes scripts and styles of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -320,7 +320,7 @@ CHECKS = (
 
 @pytest.mark.soak(seconds=(4, 60))
 def test_no_generated_request_gets_an_undocumented_answer(server: Server, seconds: int) -> None:
-    """Schemathesis, for so many seconds at most; all but the streams."""
+    """Run Schemathesis, for a bounded time, over all but the streams."""
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CHECKOUT / "tests/api/schemathesis.toml")),

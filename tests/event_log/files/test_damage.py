@@ -24,7 +24,7 @@ from tests.event_log.files.logs import add, each, open_files, read_all, single
 
 @contextmanager
 def without_syncs() -> Iterator[None]:
-    """Whether all is on the disk is proved elsewhere."""
+    """Skip all syncs; other tests prove that data is on the disk."""
 
     def ignore(*_: Any) -> None:
         return

@@ -1,4 +1,4 @@
-"""How a log is opened and left: what is refused, what an orderly restart keeps, what a replaced folder leads to."""
+"""Opening and leaving a log: what is refused, what an orderly restart keeps, what a replaced folder leads to."""
 
 from __future__ import annotations
 

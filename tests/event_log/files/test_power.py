@@ -25,12 +25,12 @@ from times import HOUR, SECOND
 
 @dataclass
 class Life:
-    """What was done to a log, as somebody remembers it who survives every power cut."""
+    """Writes to a log, as somebody remembers them who survives every power cut."""
 
     records: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
     """Position, kind and payload by number; what a cut lost is dropped."""
     blobs: dict[int, bytes] = field(default_factory=dict)
-    """What the blob of each generation holds."""
+    """Content of the blob of each generation."""
     highest: int = 0
     """The highest position that was ever given."""
     boots: int = 0

@@ -16,8 +16,8 @@ import gevent
 import gevent.hub
 import pytest
 
-from logs import MOST_A_SECOND
-from server_logs import report_hub_errors
+from api.logs import MOST_A_SECOND
+from serving.server_logs import report_hub_errors
 from tests.patient import PATIENT
 from tests.servers import Server, until
 from tests.tls import TlsServer, trusted_certificate

@@ -10,9 +10,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from overload import Patience, Shedding, waited
-
-from .servers import Server, until
+from serving.overload import Patience, Shedding, waited
+from tests.servers import Server, until
 
 
 def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -33,7 +32,7 @@ class Worker:
         )
 
     def ask(self, wait: float, path: str = "/statistics") -> int:
-        """The status of a request that has waited so long."""
+        """Return the status of a request that has waited `wait` seconds."""
         self.wait = wait
         status = []
 
