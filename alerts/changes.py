@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -47,14 +47,15 @@ class _Reader(NamedTuple):
     """Position up to which it has had everything when it began."""
 
 
-def entry(key: Key, alert: Alert) -> dict[str, Any]:
-    """Return an alert as answers tell it, but for its labels. Before its first change there is none to tell of."""
+def entry(key: Key, alert: Alert, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return an alert as answers tell it. Before its first change there is none to tell of."""
     return {
         "name": key[0],
         "series": key[1] or None,
         "state": shown(alert.state),
         "since": format_timestamp(alert.since) if alert.since else None,
         "value": alert.value,
+        "labels": labels,
         "summary": alert.summary if alert.since else None,
     }
 
@@ -175,7 +176,7 @@ def _active(standing: Standing) -> list[Seen]:
 
 
 def _event(seen: Seen) -> bytes:
-    body = entry(*seen) | {"labels": seen.alert.labels, "position": seen.alert.position}
+    body = entry(*seen, seen.alert.labels) | {"position": seen.alert.position}
     if seen.alert.reason:
         body["reason"] = seen.alert.reason
     return b"id: %d\nevent: alert\ndata: %b\n\n" % (seen.alert.position, orjson.dumps(body))

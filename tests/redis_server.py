@@ -18,7 +18,7 @@ from redis.retry import Retry
 from tests import redis_binary
 from tests.servers import reserve_port, until
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 class RedisServer:

@@ -110,7 +110,7 @@ def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[d
         if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
             continue
         count += 1
-        yield entry(key, alert) | {"labels": standing.rules.rules[key[0]].labels}
+        yield entry(key, alert, standing.rules.rules[key[0]].labels)
         if count == most:
             return
 

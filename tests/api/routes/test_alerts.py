@@ -52,6 +52,7 @@ def test_alerts_are_told_with_their_states(app: Flask, client: FlaskClient, cloc
     loud = {"name": "slow", "series": "web/a", "state": "firing", "since": "2025-06-26T14:30:01Z", "value": 2.5}
     labels = {"labels": {"severity": "page"}}
     assert response.json == {"alerts": [loud | labels | {"summary": "web/a: 2.5"}, calm | labels], **ONE_PAGE}
+    assert list(response.json["alerts"][0]) == ["name", "series", "state", "since", "value", "labels", "summary"]
     assert response.headers["Log-Position"] == "5"
     assert [alert["series"] for alert in client.get("/v1/alerts?state=inactive").get_json()["alerts"]] == ["web/b"]
     assert [alert["series"] for alert in client.get("/alerts?series=web/a").get_json()["alerts"]] == ["web/a"]
