@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from patterns import compiled, exact_name, is_pattern
+from event_log.patterns import compiled, exact_name, is_pattern
+from rolling.percentiles import Percentiles, percent
 from times import parse_duration
 
 MOST_RULES = 1000
@@ -58,9 +59,9 @@ class Rule:
     bounds: tuple[float, ...]
     """One number, or two for `outside`; for `absent` the microseconds."""
     holds: int
-    """How long the condition must hold before the alert fires."""
+    """Microseconds that the condition must hold before the alert fires."""
     keeps: int
-    """How long it goes on firing without the condition."""
+    """Microseconds that the alert goes on firing after the condition has ceased to hold."""
     labels: Mapping[str, str]
     summary: str
     to: tuple[str, ...] | None
@@ -88,6 +89,11 @@ class Rule:
         if self.statistic == "median":
             return "50"
         return self.statistic[1:] if self.statistic[0] == "p" else None
+
+    @cached_property
+    def wanted(self) -> Percentiles | None:
+        """The same as a question asks for it."""
+        return None if self.percentile is None else Percentiles((percent(self.percentile),))
 
     def is_met(self, value: float) -> bool:
         """Return whether the condition holds for this value."""

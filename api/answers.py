@@ -10,7 +10,7 @@ from flask import Response
 from flask.json.provider import JSONProvider
 
 from access.foreign import JSON_HEADERS
-from gzip_coding import WORTH_IT, offer
+from api.gzip_coding import WORTH_IT, offer
 from view.asking import SECONDS
 from view.portions import giving_way
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 JSON = "application/json"
 NO_CONTENT = 204
 POSITION = "Log-Position"
-"""The header that says where an event stands in the log, or how far the answering view has read."""
+"""Header with the position of an event in the log, or the position up to which the answering view has read."""
 SERIES_KNOWN = "Series-Known"
 """The header, `false`, of statistics of a series that does not exist."""
 SERIES_MATCHED = "Series-Matched"
@@ -27,11 +27,11 @@ SERIES_MATCHED = "Series-Matched"
 
 
 LINE_END = b"\n"
-"""What ends a JSON answer: a terminal shows its prompt on a line of its own. The dialects' answers have none."""
+"""End of a JSON answer, for a terminal to show its prompt on a line of its own. The dialects' answers have none."""
 
 
 class Outcome(NamedTuple):
-    """What a request about events has come to, before it is an answer; without a body there is no media type."""
+    """Result of a request about events, before it is made an answer; without a body there is no media type."""
 
     body: object | None
     status: int
@@ -47,7 +47,7 @@ class OrjsonProvider(JSONProvider):
         return orjson.dumps(obj).decode()
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return what the JSON text says."""
+        """Parse JSON text."""
         return orjson.loads(s)
 
 
@@ -86,8 +86,7 @@ def encode(body: object, end: bytes = LINE_END) -> bytes:
 
 
 def headers_and_body(outcome: Outcome) -> bytes:
-    """Return what a server sends for an outcome behind its own first lines: to the byte what it sends for the
-    `Response`."""
+    """Return the bytes of an outcome behind the server's own first lines, as it would send them for the `Response`."""
     if outcome.body is None:
         return b"%b%b\r\n" % (_POSITION % outcome.position, b"" if outcome.status == NO_CONTENT else _NO_LENGTH)
     body = encode(outcome.body, outcome.end)

@@ -1,12 +1,11 @@
-"""Which series a question is about that names none in its path: several as one by `series=`, or all."""
+"""The series of a question that names none in its path: several as one by `series=`, or all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from api.context import lease, lease_as_is
-from api.guard import current_key, permit
-from patterns import exact_name, is_pattern
+from api.guard import current_key, lease, lease_as_is, permit
+from event_log.patterns import exact_name, is_pattern
 from view.answers import Matched, Several
 
 

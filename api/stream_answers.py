@@ -1,4 +1,4 @@
-"""What every stream needs before it begins: a server that can hold it, a place in this worker, a body."""
+"""Steps before every stream begins: refuse a server that cannot hold it, take a place in this worker, make a body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from access.places import AllTaken
 from alerts.changes import Sees
 from api.answers import tell_place
 from api.context import Context, context, service, settings
-from api.guard import current_key
+from api.guard import current_key, guard_of
 from api.problems import Problem
 from api.statistics import extras, shown
 from event_service import EventService
@@ -32,13 +32,13 @@ from view.answers import Several
 EVENT_STREAM = "text/event-stream"
 _FEEDS = "tidemark_feeds"
 _RETRY_MS = (1_000, 3_000)
-"""When clients reconnect; spread out, so that those of a stopped worker do not come all at once."""
+"""Milliseconds after which clients reconnect; spread out, so that those of a stopped worker do not come all at once."""
 _RETRY_SECONDS_WHEN_FULL = 5
 _EXTRAS = ("sum", "last")
 
 
 class Subject(NamedTuple):
-    """What a stream of statistics is about."""
+    """Statistics that a stream sends: their series, window, extras and interval."""
 
     series: Several | None
     window: int | None
@@ -47,7 +47,7 @@ class Subject(NamedTuple):
     interval: int
     """Microseconds."""
     linear: bool = False
-    """Whether percentiles are interpolated."""
+    """True if percentiles are interpolated."""
 
 
 def feed() -> Feed:
@@ -87,7 +87,7 @@ def give_places_back(bp: Blueprint) -> None:
 def take_place_of_key() -> Callable[[], None]:
     """Take one of the streams that the key of this request may have open in this worker; return what gives it back.
     503 where it has them all."""
-    guard, key = context().guard, current_key()
+    guard, key = guard_of(), current_key()
     if guard is None or key is None:
         return _nothing
     try:

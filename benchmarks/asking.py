@@ -1,4 +1,4 @@
-"""What clients can ask of a worker that holds millions of events, each in a way that makes it hard."""
+"""Requests of clients to a worker that holds millions of events, each in a way that makes it hard."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ BATCH = 10_000
 LARGE = "large"
 """The series with most of the events."""
 QUIET = 10_000
-"""How many series have but a few events each, half of them expired."""
+"""Number of series with but a few events each, half of them expired."""
 SERIES = 2 * QUIET
 SETTINGS = {
     "TIDEMARK_MAX_SERIES": str(SERIES),
     "TIDEMARK_MAX_WAIT": "0",  # holds are to be seen, not to be refused
 }
-"""What the service must allow for all that is asked here."""
+"""Settings under which the service allows all that is asked here."""
 MAX_LOG_BYTES = 10 * 1024**3
 TIMEOUT = 600.0
 Json = Callable[[], Any]
 
 
 class Fill(NamedTuple):
-    """How many events the log begins with: of one series, and of many."""
+    """Numbers of events that the log begins with: of one series, and of many."""
 
     large: int
     of_quiet_series: int
@@ -53,11 +53,11 @@ class Question(NamedTuple):
     """Something to ask again and again."""
 
     routes: tuple[str, ...]
-    """Which routes of the application it is about, as `GET /history/<series>`."""
+    """Routes of the application that it is about, as `GET /history/<series>`."""
     note: str
     ask: Callable[[], object]
     once: bool = False
-    """Whether it can be asked but once."""
+    """True if it can be asked but once."""
 
     @property
     def name(self) -> str:
@@ -112,7 +112,7 @@ class Client:
         return ask
 
     def post(self, path: str, make: Json, *, squeezed: bool = False, once: bool = False) -> Callable[[], None]:
-        """Return what `make` makes: text as it is with its media type, anything else as JSON."""
+        """Return a function that posts what `make` makes: text as it is with its media type, anything else as JSON."""
 
         def ask() -> None:
             made = make()
@@ -132,7 +132,7 @@ class Client:
         return lambda: _check(self._session.delete(self.url + path, timeout=TIMEOUT))
 
     def stream(self, path: str, count: int) -> Callable[[], None]:
-        """Open a stream, read so many of its events as fast as they come, and leave."""
+        """Open a stream, read a number of its events as fast as they come, and leave."""
 
         def ask() -> None:
             with requests.get(self.url + path, stream=True, timeout=TIMEOUT) as answer:

@@ -85,7 +85,7 @@ def measure(question: Callable[[], object], stretches: Stretches, rounds: int) -
 
 
 def questions(service: EventService) -> dict[str, Callable[[], object]]:
-    """What is asked, by what the table calls it."""
+    """Return the questions by their names in the table."""
     even, numbers = Several(("even *",)), itertools.count()
 
     def anew(patterns: tuple[str, ...]) -> int:

@@ -164,7 +164,7 @@ class Block:
         return np.frombuffer(self._values)
 
     def count_after(self, time: int) -> int:
-        """Return how many of its events are later than `time`."""
+        """Return the number of its events that are later than `time`."""
         if time < self.oldest:
             return self.summary.count
         if time >= self.newest:
@@ -201,7 +201,9 @@ class Block:
         """The summary of its last `count` events, at least one."""
         if count == self.summary.count:
             return self.summary
-        return summarise(self.columns()[2][-count:])
+        if not self.ordered:
+            self._sort()
+        return summarise(self.values()[-count:])
 
     def split(self, last: bool, epoch: int = 0) -> Self:
         """Move the later events into a new block of this epoch, which is returned. The `last` block of all keeps most:

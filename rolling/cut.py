@@ -13,9 +13,9 @@ from rolling.span import Range
 from rolling.steps import Pause
 
 PORTION = 2**15
-"""About the number of values that are read at a time: some milliseconds of work."""
+"""Number of values that are read at a time, roughly: some milliseconds of work."""
 SMALLEST = 100
-"""A piece of fewer values counts as so many: finding it costs as much."""
+"""Minimum number of values that a chunk counts as: finding a smaller one costs as much."""
 
 
 class Cut(NamedTuple):

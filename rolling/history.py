@@ -25,7 +25,7 @@ from rolling.timeline import Row, Timeline
 
 @dataclass(slots=True)
 class Piece:
-    """What one step has in one deck, or in all. An end that is a block is the first or the last event of it."""
+    """Events of one step in one deck, or in all. An end that is a block is the first or the last event of it."""
 
     step: int
     summary: Summary
@@ -50,7 +50,7 @@ class Point:
 
 
 def bounds_of(edges: Sequence[int], after: int, until: int) -> list[int]:
-    """Where steps begin and end: step i holds the events later than the i-th bound, but not later than the next.
+    """Return the bounds of steps: step i holds the events later than the i-th bound, but not later than the next.
 
     Steps from each ascending edge up to, not including, the next, of what is later than `after` and not later than
     `until`."""
@@ -86,7 +86,7 @@ def event(timeline: Timeline[Any], end: Row | Block | None, index: int) -> Row |
 
 
 def _read(timeline: Timeline[Any], node: Deck[Any] | Block, bounds: list[int], pause: Pause) -> list[Piece]:
-    """Return what each step has in a deck or block that is not within one, in order."""
+    """Return the events of each step, in order, in a deck or block that is not within one step."""
     children: list[Any] = node.children if isinstance(node, Deck) else [node]
     blocks = [block for block in children if block.summary.count and not outside(block, bounds)]
     steps = [step_of(block, bounds) for block in blocks]
@@ -137,8 +137,8 @@ def _piece(step: int, node: Deck[Any] | Block) -> Piece:
 
 
 def parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iterator[tuple[int, Piece]]:
-    """What each step has of these events, and where that starts among them; in parts that end where a block does, since
-    another that is not read may lie behind it."""
+    """Yield the events of each step among these, after the index where they start. A step is cut where a block ends:
+    behind it one may lie that is not read."""
     times, positions, values = columns
     edges = times.searchsorted(np.array(bounds), side="right")
     starts = np.unique(np.concatenate(([0], cuts, edges[edges < len(times)])))

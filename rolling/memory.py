@@ -1,4 +1,4 @@
-"""The memory that percentiles take: whose sorted runs go when there are too many."""
+"""The memory that percentiles take: when there are too many sorted runs, those unused for longest go."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Memory:
         return sum(holder.run.nbytes for holder in self._ranks.holders if holder.run is not None)
 
     def _grant(self, size: int, tick: int) -> bool:
-        """Make room for so many bytes at the cost of what was asked for before a tick; False if that is not enough."""
+        """Make room for `size` bytes at the cost of runs last asked for before a tick; False if that is not enough."""
         spare = self._most_bytes - self.held - size
         if spare >= 0:
             return True

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from event_log.patterns import compiled
 from event_log.series import Series
-from patterns import compiled
 from view.answers import Several
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ class Members(NamedTuple):
     ids: Ids
     matched: Matched | None = None
     arrived: int | None = None
-    """How many events several were given so far."""
+    """Number of events that several series were given so far."""
 
 
 def number_of(seen: Seen, series: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What can be asked of the events: each answer is exact, of one moment, and knows all that was acknowledged before.
+"""Questions about events: each answer is exact, of one moment, and knows all that was acknowledged before.
 
 A question of microseconds is answered under the projection's lock at once; one that may take long is put to it by
 `view.asking.ask`. Each reads the clock once.
@@ -42,13 +42,13 @@ from view.level import Level
 from view.listings import Over, Page, end_of, listed
 from view.members import NEVER_SEEN, Members, members_of, number_of
 from view.snapshots import Seen
-from view.stretches import stretches
+from view.stretches import stretch
 
 T = TypeVar("T")
 
 
 class Asked(NamedTuple):
-    """What is wanted beside a summary, and the one reading of the clock that serves the whole answer."""
+    """Additions to a summary, and the one reading of the clock that serves the whole answer."""
 
     extras: Extras
     now: int
@@ -91,7 +91,7 @@ class Questions:
             return _answer(projection, Members(number), tail)
 
     def rules_in_force(self) -> tuple[Rules, int]:
-        """Return what the log has in force, and how far the view had read."""
+        """Return the rules in force, and the position up to which the view had read."""
         self.start()
         with self._level as projection:
             return projection.rules, projection.cursor.position
@@ -136,7 +136,7 @@ class Questions:
         visible: Callable[[str], bool] | None = None,
     ) -> Listed:
         """Up to `limit` series by name, or all, those that begin with `prefix`, come behind `after` and are visible;
-        then the name to go on after, None at the end; then how far the view had read."""
+        then the name to go on after, None at the end; then the position that the view had read."""
         self.start()
         page, order, now = Page(prefix, limit, after), Order(visible=visible), self.clock()
         return ask(self._level, "listing", lambda seen: listed(seen, page, order, Over(now - seen.rules.retention)))
@@ -153,7 +153,7 @@ class Questions:
         return ask(self._level, "ranking", question)
 
     def events(self, series: str, limit: int) -> tuple[Times, Values, int] | None:
-        """Times and values of the last live events of a series, oldest first, and how far the view had read;
+        """Times and values of the last live events of a series, oldest first, and the position of the view;
         None for a series never seen."""
         found = self.course(series, limit)
         return None if found.initial is None else (found.times, found.values, found.position)
@@ -177,7 +177,7 @@ class Questions:
         return ask(self._level, "replay", lambda seen: _replay(seen, series, after, limit))
 
     def names(self) -> tuple[list[str], int]:
-        """Return the names of all series, sorted and not to be changed, and how far the view had read."""
+        """Return the names of all series, sorted and not to be changed, and the position of the view."""
         self.start()
         with self._level as projection:
             return projection.names(), projection.cursor.position
@@ -185,7 +185,11 @@ class Questions:
     def stretches(self, series: Sequence[str], after: int, until: int, position: int) -> list[tuple[Times, Values]]:
         """Return the times and values of the events of each series with `after` < time <= `until`, in order, those up
         to a position that the view has read."""
-        return ask(self._level, "stretches", lambda seen: stretches(seen, series, after, until, position))
+
+        def question(seen: Seen) -> list[tuple[Times, Values]]:
+            return [stretch(seen, name, after, until, position) for name in series]
+
+        return ask(self._level, "stretches", question)
 
     def _ask(self, kind: str, series: Which, question: Callable[[Seen], T]) -> T:
         """Put a question to what takes long. One about several series takes longer than others of its kind."""
@@ -230,7 +234,7 @@ class Questions:
 def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
     number, position = seen.ids.get(series), seen.cursor.position
     times, positions, values = NOTHING if number is None else seen.view.behind(number, after, limit + 1)
-    lost = after > position or after < seen.ended_at(series) or any(after < end for _, end in seen.jumps)
+    lost = after > position or after < seen.ended.at(series) or any(after < end for _, end in seen.jumps)
     return Replayed(
         positions[:limit],
         times[:limit],
@@ -242,7 +246,7 @@ def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
 
 
 def _bounds(after: int, until: int, length: int) -> list[int]:
-    """Where the steps of a history begin, and where the last one ends. Too many that lie ahead of the clock are one."""
+    """Return where the steps of a history begin and the last one ends. Too many that lie ahead of the clock are one."""
     steps = touched(after, until, length)
     if steps > MOST_POINTS:
         return [*edges(after, length, MOST_POINTS - 1), LATEST]

@@ -1,4 +1,4 @@
-"""What operations share: schemas of answers, errors, headers, parameters."""
+"""Components that operations share: schemas of answers, errors, headers, parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a valid query string is, and how it is read."""
+"""Schemas of query strings, and their reading."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Query(Strict):
 
 
 class WindowQuery(Query):
-    """Which events statistics cover, and what is added to them."""
+    """Parameters of statistics: the events that they cover, and what is added to them."""
 
     window = Window()
     last = Whole(1, LARGEST_LAST)
@@ -58,7 +58,7 @@ class OfOneSeries(Query):
 
 
 class OfSeries(Query):
-    """Which series a question is about, as one, where none is named in the path; all without any."""
+    """The series of a question whose path names none: several as one, or all without any."""
 
     series = SeriesPatterns(load_default=None)
 
@@ -77,7 +77,7 @@ class StatisticsOfOneQuery(StatisticsQuery, OfOneSeries):
 
 
 class HistogramQuery(OfSeries):
-    """Which events `GET /histogram` counts, and where it divides them."""
+    """Parameters of `GET /histogram`: the events that it counts, and the bounds between its bins."""
 
     window = Window()
     last = Whole(1, LARGEST_LAST)
@@ -100,7 +100,7 @@ class HistogramOfOneQuery(HistogramQuery, OfOneSeries):
 
 
 class HistoryQuery(OfSeries):
-    """Which window `GET /history` lays out, and how."""
+    """Parameters of `GET /history`: its window, and the steps of that."""
 
     window = Window()
     step = Window()
@@ -132,7 +132,7 @@ class SeriesQuery(WindowQuery):
 
 
 class EventsQuery(Query):
-    """How many events `GET /series/<series>/events` shows."""
+    """Parameters of `GET /series/<series>/events`."""
 
     limit = Whole(1, 1000, load_default=100)
 

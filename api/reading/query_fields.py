@@ -1,4 +1,4 @@
-"""What a valid parameter of a query is: the one definition, for validation and for the documentation."""
+"""Fields of query strings: the one definition of a valid parameter, for validation and for the documentation."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ MOST_PATTERNS = 20
 MOST_BOUNDS = 1000
 """Of one histogram; as many are the most bins."""
 _NUMBER = "[0-9]+([.][0-9]+)?"
+_UNQUOTED_PLUS = re.compile(r"(.{8,10}[Tt ][0-9:.,]+) ([0-9]{2}(?::?[0-9]{2})?)")
+"""A date, a time and an offset whose `+` was not percent-encoded: in a query it says a space."""
 _WHOLE = re.compile(r"[0-9]{1,12}")
 _SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
-"""What series are sorted by, beside percentiles."""
+"""Names that series are sorted by, beside percentiles."""
 
 
 class Duration(RequestField):
@@ -69,9 +71,9 @@ class Window(Duration):
         try:
             window = parse_duration(value)
         except ValueError as fault:
-            raise ValidationError(f"{fault} A window is above zero and at most {format_duration(limit)}.") from fault
+            raise ValidationError(f"{fault} A {attr} is above zero and at most {format_duration(limit)}.") from fault
         if window > limit:
-            longest = f"the longest window is {format_duration(limit)}"
+            longest = f"the longest {attr} is {format_duration(limit)}"
             raise ValidationError(f"{format_duration(window)} is longer than the retention; {longest}.")
         return window
 
@@ -80,6 +82,8 @@ class Moment(Timestamp):
     """A timestamp of a query, where numbers are written as JSON writes them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if unquoted := _UNQUOTED_PLUS.fullmatch(value):
+            value = "+".join(unquoted.groups())
         return super()._deserialize(number_in(value), attr, data, **kwargs)
 
 
@@ -144,7 +148,7 @@ class Include(RequestField):
 
 
 class Interpolation(RequestField):
-    """How percentiles are told -> whether linearly between two values."""
+    """`nearest` or `linear` -> True if percentiles are interpolated linearly between two values."""
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "string",

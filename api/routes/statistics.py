@@ -1,4 +1,4 @@
-"""`GET /statistics`: what the events of a window come to."""
+"""`GET /statistics`: the statistics of the events of a window."""
 
 from __future__ import annotations
 

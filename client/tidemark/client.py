@@ -69,7 +69,7 @@ class Tidemark:
 
     @property
     def counts(self) -> Counts:
-        """Return what has become of the events sent so far."""
+        """Return the numbers of the events sent so far, by what has become of them."""
         return self._sender.counts()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What the engine must say: plain lists sorted anew for each question, and `fractions.Fraction`."""
+"""Reference model of the engine: plain lists sorted anew for each question, and `fractions.Fraction`."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Model:
         self.horizon = max(self.horizon, horizon)
 
     def change_keep(self, series: int | None, horizon: int, keep: int) -> None:
-        """What is dead under `horizon` stays dead, whatever is kept from now on."""
+        """Change the keep; an event that is dead under `horizon` stays dead."""
         for number, kept in self.series.items():
             if number == series or (series is None and not kept.own):
                 kept.rows = kept.live(horizon)

@@ -87,9 +87,9 @@ def test_counts_add_up_to_the_statistics_of_the_window(step: int, sizes: None) -
 
 
 @SIZES
-@pytest.mark.parametrize("series", [None, 0])
-@pytest.mark.parametrize("wanted", [None, LINEAR])
-@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize(
+    ("series", "wanted", "prune"), [(None, None, True), (None, LINEAR, False), (0, None, False), (0, LINEAR, True)]
+)
 def test_the_points_are_those_of_the_first_moment(series: int | None, wanted: Percentiles | None, prune: bool) -> None:
     generator = random.Random(5)
     pair = Pair.keeping(0, 0)

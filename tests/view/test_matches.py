@@ -1,4 +1,4 @@
-"""Which series match: those of the moment that a question sees, whatever was kept for others."""
+"""The series that match: those of the moment that a question sees, whatever was kept for others."""
 
 from __future__ import annotations
 

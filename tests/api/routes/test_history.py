@@ -171,8 +171,8 @@ def test_csv_for_those_who_ask_for_it(client: FlaskClient, clock: FakeClock) -> 
 @pytest.mark.parametrize(
     ("query", "field", "says"),
     [
-        ("step=0", "step", "not above zero"),
-        ("step=2h", "step", "longer than the retention"),
+        ("step=0", "step", "A step is above zero and at most 1h."),
+        ("step=2h", "step", "2h is longer than the retention; the longest step is 1h."),
         ("step=1s", "step", "Makes 3601 points, and 2000 are the most"),
         ("step=0.000001s", "step", "2000 are the most"),
         ("window=2h", "window", "the longest window is 1h"),

@@ -22,6 +22,7 @@ import app as composition
 from api import stream_answers
 from api.asked import lease_of
 from api.context import context
+from api.guard import guard_of
 from event_service import EventService
 from rolling.percentiles import Percentiles, percent
 from settings import Settings
@@ -35,7 +36,7 @@ from tests.conftest import START, FakeClock
 from tests.rolling.model import fraction_sum, fraction_variance, percentiles_of, rounded
 from times import MINUTE, SECOND, format_timestamp, parse_timestamp
 from view.answers import Several
-from watched_file import LOOK_SECONDS
+from watched.file import LOOK_SECONDS
 
 NAMES = (
     "ours",
@@ -299,7 +300,7 @@ def test_a_lease_of_several_ends_where_the_key_sees_other_series(tmp_path: Path,
     keys = tmp_path / "keys.toml"
     write_keys(keys)
     app = composition.create_app(Settings(log_url="memory:", keys=str(keys)), clock=clock)
-    guard = context(app).guard
+    guard = guard_of(app)
     assert guard is not None
     leases: dict[str, Callable[[], bool]] = {}
     with app.test_request_context("/stream", headers=bearer("restricted")):

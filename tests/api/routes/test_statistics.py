@@ -331,6 +331,8 @@ def test_statistics_as_of_a_moment(client: FlaskClient, clock: FakeClock) -> Non
             ("window=10m&at=2025-06-26T14:20:00Z", 10, 19),
             ("window=10m&at=2025-06-26T16:20:00%2B02:00", 10, 19),
             ("window=10m&at=2025-06-26T14:20:00", 10, 19),
+            ("window=10m&at=2025-06-26T16:20:00+02:00", 10, 19),  # of which a space comes
+            ("window=10m&at=2025-06-26+15:20:00.0+01", 10, 19),
             ("window=10m&at=2025-06-26T14:19:59.999999Z", 11, 20),
             ("window=10m&last=3&at=2025-06-26T14:20:00Z", 10, 12),
             ("last=3&at=2025-06-26T14:20:00Z", 10, 12),

@@ -12,7 +12,7 @@ _HEAD = 8
 
 
 class Memory:
-    """Room for one text. Who writes overwrites; who reads while that happens reads None."""
+    """Room for one text. A write overwrites it; a read while that happens gives None."""
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, _HEAD + MOST_BYTES)  # anonymous and shared: it ends with its last process
@@ -23,7 +23,7 @@ class Memory:
         self._map[: _HEAD + len(text)] = head + text
 
     def get(self) -> bytes | None:
-        """Return what was kept last; None if there is nothing whole."""
+        """Return the text that was kept last; None if there is nothing whole."""
         length = int.from_bytes(self._map[:4], "little")
         text = self._map[_HEAD : _HEAD + length]
         return text if length and zlib.crc32(text) == int.from_bytes(self._map[4:_HEAD], "little") else None

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
-from garbage import MIDDLE_TO_A_FULL, SPARE, Survivors
+from serving.garbage import MIDDLE_TO_A_FULL, SPARE, Survivors
 from tests.servers import CHECKOUT
 
 
@@ -80,7 +80,8 @@ def test_all_is_looked_at_again_when_there_is_twice_as_much() -> None:
 
 def test_garbage_that_was_set_aside_goes_in_the_end() -> None:
     script = """
-import gc, garbage, sys
+import gc, sys
+from serving import garbage
 class Node: pass
 garbage.SPARE = 1000
 garbage.Survivors().begin()
@@ -101,7 +102,8 @@ print(started, most)
 
 def test_the_end_leaves_the_collector_as_it_was() -> None:
     script = """
-import gc, garbage
+import gc
+from serving import garbage
 before = list(gc.callbacks)
 garbage.Survivors().begin()
 assert gc.callbacks != before and gc.get_freeze_count()

@@ -11,16 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from file_memory import MOST_BYTES, Memory
 from settings import PREFIX
+from watched.memory import MOST_BYTES, Memory
 
 LOOK_SECONDS = 0.5
-"""How old what we know of the file may be. It is read, not asked for its age: a few microseconds twice a second, and
-no copy, mount or clock can hide a change."""
+"""Maximum age in seconds of what we know of the file. It is read, not asked for its age: a few microseconds twice a
+second, and no copy, mount or clock can hide a change."""
 STALE_SECONDS = 1.5
 """Age of the last look from which on a change may not wait for the next one, to be in force within two seconds."""
 PAUSE_SECONDS = 0.25
-"""How long the two looks lie apart that are taken by one request."""
+"""Seconds between the two looks that one request takes."""
 T = TypeVar("T")
 
 
@@ -35,7 +35,7 @@ def inherited(path: Path) -> Memory:
 
 
 def read(path: Path) -> bytes:
-    """Return what a file holds. Raises BadFile."""
+    """Return the content of a file. Raises BadFile."""
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)
@@ -47,29 +47,27 @@ def read(path: Path) -> bytes:
 
 
 class WatchedFile(Generic[T]):
-    """What one file says, read again when it has changed.
+    """Content of one file, read again when it has changed.
 
     A text is taken once two looks have found it the same: half of a file can be good TOML, of which the last limits are
     missing. Any thread may ask; one at a time looks at the file, and the others go on with what was known.
     """
 
     name = "file"
-    """How messages call it."""
+    """Name of the file in messages."""
     setting = ""
-    """Which setting names its path."""
+    """Name of the setting that holds its path."""
     logger = logging.getLogger("tidemark")
 
     def __init__(
         self,
         path: Path,
-        parse: Callable[[bytes], T],
         clock: Callable[[], float] = time.monotonic,
         memory: Memory | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`parse` raises BadFile. So does this, where the file is no good and none was before."""
+        """Raises BadFile where the file is no good and none was before."""
         self._path = path
-        self._parse = parse
         self._clock = clock
         self._memory = inherited(path) if memory is None else memory
         self._pause = pause
@@ -80,8 +78,12 @@ class WatchedFile(Generic[T]):
         self._fault: str | None = None
         self._content = self._first()
 
+    def parse(self, text: bytes) -> T:
+        """Return what a text says. Raises BadFile."""
+        raise NotImplementedError
+
     def content(self) -> T:
-        """Return what is in force; costs a look at the clock. After a silence the file may have changed long ago:
+        """Return the content in force; costs a look at the clock. After a silence the file may have changed long ago:
         then both looks are taken now, and all who ask wait for them."""
         age = self._clock() - self._looked_at
         if age >= LOOK_SECONDS and self._lock.acquire(blocking=age >= STALE_SECONDS):
@@ -92,7 +94,7 @@ class WatchedFile(Generic[T]):
         return self._content
 
     def fault(self) -> str | None:
-        """Return what is wrong with the file as it is now, so that an older one is in force."""
+        """Return the fault of the file as it is now, so that an older one is in force; None if there is none."""
         self.content()
         return self._fault
 
@@ -108,7 +110,7 @@ class WatchedFile(Generic[T]):
         self._looked_at = began  # not before: until then all who ask after a silence wait
 
     def _first(self) -> T:
-        """Return what to begin with. Where others of this service have another text, this one may be half written."""
+        """Return the first content. Where others of this service have another text, this one may be half written."""
         kept = self._memory.get()
         try:
             text = read(self._path)
@@ -120,7 +122,7 @@ class WatchedFile(Generic[T]):
             self._note(str(fault))
         self._looked_at = -math.inf
         assert kept is not None
-        return self._parse(kept)
+        return self.parse(kept)
 
     def _look(self) -> None:
         """Take the file over if it has changed, stands still and is good; else say why not, once."""
@@ -144,7 +146,7 @@ class WatchedFile(Generic[T]):
 
     def _load(self, text: bytes) -> T:
         self._seen = text
-        content = self._parse(text)
+        content = self.parse(text)
         self._memory.put(text)
         self._fault = None
         return content

@@ -1,6 +1,6 @@
-"""Saying no early: a worker with a standing queue answers 503 at once, rather than everything late.
+"""Load shedding: a worker with a standing queue answers 503 at once, rather than everything late.
 
-How long a request has waited the kernel knows: since the last of its bytes came, wherever they lay since then (in the
+The kernel knows the wait of a request: the time since the last of its bytes came, wherever they were since (in the
 queue of connections nobody has accepted yet, or behind other requests of this worker). One that has waited long is
 refused, for a fraction of what its answer would cost, if for some time now all have: then there is a queue that does
 not go away by itself, and what is accepted waits only as long as is allowed. After a pause nobody is refused.
@@ -42,7 +42,7 @@ _TITLE = "Service Unavailable"
 STATUS = f"503 {_TITLE}"
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _LAST_DATA_RECEIVED = slice(52, 56)
-"""Where Linux says, in milliseconds, how long ago the last data came."""
+"""Bytes of TCP_INFO in which Linux tells the milliseconds since the last data came."""
 _BETWEEN_LOOKS = 0.001
 _NEVER_SHED = re.compile(
     r"""
@@ -89,7 +89,7 @@ def waited(sock: socket.socket | None) -> float:
 
 
 class Patience:
-    """Says who has waited for too long. While nobody has, it looks at one request in a millisecond at the most."""
+    """Load shedding: tells a request that has waited too long. While none has, it looks at one in a millisecond."""
 
     def __init__(self, most_seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
         self._most = most_seconds
@@ -99,7 +99,7 @@ class Patience:
         self._look_at = -inf
 
     def ends(self, waited: Callable[[], float]) -> bool:
-        """Return whether to refuse a request that is about to be served and has waited so long. Once a queue stood,
+        """Return whether to refuse a request that is about to be served, by its wait in seconds. Once a queue stood,
         it is made half as long as it may be: else what is served would all have waited for the most that is allowed."""
         now = self._clock()
         if now < self._look_at:

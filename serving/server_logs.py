@@ -1,4 +1,4 @@
-"""What gunicorn and gevent have to say, as JSON lines that quote no client."""
+"""Log lines of gunicorn and gevent, as JSON that quotes no client."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 
-from logs import LOGGER, JsonFormatter, RateLimit
+from api.logs import LOGGER, JsonFormatter, RateLimit
 
 _REFUSED = "Invalid request from ip="
-"""How gunicorn begins the line about a request that it refuses; its end quotes the request."""
+"""Beginning of gunicorn's line about a request that it refuses; the end of the line quotes the request."""
 _OF_CONNECTIONS = (ssl.SSLError, ConnectionError, TimeoutError)
-"""What a client can cause outside of a request; no fault of the service, so without a traceback."""
+"""Errors that a client can cause outside of a request; no fault of the service, so without a traceback."""
 
 
 class JsonLogger(Logger):

@@ -2,8 +2,8 @@
 
 A worker that knows ten thousand series holds two hundred thousand objects that stay. Python looks at every one of them
 whenever it collects its oldest generation, within whatever request that falls: 70 ms, measured, in which nothing else
-runs. What has survived such a collection, and so is no garbage, is therefore set aside, and the next one looks only at
-what has come since; it comes the sooner, so that this is little. Should much of what is set aside become garbage after
+runs. What has survived such a collection, and so is no garbage, is therefore frozen, and the next one looks only at
+what has come since; it comes the sooner, so that this is little. Should much of what is frozen become garbage after
 all, in cycles, then all is looked at again: not before the process holds twice as much as it did the last time.
 """
 
@@ -17,15 +17,15 @@ from typing import Any
 OLDEST = 2
 """Python's oldest generation."""
 MIDDLE_TO_A_FULL = 3
-"""So many collections of the middle generation come before one of the oldest, which then takes some 5 ms; Python's
-own 10 made it 20 ms and more."""
+"""Number of collections of the middle generation before one of the oldest, which then takes some 5 ms; Python's own 10
+made it 20 ms and more."""
 SPARE = 3_000_000
-"""So many blocks of memory more than twice those at the last look at all may be held, some 250 MB: ten thousand series
-take a third of that, and to look at all of them holds every request for 200 ms."""
+"""Number of blocks of memory that may be held beyond twice those of the last full collection, some 250 MB: ten thousand
+series take a third of that, and a full collection holds every request for 200 ms."""
 
 
 class Survivors:
-    """Sets aside what survives; called by Python before and after each collection, once it stands in `gc.callbacks`."""
+    """Freezes what survives; called by Python before and after each collection, once it stands in `gc.callbacks`."""
 
     def __init__(self, collector: Any = gc, blocks: Callable[[], int] = sys.getallocatedblocks) -> None:
         self._gc = collector

@@ -1,79 +1,78 @@
-"""Single-flight: whoever needs what is newest reads it, or waits for a reading that began after the need."""
+"""Single-flight: whoever needs some work done does it, or waits for a piece of it that began after the need.
+
+So those who read the log share one reading, and those who wait for a sync share one sync (group commit).
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
-from view.portions import give_way
-
-T = TypeVar("T")
+from event_log.aside import give_way
 
 
 class _Call:
     """One who waits."""
 
-    __slots__ = ("before", "fault", "reads", "woken")
+    __slots__ = ("before", "fault", "leads", "woken")
 
     def __init__(self, before: int) -> None:
         self.before = before
-        """How many readings had begun."""
-        self.reads = False
-        """Whether it is to read itself."""
+        """Number of pieces that had begun."""
+        self.leads = False
+        """True if it is to do the next piece itself."""
         self.fault: Exception | None = None
         self.woken = threading.Lock()
         self.woken.acquire()
 
 
-class CatchingUp(Generic[T]):
-    """Shares the readings of a source among all who want to be level with it.
+class SingleFlight:
+    """Shares pieces of some work among all who need it done. A piece says whether there is more; none is done twice at
+    a time.
 
-    A call waits while others read. A reading that began after a call did serves that call too, or fails it; of all
-    who have gathered meanwhile the first reads again, before those who were served go on: a source that is far away
-    has the next question while they use this answer. Nobody who waits holds anything, nor is overtaken.
+    A call waits while others work. A piece that began after a call did serves that call too, or fails it; of all who
+    have gathered meanwhile the first works again, before those who were served go on: a source that is far away has the
+    next question while they use this answer. Nobody who waits holds anything, nor is overtaken.
     """
 
-    def __init__(self, read: Callable[[], T], take: Callable[[T], bool]) -> None:
-        """`read` reads a portion, and `take` takes it in and says whether there is more; neither twice at a time."""
-        self._read = read
-        self._take = take
+    def __init__(self) -> None:
         self._mutex = threading.Lock()
         # All below: under _mutex.
         self._waiting: deque[_Call] = deque()
-        self._is_reading = False
+        self._is_busy = False
         self._begun = 0
-        self._level = 0  # the last reading that found nothing more
+        self._level = 0  # the last piece behind which nothing more was to be done
         self._failed = 0  # the last one that failed, and how
         self._fault: Exception | None = None
 
-    def __call__(self) -> None:
-        """Return once a reading that began after this call has brought everything. Raises what a reading raises."""
+    def run(self, work: Callable[[], bool]) -> None:
+        """Return once a piece that began after this call has left nothing to be done. Raises what a piece raises."""
         before = self._enter()
         if before < 0:
             return
         try:
-            while self._level <= before and self._advance():
+            while self._level <= before and self._work(work):
                 give_way()
         finally:
             self._leave()
 
-    def advance(self) -> bool:
-        """Take in one reading, unless others bring everything meanwhile; whether there is more."""
+    def step(self, work: Callable[[], bool], is_done: Callable[[], bool] = lambda: False) -> bool:
+        """Do one piece, unless others leave nothing to be done meanwhile, or it `is_done` when it is this one's turn;
+        says whether there is more."""
         if self._enter() < 0:
             return False
         try:
-            return self._advance()
+            return is_done() or self._work(work)
         finally:
             self._leave()
 
     def _enter(self) -> int:
-        """Wait until it is time to read, and say how many readings had begun before; -1 where one has brought
-        everything meanwhile."""
+        """Wait until it is time to work, and say how many pieces had begun before; -1 where one has left nothing to be
+        done meanwhile."""
         with self._mutex:
-            if not self._is_reading:
-                self._is_reading = True
+            if not self._is_busy:
+                self._is_busy = True
                 return self._begun
             call = _Call(self._begun)
             self._waiting.append(call)
@@ -84,22 +83,22 @@ class CatchingUp(Generic[T]):
             raise
         if call.fault is not None:
             raise call.fault
-        return call.before if call.reads else -1
+        return call.before if call.leads else -1
 
     def _give_up(self, call: _Call) -> None:
-        if call.reads:
+        if call.leads:
             self._leave()
             return
         with self._mutex:
             if call in self._waiting:
                 self._waiting.remove(call)
 
-    def _advance(self) -> bool:
+    def _work(self, work: Callable[[], bool]) -> bool:
         with self._mutex:
             self._begun += 1
             number = self._begun
         try:
-            more = self._take(self._read())
+            more = work()
         except Exception as fault:
             with self._mutex:
                 self._failed, self._fault = max(self._failed, number), fault
@@ -109,14 +108,14 @@ class CatchingUp(Generic[T]):
         return more
 
     def _leave(self) -> None:
-        """Read no more: let the first read whom no reading has served, and those go whom one has."""
+        """Work no more: let the first work whom no piece has served, and those go whom one has."""
         with self._mutex:
-            self._is_reading = False
+            self._is_busy = False
             woken = self._served()
             if self._waiting:
-                self._is_reading = True
+                self._is_busy = True
                 woken.insert(0, self._waiting.popleft())
-                woken[0].reads = True
+                woken[0].leads = True
         for call in woken:
             call.woken.release()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask import Response, request, send_from_directory
 
-from gzip_coding import GZIP, is_wanted, offer, pack
+from api.gzip_coding import GZIP, is_wanted, offer, pack
 
 DAY_SECONDS = 86_400
 _POLICY = "; ".join(

@@ -59,7 +59,7 @@ def cut(text: str) -> str:
 
 
 class RateLimit(logging.Filter):
-    """Lets MOST_A_SECOND warnings or errors of a kind pass within a second; the next one says how many were `left_out`.
+    """Lets MOST_A_SECOND warnings or errors of a kind pass within a second; the next one tells the number left out.
 
     A kind is a message before its arguments, and the type and place of an exception. Takes no lock: it is shared by
     processes that fork, and a race costs one line at most.
@@ -69,7 +69,7 @@ class RateLimit(logging.Filter):
         super().__init__()
         self._clock = clock
         self._kinds: dict[object, tuple[float, int]] = {}
-        """When the second of a kind began, and how many of its lines have come since."""
+        """Start of the second of a kind, and the number of its lines since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether this line is written."""

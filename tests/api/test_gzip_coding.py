@@ -8,7 +8,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gzip_coding import MOST_MEMBERS, TooLarge, is_wanted, pack, unpack
+from api.gzip_coding import MOST_MEMBERS, TooLarge, is_wanted, pack, unpack
 
 KIB = 1024
 TEXT = b"timestamp,value\n2025-06-26T14:30:00Z,12.34\n"

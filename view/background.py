@@ -20,11 +20,11 @@ INTERVAL = 0.2
 SYNC_INTERVAL = 1.0
 """Seconds between two syncs."""
 MOST_SECONDS = 5.0
-"""How long `stop` waits."""
-logger = logging.getLogger("tidemark.follower")
+"""Maximum seconds that `stop` waits."""
+logger = logging.getLogger("tidemark.background")
 
 
-class Follower:
+class Background:
     """Calls `tick` until it says that nothing is waiting, five times a second; and `sync` once a second, whatever
     `tick` is busy with."""
 
@@ -40,7 +40,7 @@ class Follower:
         """`blocks`: `sync` holds the thread that calls it, and under gevent belongs into a real one."""
         self._tick = tick
         self._loops: list[tuple[str, Callable[[], object], float]] = [
-            ("follower", self._follow, interval),
+            ("background", self._follow, interval),
             ("sync", (lambda: aside(sync)) if blocks else sync, sync_interval),
         ]
         self._pid = 0
@@ -65,7 +65,7 @@ class Follower:
         return not self._stopped.is_set()
 
     def stop(self) -> None:
-        """End after the pieces of work at hand, and wait for those: the log is to be closed next."""
+        """End after the chunks of work at hand, and wait for those: the log is to be closed next."""
         self._stopped.set()
         if self._pid == os.getpid():
             for thread in self._threads:
@@ -73,7 +73,7 @@ class Follower:
 
     def _follow(self) -> None:
         while self._tick() and not self._stopped.is_set():
-            time.sleep(0.001)  # let requests in between two pieces; after a sleep of 0 gevent looks at no socket
+            time.sleep(0.001)  # yield to requests between two chunks; after a sleep of 0 gevent looks at no socket
 
     def _run(self, name: str, work: Callable[[], object], interval: float, stopped: threading.Event) -> None:
         """Do some work again and again."""

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from api.logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_A_SECOND, MOST_KINDS, JsonFormatter, RateLimit
 from app import create_app
-from logs import LOGGER, LONGEST_TEXT, LONGEST_TRACEBACK, MOST_A_SECOND, MOST_KINDS, JsonFormatter, RateLimit
 from settings import VERSION, Settings
 from tests.conftest import START
 
@@ -22,7 +22,7 @@ Lines = list[dict[str, Any]]
 
 @pytest.fixture
 def printed() -> Iterator[io.StringIO]:
-    """What the service's logger writes during a test."""
+    """Collect the lines that the service's logger writes during a test."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())

@@ -16,8 +16,8 @@ import gevent
 import gevent.hub
 import pytest
 
-from logs import MOST_A_SECOND
-from server_logs import report_hub_errors
+from api.logs import MOST_A_SECOND
+from serving.server_logs import report_hub_errors
 from tests.patient import PATIENT
 from tests.servers import Server, until
 from tests.tls import TlsServer, trusted_certificate
@@ -57,7 +57,7 @@ def answer(port: int, sent: bytes) -> bytes:
 
 def warnings(server: Server) -> Lines:
     """The warnings and errors so far; each line of the output must be a short one of JSON."""
-    printed = server.output()
+    printed = server.output().rpartition("\n")[0]  # the last line may be half written
     assert SECRET.decode() not in printed
     assert max(map(len, printed.splitlines())) < LONGEST_LINE
     lines: Lines = [json.loads(line) for line in printed.splitlines() if not line.startswith("tidemark: ")]
@@ -71,7 +71,7 @@ def test_broken_requests_are_not_quoted_in_the_log_and_give_few_lines(worker: st
             assert len(answer(server.port, head)) < LONGEST_LINE
         found = warnings(server)
         begin = time.monotonic()
-        for _ in range(200):
+        for _ in range(80):
             answer(server.port, BROKEN_HEADS[0])
 
         def is_said() -> bool:  # all so far may have come within the second whose lines were written before
@@ -80,7 +80,8 @@ def test_broken_requests_are_not_quoted_in_the_log_and_give_few_lines(worker: st
 
         until(is_said, "a line")
         seconds = time.monotonic() - begin
-        assert len(warnings(server)) - len(found) <= MOST_A_SECOND * (seconds + 1)
+        # Of a second that had begun before, and of one that has not ended, all lines may be among them.
+        assert len(warnings(server)) - len(found) <= MOST_A_SECOND * (seconds + 2)
     assert found[0]["message"].startswith("refused a request that is no HTTP: ")
     assert found[0]["ip"] == "127.0.0.1"
 

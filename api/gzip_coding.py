@@ -6,7 +6,7 @@ import zlib
 
 from flask import Response, request
 
-from view.portions import give_way
+from event_log.aside import give_way
 
 GZIP = "gzip"
 WORTH_IT = 1400
@@ -27,7 +27,7 @@ class TooLarge(ValueError):
 
 
 def unpack(body: bytes, most: int) -> bytes:
-    """Return what a gzip body holds, of one member or several. Never more than `most` bytes are made: raises
+    """Unpack a gzip body of one member or several. Never makes more than `most` bytes: raises
     TooLarge.
 
     Raises ValueError where it is no gzip, broke off, or is followed by something else.
@@ -43,7 +43,7 @@ def unpack(body: bytes, most: int) -> bytes:
 
 
 def _unpack_member(body: bytes, position: int, most: int, parts: list[bytes]) -> tuple[int, int]:
-    """Append what the member at `position` holds; where it ends, and how many bytes are still allowed after it."""
+    """Append the content of the member at `position`; return its end, and the bytes still allowed after it."""
     member = zlib.decompressobj(_GZIP_FORMAT)
     while not member.eof:
         if position == len(body):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patterns import compiled, exact_name, is_pattern, literal_prefix
+from event_log.patterns import compiled, exact_name, is_pattern, literal_prefix
 
 texts = st.text("ab/*?[]!-", max_size=8)
 

@@ -10,9 +10,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from overload import Patience, Shedding, waited
-
-from .servers import Server, until
+from serving.overload import Patience, Shedding, waited
+from tests.servers import Server, until
 
 
 def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -33,7 +32,7 @@ class Worker:
         )
 
     def ask(self, wait: float, path: str = "/statistics") -> int:
-        """The status of a request that has waited so long."""
+        """Return the status of a request that has waited `wait` seconds."""
         self.wait = wait
         status = []
 
@@ -178,8 +177,12 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
 def test_the_kernel_knows_how_long_a_request_has_waited(connected: tuple[socket.socket, socket.socket]) -> None:
     client, ours = connected
     until(lambda: waited(ours) >= 0.05, "50 ms to pass")
-    client.sendall(b"another")
-    until(lambda: waited(ours) < 0.05, "the newer bytes to count")
+
+    def newer_bytes_count() -> bool:
+        client.sendall(b"another")  # again where this process was kept from looking for 50 ms
+        return waited(ours) < 0.05
+
+    until(newer_bytes_count, "the newer bytes to count")
 
 
 def test_where_nobody_knows_nobody_has_waited() -> None:
@@ -192,9 +195,7 @@ def test_where_nobody_knows_nobody_has_waited() -> None:
 def test_a_worker_sheds_by_its_setting() -> None:
     # A microsecond: whatever came a millisecond ago has waited too long, so that nearly every request is late.
     with Server(["-w", "1"], {"TIDEMARK_MAX_WAIT": "0.000001"}) as server:
-        refused = until(
-            lambda: [found for found in [server.get("/statistics")] if found.status_code == 503], "a 503", 30
-        )
+        refused = until(lambda: [found for found in [server.get("/statistics")] if found.status_code == 503], "a 503")
         assert refused[0].headers["Retry-After"] == "1"
         assert server.get("/health/live").status_code == 200
         text = server.get("/metrics").text

@@ -10,7 +10,7 @@ from event_log.files.recovery import moved
 
 
 def faults(files: OpenLog) -> list[str]:
-    """Return what is wrong with the records, the head page or the blobs; nothing where all is well. Changes nothing.
+    """Return the faults of the records, the head page and the blobs; none where all is well. Changes nothing.
 
     For a log that nobody writes to meanwhile. Complexity: O(bytes)."""
     found = list[str]()
@@ -34,7 +34,7 @@ def faults(files: OpenLog) -> list[str]:
 
 
 def _last_place(files: OpenLog, found: list[str]) -> Tail | None:
-    """Where all records lead to, from the first segment on."""
+    """Return the place to which all records lead, from the first segment on."""
     segments, tail, place = files.segments, files.head.tail()[1], None
     starts = segments.starts()
     for start, after in zip(starts, [*starts[1:], None], strict=True):
