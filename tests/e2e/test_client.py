@@ -176,7 +176,7 @@ def chosen(faults: int) -> Sequence[str]:
     return kinds
 
 
-@pytest.mark.soak(faults=(14, 252))
+@pytest.mark.soak(faults=(10, 252))
 def test_what_flush_returned_for_counts_once_whatever_fails(
     server: Server, faults: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
