@@ -14,15 +14,16 @@ from types import TracebackType
 
 from serving.addresses import CannotListen, check_free, local_url
 from settings import BadSetting, read_workers
-from simulator.client import Client, Failed
 from simulator.interrupts import Interrupts
 from simulator.options import read_options
 from simulator.report import Console
 from simulator.simulation import Simulation
+from tidemark import Unanswered
+from tidemark.transport import Transport
 
 ROOT = Path(__file__).resolve().parent.parent
 LIVELY = ("--distribution", "lognormal", "--jitter", "0.5", "--burst", "20s:4s:5", "--idle", "60s:3s")
-"""What the simulator does when nothing else is asked: something to look at, percentiles too."""
+"""Default options of the simulator in the demo: something to look at, percentiles too."""
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -34,7 +35,7 @@ class CannotStart(Exception):
 
 
 def address() -> tuple[str, int]:
-    """Where the server is to listen, as gunicorn.conf.py reads it. Raises CannotStart."""
+    """Return the host and port for the server, as gunicorn.conf.py reads them. Raises CannotStart."""
     host, port = os.environ.get("HOST") or "0.0.0.0", os.environ.get("PORT") or "5000"
     if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise CannotStart(f"PORT={port!r} is not a port; write a number from 1 to 65535")
@@ -76,18 +77,15 @@ class Server:
 
     def wait_until_ready(self, url: str, wanted: Callable[[], bool], seconds: float = START_SECONDS) -> bool:
         """True once it is ready, false when no longer wanted. Raises CannotStart when it ends or takes too long."""
-        client = Client(url, 2.0)
         deadline = time.monotonic() + seconds
-        try:
+        with contextlib.closing(Transport(url, None, 2.0)) as transport:
             while wanted():
                 if self._ended(LOOK):
                     raise CannotStart(f"the server ended with status {self._process.returncode}; it said why above")
-                if _is_ready(client):
+                if _is_ready(transport):
                     return True
                 if time.monotonic() > deadline:
                     raise CannotStart(f"the server was not ready within {seconds:g} s")
-        finally:
-            client.close()
         return False
 
     def _ended(self, seconds: float) -> bool:
@@ -98,10 +96,10 @@ class Server:
         return True
 
 
-def _is_ready(client: Client) -> bool:
+def _is_ready(transport: Transport) -> bool:
     try:
-        return client.get("/health/ready").status == 200
-    except Failed:
+        return transport.get_once("/health/ready").status == 200
+    except Unanswered:
         return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from random import SystemRandom
 from typing import NoReturn
 
@@ -34,7 +34,7 @@ examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run was asked to do. Times are seconds; `rate` 0 means as fast as possible."""
+    """Options of a run. Times are seconds; `rate` 0 means as fast as possible."""
 
     url: str
     key: str | None = field(repr=False)
@@ -162,7 +162,7 @@ def _rate(given: argparse.Namespace) -> float:
 
 
 def _fault(given: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that are right one by one."""
+    """Return the fault of options that are right one by one; None if there is none."""
     instruments, starts = len(given.instruments), len(given.start)
     if starts not in (1, instruments):
         return f"--start has {starts} prices for {instruments} instruments; give one, or one for each"
@@ -193,25 +193,14 @@ def read_options(arguments: Sequence[str] | None = None, program: str = "python 
     except NoSuchForm as fault_of_form:
         parser.error(str(fault_of_form))
     burst, factor = given.burst or (None, 1.0)
-    return Options(
-        url=given.url,
-        key=given.key,
-        target=where,
-        names=given.instruments,
-        starts=given.start,
-        distribution=given.distribution,
-        step=STEP if given.step is None else given.step,
-        spread=SPREAD if given.spread is None else given.spread,
-        decimals=given.decimals,
-        rate=_rate(given),
-        jitter=given.jitter,
-        phases=Phases(burst, factor, given.idle),
-        threads=given.threads,
-        batch=given.batch,
-        duration=given.duration,
-        count=given.count,
-        seed=str(SystemRandom().randrange(10**6)) if given.seed is None else given.seed,
-        timeout=given.timeout,
-        verbose=given.verbose,
-        quiet=given.quiet,
-    )
+    found = vars(given) | {
+        "target": where,
+        "names": given.instruments,
+        "starts": given.start,
+        "step": STEP if given.step is None else given.step,
+        "spread": SPREAD if given.spread is None else given.spread,
+        "rate": _rate(given),
+        "phases": Phases(burst, factor, given.idle),
+        "seed": str(SystemRandom().randrange(10**6)) if given.seed is None else given.seed,
+    }
+    return Options(**{each.name: found[each.name] for each in fields(Options)})

@@ -1,42 +1,32 @@
-"""Posting: one thread's loop from its prices to the server."""
+"""Posting: one thread's loop from its prices to the server, through the Python client's connections and its rules."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
+from functools import partial
 
-import orjson
-
-from simulator.client import Client, Failed, Reply
 from simulator.dialects import Call, Form
 from simulator.events import Event, Feed
 from simulator.pacing import Pacer
 from simulator.tally import Tally
+from tidemark import Unanswered
+from tidemark.retrying import retry
+from tidemark.transport import Reply, Transport
 
-FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
-"""Seconds between attempts to reach a server that is gone: doubled each time, up to this."""
+"""Seconds between attempts, at most, unless the server asks for more: a demonstration is soon to go on."""
 
 Announce = Callable[[Sequence[Event], Call, str], None]
-
-
-def fault_of(reply: Reply) -> str:
-    """Return what the server says is wrong, as one line."""
-    try:
-        answer = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        return ""
-    detail = answer.get("detail", "") if isinstance(answer, dict) else ""
-    return detail if isinstance(detail, str) else orjson.dumps(detail).decode()[:200]
 
 
 class Poster:
     """Posts what its feed gives, when its pacer says so, until either ends or the run is stopped.
 
-    A request without an answer, and one the server asks to repeat later, is sent again until it is answered. It keeps
-    its `Idempotency-Key`, so that its events count once, whether it had arrived or not.
+    It does not put events into the client's buffer: each request is one that the options ask for, in the form of its
+    dialect, and its latency is measured. A request whose answer is missing or temporary is sent again, as the client
+    does it, under the same `Idempotency-Key`.
     """
 
     def __init__(
@@ -44,58 +34,44 @@ class Poster:
         feed: Feed,
         pacer: Pacer,
         form: Form,
-        client: Client,
+        transport: Transport,
         tally: Tally,
         *,
         wall_clock: Callable[[], int],
         sleep: Callable[[float], bool],
-        announce: Announce | None = None,
+        announce: Announce,
     ) -> None:
         self._feed = feed
         self._pacer = pacer
         self._form = form
-        self._client = client
+        self._transport = transport
         self._tally = tally
         self._wall_clock = wall_clock
         self._sleep = sleep
         self._announce = announce
-        run = secrets.token_hex(8)
-        self._keys = (f"{run}-{number}" for number in count())
 
     def run(self) -> None:
         """Post until the end; closes the connection."""
         try:
             while (size := self._feed.next_size()) and self._pacer.wait(size):
                 events = self._feed.take(self._wall_clock(), self._pacer.gap)
-                self._deliver(events, self._form(events))
+                attempt = partial(self._attempt, events, self._form(events), secrets.token_hex(16))
+                retry(attempt, lambda seconds: not self._sleep(seconds), LONGEST_PAUSE)
         finally:
-            self._client.close()
+            self._transport.close()
 
-    def _deliver(self, events: Sequence[Event], call: Call) -> None:
-        pause = FIRST_PAUSE
-        key = next(self._keys)
-        while True:
-            began = time.perf_counter()
-            try:
-                reply = self._client.post(call, key)
-            except Failed as failure:
-                self._failed(failure, events, call)
-                if self._sleep(pause):
-                    return
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                self._answered(reply, time.perf_counter() - began, events, call)
-                if reply.accepted or reply.retry_after is None or self._sleep(reply.retry_after):
-                    return
-
-    def _answered(self, reply: Reply, seconds: float, events: Sequence[Event], call: Call) -> None:
-        self._tally.answered(reply.status, seconds, call.events if reply.accepted else 0)
-        if not reply.accepted:
-            self._tally.error(f"status {reply.status}", fault_of(reply))
-        if self._announce is not None:
-            self._announce(events, call, f"{reply.status} in {seconds * 1000:.1f} ms")
-
-    def _failed(self, failure: Failed, events: Sequence[Event], call: Call) -> None:
-        self._tally.error(failure.kind)
-        if self._announce is not None:
-            self._announce(events, call, failure.kind)
+    def _attempt(self, events: Sequence[Event], call: Call, key: str) -> Reply:
+        began = time.perf_counter()
+        try:
+            reply = self._transport.post(call.path, call.body, key, call.content_type)
+        except Unanswered as failure:
+            self._tally.error(failure.reason)
+            self._announce(events, call, failure.reason)
+            raise
+        seconds = time.perf_counter() - began
+        accepted = 200 <= reply.status < 300
+        self._tally.answered(reply.status, seconds, call.events if accepted else 0)
+        if not accepted:
+            self._tally.error(f"status {reply.status}", reply.detail)
+        self._announce(events, call, f"{reply.status} in {seconds * 1000:.1f} ms")
+        return reply

@@ -10,13 +10,11 @@ from threading import Lock
 from types import TracebackType
 from typing import TextIO
 
-import orjson
-
-from simulator.client import Client, Failed
 from simulator.dialects import Call, Target
 from simulator.events import Event
-from simulator.posting import fault_of
 from simulator.tally import Tally, Totals
+from tidemark import Unanswered
+from tidemark.transport import Transport
 from times import format_timestamp
 
 EVERY = 2.0
@@ -24,7 +22,7 @@ EVERY = 2.0
 REFRESH = 0.2
 """Seconds between two progress lines on a terminal."""
 SAMPLED = 2
-"""How many instruments' statistics are shown, drawn anew each time."""
+"""Number of instruments whose statistics are shown, drawn anew each time."""
 CLEAR_LINE = "\r\x1b[K"
 
 
@@ -96,7 +94,7 @@ def statistics_line(name: str, answer: Mapping[str, float | None]) -> str:
 
 
 def posted_line(events: Sequence[Event], call: Call, outcome: str) -> str:
-    """Return what `-v` prints of one request."""
+    """Return the line that `-v` prints of one request."""
     first, last = events[0], events[-1]
     what = f"{first.series} {first.value}"
     if len(events) > 1:
@@ -122,14 +120,14 @@ class Recurrence:
 class Reporter:
     """Shows how a run goes. Belongs to one thread, which calls `tick` often.
 
-    `client` asks for the statistics, and is the reporter's own; `clock` gives seconds since the start.
+    `transport` asks for the statistics, and is the reporter's own; `clock` gives seconds since the start.
     """
 
     def __init__(
         self,
         console: Console,
         tally: Tally,
-        client: Client,
+        transport: Transport,
         target: Target,
         names: Sequence[str],
         *,
@@ -140,7 +138,7 @@ class Reporter:
     ) -> None:
         self._console = console
         self._tally = tally
-        self._client = client
+        self._transport = transport
         self._target = target
         self._names = names
         self._clock = clock
@@ -159,7 +157,7 @@ class Reporter:
 
     def close(self) -> None:
         """Close the reporter's connection."""
-        self._client.close()
+        self._transport.close()
 
     def _progress_line(self, now: float) -> str:
         events, errors = self._tally.counts()
@@ -176,15 +174,15 @@ class Reporter:
             if self._target.statistics is not None:
                 chosen = self._random.sample(self._names, min(SAMPLED, len(self._names)))
                 lines += [self._statistics_of(name, self._target.statistics(name)) for name in sorted(chosen)]
-        except Failed as failure:
-            lines = [f"    no statistics: {failure.kind}"]
+        except Unanswered as failure:
+            lines = [f"    no statistics: {failure.reason}"]
         self._console.line("\n".join(lines))
 
     def _statistics_of(self, name: str, path: str) -> str:
-        reply = self._client.get(path)
-        if not reply.accepted:
-            return f"    {name:<12} status {reply.status} {fault_of(reply)}".rstrip()
-        return statistics_line(name, orjson.loads(reply.body))
+        reply = self._transport.get_once(path)
+        if reply.status != 200:
+            return f"    {name:<12} status {reply.status} {reply.detail}"
+        return statistics_line(name, reply.document)
 
 
 def summary(totals: Totals, elapsed: float, asked: str) -> str:

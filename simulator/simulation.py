@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from random import Random
 from threading import Event as Flag
 from threading import Thread
 
-from simulator.client import Client, Failed
 from simulator.dialects import Call
 from simulator.events import Event, Feed, budgets
 from simulator.options import Options
@@ -17,6 +17,8 @@ from simulator.posting import Poster
 from simulator.prices import WALK, Draws, Prices, Walk
 from simulator.report import Console, Reporter, posted_line, summary
 from simulator.tally import Tally
+from tidemark import Unanswered
+from tidemark.transport import Transport
 from times import wall_clock
 
 LOOK = 0.1
@@ -31,15 +33,13 @@ class ServerNotThere(Exception):
 
 def check_server(url: str, timeout: float) -> None:
     """Raise ServerNotThere unless a Tidemark server answers at `url`, healthy or not."""
-    client = Client(url, timeout)
     try:
-        reply = client.get("/health")
-    except Failed as failure:
+        with closing(Transport(url, None, timeout)) as transport:
+            reply = transport.get_once("/health")
+    except Unanswered as failure:
         raise ServerNotThere(
-            f"no server answers at {url} ({failure.kind}); start one with `make run`, or name another with --url"
+            f"no server answers at {url} ({failure.reason}); start one with `make run`, or name another with --url"
         ) from failure
-    finally:
-        client.close()
     if reply.status not in (200, 503) or b'"status"' not in reply.body:
         raise ServerNotThere(
             f"what answers at {url} is not Tidemark (GET /health: {reply.status}); name the right server with --url"
@@ -54,7 +54,7 @@ def intention(options: Options) -> str:
 
 
 def pace(options: Options) -> str:
-    """Return how fast events are asked for, in words."""
+    """Return the rate that is asked for, in words."""
     if not options.rate:
         return "as fast as possible"
     phased = options.phases != Phases()
@@ -106,7 +106,7 @@ class Simulation:
         return Reporter(
             self._console,
             self._tally,
-            Client(options.url, min(options.timeout, LAST_ANSWERS), options.key),
+            Transport(options.url, options.key, min(options.timeout, LAST_ANSWERS)),
             options.target,
             options.names,
             clock=self._clock,
@@ -135,11 +135,11 @@ class Simulation:
             feed,
             self._pacer(len(instruments), thread),
             options.target.form,
-            Client(options.url, options.timeout, options.key),
+            Transport(options.url, options.key, options.timeout),
             self._tally,
             wall_clock=wall_clock,
             sleep=self._stop.wait,
-            announce=self._announce if options.verbose else None,
+            announce=self._announce,
         )
 
     def _budget(self, thread: int) -> int | None:
@@ -168,4 +168,5 @@ class Simulation:
         )
 
     def _announce(self, events: Sequence[Event], call: Call, outcome: str) -> None:
-        self._console.line(posted_line(events, call, outcome))
+        if self._options.verbose:
+            self._console.line(posted_line(events, call, outcome))

@@ -23,7 +23,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 DEBIAN = ("chromium", "fonts-liberation")
 ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 PATIENCE_MS = 120_000
-"""How long an expectation may take to come true. It is no demand on speed: a machine may be slow."""
+"""Maximum milliseconds until an expectation comes true. It is no demand on speed: a machine may be slow."""
 
 
 @pytest.fixture(scope="session")

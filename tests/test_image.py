@@ -1,17 +1,19 @@
-"""What goes into the container image: all that the service runs on, and nothing else that lies about."""
+"""Content of the container image: all that the service runs on, and nothing else that lies about."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+import sys
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from tests import servers
 from tests.servers import CHECKOUT, Server
-from tests.test_requirements import ROOMS
+from tests.test_requirements import CLIENT, COMMAND_LINE, ROOMS
 
 PAGES = {".html", ".js", ".css", ".svg", ".lua"}
 SECRETS = [
@@ -43,6 +45,7 @@ def as_expression(pattern: str) -> str:
     return "".join(words.get(part, re.escape(part)) for part in parts)
 
 
+@cache
 def rules() -> list[tuple[bool, re.Pattern[str]]]:
     """The lines of the .dockerignore: whether each lets in, and what it matches."""
     lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
@@ -66,7 +69,9 @@ def is_needed(path: str) -> bool:
     """Return whether the service runs on it."""
     room, slash, _ = path.partition("/")
     if not slash:
-        return path == "requirements.txt" or path.endswith(".py")
+        return path in ("requirements.txt", "tidemark") or path.endswith(".py")
+    if str(PurePosixPath(path).parent) == CLIENT:
+        return path.endswith(".py") and PurePosixPath(path).name not in COMMAND_LINE
     return room in ROOMS and PurePosixPath(path).suffix in PAGES | {".py"}
 
 
@@ -84,7 +89,7 @@ def test_the_service_runs_on_what_is_in_the_image(tmp_path: Path, monkeypatch: p
     image = tmp_path / "image"
     for path in filter(is_in_image, tracked()):
         (image / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CHECKOUT / path, image / path)
+        shutil.copy(CHECKOUT / path, image / path, follow_symlinks=False)
     monkeypatch.setattr(servers, "CHECKOUT", image)
     with Server(["-w", "1"]) as server:
         assert server.post("/events", {"values": [1, 2]}).status_code == 201
@@ -92,3 +97,6 @@ def test_the_service_runs_on_what_is_in_the_image(tmp_path: Path, monkeypatch: p
             assert server.get(path).status_code == 200
         for asset in re.findall(r'(?:src|href)="([\w./-]+\.(?:js|css|svg))"', server.get("/").text):
             assert server.get(asset if asset.startswith("/") else f"/{asset}").status_code == 200
+        line = f"-m simulator --url {server.url} --rate 0 --count 5 -q"
+        ran = subprocess.run([sys.executable, *line.split()], cwd=image, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, "events    5 accepted" in ran.stdout) == (0, True), ran.stderr

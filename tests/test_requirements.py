@@ -30,7 +30,11 @@ ROOMS = (
     "simulator",
     "streaming",
     "view",
+    "watched",
 )
+CLIENT = "client/tidemark"
+COMMAND_LINE = {"cli.py", "words.py"}
+"""Modules of the client that nothing of the service imports; what they draw with is not installed for it."""
 LEFT_OUT = {"uplot-python"}
 """Packages whose own requirements we do without; requirements.txt says why."""
 LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?:; (?P<marker>[^#]+?))?(?:\s+# \S.*)?")
@@ -60,6 +64,7 @@ def modules() -> Iterator[Path]:
     yield from CHECKOUT.glob("*.py")
     for room in ROOMS:
         yield from (CHECKOUT / room).rglob("*.py")
+    yield from (path for path in (CHECKOUT / CLIENT).glob("*.py") if path.name not in COMMAND_LINE)
 
 
 def imported() -> set[str]:
@@ -77,7 +82,7 @@ def imported() -> set[str]:
 
 
 def packages_imported() -> set[str]:
-    ours = {path.stem for path in CHECKOUT.glob("*.py")} | set(ROOMS)
+    ours = {path.stem for path in CHECKOUT.glob("*.py")} | {*ROOMS, "tidemark"}
     foreign = imported() - ours - set(sys.stdlib_module_names)
     owners = metadata.packages_distributions()
     return {canonicalize_name(owners[name][0]) for name in foreign}

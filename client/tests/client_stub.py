@@ -18,6 +18,8 @@ class Asked(NamedTuple):
     key: str | None
     body: bytes
     headers: Mapping[str, str]
+    port: int = 0
+    """Where it came from: another one for each connection."""
 
     @property
     def events(self) -> list[Any]:
@@ -81,9 +83,8 @@ class Stub:
                 self._reply(b"")
 
             def _reply(self, body: bytes) -> None:
-                answer = stub.answer(
-                    Asked(self.path, self.headers.get("Idempotency-Key"), body, dict(self.headers.items()))
-                )
+                key, headers = self.headers.get("Idempotency-Key"), dict(self.headers.items())
+                answer = stub.answer(Asked(self.path, key, body, headers, self.client_address[1]))
                 if answer.cut:
                     self.close_connection = True
                     return

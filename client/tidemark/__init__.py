@@ -5,7 +5,17 @@ from __future__ import annotations
 from tidemark.answers import Event, Gap, Statistics
 from tidemark.buffer import BufferFull
 from tidemark.client import Tidemark
-from tidemark.errors import Closed, Counts, NotAllowed, NotSent, Problem, Refused, RefusedEvent, TidemarkError
+from tidemark.errors import (
+    Closed,
+    Counts,
+    NotAllowed,
+    NotSent,
+    Problem,
+    Refused,
+    RefusedEvent,
+    TidemarkError,
+    Unanswered,
+)
 
 __all__ = [
     "BufferFull",
@@ -21,4 +31,5 @@ __all__ = [
     "Statistics",
     "Tidemark",
     "TidemarkError",
+    "Unanswered",
 ]

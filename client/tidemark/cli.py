@@ -7,18 +7,26 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
 
 import click
 from rich.live import Live
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from tidemark.answers import Statistics
 from tidemark.client import Tidemark
-from tidemark.errors import TidemarkError
-from tidemark.words import Rows, as_csv, console, harmless, plot, table_of
+from tidemark.errors import NotSent, TidemarkError
+from tidemark.words import Rows, as_csv, console, harmless, plot, shown, table_of
 
 TOKEN = "TIDEMARK_TOKEN"
+STILL_SECONDS = 2.0
+"""`send` waits without end while events are being stored; once none was for so long, `CLOSE_SECONDS` more."""
+CLOSE_SECONDS = 10.0
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _FORMS = [
     click.option("--json", "form", flag_value="json", help="Print JSON."),
     click.option("--csv", "form", flag_value="csv", help="Print CSV."),
@@ -49,6 +57,13 @@ def main(ctx: click.Context, url: str) -> None:
         ctx.obj = Tidemark(url, key=os.environ.get(TOKEN) or None)
     except ValueError as fault:
         raise click.UsageError(str(fault)) from fault
+    ctx.call_on_close(partial(_leave, ctx.obj))
+
+
+def _leave(tidemark: Tidemark) -> None:
+    """Close the connections: what could not be sent has been told."""
+    with suppress(TidemarkError):
+        tidemark.close(0)
 
 
 def _forms(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,39 +79,71 @@ def _forms(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def send(tidemark: Tidemark, series: str, values: Sequence[float], is_json: bool) -> None:
     """Send VALUES, or the numbers that come from a pipe, one a line. Negative ones stand behind `--`."""
-    signal.signal(signal.SIGTERM, _end)
+    if not values and sys.stdin.isatty():
+        raise click.UsageError("name the values, or have them come from a pipe")
+    for number in _ENDING:
+        signal.signal(number, _end)
+    columns = (TextColumn("{task.completed:,.0f} sent,"), _Stored(tidemark), TimeElapsedColumn())
+    is_shown = not values and sys.stderr.isatty()
     try:
-        for value in values or _from_pipe():
-            tidemark.send(series, value)
+        with Progress(*columns, console=console(error=True), disable=not is_shown) as progress:
+            try:
+                for value in values or _numbers(progress.track(sys.stdin, total=None)):
+                    tidemark.send(series, value)
+            finally:
+                _send_the_rest(tidemark)
     except ValueError as fault:
         raise click.ClickException(str(fault)) from fault
     finally:
-        tidemark.close()
         _say_counts(tidemark, is_json)
 
 
+class _Stored(ProgressColumn):
+    """Number of events that the server has stored."""
+
+    def __init__(self, tidemark: Tidemark) -> None:
+        super().__init__()
+        self._tidemark = tidemark
+
+    def render(self, task: Task) -> Text:
+        """Return the number as it is now."""
+        return Text(f"{self._tidemark.counts.stored:,} stored")
+
+
 def _end(signum: int, frame: object) -> NoReturn:
-    """Leave the loop of `send`, whose `finally` sends the rest."""
+    """Leave the loop of `send`, whose `finally` sends the rest; a second signal ends the program at once."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
     sys.exit(128 + signum)
 
 
+def _send_the_rest(tidemark: Tidemark) -> None:
+    """Wait for as long as events are being stored, then close. Raises as `close` does."""
+    try:
+        waiting = -1
+        while waiting != (waiting := tidemark.counts.waiting):
+            with suppress(NotSent):
+                tidemark.flush(STILL_SECONDS)
+    finally:
+        tidemark.close(CLOSE_SECONDS)
+
+
 def _say_counts(tidemark: Tidemark, is_json: bool) -> None:
-    counts = tidemark.counts
+    stored, expired, refused, waiting = tidemark.counts
+    others = {"refused": refused, "not known to be stored": waiting}
+    some = {name: count for name, count in others.items() if count}
     if is_json:
-        click.echo(json.dumps({"stored": counts.stored, "expired": counts.expired}))
+        click.echo(json.dumps({"stored": stored, "expired": expired, **some}))
     else:
-        click.echo(f"{counts.stored:,} stored" + (f", {counts.expired:,} expired" if counts.expired else ""))
+        some = ({"expired": expired} if expired else {}) | some
+        click.echo(", ".join([f"{stored:,} stored", *(f"{count:,} {name}" for name, count in some.items())]))
 
 
-def _from_pipe() -> Iterator[float]:
-    """Yield the numbers of standard input; ValueError names the line that is none."""
-    if sys.stdin.isatty():
-        raise click.UsageError("name the values, or have them come from a pipe")
-    columns = (TextColumn("{task.completed:,.0f} events"), TimeElapsedColumn())
-    with Progress(*columns, console=console(error=True), disable=not sys.stderr.isatty()) as progress:
-        for number, line in enumerate(progress.track(sys.stdin, total=None), 1):
-            if line.strip():
-                yield _number(line, number)
+def _numbers(lines: Iterable[str]) -> Iterator[float]:
+    """Yield the numbers of some lines; ValueError names the line that is none."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _number(line, number)
 
 
 def _number(line: str, number: int) -> float:
@@ -157,19 +204,28 @@ def watch(
 ) -> None:
     """Show the statistics of SERIES, or of all, as they change; Ctrl+C ends it."""
     found = tidemark.watch(series, window=window, interval=interval)
-    some = found if count is None else (statistics for _, statistics in zip(range(count), found, strict=False))
-    if is_json:
-        for statistics in some:
-            click.echo(json.dumps(statistics))
-    else:
-        _show_live(some)
+    some = islice(found, count)
+    with suppress(KeyboardInterrupt), closing(found):
+        if is_json:
+            for statistics in some:
+                click.echo(json.dumps(statistics))
+        else:
+            _show_live(some)
 
 
 def _show_live(found: Iterable[Statistics]) -> None:
-    with Live(console=console(), auto_refresh=False) as live:
+    screen = console()
+    if not screen.is_terminal or screen.is_dumb_terminal:
         for statistics in found:
-            rows = [{"statistic": name, "value": value} for name, value in statistics.items() if name != "last"]
-            live.update(table_of(rows), refresh=True)
+            click.echo("  ".join(f"{row['statistic']} {shown(row['value'])}" for row in _rows(statistics)))
+        return
+    with Live(console=screen, auto_refresh=False) as live:
+        for statistics in found:
+            live.update(table_of(_rows(statistics)), refresh=True)
+
+
+def _rows(statistics: Statistics) -> Rows:
+    return [{"statistic": name, "value": value} for name, value in statistics.items() if name != "last"]
 
 
 @main.command()
@@ -201,7 +257,7 @@ def _print(rows: Rows, form: str | None) -> None:
     elif form == "csv":
         click.echo(as_csv(rows), nl=False)
     else:
-        console().print(table_of(rows))
+        console().print(table_of(rows) if rows else "(none)")
 
 
 def _words(names: str) -> list[str]:
@@ -209,4 +265,4 @@ def _words(names: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="tidemark")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
+from tidemark import retrying
 from tidemark.batches import Batch, refused
 from tidemark.buffer import Sent
-from tidemark.errors import NotAllowed, RefusedEvent
-from tidemark.transport import Reply, Unanswered
+from tidemark.errors import NotAllowed, RefusedEvent, Unanswered
+from tidemark.retrying import TOO_MANY, is_temporary, retry
+from tidemark.transport import Reply
 
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 30.0
-"""Seconds between two attempts: doubled each time, up to this; a key that may not write waits this long at once."""
-_AGAIN = {408, 500, 502, 503, 504}
-_TOO_MANY = 429
+_STORED = (200, 201)
+_DENIED = (401, 403)
 
 
 class Post(Protocol):
@@ -28,7 +27,7 @@ class Listener(Protocol):
     """Is told what becomes of events."""
 
     def accepted(self, stored: int, expired: int) -> None:
-        """So many events were taken."""
+        """Count these events as taken."""
 
     def refused(self, events: Sequence[RefusedEvent]) -> None:
         """These events were not taken, for good."""
@@ -38,7 +37,7 @@ class Listener(Protocol):
 
 
 class Delivery:
-    """Delivers batches in order, in one thread. `pause` waits so many seconds, and answers False to give up;
+    """Delivers batches in order, in one thread. `pause` waits a number of seconds, and returns False to give up;
     `deliver` then returns False, having told of nothing that is not known."""
 
     def __init__(self, post: Post, listener: Listener, pause: Callable[[float], bool]) -> None:
@@ -59,33 +58,35 @@ class Delivery:
 
     def _answer(self, batch: Batch) -> Reply | None:
         """Return the answer that decides, however many attempts that takes; None when given up."""
-        attempt = 0
         while True:
-            asked: float | None = None
-            try:
-                reply = self._post("/events", batch.body, batch.key)
-            except Unanswered as fault:
-                self._listener.troubled(str(fault), None)
-            else:
-                if _decides(reply):
-                    return reply
-                is_denied = reply.status in (401, 403)
-                denied = NotAllowed(reply.status, reply.detail) if is_denied else None
-                self._listener.troubled(f"{reply.status}: {reply.detail}", denied)
-                asked = LONGEST_PAUSE if is_denied else reply.retry_after
-            if not self._pause(_seconds(attempt) if asked is None else min(asked, LONGEST_PAUSE)):
+            reply = retry(partial(self._attempt, batch), self._pause)
+            if reply is None or reply.status not in _DENIED:
+                return reply
+            self._listener.troubled(_words(reply), NotAllowed(reply.status, reply.detail))
+            if not self._pause(retrying.LONGEST_PAUSE):
                 return None
-            attempt += 1
+
+    def _attempt(self, batch: Batch) -> Reply:
+        try:
+            reply = self._post("/events", batch.body, batch.key)
+            if reply.status in _STORED and not _has_counts(reply):
+                raise Unanswered("what answers is not Tidemark")  # a proxy's page of its own
+        except Unanswered as fault:
+            self._listener.troubled(str(fault), None)
+            raise
+        if is_temporary(reply):
+            self._listener.troubled(_words(reply), None)
+        return reply
 
     def _settle(self, batch: Batch, reply: Reply) -> list[Batch]:
         """Tell what became of a batch; return what is to be posted in its place."""
-        if reply.status in (200, 201):
+        if reply.status in _STORED:
             counts = reply.document
             self._listener.accepted(counts["stored"], counts["expired"])
             return []
         if reply.status == 413 and len(batch.events) > 1:
             return batch.halves()
-        if reply.status == _TOO_MANY and not batch.has_one_series:
+        if reply.status == TOO_MANY and not batch.has_one_series:
             return batch.by_series()
         named = _named(reply, len(batch.events)) if reply.status == 400 else {}
         if named:
@@ -95,19 +96,13 @@ class Delivery:
         return []
 
 
-def _seconds(attempt: int) -> float:
-    """Return the pause after an attempt: it grows, and differs between clients that lost the same server."""
-    return float(min(FIRST_PAUSE * 2 ** min(attempt, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.0))
+def _words(reply: Reply) -> str:
+    return f"{reply.status}: {reply.detail}"
 
 
-def _decides(reply: Reply) -> bool:
-    """Return False where the same bytes are to be sent again under the same key."""
-    if reply.status in (200, 201):
-        counts = reply.document  # a proxy's page of its own is no answer of the server
-        return isinstance(counts, dict) and {type(counts.get(name)) for name in ("stored", "expired")} == {int}
-    if reply.status == _TOO_MANY:
-        return reply.retry_after is None
-    return reply.status not in _AGAIN and reply.status not in (401, 403)
+def _has_counts(reply: Reply) -> bool:
+    counts = reply.document
+    return isinstance(counts, dict) and {type(counts.get(name)) for name in ("stored", "expired")} == {int}
 
 
 def _named(reply: Reply, size: int) -> dict[int, str]:

@@ -19,7 +19,7 @@ class RefusedEvent(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What has become of all events sent so far."""
+    """Numbers of events sent so far, by what has become of them."""
 
     stored: int
     expired: int
@@ -46,6 +46,14 @@ class Refused(TidemarkError):
         ]
         more = f"; and {self.total - len(named)} more" if self.total > len(named) else ""
         super().__init__(f"{self.total} {'event' if self.total == 1 else 'events'} refused: {'; '.join(named)}{more}")
+
+
+class Unanswered(TidemarkError):
+    """No whole answer came: whether the request arrived is not known. `reason` is a few words."""
+
+    def __init__(self, reason: str, url: str | None = None) -> None:
+        super().__init__(reason if url is None else f"no answer from {url}: {reason}")
+        self.reason = reason
 
 
 class Problem(TidemarkError):

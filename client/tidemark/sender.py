@@ -33,7 +33,7 @@ _senders: WeakSet[Sender] = WeakSet()
 
 
 class _State:
-    """What belongs to one process. `buffer.changed` guards all fields."""
+    """State of a sender in one process. `buffer.changed` guards all fields."""
 
     def __init__(self, transport: Transport, capacity: int) -> None:
         self.transport = transport
@@ -44,11 +44,11 @@ class _State:
         self.denied: NotAllowed | None = None
         self.trouble = ""
         self.failed: BaseException | None = None
-        """What has ended the thread before its time."""
+        """Error that has ended the thread before its time."""
         self.hurried = False
         self.stopped = False
         self.told = threading.local()
-        """How many refused events this thread has been told of."""
+        """`told.count` is the number of refused events that this thread has been told of."""
 
 
 class Sender:
@@ -106,7 +106,7 @@ class Sender:
                     raise NotSent(target - buffer.done, f"the client failed: {state.failed!r}") from state.failed
                 if state.denied is not None and self._on_error is None:
                     raise NotAllowed(state.denied.status, state.denied.detail)
-                left = buffer.wait(deadline)
+                left = 0.0 if state.stopped else buffer.wait(deadline)
                 if left is not None and left <= 0 and buffer.done < target:
                     raise NotSent(target - buffer.done, state.trouble)
             self._raise_refused(state)
@@ -119,7 +119,7 @@ class Sender:
             raise Refused(list(state.kept)[-new:], new)
 
     def counts(self) -> Counts:
-        """Return what has become of all events."""
+        """Return the numbers of all events, by what has become of them."""
         state = self._state
         with state.buffer.changed:
             return Counts(state.stored, state.expired, state.refused, len(state.buffer))
@@ -148,8 +148,7 @@ class Sender:
         try:
             self.close(CLOSE_SECONDS)
         except TidemarkError as fault:
-            lost = "" if isinstance(fault, NotSent) else f"; {len(state.buffer)} events were not sent"
-            print(f"tidemark: {fault}{lost}", file=sys.stderr)
+            print(f"tidemark: {fault}{_lost(fault, len(state.buffer))}", file=sys.stderr)
 
     def _run(self, state: _State) -> None:
         try:
@@ -185,6 +184,13 @@ class Sender:
     def begin_anew(self) -> None:
         """Begin with an empty buffer, no thread and no connection: in a child, those of the parent are not ours."""
         self._begin()
+
+
+def _lost(fault: TidemarkError, waiting: int) -> str:
+    """Return how many events were not sent, unless the fault says so itself or there are none."""
+    if isinstance(fault, NotSent) or not waiting:
+        return ""
+    return f"; {waiting:,} {'event was' if waiting == 1 else 'events were'} not sent"
 
 
 class _Watched:

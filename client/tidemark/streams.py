@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import urllib3
 
 from tidemark.answers import Event, Gap
-from tidemark.delivery import LONGEST_PAUSE
-from tidemark.errors import Problem
-from tidemark.transport import Query, Transport, Unanswered, in_path
+from tidemark.errors import Problem, Unanswered
+from tidemark.retrying import LONGEST_PAUSE
+from tidemark.transport import Query, Transport, in_path
 
 FIRST_PAUSE = 0.2
 _COME_BACK = {408, 429, 500, 502, 503, 504}

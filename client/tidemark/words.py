@@ -1,4 +1,4 @@
-"""What the command line prints: names made harmless, tables, CSV, and a plot of blocks."""
+"""Output of the command line: names made harmless, tables, CSV, and a plot of blocks."""
 
 from __future__ import annotations
 
@@ -52,10 +52,13 @@ def _is_number(text: str) -> bool:
 
 
 def table_of(rows: Rows) -> Table:
-    """Return the rows as a table for a terminal; numbers stand at the right."""
+    """Return the rows as a table for a terminal; numbers stand at the right, and are whole in a narrow one."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name, value in (rows[0] if rows else {}).items():
-        table.add_column(Text(harmless(name)), justify="right" if isinstance(value, (int, float)) else "left")
+        is_number = isinstance(value, (int, float))
+        table.add_column(
+            Text(harmless(name)), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+        )
     for row in rows:
         table.add_row(*[Text(shown(value)) for value in row.values()])
     return table
@@ -66,7 +69,7 @@ def shown(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.1f}"
+        return f"{value:,.1f}".removesuffix(".0") if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
     return harmless(value) if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else json.dumps(value)
 
 
@@ -81,7 +84,7 @@ def plot(values: Sequence[float | None], width: int) -> list[str]:
     levels = [None if value is None else 1 + round((value - low) / span * (_HEIGHT * 8 - 1)) for value in shrunk]
     lines = []
     for row in range(_HEIGHT - 1, -1, -1):
-        label = shown(float(high)) if row == _HEIGHT - 1 else shown(float(low)) if row == 0 else ""
+        label = shown(float(low)) if row == 0 else shown(float(high)) if row == _HEIGHT - 1 and high > low else ""
         bars = "".join(" " if level is None else _BLOCKS[min(max(level - row * 8, 0), 8)] for level in levels)
         lines.append(f"{label:>12} {bars}")
     return lines

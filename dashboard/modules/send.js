@@ -1,14 +1,26 @@
-// How to send an event: the curl line for this server, and a form that does it right here.
+// How to send an event: lines for this server with curl and with the Python client, and a form that does it right here.
 
 import { explain, postEvent, serverNow, url } from "./api.js";
 import { number } from "./format.js";
 import { bindCopy } from "./share.js";
 
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const server = () => url("").href.replace(/\/$/, "");
+const INSTALL = "# once, in a checkout of Tidemark: pip install ./client";
 const LINES = {
-  curl: (address, event) =>
-    [`curl ${address} \\`, "  -H 'Content-Type: application/json' \\", `  -d '${event.replaceAll("'", "\\u0027")}'`].join("\n"),
-  // JSON of a name and a number is Python too.
-  python: (address, event) => ["import requests", "", `requests.post("${address}", json=${event})`].join("\n"),
+  curl: (event) =>
+    [`curl ${url("event")} \\`, "  -H 'Content-Type: application/json' \\", `  -d ${quoted(JSON.stringify(event))}`].join("\n"),
+  // JSON of a name or a number is Python too.
+  python: ({ series = "default", value }) =>
+    [
+      INSTALL,
+      "from tidemark import Tidemark",
+      "",
+      `with Tidemark(${JSON.stringify(server())}) as tidemark:`,
+      `    tidemark.send(${JSON.stringify(series)}, ${value})`,
+    ].join("\n"),
+  tidemark: ({ series = "default", value }) =>
+    [INSTALL, `tidemark --url ${server()} send -- ${quoted(series)} ${value}`].join("\n"),
 };
 
 export class Sender {
@@ -47,7 +59,7 @@ export class Sender {
     const event = this.#event;
     if (typeof event.value !== "number") event.value = 12.34;
     const way = this.ways.find(({ checked }) => checked).value;
-    this.code.textContent = LINES[way](url("event"), JSON.stringify(event));
+    this.code.textContent = LINES[way](event);
   }
 
   async #submit(event) {

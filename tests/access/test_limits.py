@@ -1,4 +1,4 @@
-"""What a key may write: exactly its rate and burst, over all workers, all or nothing."""
+"""Limits of a key's writes: exactly its rate and burst, over all workers, all or nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from access.keys import hash_of
-from api.context import context
 from event_service import EventService
 from settings import Settings
 from times import SECOND
@@ -150,10 +149,10 @@ def test_expired_events_among_others_cost_nothing(client: FlaskClient) -> None:
 
 
 def test_a_key_without_a_rate_makes_no_conditions(app: Flask) -> None:
-    from api.guard import conditions
+    from api.guard import conditions, guard_of
     from event_log.writes import PLAIN
 
-    guard = context(app).guard
+    guard = guard_of(app)
     assert guard is not None
     with app.test_request_context("/event", method="POST", headers=header("free")):
         guard.check()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from access.keys import Key, Keys, hash_of, parse_keys
 from access.watch import Watch
-from file_memory import MOST_BYTES, Memory
-from watched_file import LOOK_SECONDS, PAUSE_SECONDS, STALE_SECONDS, BadFile
+from watched.file import LOOK_SECONDS, PAUSE_SECONDS, STALE_SECONDS, BadFile
+from watched.memory import MOST_BYTES, Memory
 
 from .test_keys import TOKEN, entry
 

@@ -75,7 +75,7 @@ def check(faults: list[str]) -> None:
 
 
 def stamp(seconds_ago: float = 0.0) -> str:
-    """A timestamp so long ago."""
+    """Return a timestamp of some seconds ago."""
     return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()
 
 

@@ -1,4 +1,4 @@
-"""How the page looks and is used: themes, contrast, phones, keyboard, zoom and pause."""
+"""Look and use of the page: themes, contrast, phones, keyboard, zoom and pause."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ LINE_PIXELS = """([from, to]) => {
   const isLine = (i) => data[i] === 11 && data[i + 1] === 114 && data[i + 2] === 133 && data[i + 3] === 255;
   return data.filter((_, i) => i % 4 === 0 && isLine(i)).length;
 }"""
-"""How many pixels of the colour of the line are in a part of the chart, from 0 at its left to 1."""
+"""Number of pixels in the colour of the line in a part of the chart, from 0 at its left to 1."""
 
 
 def test_no_line_goes_through_a_silence(server: Server, open_page: OpenPage) -> None:

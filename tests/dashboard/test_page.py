@@ -12,7 +12,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import OpenPage
-from tests.servers import Server
+from tests.servers import CHECKOUT, Server
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +68,32 @@ def test_form_says_kindly_what_is_wrong(server: Server, open_page: OpenPage) -> 
     assert server.get("/series").json()["series"][0]["series"] == "default"
 
 
-def test_curl_line_follows_the_form(server: Server, open_page: OpenPage) -> None:
+def test_lines_of_each_way_follow_the_form_and_work(server: Server, open_page: OpenPage) -> None:
     page = open_page(server.url)
-    page.get_by_role("textbox", name="Series").fill("it's")
+    page.get_by_role("textbox", name="Series").fill('it\'s "$HOME"')
     page.get_by_role("textbox", name="Value").fill("-0.5")
-    line = page.locator("#empty-sender code").inner_text()
-    page.get_by_role("radio", name="Python").check()
-    code = page.locator("#empty-sender code").inner_text()
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    expect(page.get_by_role("option", name="it's")).to_contain_text("-0.5")
-    subprocess.run(["bash", "-c", line], check=True, capture_output=True)
-    expect(page.locator("[data-tile=count]")).to_have_text("2")
+
+    def code(way: str) -> str:
+        page.get_by_role("radio", name=way).check()
+        return page.locator("#empty-sender code").inner_text()
+
+    ways = {way: code(way) for way in ("curl", "Python", "tidemark")}
+    ways["tidemark"] = ways["tidemark"].replace("\ntidemark ", f"\n{sys.executable} -m tidemark.cli ")
+    lines = [[sys.executable, "-c", ways["Python"]], *(["bash", "-c", ways[way]] for way in ("curl", "tidemark"))]
+    for line in lines:  # the client is not installed, but the checkout holds it
+        subprocess.run(line, check=True, capture_output=True, cwd=CHECKOUT, timeout=60)
+    expect(page.get_by_role("option", name='it\'s "$HOME"')).to_contain_text("-0.5")
+    expect(page.locator("[data-tile=count]")).to_have_text("3")
+
+
+def test_lines_without_a_series_send_to_the_default_one(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server.url)
+    for way in ("Python", "tidemark"):
+        page.get_by_role("radio", name=way).check()
+        code = page.locator("#empty-sender code")
+        expect(code).to_contain_text("default")
+        expect(code).to_contain_text(server.url)
+        expect(code).to_contain_text("12.34")
 
 
 def test_unknown_series_offers_to_send_the_first(server: Server, open_page: OpenPage) -> None:

@@ -21,23 +21,26 @@ import orjson
 import pytest
 
 from tests.servers import CHECKOUT, Server, until
-from tidemark import Event, Gap, Tidemark, delivery
+from tidemark import Event, Gap, Tidemark, retrying
 
 AFTER_COMMIT = ("answer lost", "answer cut")
 OTHERS = ("request lost", "refused", "worker killed", "group killed", "restarted")
 OVERLOAD = "overload"
 EACH = 60
 """Events sent between two faults."""
+FAULTS = 10
+"""Faults of a part of the test."""
+PARTS = 25
+OVERLOADS = PARTS
+"""The part, after the others, in which the server is overloaded."""
 MOST_ATTEMPTS = 50
 SECONDS = 300.0
-"""What a flush may take: a server starts meanwhile, which may take 120 s beside other tests."""
+"""Maximum seconds of a flush: a server starts meanwhile, which may take 120 s beside other tests."""
 
 
 @pytest.fixture(scope="module")
-def server(pytestconfig: pytest.Config) -> Iterator[Server]:
-    # With so little patience a queue of a few requests is an overload.
-    env = {"TIDEMARK_MAX_WAIT": "1ms"} if pytestconfig.option.soak else {}
-    with Server(["-w", "2"], env) as running:
+def server() -> Iterator[Server]:
+    with Server(["-w", "2"]) as running:
         running.wait_for_workers(2)
         yield running
 
@@ -49,7 +52,7 @@ class Proxy:
         self.fault = ""
         self.befallen = Counter[str]()
         self.faults = list[BaseException]()
-        """What went wrong in the proxy itself."""
+        """Errors of the proxy itself."""
         self._server = server
         self._headers = ("Content-Type", *(("Idempotency-Key",) if keeps_keys else ()))
         self._lock = threading.Lock()
@@ -129,7 +132,7 @@ def queueing(server: Server) -> Iterator[None]:
             os.kill(pid, signal.SIGSTOP)
             stack.callback(os.kill, pid, signal.SIGCONT)
         for _ in range(30):
-            asking = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            asking = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
             asking.sendall(b"GET /statistics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         yield
         time.sleep(0.02)  # what has waited for so long is late
@@ -168,21 +171,45 @@ def proxy(server: Server, *, keeps_keys: bool = True) -> Iterator[tuple[str, Pro
     assert not proxied.faults
 
 
-def chosen(faults: int) -> Sequence[str]:
-    """Return so many faults, of which half fall between commit and answer, and the others in turn."""
-    others = OTHERS if faults < 200 else (*OTHERS, OVERLOAD)
-    kinds = [AFTER_COMMIT[each // 2 % 2] if each % 2 else others[each // 2 % len(others)] for each in range(faults)]
-    random.Random(faults).shuffle(kinds)
-    return kinds
+def faults_of(part: int) -> Sequence[str]:
+    """Return the faults of a part; each second one falls between commit and answer, the others take turns."""
+    others = [OVERLOAD] * 21 if part == OVERLOADS else [OTHERS[each % len(OTHERS)] for each in range(FAULTS // 2)]
+    return [kind for turn, other in enumerate(others, part) for kind in (other, AFTER_COMMIT[turn % 2])]
 
 
-@pytest.mark.soak(faults=(10, 252))
+def test_the_soak_has_at_least_200_faults_and_20_of_each_kind_half_of_them_after_the_commit() -> None:
+    counts = Counter(kind for part in range(OVERLOADS + 1) for kind in faults_of(part))
+    assert set(counts) == {*AFTER_COMMIT, *OTHERS, OVERLOAD}
+    assert counts.total() >= 200
+    assert min(counts.values()) >= 20
+    assert sum(counts[kind] for kind in AFTER_COMMIT) * 2 >= counts.total()
+    assert {*AFTER_COMMIT, *OTHERS} == set(faults_of(0))
+
+
+@contextmanager
+def impatient(server: Server) -> Iterator[None]:
+    """Have a queue of a few requests be an overload."""
+    patience = server.env.get("TIDEMARK_MAX_WAIT", "0")
+    for wait in ("1ms", patience):
+        server.env["TIDEMARK_MAX_WAIT"] = wait
+        server.restart()
+        server.wait_for_workers(2)
+        if wait != patience:
+            yield
+
+
+# A soak is many short parts, so that one that fails says which, and each can be run again by its name.
+@pytest.mark.soak(part=(range(1), range(OVERLOADS + 1)))
 def test_what_flush_returned_for_counts_once_whatever_fails(
-    server: Server, faults: int, monkeypatch: pytest.MonkeyPatch
+    server: Server, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.5)
-    kinds = chosen(faults)
-    with proxy(server) as (url, proxied), Tidemark(url, capacity=2 * EACH) as tidemark:
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
+    kinds = faults_of(part)
+    with ExitStack() as stack:
+        if part == OVERLOADS:
+            stack.enter_context(impatient(server))
+        url, proxied = stack.enter_context(proxy(server))
+        tidemark = stack.enter_context(Tidemark(url, capacity=2 * EACH))
         total = 0
         for kind in kinds:
             before, attempts = proxied.befallen[kind], 0
@@ -190,14 +217,14 @@ def test_what_flush_returned_for_counts_once_whatever_fails(
                 assert (attempts := attempts + 1) < MOST_ATTEMPTS, kind
                 proxied.fault = kind
                 for value in range(total, total + EACH):
-                    tidemark.send(f"faults/{value % 3}", value)
+                    tidemark.send(f"faults/{part}/{value % 3}", value)
                 total += EACH
                 assert tidemark.flush(SECONDS) == (total, 0, 0, 0)
         befallen = Counter({kind: count for kind, count in proxied.befallen.items() if kind})
+        print(f"part {part}: {total:,} events; {dict(befallen)}")
         assert befallen >= Counter(kinds)
-        assert faults < 200 or min(befallen.values()) >= 20
     with Tidemark(server.url) as tidemark:
-        found = [tidemark.statistics(f"faults/{each}", include=["sum"]) for each in range(3)]
+        found = [tidemark.statistics(f"faults/{part}/{each}", include=["sum"]) for each in range(3)]
     assert sum(one.count for one in found) == total
     assert sum(one.sum for one in found) == total * (total - 1) / 2
 
@@ -256,16 +283,16 @@ def test_children_threads_greenlets_and_an_exit_by_exception_lose_nothing(server
 def test_questions_are_answered(server: Server) -> None:
     with Tidemark(server.url) as tidemark:
         for value in (1, 2, 6):
-            tidemark.send("asked/a b", value)
+            tidemark.send("asked/a b[1]", value)
         tidemark.flush(SECONDS)
-        found = tidemark.statistics("asked/a b", window="5m", include=["p99", "p99.9", "sum"])
+        found = tidemark.statistics("asked/a b[1]", window="5m", include=["p99", "p99.9", "sum"])
         assert (found.count, found.mean, found.p99, found["p99.9"], found.sum) == (3, 3.0, 6.0, 6.0, 9.0)
         assert found.position > 0
         with pytest.raises(AttributeError, match="include"):
             found.p50
-        assert sum(point.count for point in tidemark.history("asked/a b", window="5m", step="1m")) == 3
-        assert "asked/a b" in [entry["series"] for entry in tidemark.top("mean", limit=1000)]
-        with closing(tidemark.watch("asked/a b", window="5m")) as watching:
+        assert sum(point.count for point in tidemark.history("asked/a b[1]", window="5m", step="1m")) == 3
+        assert "asked/a b[1]" in [entry["series"] for entry in tidemark.top("mean", limit=1000)]
+        with closing(tidemark.watch("asked/a b[1]", window="5m")) as watching:
             assert next(watching).count == 3
 
 

@@ -44,7 +44,7 @@ def test_open_requests_end_before_the_service_does() -> None:
 
 
 class Held(NamedTuple):
-    """What a process holds."""
+    """Numbers of resources that a process holds."""
 
     descriptors: int
     threads: int

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.no_cover
 CLIENTS = 12
 BATCHES = 5
 SECONDS = 1.5
-"""How long clients write: a log is synced every second."""
+"""Seconds for which clients write: a log is synced every second."""
 
 
 class Probe:

@@ -14,7 +14,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from api.context import context
-from overload import Patience, Shedding
+from serving.overload import Patience, Shedding
 from serving.worker import Worker
 
 ANSWER_SECONDS = 60.0

@@ -159,7 +159,7 @@ OF_ITS_OWN = {"TRANSFER-ENCODING", "EXPECT"}
 @pytest.fixture
 def fast(app: Flask) -> FastPath:
     """The fast path of the application: its closed world of names goes with the expressions."""
-    found = context(app).fast_path(app)
+    found: FastPath | None = context(app).fast_path(app)
     assert found is not None
     return found
 

@@ -1,4 +1,4 @@
-"""What a client may not do to a worker, and where the loop of our own stands back."""
+"""Limits of what a client may do to a worker, and cases in which our own loop stands back."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SETTINGS = {
 EVENT = b'{"values": [1]}'
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 DIFFERING = re.compile(rb"\r\nDate: [^\r]+|\r\nLog-Position: [^\r]+")
-"""What differs between servers that have had other requests before."""
+"""Headers that differ between servers which have had other requests before."""
 
 
 def post(path: bytes, length: int, *lines: bytes) -> bytes:
@@ -359,7 +359,7 @@ def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
             "serving.heads",
             "serving.waits",
             "serving.worker",
-            "overload",
+            "serving.overload",
         ),
         *("access", "access.foreign"),
     }

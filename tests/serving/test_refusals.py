@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from gevent import socket
 
-from overload import Patience
+from serving.overload import Patience
 from serving.worker import Worker
 from tests.serving.in_process import ANSWER_SECONDS, connected, serving
 from tests.serving.test_limits import EVENT, all_of, answer_of, chunked, post

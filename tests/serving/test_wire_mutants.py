@@ -1,4 +1,4 @@
-"""What holds our loop to gunicorn's would find it wrong: each of these wrong ones it does find."""
+"""Mutation tests of the comparison of our loop with gunicorn's: it finds each of these wrong loops."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SETTINGS = {
     "TIDEMARK_MAX_SYMBOLS": "3",
 }
 CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
-"""What differs between any two answers."""
+"""Parts that differ between any two answers."""
 LINES = (
     *(
         b"Host: y",
@@ -157,7 +157,7 @@ def in_pieces(requests: list[bytes], random: Random) -> list[bytes]:
 
 
 def first_difference(ours: Ask, plain: Ask, connections: int) -> str:
-    """Return what first differs between the two over so many connections; empty when nothing does."""
+    """Return the first difference between the two over a number of connections; empty when there is none."""
     random, generator = Random(SEED), Generator(SEED)
     reset = 0
     for number in range(connections):

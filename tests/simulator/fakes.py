@@ -1,6 +1,9 @@
-"""Time that passes only when it is slept, for tests of what waits."""
+"""Time that passes only when it is slept, for tests of what waits; and a server that is not there."""
 
 from __future__ import annotations
+
+CLOSED_PORT = 1
+"""Nobody listens there. The kernel may give another port, though nobody uses it just now, to somebody else at once."""
 
 
 class FakeTime:

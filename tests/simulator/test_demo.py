@@ -13,8 +13,8 @@ import pytest
 
 from simulator.demo import CannotStart, Server, address, main
 from tests.servers import reserve_port, until
+from tests.simulator.fakes import CLOSED_PORT
 from tests.simulator.processes import Program
-from tests.simulator.test_client import CLOSED_PORT
 
 STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from simulator.__main__ import main
+from tests.simulator.fakes import CLOSED_PORT
 from tests.simulator.processes import Program
 from tests.simulator.stub import Stub
-from tests.simulator.test_client import CLOSED_PORT
 
 
 def test_a_run_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,6 @@ import pytest
 import requests
 
 from simulator.__main__ import main
-from simulator.client import Client
 from simulator.dialects import FORMATS, target
 from simulator.report import Console, Reporter
 from simulator.tally import Tally
@@ -22,6 +21,7 @@ from tests.access.guarded import TOKENS, write_keys
 from tests.servers import Server
 from tests.simulator.fakes import FakeTime
 from tests.simulator.processes import Program
+from tidemark.transport import Transport
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_statistics_of_each_dialect_are_shown(
 ) -> None:
     run(server, f"--dialect {dialect} --instruments SHOWN --rate 0 --count 5 -q", capsys)
     out, time = io.StringIO(), FakeTime()
-    client, where = Client(server.url, 60), target(dialect, 1, None)
+    client, where = Transport(server.url, None, 60), target(dialect, 1, None)
     reporter = Reporter(Console(out, out), Tally(), client, where, ["SHOWN"], clock=time, random=Random(1))
     time.now = 2.0
     reporter.tick()

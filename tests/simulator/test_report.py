@@ -7,14 +7,13 @@ from random import Random
 
 import pytest
 
-from simulator.client import Client
 from simulator.dialects import Call, target
 from simulator.events import Event
 from simulator.report import CLEAR_LINE, Console, Reporter, number, posted_line, statistics_line, summary
 from simulator.tally import Tally, Totals
-from tests.simulator.fakes import FakeTime
+from tests.simulator.fakes import CLOSED_PORT, FakeTime
 from tests.simulator.stub import Scripted, Stub
-from tests.simulator.test_client import CLOSED_PORT
+from tidemark.transport import Transport
 
 NAMES = ("AAPL", "BTC/USD", "MSFT", "ORCL")
 
@@ -32,7 +31,7 @@ class Shown:
         self.reporter = Reporter(
             Console(self.out, err),
             self.tally,
-            Client(url, 5),
+            Transport(url, None, 5),
             target(dialect, 1, None),
             names,
             clock=self.time,

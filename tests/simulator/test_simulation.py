@@ -10,8 +10,8 @@ import pytest
 from simulator.options import read_options
 from simulator.report import Console
 from simulator.simulation import ServerNotThere, Simulation, check_server
+from tests.simulator.fakes import CLOSED_PORT
 from tests.simulator.stub import Received, Scripted, Stub
-from tests.simulator.test_client import CLOSED_PORT
 
 
 def simulate(url: str, line: str, wanted: Callable[[], bool] = lambda: True) -> str:
