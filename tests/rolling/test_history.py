@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,12 @@ SIZES = pytest.mark.usefixtures("small_blocks")
 
 
 def expected(
-    pair: Pair, series: int | None, after: int, until: int, edges: list[int], wanted: Percentiles | None
+    pair: Pair,
+    series: int | Sequence[int] | None,
+    after: int,
+    until: int,
+    edges: list[int],
+    wanted: Percentiles | None,
 ) -> list[Point]:
     rows = pair.model.rows(series, after, 0, None, until)
     points = []
@@ -35,7 +41,7 @@ def expected(
     return points
 
 
-def check(pair: Pair, series: int | None, after: int, until: int, edges: list[int]) -> None:
+def check(pair: Pair, series: int | Sequence[int] | None, after: int, until: int, edges: list[int]) -> None:
     for wanted in (None, NEAREST):
         points = pair.view.history(series, after, until, edges, ends=True, wanted=wanted)
         assert points == expected(pair, series, after, until, edges, wanted)
