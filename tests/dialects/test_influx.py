@@ -353,7 +353,7 @@ def server() -> Any:
 
 
 def test_a_real_client_writes(server: Server) -> None:
-    with InfluxDBClient(server.url + BASE, token="any", org="o", enable_gzip=True) as influx:
+    with InfluxDBClient(server.url + BASE, token="any", org="o", enable_gzip=True, timeout=60_000) as influx:
         assert influx.ping()
         with influx.write_api(WriteOptions(batch_size=50, flush_interval=200)) as api:
             for value in range(120):

@@ -54,20 +54,20 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a real Alertmanager answers, that tells nobody."""
     folder = tmp_path_factory.mktemp("alertmanager")
     (folder / "am.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    with reserve_port() as reservation:
+    with reserve_port() as reservation:  # until the end: nobody else is given the port
         port = reservation.getsockname()[1]
-    command = [str(alertmanager.prepare(folder)), f"--config.file={folder}/am.yml", f"--storage.path={folder}/data"]
-    command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
-    with (folder / "printed").open("wb") as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=printed, cwd=folder)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: answers(url) or process.poll() is not None, "Alertmanager to answer", 120)
-        assert process.poll() is None, (folder / "printed").read_text()
-        yield url
-    finally:
-        process.kill()
-        process.wait(60)
+        command = [str(alertmanager.prepare(folder)), f"--config.file={folder}/am.yml", f"--storage.path={folder}/data"]
+        command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
+        with (folder / "printed").open("wb") as printed:
+            process = subprocess.Popen(command, stdout=printed, stderr=printed, cwd=folder)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: answers(url) or process.poll() is not None, "Alertmanager to answer", 120)
+            assert process.poll() is None, (folder / "printed").read_text()
+            yield url
+        finally:
+            process.kill()
+            process.wait(60)
 
 
 def answers(url: str) -> bool:
