@@ -98,8 +98,8 @@ class RedisStore(RecordStore):
             None
             if lost is None
             else (
-                f"Redis has lost what stood behind position {lost.decode()}, on all hosts alike: one that had less took "
-                "over, or older data was restored"
+                f"Redis has lost what stood behind position {lost.decode()}, on all hosts alike: one that had less "
+                "took over, or older data was restored"
             )
         )
         return "; ".join(filter(None, [loss, *self._facts.notices(), self._clock.notice()])) or None

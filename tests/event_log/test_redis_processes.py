@@ -33,7 +33,7 @@ Stored = list[tuple[str, float]]
 Work = Callable[[str, int], Stored]
 InProcesses = Callable[[Work, str], list[Stored]]
 processes: list[Barrier] = []
-"""What the processes wait for; one in each of them."""
+"""The barrier that the processes wait for; one in each of them."""
 
 
 @pytest.fixture
