@@ -19,7 +19,7 @@ USER 10001
 VOLUME /data
 EXPOSE 5000
 
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "health_check"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "serving.health_check"]
 
 # gunicorn.conf.py says the rest: address, workers (WEB_CONCURRENCY), worker class. The first step tells a wrong setting
 # in one line: gunicorn reads WEB_CONCURRENCY before its configuration, and ends with a traceback where it is no number.

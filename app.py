@@ -19,7 +19,6 @@ import api.boundary
 import dashboard
 import dialects
 import dialects.fast_path
-import logs
 import prometheus
 from access.exposure import exposed
 from access.foreign import Boundary
@@ -28,10 +27,11 @@ from alerts.board import Boards
 from alerts.changes import ChangesHere
 from alerts.following import AlertsFollower
 from alerts.watch import AlertsWatch
+from api import logs
 from api.context import Context, attach, context
 from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
-from api.guard import Guard
+from api.guard import Guard, guard_of
 from api.guard import register as register_guard
 from event_log.errors import LogUnavailable
 from event_log.port import RecordStore
@@ -41,7 +41,7 @@ from metrics.service import MeteredService
 from serving.addresses import CannotListen, check_free, local_url
 from settings import START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
-from watched_file import BadFile
+from watched.file import BadFile
 
 _CANNOT_LISTEN = 1
 _BAD_SETTING = 2
@@ -58,7 +58,7 @@ def create_app(
 ) -> Flask:
     """The application, wired; `follow` has the service follow its log in the background. Raises BadSetting."""
     settings = settings or read_settings()
-    store = store or open_store(settings)
+    store = store or open_store(settings.log_url, max_bytes=settings.log_max_bytes, sync=settings.sync)
     app = Application(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # see api.reading.bodies.read_body
     logs.configure(app, settings.log_level)
@@ -68,7 +68,7 @@ def create_app(
     boards = Boards(service)
     alerts = open_alerts(settings, service, boards, meter)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    attach(app, Context(service, settings, meter, boundary, boards, ChangesHere(service, boards), guard, alerts))
+    attach(app, Context(service, settings, meter, boundary, boards, ChangesHere(service, boards), alerts))
     api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)
@@ -151,7 +151,7 @@ def main() -> None:
         _stop(fault, _CANNOT_LISTEN)
     except (BadSetting, LogUnavailable) as fault:
         _stop(fault, _BAD_SETTING)
-    if context(app).guard is None and exposed([(host, port)]):
+    if guard_of(app) is None and exposed([(host, port)]):
         print(f"tidemark: {exposed([(host, port)])}", file=sys.stderr)
     if port and sys.stderr.isatty():
         print(f"tidemark: dashboard: {local_url(host, port)}/", file=sys.stderr)

@@ -23,22 +23,16 @@ from event_log.outcomes import Stored
 from event_log.port import RecordStore, Usage
 from event_log.rules import Rules
 from event_log.tables import Change
-from event_log.upkeep import Upkeep
 from event_log.writes import PLAIN, Conditions, unexpired
-from follower import Follower
 from settings import Settings
-from times import MINUTE, SECOND, wall_clock
+from times import wall_clock
+from view.background import Background
+from view.housekeeping import Housekeeping
 from view.level import Level, Listener
 from view.questions import Questions
 
-SERIES_A_ROUND = 1000
-"""Maximum number of series that are looked at for idleness at a time."""
-ENDS_A_ROUND = 10
-"""Maximum number of idle series that are ended at a time."""
-IDLE_ROWS = 5 * MINUTE
-"""What percentiles need is let go of when nobody has asked for them for so long."""
 LATE_SECONDS = 5.0
-"""What is not synced for longer than this, people should know."""
+"""Seconds after which health warns of data that is not synced."""
 
 
 class TooFarAhead(Exception):
@@ -47,13 +41,13 @@ class TooFarAhead(Exception):
     def __init__(self, indexes: list[int], limit: int) -> None:
         super().__init__(indexes, limit)
         self.indexes = indexes
-        """Which events of the request, at most the first 100."""
+        """Indexes of the events in the request, at most the first 100."""
         self.limit = limit
-        """How far ahead is allowed, in microseconds."""
+        """Maximum microseconds that an event may be ahead of the clock."""
 
 
 class Ended(NamedTuple):
-    """Whether there was a series to end, and where the log stood then."""
+    """Result of ending a series: whether there was one to end, and where the log stood then."""
 
     was_there: bool
     position: int
@@ -64,7 +58,7 @@ class EventService(Questions):
 
     log: Log
     """Opened by `start`, in the process that uses it."""
-    _upkeep: Upkeep
+    _housekeeping: Housekeeping
 
     def __init__(
         self,
@@ -78,15 +72,9 @@ class EventService(Questions):
         """`start` is an id that all processes of one start of the service share, and no other start has."""
         super().__init__(settings, lambda: store.corrected(clock()))
         self.store = store
-        self._own_rules = Rules(
-            retention=settings.retention,
-            keep_last=settings.keep_last,
-            window=settings.window,
-            max_future=settings.max_future,
-            max_series=settings.max_series,
-            max_symbols=settings.max_symbols,
-        )
-        self._start = start or secrets.token_hex(16)
+        self._own_rules = Rules._make(getattr(settings, name) for name in Rules._fields)
+        self.start_id = start or secrets.token_hex(16)
+        """The id that all processes of this start of the service share."""
         self.watch_alerts: Callable[[], None] = lambda: None
         """Looks at alerts, where this process evaluates them: called about once a second, once the log is caught up."""
         self._listeners: list[Listener] = []
@@ -95,14 +83,7 @@ class EventService(Questions):
         self._attempts = 0
         self._fault = LogUnavailable()
         """Why the last attempt to open it failed."""
-        self._follower = Follower(self.tick, store.sync, blocks=store.blocks) if follow else None
-        self._looked_at: list[int] = []  # series yet to be looked at for idleness
-        self._kept_up = 0  # when what is due about once a second was last done
-
-    @property
-    def start_id(self) -> str:
-        """The id that all processes of this start of the service share."""
-        return self._start
+        self._background = Background(self.tick, store.sync, blocks=store.blocks) if follow else None
 
     @property
     def rules(self) -> Rules:
@@ -157,7 +138,7 @@ class EventService(Questions):
         return self._store(batch, expired, conditions) if len(batch) else self._refuse(expired, conditions)
 
     def recall(self, key: bytes) -> Done | None:
-        """Return what is remembered of a write that was done once under this key, as far as this process knows."""
+        """Return the outcome of a write that was done once under this key, as far as this process knows."""
         self.start()
         return self.log.recall(key)
 
@@ -171,11 +152,11 @@ class EventService(Questions):
         return self._level.projection.ids.get(name)
 
     def series_count(self) -> int:
-        """Return how many series live."""
+        """Return the number of living series."""
         return len(self._level.projection.ids)
 
     def level(self) -> Level:
-        """Return what gives the projection, level with the log and locked: `with service.level() as projection`."""
+        """Return the level: `with service.level() as projection` gives the projection, up to date and locked."""
         self.start()
         return self._level
 
@@ -208,11 +189,11 @@ class EventService(Questions):
     def ready(self) -> bool:
         """Return whether the projection has been level with the log since this process started. Raises
         LogUnavailable."""
-        if self._follower is None or not self._follower.start():
+        if self._background is None or not self._background.start():
             self.start()
             with self._level:
                 pass
-        elif self._pid != os.getpid():  # the follower is opening the log, which takes as long as that is
+        elif self._pid != os.getpid():  # the background is opening the log, which takes as long as that is
             if self._attempts:
                 raise LogUnavailable(str(self._fault)) from self._fault
             return False
@@ -221,8 +202,8 @@ class EventService(Questions):
     def follow(self) -> None:
         """Begin to follow the log in the background, which opens it; a service that does not follow opens it when
         it is used."""
-        if self._follower is not None:
-            self._follower.start()
+        if self._background is not None:
+            self._background.start()
 
     def start(self) -> None:
         """Use the log from now on in this process: claim the rules, follow it in the background. Raises
@@ -230,8 +211,8 @@ class EventService(Questions):
         pid = os.getpid()
         if self._pid == pid:
             return
-        if self._follower is not None:
-            self._follower.start()  # first: it comes back here until the log is there
+        if self._background is not None:
+            self._background.start()  # first: it comes back here until the log is there
         attempts = self._attempts
         with self._opening.setdefault(pid, threading.Lock()):
             if self._pid == pid:
@@ -249,8 +230,8 @@ class EventService(Questions):
         log = Log(self.store)
         level = Level(log, self.settings.percentile_bytes, self._listeners)
         log.relieve = level.advance
-        log.claim(self._own_rules, self._start)
-        self.log, self._level, self._upkeep = log, level, Upkeep(log, level.judge)
+        log.claim(self._own_rules, self.start_id)
+        self.log, self._level, self._housekeeping = log, level, Housekeeping(log, level, self.settings.idle)
 
     def advance(self) -> bool:
         """Take in the next portion of the log; says whether there is more."""
@@ -263,13 +244,7 @@ class EventService(Questions):
         self.start()
         if self._level.advance():
             return True
-        now = self.clock()
-        if not self._kept_up <= now < self._kept_up + SECOND:  # also where the clock was set back
-            self._kept_up = now
-            self._level.maintain(now, IDLE_ROWS)
-            self._level.prune()
-            self._upkeep.tick(now)
-            self._end_idle(now)
+        if self._housekeeping.tick(self.clock()):
             self.watch_alerts()
         return False
 
@@ -286,20 +261,18 @@ class EventService(Questions):
 
     def notice(self) -> str | None:
         """Return what a person should know of the log though it works."""
-        age = self.store.usage().synced
-        late = None
-        if age is not None and age > LATE_SECONDS:
-            late = f"what came in the last {age:.0f} seconds is not yet safe from a power cut"
+        age = self.store.usage().synced or 0.0
+        late = f"what came in the last {age:.0f} seconds is not yet safe from a power cut" if age > LATE_SECONDS else ""
         return "; ".join(filter(None, (self.store.notice(), late))) or None
 
     def usage(self) -> Usage:
-        """Return what the log takes and may take."""
+        """Return the bytes that the log takes and may take."""
         return self.store.usage()
 
     def close(self) -> None:
         """Stop following and let go of the log."""
-        if self._follower is not None:
-            self._follower.stop()
+        if self._background is not None:
+            self._background.stop()
         self.store.close()
 
     def _arrival(self, now: int) -> int:
@@ -308,8 +281,7 @@ class EventService(Questions):
 
     def _cutoff(self, now: int) -> int:
         """An event at or before it is expired."""
-        machine = self.log.machine
-        return max(now - machine.rules.retention, machine.horizon)
+        return max(now - self.log.machine.rules.retention, self.log.machine.horizon)
 
     def _refuse(self, count: int, conditions: Conditions) -> Stored:
         """Store nothing of a request whose events have all expired, but remember that it was done, and have it paid."""
@@ -325,18 +297,3 @@ class EventService(Questions):
         except LogUncertain as fault:
             fault.events = len(batch) + expired
             raise
-
-    def _end_idle(self, now: int) -> None:
-        """End some of the series that have had no event for IDLE."""
-        if not self.settings.idle:
-            return
-        with self._level.held() as projection:
-            position, windows = projection.cursor.position, projection.view.windows
-            self._looked_at = self._looked_at or list(projection.series)
-            some = [self._looked_at.pop() for _ in range(min(SERIES_A_ROUND, len(self._looked_at)))]
-            idle = [
-                number for number in some if number in windows and windows[number].latest < now - self.settings.idle
-            ]
-        for number in idle[:ENDS_A_ROUND]:
-            self.log.end_series(number, quiet_since=position)
-        self._looked_at.extend(idle[ENDS_A_ROUND:])

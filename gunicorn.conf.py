@@ -25,16 +25,16 @@ from access.watch import Watch
 from alerts.watch import AlertsWatch
 from event_log.errors import LogError
 from event_log.urls import is_on_this_machine, serves_many_processes
-from garbage import Survivors
 from metrics.meter import shared
-from overload import Patience, Shedding
-from server_logs import JsonLogger, report_hub_errors
 from serving import handover
 from serving.addresses import CannotListen, check_free, local_url
+from serving.garbage import Survivors
+from serving.overload import Patience, Shedding
+from serving.server_logs import JsonLogger, report_hub_errors
 from serving.worker import Worker as OwnWorker
 from settings import START_ID, BadSetting, read_address, read_settings, read_workers, unknown_settings
 from times import SECOND
-from watched_file import BadFile
+from watched.file import BadFile
 
 
 def _say(line: object) -> None:
@@ -62,8 +62,8 @@ _FOR_REQUESTS = 2000
 """Connections of one worker beyond its streams."""
 _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _SWITCH_SECONDS = 0.0005
-"""How long the real thread that compacts may keep the one of the requests from running, each time; Python's own 5 ms,
-several times a request, would be felt."""
+"""Maximum seconds for which the real thread that compacts may keep that of the requests from running, each time;
+Python's own 5 ms, several times a request, would be felt."""
 _LONGEST_DETAIL = 300
 """Characters of what gunicorn says about a request, which it quotes as a whole."""
 _FOR_FILES = 200
@@ -71,7 +71,7 @@ _FOR_FILES = 200
 
 
 def _write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """What gunicorn's parser refuses never reaches the application; this gives it the same shape of error."""
+    """Write the error for a request that gunicorn's parser refuses: it never reaches the application."""
     detail = mesg[:_LONGEST_DETAIL] or reason
     body = json.dumps({"type": "about:blank", "title": reason, "status": status_int, "detail": detail}) + "\n"
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
@@ -103,7 +103,7 @@ def on_starting(server: Arbiter) -> None:
     """Refuse what would give wrong answers, make room for the connections asked for, and name this start for all
     workers to come: the settings of the start that came last are those in force, whatever older ones still run."""
     for name in unknown_settings():
-        _say(f"{name} is no setting and changes nothing; the README lists those there are")
+        _say(f"{name} is no setting and changes nothing; docs/settings.md lists those there are")
     if server.cfg.workers < 1:
         _say(f"{server.cfg.workers} workers cannot serve anybody; set WEB_CONCURRENCY or -w to 1 or more")
         sys.exit(2)
@@ -239,6 +239,6 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def _extensions(worker: Worker) -> dict[str, Any]:
-    """Return what the Flask application of this worker carries."""
+    """Return the extensions of this worker's Flask application."""
     extensions: dict[str, Any] = getattr(getattr(worker, "wsgi", None), "extensions", {})
     return extensions

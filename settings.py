@@ -46,7 +46,7 @@ def _size(least: int, most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         match = _BYTES.fullmatch(text)
-        bytes_ = int(match[1]) * _UNITS[match[2]] if match else 0
+        bytes_ = int(match[1]) * _UNITS[match[2]] if match else -1
         if not least <= bytes_ <= most:
             raise ValueError(f"write a number of bytes from {least} to {most}, such as 2097152, 512K, 64M or 1G")
         return bytes_

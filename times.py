@@ -1,4 +1,4 @@
-"""How times are written: ISO-8601 timestamps and durations, both held as integer microseconds."""
+"""Reading and writing of times: ISO-8601 timestamps and durations, both held as integer microseconds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
+EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""Microseconds: the years 1 to 9999."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DATE = r"\d{4}-\d\d-\d\d|\d{8}|\d{4}-W\d\d-[1-7]|\d{4}W\d\d[1-7]"
@@ -44,7 +46,10 @@ def parse_timestamp(text: str) -> int:
         raise ValueError(f"There is no such date or time as {text}.") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    time = (moment - _EPOCH) // _MICROSECOND
+    if not EARLIEST <= time <= LATEST:
+        raise ValueError(f"{text} is beyond the years 1 to 9999 in UTC.")
+    return time
 
 
 def _form_fault(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Who may do what: access keys, what they open, and the file they stand in. Imports nothing of the API."""
+"""Access: keys, the requests that each allows, and the file that holds them. Imports nothing of the API."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from access.keys import SCOPES, BadKeys, Key, hash_of, new_token, parse_keys
 from settings import PREFIX
 from times import format_timestamp, wall_clock
-from watched_file import BadFile, read
+from watched.file import BadFile, read
 
 _FAULT = 2
 

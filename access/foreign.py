@@ -1,4 +1,4 @@
-"""The boundary against foreign pages: which requests a browser makes on behalf of a page that is not ours.
+"""The boundary against foreign pages: requests that a browser makes on behalf of a page which is not ours.
 
 A browser lets any page of the web send requests to any address, with the passwords it knows, and lets a page read the
 answers of every address that the page's own name leads to (DNS rebinding). Everything here is made of plain strings,

@@ -1,4 +1,4 @@
-"""Access keys: what the key file may say, and what each key opens.
+"""Access keys: the entries of the key file, and the requests that each key allows.
 
 A token is known here by its SHA-256 alone. No message of this module repeats a token or a hash, nor any text that may
 be one: what is wrong is most likely a token that was pasted into the wrong place.
@@ -12,12 +12,12 @@ import re
 import secrets
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from fnmatch import translate
 from typing import Any, Self
 
-from watched_file import BadFile
+from watched.file import BadFile
 
 WRITE, READ, DELETE, METRICS = SCOPES = ("write", "read", "delete", "metrics")
 TOKEN_PREFIX = "tm_"
@@ -29,7 +29,7 @@ MOST_SERIES = 1_000_000
 _LONGEST_QUOTED = 20
 """Characters of the longest name that a message quotes; a token has 46."""
 _PLACE = re.compile(r"\(at [^()]*\)$")
-"""Where the parser of TOML says that something is wrong; what it says before that may quote the file."""
+"""The place in a message of TOML's parser; the text before it may quote the file."""
 _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])")
@@ -45,7 +45,7 @@ class BadKeys(BadFile):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many events a key may write: a bucket that holds `burst` and fills at `per_second`."""
+    """Token bucket of events that a key may write: it holds `burst` and gains `per_second`."""
 
     per_second: float
     burst: int
@@ -53,10 +53,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Which series a key is for, as shell patterns; `*` takes slashes too."""
+    """Shell patterns of the series that a key is for; `*` matches slashes too."""
 
     texts: tuple[str, ...]
-    compiled: re.Pattern[str]
+    compiled: re.Pattern[str] = field(compare=False)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
@@ -84,9 +84,9 @@ class Key:
     expires: int | None = None
     """Microseconds since the epoch; from then on the key is none."""
     max_streams: int | None = None
-    """How many streams it may have open in a worker; None: as many as there are places."""
+    """Maximum number of streams that it may have open in a worker; None: as many as there are places."""
     max_series: int | None = None
-    """How many series that live it may have begun; None: as many as MAX_SERIES lets it."""
+    """Maximum number of living series that it may have begun; None: as many as MAX_SERIES lets it."""
 
     def sees(self, series: str | None) -> bool:
         """Return whether the key is for this series; None: for all of them together."""
@@ -131,7 +131,7 @@ def new_token() -> str:
 
 
 def hash_of(token: str) -> str:
-    """Return what stands in the file for a token."""
+    """Return the digest of a token, as the key file holds it."""
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 from access.keys import Keys, parse_keys
-from file_memory import Memory
-from watched_file import WatchedFile
+from watched.file import WatchedFile
 
 
 class Watch(WatchedFile[Keys]):
@@ -19,15 +15,9 @@ class Watch(WatchedFile[Keys]):
     setting = "KEYS"
     logger = logging.getLogger("tidemark.access")
 
-    def __init__(
-        self,
-        path: Path,
-        clock: Callable[[], float] = time.monotonic,
-        memory: Memory | None = None,
-        pause: Callable[[float], object] = time.sleep,
-    ) -> None:
-        """Raises BadFile where the file is no good and none was before."""
-        super().__init__(path, parse_keys, clock, memory, pause)
+    def parse(self, text: bytes) -> Keys:
+        """Return the keys of a file. Raises BadFile."""
+        return parse_keys(text)
 
     def keys(self) -> Keys:
         """Those in force."""

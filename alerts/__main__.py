@@ -11,7 +11,7 @@ from pathlib import Path
 from alerts.file import AlertsFile, BadAlerts, parse_file
 from alerts.trying import BadServer, Server, lines
 from settings import PREFIX, BadSetting, read_settings
-from watched_file import BadFile, read
+from watched.file import BadFile, read
 
 _FAULT = 2
 

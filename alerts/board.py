@@ -1,4 +1,4 @@
-"""How alerts stand, as one process sees them: the rules in force, the series that they are about, the states."""
+"""State of all alerts as one process sees them: rules in force, the series they are about, the state of each alert."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from alerts.members import Members, Revision, revision_of
+from alerts.members import Members
 from alerts.rows import (
     ALERTS,
     CLOCK,
@@ -30,22 +30,25 @@ from alerts.rules import MOST_ALERTS
 from alerts.states import shown
 from event_log.tables import Row
 from event_service import EventService
+from view.matches import Revision, revision_of
 from view.portions import giving_way
 from view.projection import Projection
 
 FEW = 256
 """Number of new series that are matched with the view locked: a millisecond."""
+SECONDS = 0.005
+"""Seconds that a board works before it lets others go first."""
 
 
 class Standing(NamedTuple):
-    """How alerts stand at one position of the log."""
+    """All alerts at one position of the log."""
 
     rules: InForce
     rows: Mapping[str, Row]
     targets: Sequence[Key]
     """The alerts that there are."""
     left_out: int
-    """How many more there would be without limits."""
+    """Number of alerts that the limits leave out."""
     position: int
 
     def alert(self, key: Key) -> Alert:
@@ -65,21 +68,24 @@ class Board:
         self._text = ""
         self._rules = NO_RULES
         self._members = Members(())
-        self._revision: Revision = (-1, 0)
+        self._revision = Revision()
         self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
 
     def standing(self) -> Standing:
-        """Return how alerts stand, level with the log. Raises LogError."""
+        """Return the state of all alerts, level with the log. Raises LogError."""
         with self._lock:
             while True:
                 with self._service.level() as projection:
-                    self._follow_rules(projection)
-                    new = self._members.new(projection.series)
-                    if len(new) <= FEW:
+                    text = _rules_text(projection)
+                    follows = text == self._text and self._projection is not None and self._projection() is projection
+                    new = self._members.new(projection.series) if follows else []
+                    if follows and len(new) <= FEW:
                         for number, name in new:
                             self._members.match(number, name)
                         return self._stand(projection)
-                for number, name in giving_way(new):
+                if not follows:
+                    self._begin_anew(projection, text)
+                for number, name in giving_way(new, SECONDS):
                     self._members.match(number, name)
 
     def is_looked_at(self) -> bool:
@@ -87,7 +93,7 @@ class Board:
         return self._service.has_holder(LEASE)
 
     def notices(self) -> list[str]:
-        """Return what a person should know, though alerts work. Raises LogError."""
+        """Return warnings for people about alerts that work all the same. Raises LogError."""
         standing = self.standing()
         with self._service.level() as projection:
             slow = projection.tables.rows(CLOCK).get(SLOW)
@@ -103,14 +109,12 @@ class Board:
             found.append(f"a look at all alerts takes long, so there is one in {slow.value} seconds")
         return found
 
-    def _follow_rules(self, projection: Projection) -> None:
-        row = projection.tables.rows(RULES).get(RULES)
-        text = "" if row is None else row.value
-        if text != self._text or self._projection is None or self._projection() is not projection:
-            self._projection, self._text = weakref.ref(projection), text
-            self._rules = rules_of(text) if text else NO_RULES
-            self._members = Members(self._rules.rules.values())
-            self._revision, self._targets = (-1, 0), None
+    def _begin_anew(self, projection: Projection, text: str) -> None:
+        """Follow other rules, or another projection."""
+        self._rules = rules_of(text) if text else NO_RULES
+        self._members = Members(giving_way(self._rules.rules.values(), SECONDS))
+        self._revision, self._targets = Revision(), None
+        self._projection, self._text = weakref.ref(projection), text
 
     def _stand(self, projection: Projection) -> Standing:
         revision = revision_of(projection.series)
@@ -123,7 +127,7 @@ class Board:
         return Standing(self._rules, rows, targets, left_out, projection.cursor.position)
 
     def _list(self, rows: Mapping[str, Row]) -> tuple[Sequence[Key], int]:
-        """Return the alerts that there are, and how many are left out: first those that are inactive."""
+        """Return the alerts that there are, and the number of those left out: first the inactive ones."""
         found, left_out = list[Key](), 0
 
         def is_quiet(key: Key) -> bool:
@@ -140,6 +144,11 @@ class Board:
             found.sort(key=is_quiet)
             left_out += len(found) - MOST_ALERTS
         return found[:MOST_ALERTS], left_out
+
+
+def _rules_text(projection: Projection) -> str:
+    row = projection.tables.rows(RULES).get(RULES)
+    return "" if row is None else row.value
 
 
 class Boards:

@@ -1,4 +1,4 @@
-"""What is sent to receivers: the body of Alertmanager's webhooks, version 4, and that of its own API, v2."""
+"""Bodies sent to receivers: those of Alertmanager's webhooks, version 4, and of its own API, v2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alerts.rows import Note
 from times import MINUTE, format_timestamp
 
 NEVER = "0001-01-01T00:00:00Z"
-"""When an alert ends that fires: the zero time of Go, as Alertmanager writes it."""
+"""End of an alert that fires: the zero time of Go, as Alertmanager writes it."""
 LASTS = 4 * MINUTE
 """Microseconds after which an Alertmanager that hears no more of a firing alert resolves it."""
 

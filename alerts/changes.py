@@ -6,13 +6,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from alerts.board import Boards, Standing
 from alerts.rows import ALERTS, Alert, Key, alert_of, key_of
+from alerts.rules import Rule
 from alerts.states import shown
 from event_log.applied import Begun, Told
 from event_log.errors import LogUnavailable
@@ -30,7 +31,7 @@ MOST_CHANGES = 10_000
 TOGETHER = 100
 """Alerts that are written in one piece."""
 Sees = Callable[[str], bool] | None
-"""Which series a client may see; None: all, and rules over all together."""
+"""Returns True for a series that the client may see; None: it sees all, and rules over all series together."""
 
 
 class Seen(NamedTuple):
@@ -46,14 +47,15 @@ class _Reader(NamedTuple):
     """Position up to which it has had everything when it began."""
 
 
-def entry(key: Key, alert: Alert) -> dict[str, Any]:
-    """Return an alert as answers tell it, but for its labels. Before its first change there is none to tell of."""
+def entry(key: Key, alert: Alert, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return an alert as answers tell it. Before its first change there is none to tell of."""
     return {
         "name": key[0],
         "series": key[1] or None,
         "state": shown(alert.state),
         "since": format_timestamp(alert.since) if alert.since else None,
         "value": alert.value,
+        "labels": labels,
         "summary": alert.summary if alert.since else None,
     }
 
@@ -63,8 +65,13 @@ def may_see(sees: Sees, key: Key) -> bool:
     return sees is None or bool(key[1] and sees(key[1]))
 
 
+def may_see_rule(sees: Sees, rule: Rule) -> bool:
+    """Return whether a client may see a rule: of a pattern it sees the alerts that it may."""
+    return rule.is_pattern or may_see(sees, (rule.name, rule.exact))
+
+
 class Changes:
-    """The changes that one process has been told of, and who wants them."""
+    """The changes that one process has been told of, and their subscribers."""
 
     def __init__(self, service: EventService, boards: Boards) -> None:
         self._board = boards.here()
@@ -90,7 +97,7 @@ class Changes:
                         self._hand_out(Seen(key_of(step.key), alert))
 
     def events(self, subscriber: Subscriber, sees: Sees, after: int | None) -> Generator[bytes]:
-        """What comes first, at the pace of whoever iterates; then each change, until the subscriber is ended."""
+        """Yield the present state, at the pace of whoever iterates; then each change until the subscriber ends."""
         try:
             standing = self._join(subscriber, sees)
             yield from self._first(standing, sees, after)
@@ -169,7 +176,7 @@ def _active(standing: Standing) -> list[Seen]:
 
 
 def _event(seen: Seen) -> bytes:
-    body = entry(*seen) | {"labels": seen.alert.labels, "position": seen.alert.position}
+    body = entry(*seen, seen.alert.labels) | {"position": seen.alert.position}
     if seen.alert.reason:
         body["reason"] = seen.alert.reason
     return b"id: %d\nevent: alert\ndata: %b\n\n" % (seen.alert.position, orjson.dumps(body))

@@ -1,4 +1,4 @@
-"""Who brings changes to one receiver: in order, again and again until it has them, and never in anybody's way.
+"""Delivery of changes to one receiver: in order, again and again until it has them, and never in anybody's way.
 
 What is to be told waits in the log, not here: a courier holds one batch of it. Where the process is killed, whoever
 takes over goes on behind what the receiver has acknowledged.
@@ -21,7 +21,7 @@ from times import HOUR, MINUTE
 
 MOST_ALERTS_A_BODY = 100
 MOST_BODIES = 10
-"""Maximum number of bodies that a courier takes at a time; also how many a second it sends at most."""
+"""Maximum number of bodies that a courier takes at a time, and sends in a second."""
 LEAST_PAUSE, MOST_PAUSE = 1.0, 300.0
 """Seconds before a receiver that failed is tried again: twice as many each time."""
 PATIENCE = HOUR
@@ -30,7 +30,7 @@ AGAIN = MINUTE
 """Microseconds after which an Alertmanager is sent a firing alert again."""
 Send = Callable[[Receiver, bytes, int], None]
 Count = Callable[[str, str, int], None]
-"""Count so many notifications of a receiver with an outcome."""
+"""Count notifications: the receiver, the outcome, their number."""
 logger = logging.getLogger("tidemark.alerts")
 
 
@@ -42,8 +42,8 @@ class Waiting(NamedTuple):
 
 
 def bodies_of(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
-    """Return what goes into one body each: neighbours of one look and one status. Where a receiver has acknowledged
-    some bodies, those that follow stay the same."""
+    """Split the changes into bodies: neighbours of one look and one status go into one. Where a receiver has
+    acknowledged some bodies, those that follow stay the same."""
     found = list[list[Waiting]]()
     for change in waiting:
         last = found[-1] if found else []
@@ -72,7 +72,7 @@ class Courier:
         """`clock` tells the log's time."""
         self.receiver = receiver
         self.told = told
-        """What the receiver has been told, some of which the log may not know yet."""
+        """Progress of the receiver; the log may not know all of it yet."""
         self._count = count
         self._clock = clock
         self._post = post

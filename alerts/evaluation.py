@@ -7,7 +7,7 @@ on the row that it leaves and on the lease, so that whoever stalled, and wakes w
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from alerts.board import Board, Standing
@@ -21,17 +21,18 @@ from alerts.rows import (
     Counted,
     Key,
     Note,
+    alert_of,
     counted_of,
     key_of,
     pack,
     row_key,
 )
-from alerts.rules import Rule
 from alerts.states import RUNS_OUT, Found, shown, step
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
 from times import SECOND
+from view.portions import giving_way
 
 TERM = 6.0
 """Seconds for which the lease is taken; it is prolonged when half of them are over."""
@@ -39,6 +40,8 @@ MOST_PAUSE = 10 * SECOND
 """Microseconds between two looks that count as time in which somebody looked."""
 NOTED = 5 * SECOND
 """Microseconds after which the time counted is noted in the log again, while it matters to an alert."""
+SECONDS = 0.005
+"""Seconds that a look works before it lets others go first."""
 CHANGES_A_RECORD = 400
 CHARACTERS_A_RECORD = 200_000
 logger = logging.getLogger("tidemark.alerts")
@@ -57,7 +60,7 @@ class Evaluator:
     def __init__(self, service: EventService, board: Board) -> None:
         self._service = service
         self._board = board
-        self._measures = Measures(service)
+        self._measures: Measures | None = None  # until a look has written all that follows from them
         self._lease: int | None = None
         self._counted = Counted()
         self._noted = 0
@@ -70,6 +73,8 @@ class Evaluator:
                 self._counted = counted_of(projection.tables.rows(CLOCK).get(CLOCK))
             self._noted = self._counted.at
             logger.info("this process looks at alerts from now on")
+        if lease is None or lease != self._lease:
+            self._measures = None  # another process may have changed what these values led to
         self._lease = lease
         return lease
 
@@ -78,59 +83,46 @@ class Evaluator:
         `notes`: whether there are receivers, who are to be told."""
         if self.hold() is None:
             return None
+        measures, self._measures = self._measures or Measures(self._service), None  # whatever fails, measure all anew
         standing = self._board.standing()
         now = self._service.store.time()
         pause = now - self._counted.at
         self._counted = Counted(self._counted.looked + (pause if 0 <= pause <= MOST_PAUSE else 0), now)
         moment = Moment(now, self._counted.looked)
-        changes = [*self._gone(standing, moment), *self._found(standing, moment)]
-        self._write(standing, changes, moment, notes=notes)
+        found = measures.look(standing)
+        running = {text for text, row in standing.rows.items() if alert_of(row).state in RUNS_OUT}
+        to_judge = {**found, **{text: measures.alerts[text] for text in running if text in measures.alerts}}
+        changes = [*_gone(standing, measures.alerts, moment), *_changes(standing, to_judge.values(), moment)]
+        if self._write(standing, changes, moment, runs=bool(running), notes=notes):
+            self._measures = measures
         return len(changes)
 
-    def _found(self, standing: Standing, moment: Moment) -> Iterator[tuple[Key, Alert | None]]:
-        """Yield the alerts whose state is another one now."""
-        rules, since = standing.rules
-        asked = [(key, rules[key[0]], since[key[0]]) for key in standing.targets]
-        measured = self._measures.look(asked, self._service.clock())
-        for key, rule, _ in asked:
-            before = standing.alert(key)
-            now = measured[key]
-            found = _judge(rule, now, before)
-            state, begun = step(before.state, before.begun, found, moment.counted, rule.holds, rule.keeps)
-            if (state, begun) != (before.state, before.begun):
-                yield key, _changed(before, state, begun, moment.now, rule, key[1], now.value, found)
-
-    def _gone(self, standing: Standing, moment: Moment) -> Iterator[tuple[Key, Alert | None]]:
-        """Yield the ends of alerts whose rule or series is no longer there; at the next look nothing remains of
-        them."""
-        there = {row_key(key) for key in standing.targets}
-        for text in standing.rows:
-            if text not in there:
-                key = key_of(text)
-                before = standing.alert(key)
-                reason = "ended" if key[0] in standing.rules.rules else "removed"
-                ended = before._replace(state="inactive", begun=0, since=moment.now, position=0, reason=reason)
-                yield key, None if before.state == "inactive" else ended
-
     def _write(
-        self, standing: Standing, changes: Sequence[tuple[Key, Alert | None]], moment: Moment, *, notes: bool
-    ) -> None:
-        """Put changes into the log, those that fire first: so what one look tells of one status stands together."""
+        self,
+        standing: Standing,
+        changes: Sequence[tuple[Key, Alert | None]],
+        moment: Moment,
+        *,
+        runs: bool,
+        notes: bool,
+    ) -> bool:
+        """Put changes into the log, those that fire first: so what one look tells of one status stands together. False
+        where the lease is lost, or the log knew more. `runs`: whether the time of some alert runs out."""
         assert self._lease is not None
-        runs = any(alert is not None and alert.state in RUNS_OUT for _, alert in changes) or (
-            moment.now - self._noted >= NOTED and any(standing.alert(key).state in RUNS_OUT for key in standing.targets)
-        )
+        begins = any(alert is not None and alert.state in RUNS_OUT for _, alert in changes)
+        noted = begins or (runs and moment.now - self._noted >= NOTED)
         rows = _rows(standing, changes, moment, notes=notes)
-        if runs:
+        if noted:
             rows.insert(0, [self._clock_row()])
         try:
-            for some in _records(rows):
+            for some in giving_way(_records(rows), SECONDS):
                 self._service.change(some, (LEASE, self._lease))
         except Void:
-            self._lease = None  # the lease is lost, or the log knew more: the next look sees it
-            return
-        if runs:
+            self._lease = None
+            return False
+        if noted:
             self._noted = moment.now
+        return True
 
     def _clock_row(self) -> Change:
         with self._service.level() as projection:
@@ -138,8 +130,28 @@ class Evaluator:
         return Change(CLOCK, CLOCK, pack(self._counted), 0 if row is None else row.position)
 
 
-def _judge(rule: Rule, measured: Measured, before: Alert) -> Found:
-    value = measured.value
+def _gone(standing: Standing, there: Container[str], moment: Moment) -> Iterator[tuple[Key, Alert | None]]:
+    """Yield the ends of alerts whose rule or series is no longer there; at the next look nothing remains of them."""
+    for text, row in standing.rows.items():
+        if text not in there:
+            key, before = key_of(text), alert_of(row)
+            reason = "ended" if key[0] in standing.rules.rules else "removed"
+            ended = before._replace(state="inactive", begun=0, since=moment.now, position=0, reason=reason)
+            yield key, None if before.state == "inactive" else ended
+
+
+def _changes(standing: Standing, measured: Iterable[Measured], moment: Moment) -> Iterator[tuple[Key, Alert]]:
+    """Yield the alerts whose state is another one now."""
+    for now in giving_way(measured, SECONDS):
+        before, rule = standing.alert(now.key), now.rule
+        found = _judge(now, before)
+        state, begun = step(before.state, before.begun, found, moment.counted, rule.holds, rule.keeps)
+        if (state, begun) != (before.state, before.begun):
+            yield now.key, _changed(before, state, begun, moment.now, now, found)
+
+
+def _judge(measured: Measured, before: Alert) -> Found:
+    rule, value = measured.rule, measured.value
     if rule.condition == "absent":
         stays = not measured.is_there and shown(before.state) == "firing"  # an exact name stays absent
         return "met" if stays or (value is not None and rule.is_met(value)) else "unmet"
@@ -150,16 +162,15 @@ def _judge(rule: Rule, measured: Measured, before: Alert) -> Found:
     return "met" if rule.is_met(value) else "unmet"
 
 
-def _changed(
-    before: Alert, state: str, begun: int, now: int, rule: Rule, series: str, value: float | None, found: Found
-) -> Alert:
+def _changed(before: Alert, state: str, begun: int, now: int, measured: Measured, found: Found) -> Alert:
     if shown(state) == shown(before.state):
         return before._replace(state=state, begun=begun)
+    rule, value = measured.rule, measured.value
     if rule.condition == "absent" and value is not None:
         value /= SECOND
     labels, to = (rule.labels, rule.to) if shown(state) == "firing" else (before.labels, before.to)
     reason = "ended" if found == "gone" else ""
-    return Alert(state, begun, now, 0, value, rule.told(series, value), reason, labels, to)
+    return Alert(state, begun, now, 0, value, rule.told(measured.key[1], value), reason, labels, to)
 
 
 def _rows(
@@ -167,7 +178,7 @@ def _rows(
 ) -> list[list[Change]]:
     """Return the rows of each alert, and of what is to be told of it."""
     rows = list[tuple[int, list[Change]]]()
-    for number, (key, alert) in enumerate(changes):
+    for number, (key, alert) in enumerate(giving_way(changes, SECONDS)):
         text = row_key(key)
         row = standing.rows.get(text)
         pair = [Change(ALERTS, text, None if alert is None else pack(alert), 0 if row is None else row.position)]
@@ -192,7 +203,7 @@ def _records(rows: Sequence[Sequence[Change]]) -> Iterator[list[Change]]:
 
 
 def _note(before: Alert, key: Key, alert: Alert, now: int) -> Note | None:
-    """Return what receivers are to be told of a change; None where that is nothing."""
+    """Return the note to receivers about a change; None where they are told nothing."""
     fires = shown(alert.state) == "firing"
     if fires == (shown(before.state) == "firing"):
         return None

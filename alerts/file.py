@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from alerts.lines import Lines
 from alerts.rules import MOST_RULES, BadField, Rule, parse_rule
-from watched_file import BadFile
+from watched.file import BadFile
 
 MOST_RECEIVERS = 100
 _PLACE = re.compile(r"at line (\d+)")
@@ -25,7 +25,7 @@ class BadAlerts(BadFile):
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where alerts are told. Never printed: a URL may hold a secret."""
+    """A receiver of alerts. Never printed: a URL may hold a secret."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ class AlertsFile:
 
 
 def parse_file(text: bytes, retention: int | None = None) -> AlertsFile:
-    """Return what a file says; `retention`, if given, bounds windows. Raises BadAlerts."""
+    """Read the text of a file; `retention`, if given, bounds windows. Raises BadAlerts."""
     try:
         document = tomllib.loads(decoded := text.decode())
     except UnicodeDecodeError as fault:
@@ -92,7 +92,7 @@ def _entries(document: Mapping[str, Any], lines: Lines, table: str, most: int, p
 
 
 def _called(table: str, entry: Mapping[str, Any]) -> str:
-    """Return how an entry is called in a message: by its name, where that can hold no secret."""
+    """Return the name of an entry in a message: its own, where that can hold no secret."""
     name = entry.get("name")
     known = isinstance(name, str) and name.isprintable() and 0 < len(name) <= 64
     return f"{table} {name!r}: " if known else f"{table}: "

@@ -1,4 +1,4 @@
-"""What a process with ALERTS does about once a second: put rules of a changed file in force, look, tell receivers."""
+"""Evaluation of alerts, about once a second in a process with ALERTS: rules of a changed file, values, receivers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from event_log.tables import Change
 from event_service import EventService
 
 SLOW_SECONDS = 0.2
-"""Where looks take longer than this, they come less often."""
+"""Seconds of a look above which looks come less often."""
 SHARE = 0.2
 """Share of the time that looks may then take."""
 LOOKS = 3

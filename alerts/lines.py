@@ -1,4 +1,4 @@
-"""Where entries and fields of a TOML file stand: the parser of the standard library tells no line numbers."""
+"""Line numbers of entries and fields of a TOML file: the parser of the standard library tells no line numbers."""
 
 from __future__ import annotations
 

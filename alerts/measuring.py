@@ -6,171 +6,146 @@ ten thousand alerts costs what has changed since the one before.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from math import inf
 
-from alerts.rows import Key
+from alerts.board import Standing
+from alerts.rows import Key, row_key
 from alerts.rules import ZERO_WHEN_EMPTY, Rule
 from event_service import EventService
 from rolling.block import EARLIEST
-from rolling.percentiles import Percentiles, percent
-from rolling.summary import Summary
+from rolling.span import Span
+from rolling.timeline import Row
+from rolling.window import RollingWindow
 from times import SECOND
-from view.answers import End
-from view.listings import end_of
-from view.portions import give_way, run_for
-from view.projection import Projection
+from view.asking import ask
+from view.snapshots import Seen
 
-SECONDS = 0.003
-"""How long values are worked out with the view locked."""
-Question = tuple[str, int | None, int | None, str | None]
-"""Series, window, number of last events, percentile."""
+Asked = dict[tuple[str, int | None, int | None, str], tuple[float | None, Row | None]]
+"""By series, window, number of last events and statistic: the value, and the oldest event of them."""
 
 
-class Found(NamedTuple):
-    """The figures of some events, and when they cease to hold."""
+class Measured:
+    """One alert, its value, and when that ceases to hold."""
 
-    summary: Summary
-    first: End
-    last: End
-    percentile: float | None
-    series: int | None
-    """Id of the series; None for all series together."""
-    taken: int
-    """Number of events that the series had been given."""
-    reach: int
-    """Microseconds that the window reaches back."""
+    __slots__ = ("is_there", "key", "number", "oldest", "rule", "since", "taken", "until", "value")
 
-
-class Measured(NamedTuple):
-    """The value of one alert."""
-
-    value: float | None
-    is_there: bool
-    """Whether its series lives."""
+    def __init__(self, key: Key, rule: Rule, since: int) -> None:
+        """`since`: the log time since when the rule is in force."""
+        self.key = key
+        self.rule = rule
+        self.since = since
+        self.value: float | None = None
+        self.is_there = False
+        """True if its series lives."""
+        self.number: int | None = None
+        """Id of the series; None for all series together, and where it does not live."""
+        self.taken = -1
+        """Number of events that the series had been given."""
+        self.oldest: float = inf
+        """Time of the oldest event that counts: once that is dead, the value is another one."""
+        self.until: float = -inf
+        """Moment from which on the value may be another one though no event has come."""
 
 
 class Measures:
-    """Works out the values of alerts, at one moment. For one thread or greenlet."""
+    """The values of all alerts. For one thread or greenlet."""
 
     def __init__(self, service: EventService) -> None:
         self._service = service
-        self._projection: weakref.ref[Projection] | None = None
-        self._known: dict[Question, Found] = {}
-        self._asked: dict[Question, Found] = {}  # at this look
+        self._of: tuple[object, ...] = ()  # what all that is remembered depends on
+        self._targets: object = None
+        self.alerts: dict[str, Measured] = {}
+        """Those that there are, by the keys of their rows."""
 
-    def look(self, alerts: Sequence[tuple[Key, Rule, int]], now: int) -> dict[Key, Measured]:
-        """Return the value of each alert, given with its rule and since when that is in force."""
-        found: dict[Key, Measured] = {}
-        costly: list[tuple[Key, Rule]] = []
-        work = self._look(alerts, now, found, costly)
-        while True:
-            with self._service.level() as projection:
-                self._know(projection)
-                is_done = run_for(work, SECONDS)
-            if is_done:
-                break
-            give_way()
-        for key, rule in costly:
-            found[key] = self._ask(rule, key[1])
-        self._known, self._asked = self._asked, {}
+    def look(self, standing: Standing) -> Mapping[str, Measured]:
+        """Return the alerts whose value may be another one than at the look before, all values being of one moment."""
+        now = self._service.clock()
+        found: dict[str, Measured] = {}
+        ask(self._service.level(), "alerts", lambda seen: self._look(seen, standing, now, found))
         return found
 
-    def _know(self, projection: Projection) -> None:
-        if self._projection is None or self._projection() is not projection:
-            self._projection = weakref.ref(projection)
-            self._known, self._asked = {}, {}
+    def _look(self, seen: Seen, standing: Standing, now: int, found: dict[str, Measured]) -> None:
+        """Measure what is stale. May be begun anew: what has been measured by then is not stale."""
+        self._follow(seen, standing)
+        asked: Asked = {}
+        windows, horizon = seen.view.windows, seen.view.horizon
+        for text, alert in self.alerts.items():
+            window = None if alert.number is None else windows.get(alert.number)
+            if window is None or window.taken != alert.taken or alert.until <= now or alert.oldest <= horizon:
+                _measure(alert, seen, now, asked)
+                found[text] = alert
+                seen.view.pause()
 
-    def _look(
-        self,
-        alerts: Sequence[tuple[Key, Rule, int]],
-        now: int,
-        found: dict[Key, Measured],
-        costly: list[tuple[Key, Rule]],
-    ) -> Iterator[None]:
-        for key, rule, since in alerts:
-            assert self._projection is not None
-            projection = self._projection()
-            assert projection is not None
-            number = projection.ids.get(key[1]) if key[1] else None
-            is_there = not key[1] or number is not None
-            if rule.condition == "absent":
-                found[key] = Measured(_silence(projection, number, is_there, since, now), is_there)
-            elif not is_there:
-                found[key] = Measured(0.0 if rule.statistic in ZERO_WHEN_EMPTY else None, False)
-            elif (figures := self._recall(projection, rule, key[1], number, now)) is not None:
-                found[key] = Measured(_figure(rule, figures), True)
-            elif rule.percentile is not None or (number is None and rule.window is None):
-                costly.append((key, rule))
-            else:
-                found[key] = Measured(_figure(rule, self._sum_up(projection, rule, key[1], number, now)), True)
-            yield
+    def _follow(self, seen: Seen, standing: Standing) -> None:
+        """Know which alerts there are; forget all values where these may be others whatever the series say."""
+        of = (seen.origin, seen.rules, standing.rules)
+        if of != self._of:
+            self._of, self._targets, self.alerts = of, None, {}
+        if standing.targets is not self._targets:
+            rules, since = standing.rules
+            alerts = dict[str, Measured]()
+            for key in standing.targets:
+                text = row_key(key)
+                alerts[text] = self.alerts.get(text) or Measured(key, rules[key[0]], since[key[0]])
+                seen.view.pause()
+            self.alerts, self._targets = alerts, standing.targets
 
-    def _recall(self, projection: Projection, rule: Rule, series: str, number: int | None, now: int) -> Found | None:
-        question = (series, rule.window, rule.last, rule.percentile)
-        if (asked := self._asked.get(question)) is not None:
-            return asked
-        known = self._known.get(question)
-        if known is None or known.series != number or number is None:
-            return None
-        if projection.view.windows[number].taken != known.taken:
-            return None
-        if known.first is None:
-            if rule.window is None:
-                return None
-        elif known.first[0] <= max(now - known.reach, projection.view.horizon):
-            return None
-        self._asked[question] = known
-        return known
 
-    def _sum_up(self, projection: Projection, rule: Rule, series: str, number: int | None, now: int) -> Found:
-        retention = projection.rules.retention
+def _measure(alert: Measured, seen: Seen, now: int, asked: Asked) -> None:
+    """Work out the value of an alert. `asked`: what has been worked out at this moment."""
+    series, rule = alert.key[1], alert.rule
+    alert.number = number = seen.ids.get(series) if series else None
+    alert.is_there = not series or number is not None
+    window = None if number is None else seen.view.windows[number]
+    alert.taken = -1 if window is None else window.taken
+    alert.oldest, alert.until = inf, -inf
+    if rule.condition == "absent":
+        _measure_silence(alert, seen, window, now)
+    elif not alert.is_there:
+        alert.value = 0.0 if rule.statistic in ZERO_WHEN_EMPTY else None
+    else:
+        retention = seen.rules.retention
         reach = retention if rule.window is None else min(rule.window, retention)
-        after = None if rule.window is None else now - reach
-        tail = projection.view.tail(number, after, now - retention, rule.last, True)
-        taken = 0 if number is None else projection.view.windows[number].taken
-        found = Found(tail.summary, end_of(tail.first), end_of(tail.last), None, number, taken, reach)
-        self._asked[series, rule.window, rule.last, rule.percentile] = found
-        return found
-
-    def _ask(self, rule: Rule, series: str) -> Measured:
-        """Ask as `GET /statistics` does."""
-        question = (series, rule.window, rule.last, rule.percentile)
-        found = self._asked.get(question)
-        if found is None:
-            wanted = None if rule.percentile is None else Percentiles((percent(rule.percentile),), False)
-            with self._service.level() as projection:
-                number = projection.ids.get(series) if series else None
-                retention = projection.rules.retention
-            answer = self._service.statistics(
-                series or None, window=rule.window, last=rule.last, edges=True, percentiles=wanted
-            )
-            percentile = answer.percentiles[0] if answer.percentiles else None
-            reach = retention if rule.window is None else min(rule.window, retention)
-            found = Found(answer.summary, answer.first, answer.last, percentile, number, answer.arrived, reach)
-            self._asked[question] = found
-        return Measured(_figure(rule, found), True)
+        question = (series, rule.window, rule.last, rule.statistic)
+        if question not in asked:
+            span = Span(now - retention, None if rule.window is None else now - reach, None, rule.last)
+            asked[question] = _ask(rule, seen, number, span)
+        alert.value, first = asked[question]
+        if first is not None:
+            alert.oldest, alert.until = first[0], first[0] + reach
+        elif rule.window is not None:
+            alert.until = inf
 
 
-def _silence(projection: Projection, number: int | None, is_there: bool, since: int, now: int) -> float:
-    """Return the microseconds without an event."""
-    newest = since
-    if is_there and (number is not None or projection.view.taken):
-        latest = projection.view.newest(None) if number is None else projection.view.windows[number].latest
-        newest = latest if latest > EARLIEST else since
-    return float(min(now - min(newest, now), projection.rules.retention))
+def _measure_silence(alert: Measured, seen: Seen, window: RollingWindow | None, now: int) -> None:
+    """Work out the microseconds without an event. They are the same at no other moment: it is remembered until when
+    they are too few."""
+    latest = EARLIEST if not alert.is_there else _latest(seen) if window is None else window.latest
+    newest = latest if latest > EARLIEST else alert.since
+    alert.value = float(min(now - min(newest, now), seen.rules.retention))
+    if not alert.rule.is_met(alert.value):
+        alert.until = newest + alert.rule.bounds[0]
 
 
-def _figure(rule: Rule, found: Found) -> float | None:
-    """Return the statistic of a rule; None where there is no value."""
-    if rule.percentile is not None:
-        return found.percentile
-    if rule.statistic == "rate":
-        assert rule.window is not None
-        return found.summary.count * SECOND / rule.window
+def _latest(seen: Seen) -> int:
+    """Return the time of the newest event of all series; where all have expired, a time not before that."""
+    newest = seen.view.newest(None)
+    return newest if newest > EARLIEST else max((each.latest for each in seen.view.windows.values()), default=EARLIEST)
+
+
+def _ask(rule: Rule, seen: Seen, number: int | None, span: Span) -> tuple[float | None, Row | None]:
+    """Return the statistic of a rule over the events of a span, and the first of these; None where there is none."""
+    ranges = seen.view.ranges(number, span)
+    first = min((timeline.row(begin) for timeline, begin, _ in ranges), default=None)
+    if rule.wanted is not None:
+        return seen.view.percentiles(number, span, rule.wanted)[0], first
+    if rule.statistic in ("count", "rate"):
+        count = sum(begin - end for _, begin, end in ranges)
+        return count * SECOND / rule.window if rule.statistic == "rate" and rule.window else float(count), first
+    tail = seen.view.tail_of(ranges, ends=rule.statistic in ("first", "last"))
     if rule.statistic in ("first", "last"):
-        event = found.first if rule.statistic == "first" else found.last
-        return None if event is None else event[1]
-    value: float | None = getattr(found.summary, rule.statistic)
-    return value
+        event = tail.first if rule.statistic == "first" else tail.last
+        return None if event is None else event[2], first
+    value: float | None = getattr(tail.summary, rule.statistic)
+    return value, first

@@ -1,4 +1,4 @@
-"""Which series each pattern of the rules matches, kept up to date as series come and end.
+"""The series that each pattern of the rules matches, kept up to date as series come and end.
 
 Ids of series only rise, so the highest one and their number tell if any has come or gone. A name is matched only with
 the patterns that begin as it does: a thousand rules over series of their own cost no more than a few.
@@ -9,16 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from alerts.rules import Rule, literal_prefix
+from alerts.rules import Rule
+from event_log.patterns import literal_prefix
 from event_log.series import Series
-
-Revision = tuple[int, int]
-"""The highest id of a series that lives, and how many live."""
-
-
-def revision_of(series: dict[int, Series]) -> Revision:
-    """Return what changes whenever a series comes or ends."""
-    return next(reversed(series), -1), len(series)
 
 
 class Members:

@@ -24,9 +24,9 @@ from event_log.aside import aside
 from streaming.polling import disconnect
 
 SECONDS = 10.0
-"""How long connecting, and each read or write, may take."""
+"""Maximum seconds that connecting, and each read or write, may take."""
 MOST_SECONDS = 30.0
-"""How long all of it may take, once connected."""
+"""Maximum seconds that a request may take in all, once connected."""
 MOST_BYTES = 65_536
 """Bytes of an answer, and of a file of headers, that are read at most."""
 POSITION = "X-Tidemark-Alert-Position"
@@ -135,7 +135,7 @@ def _connection(url: str) -> http.client.HTTPConnection:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return what verifies certificates; made in a real thread, as reading all authorities takes some milliseconds."""
+    """Return a context that verifies certificates; made in a real thread, as reading all authorities takes long."""
     return aside(ssl.create_default_context)
 
 

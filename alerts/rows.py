@@ -1,4 +1,4 @@
-"""What the log holds of alerts: rows of its tables (`event_log.tables`), packed as JSON.
+"""Rows of the log's tables (`event_log.tables`) about alerts, packed as JSON.
 
 alerts            an alert that has changed: its state, and what readers see of its last change
 alert rules       the rules in force, each since when
@@ -20,6 +20,7 @@ import orjson
 
 from alerts.rules import MOST_ALERTS, Rule, parse_rule
 from event_log.tables import Row
+from view.portions import giving_way
 
 ALERTS, RULES, STARTS = "alerts", "alert rules", "alert starts"
 CLOCK, OUTBOX, RECEIVERS = "alert clock", "alert outbox", "alert receivers"
@@ -39,7 +40,7 @@ class Alert(NamedTuple):
 
     state: str
     begun: int
-    """When the state began, by the clock that counts only while somebody looks; see `alerts.states.step`."""
+    """Start of the state, by the clock that counts only while somebody looks; see `alerts.states.step`."""
     since: int
     """Log time of the last change that readers see."""
     position: int
@@ -75,7 +76,7 @@ class Note(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What one receiver was told."""
+    """Progress of one receiver."""
 
     position: int = 0
     """It has been told every change up to this one."""
@@ -121,12 +122,12 @@ def note_of(row: Row) -> tuple[int, Note]:
 
 
 def told_of(row: Row | None) -> Told:
-    """Return what a receiver was told."""
+    """Return the progress of a receiver from its row."""
     return Told() if row is None else Told(*orjson.loads(row.value))
 
 
 def counted_of(row: Row | None) -> Counted:
-    """Return how long somebody has looked."""
+    """Return the clock of alerts from its row."""
     return Counted() if row is None else Counted(*orjson.loads(row.value))
 
 
@@ -148,8 +149,8 @@ def pack_rules(entries: Sequence[Mapping[str, Any]], since: Mapping[str, int], n
 
 @lru_cache(4)
 def rules_of(text: str) -> InForce:
-    """Return the rules that a row holds."""
-    pairs = [(parse_rule(entry), since) for entry, since in json.loads(text)]
+    """Return the rules that a row holds. A thousand take a while, in which others are let go first."""
+    pairs = [(parse_rule(entry), since) for entry, since in giving_way(json.loads(text))]
     return InForce({rule.name: rule for rule, _ in pairs}, {rule.name: since for rule, since in pairs})
 
 
@@ -159,5 +160,5 @@ def entries_of(text: str) -> list[Mapping[str, Any]]:
 
 
 def digest(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return what tells rules from others."""
+    """Return a digest of rules; other rules have another one."""
     return blake2b(json.dumps(list(entries)).encode(), digest_size=16).hexdigest()

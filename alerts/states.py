@@ -29,9 +29,9 @@ TABLE: dict[tuple[str, Found], State] = {
     ("waiting", "unmet"): "keeping",
     ("waiting", "gone"): "inactive",
 }
-"""What is not here stays as it is."""
+"""The next state by state and finding; for a pair that is not here the state stays as it is."""
 RUNS_OUT: dict[str, State] = {"pending": "firing", "keeping": "inactive"}
-"""Where a state leads once its time is over."""
+"""The next state once the time of a state is over."""
 
 
 def shown(state: str) -> str:

@@ -1,4 +1,4 @@
-"""What each rule of a file comes to now, asked of a service that runs, as any client asks: nothing changes there."""
+"""Evaluation of each rule of a file now, by requests to a running service as any client sends them; nothing changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alerts.rules import ZERO_WHEN_EMPTY, Rule
 from times import SECOND, format_duration, parse_timestamp, wall_clock
 
 SECONDS = 30.0
-"""How long one question may take."""
+"""Maximum seconds that one request may take."""
 MOST_SERIES = 20
 """Number of series of a pattern that are shown."""
 PAGE = 1000

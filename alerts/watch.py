@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from alerts.file import AlertsFile, parse_file
-from file_memory import Memory
-from watched_file import WatchedFile
+from watched.file import WatchedFile
 
 
 class AlertsWatch(WatchedFile[AlertsFile]):
@@ -19,13 +17,11 @@ class AlertsWatch(WatchedFile[AlertsFile]):
     setting = "ALERTS"
     logger = logging.getLogger("tidemark.alerts")
 
-    def __init__(
-        self,
-        path: Path,
-        retention: int,
-        clock: Callable[[], float] = time.monotonic,
-        memory: Memory | None = None,
-        pause: Callable[[float], object] = time.sleep,
-    ) -> None:
-        """Raises BadFile where the file is no good and none was before."""
-        super().__init__(path, lambda text: parse_file(text, retention), clock, memory, pause)
+    def __init__(self, path: Path, retention: int, **options: Any) -> None:
+        """`retention` bounds windows. Raises BadFile where the file is no good and none was before."""
+        self._retention = retention
+        super().__init__(path, **options)
+
+    def parse(self, text: bytes) -> AlertsFile:
+        """Return what a file says. Raises BadFile."""
+        return parse_file(text, self._retention)

@@ -10,7 +10,7 @@ from flask import Response
 from flask.json.provider import JSONProvider
 
 from access.foreign import JSON_HEADERS
-from gzip_coding import WORTH_IT, offer
+from api.gzip_coding import WORTH_IT, offer
 from view.asking import SECONDS
 from view.portions import giving_way
 
@@ -19,17 +19,19 @@ T = TypeVar("T")
 JSON = "application/json"
 NO_CONTENT = 204
 POSITION = "Log-Position"
-"""The header that says where an event stands in the log, or how far the answering view has read."""
+"""Header with the position of an event in the log, or the position up to which the answering view has read."""
 SERIES_KNOWN = "Series-Known"
 """The header, `false`, of statistics of a series that does not exist."""
+SERIES_MATCHED = "Series-Matched"
+"""The header that says how many series an answer covers that several as one were asked for."""
 
 
 LINE_END = b"\n"
-"""What ends a JSON answer: a terminal shows its prompt on a line of its own. The dialects' answers have none."""
+"""End of a JSON answer, for a terminal to show its prompt on a line of its own. The dialects' answers have none."""
 
 
 class Outcome(NamedTuple):
-    """What a request about events has come to, before it is an answer; without a body there is no media type."""
+    """Result of a request about events, before it is made an answer; without a body there is no media type."""
 
     body: object | None
     status: int
@@ -45,17 +47,32 @@ class OrjsonProvider(JSONProvider):
         return orjson.dumps(obj).decode()
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return what the JSON text says."""
+        """Parse JSON text."""
         return orjson.loads(s)
 
 
-def answer(body: object, status: int = 200, *, position: int | None = None, end: bytes = LINE_END) -> Response:
-    """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
+def answer(
+    body: object,
+    status: int = 200,
+    *,
+    position: int | None = None,
+    matched: int | None = None,
+    end: bytes = LINE_END,
+) -> Response:
+    """A JSON answer, a large one as gzip where the client takes that; one about events names the log position, one
+    about several series as one how many they are."""
     encoded = encode(body, end)
     response = Response(encoded, status, content_type=JSON)
+    tell_place(response, position, matched)
+    return response if len(encoded) < WORTH_IT else offer(response)
+
+
+def tell_place(response: Response, position: int | None, matched: int | None) -> None:
+    """Name the log position of an answer, and how many series it is about, where there are any to name."""
     if position is not None:
         response.headers[POSITION] = str(position)
-    return response if len(encoded) < WORTH_IT else offer(response)
+    if matched is not None:
+        response.headers[SERIES_MATCHED] = str(matched)
 
 
 def in_portions(items: Iterable[T]) -> Iterator[T]:
@@ -69,8 +86,7 @@ def encode(body: object, end: bytes = LINE_END) -> bytes:
 
 
 def headers_and_body(outcome: Outcome) -> bytes:
-    """Return what a server sends for an outcome behind its own first lines: to the byte what it sends for the
-    `Response`."""
+    """Return the bytes of an outcome behind the server's own first lines, as it would send them for the `Response`."""
     if outcome.body is None:
         return b"%b%b\r\n" % (_POSITION % outcome.position, b"" if outcome.status == NO_CONTENT else _NO_LENGTH)
     body = encode(outcome.body, outcome.end)

@@ -1,10 +1,10 @@
-"""What a request works with: the service and the settings of the application that serves it."""
+"""Service and settings of the application, as its views find them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from flask import Flask, current_app
 
@@ -15,10 +15,6 @@ from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
-
-if TYPE_CHECKING:
-    from api.fast_path import FastPath
-    from api.guard import Guard
 
 EXTENSION = "tidemark"
 
@@ -36,14 +32,12 @@ class Context:
     """Tell how alerts stand."""
     alert_changes: ChangesHere
     """Hand changes of alerts to streams."""
-    guard: Guard | None = None
-    """None where no access keys are in use."""
     alerts: AlertsFollower | None = None
     """None where this process evaluates no alerts."""
-    fast_path: Callable[[object], FastPath | None] = lambda application: None
+    fast_path: Callable[[object], Any] = lambda application: None
     """Make the fast path past this WSGI application; None where it is not the one that was composed."""
     worker_is_stopping: Callable[[], bool] = lambda: False
-    """Whether the server's worker has been told to end, or has served its last request; `gunicorn.conf.py` knows."""
+    """Return whether the worker has been told to end or has served its last request; `gunicorn.conf.py` sets it."""
 
 
 def attach(app: Flask, context: Context) -> None:
@@ -62,20 +56,8 @@ def service() -> EventService:
     return context().service
 
 
-def lease(series: str | None) -> Callable[[], bool] | None:
-    """Return whether a stream of this series, or of all, that begins now may still go on; None: always."""
-    guard = context().guard
-    return None if guard is None else guard.lease(series)
-
-
-def lease_as_is() -> Callable[[], bool] | None:
-    """Return whether a stream of what the key of this request sees may still go on; None: always."""
-    guard = context().guard
-    return None if guard is None else guard.lease_as_is()
-
-
 def meter() -> Meter:
-    """Where requests and events are counted."""
+    """Return the counters of requests and events."""
     return context().meter
 
 

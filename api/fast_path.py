@@ -40,7 +40,7 @@ Take = Callable[[bytes], Outcome | None]
 """Do what a plain body asks for; None leaves the request to Flask, and nothing has been done."""
 
 Count = Callable[[str, str, int, int], object]
-"""Takes the name of the route, the method, the status and how many nanoseconds it took."""
+"""Takes the name of the route, the method, the status and the nanoseconds of a request."""
 
 _NAMES = (
     "ACCEPT ACCEPT-CHARSET ACCEPT-ENCODING ACCEPT-LANGUAGE CACHE-CONTROL CONNECTION COOKIE DNT FORWARDED FROM HOST "
@@ -62,23 +62,23 @@ _STATUS_LINES = {
 
 
 class Way(NamedTuple):
-    """What is to be done for requests with the same head."""
+    """Parsed head of a request and its handler, cached for requests with the same head."""
 
     method: str
     path: str
     query: str
     fields: Mapping[str, str]
     route: str
-    """What metrics call it."""
+    """Name of the route in metrics."""
     take: Take
     length: int
     """Bytes of the body."""
     closes: bool
-    """Whether the client wants the connection to be closed after the answer."""
+    """True if the client wants the connection to be closed after the answer."""
 
 
 Found = tuple[str, Take, int]
-"""What metrics call a route, what is to be done for it, and how many bytes of body it takes."""
+"""Name of the route in metrics, function that handles it, and maximum bytes of body that it takes."""
 
 
 class FastPath:
@@ -196,7 +196,7 @@ def is_bare(app: Flask, method: str, path: str) -> bool:
 
 
 def native_takes(service: EventService) -> dict[str, Take]:
-    """Return how the API's own plain posts are taken, by path."""
+    """Return the functions that take the API's own plain posts, by path."""
     most = service.settings.max_batch
 
     def event(body: bytes) -> Outcome | None:

@@ -14,21 +14,21 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
 
-from api.answers import POSITION, SERIES_KNOWN, OrjsonProvider
+from api.answers import POSITION, SERIES_KNOWN, SERIES_MATCHED, OrjsonProvider
 from api.guard import EVENTS, takes_events
 from metrics.meter import REASONS, Meter
 
 _QUOTE = "werkzeug.url_quote"
-"""What Werkzeug does with percent-encoded bytes that are not UTF-8: it leaves them encoded."""
+"""Error handler with which Werkzeug leaves percent-encoded bytes that are not UTF-8 encoded."""
 _EXPOSED = (
-    f"Events-Expired, Fields-Left-Out, Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, Series-Matched, "
+    f"Events-Expired, Fields-Left-Out, Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, {SERIES_MATCHED}, "
     "X-Request-ID"
 )
 _DAY_SECONDS = 86_400
 FAILED = "tidemark.failed"
 """In the environ of a request: the error with which it has failed on the fast path, and must not be tried again."""
 NOWHERE = "none"
-"""What metrics call the route of a request that has none."""
+"""Name in metrics for the route of a request that has none."""
 _USUAL_HEADERS = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-ID"
 _HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
 _LONGEST_LIST = 1000
@@ -37,7 +37,7 @@ _CONVERTER = re.compile(r"<\w+:")
 
 @cache
 def route_of(rule: str) -> str:
-    """Return what metrics call a route: its path without the converters, such as `/statistics/<series>`."""
+    """Return the name of a route in metrics: its path without the converters, such as `/statistics/<series>`."""
     return _CONVERTER.sub("<", rule)
 
 

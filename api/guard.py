@@ -19,14 +19,14 @@ from flask import Flask, current_app, request
 from access.keys import READ, WRITE, Key
 from access.places import Places
 from access.watch import Watch
-from api.context import context
 from api.problems import Problem
 from event_log.writes import PLAIN, Budget, Conditions, Owner
 
+_EXTENSION = "tidemark.guard"
 _KEY = "tidemark.key"
-"""Where the key of a request stands in its environ; no client can put anything there, headers begin with HTTP_."""
+"""Name of the key of a request in its environ; no client can put anything there, headers begin with HTTP_."""
 EVENTS = "tidemark.events"
-"""How many events a request has that stores more than one."""
+"""Key in the environ for the number of events of a request that stores more than one."""
 _CHALLENGES = ['Basic realm="Tidemark", charset="UTF-8"', 'Bearer realm="Tidemark"']
 """A line each, Basic first: Chromium reads one scheme of a line, and asks for a password only at one it knows."""
 _OF_INFLUX = "/dialects/influx/"
@@ -38,25 +38,23 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a route asks of a key."""
+    """Scope and series that a route demands of a key."""
 
     scope: str | None
     """None: not even that there is one."""
     series: str | None = None
-    """The argument of the path that is the series asked for; where it is not given all series are."""
-    all_series: bool = False
-    """Whether the answer covers every series."""
+    """The argument of the path that is the series asked for."""
 
 
 OPEN = Need(None)
 _needs: dict[Callable[..., Any], Need] = {}
 
 
-def needs(scope: str, *, series: str | None = None, all_series: bool = False) -> Callable[[View], View]:
+def needs(scope: str, *, series: str | None = None) -> Callable[[View], View]:
     """Open a view to the keys that may do this."""
 
     def note(view: View) -> View:
-        _needs[view] = Need(scope, series, all_series)
+        _needs[view] = Need(scope, series)
         return view
 
     return note
@@ -69,7 +67,7 @@ def open_to_all(view: View) -> View:
 
 
 def need_of(view: Callable[..., Any]) -> Need | None:
-    """Return what the view has said that it needs; None if it has not."""
+    """Return the need that the view has declared; None if it has not."""
     return _needs.get(unwrap(view))
 
 
@@ -87,7 +85,7 @@ def takes_events(view: Callable[..., Any]) -> bool:
 
 
 def permit_each(names: Iterable[str], events: int) -> None:
-    """403 unless the key of this request is for every one of these series, of so many events."""
+    """Note the number of events of this request; 403 unless its key is for every one of these series."""
     request.environ[EVENTS] = events
     key: Key | None = request.environ.get(_KEY)
     if key is not None and key.series is not None and (unseen := [name for name in names if name not in key.series]):
@@ -95,7 +93,7 @@ def permit_each(names: Iterable[str], events: int) -> None:
 
 
 def conditions(events: int = 1, base: Conditions = PLAIN) -> Conditions:
-    """The conditions under which this request stores so many events: `base`, its series counted as those of its key,
+    """Return the conditions under which this request stores `events`: `base`, its series counted as those of its key,
     and paid from the budget of its key, where that has limits. 413 where it never could be."""
     key: Key | None = request.environ.get(_KEY)
     if key is not None and key.max_series is not None:
@@ -114,13 +112,13 @@ def look_again() -> None:
     """Look at the key of this request once more, now that its body is here, which may have taken its time. Raises 401
     where the key has expired or is gone, 403 where it may no longer do this."""
     key: Key | None = request.environ.get(_KEY)
-    guard = context().guard
+    guard = guard_of()
     if key is not None and guard is not None:
         request.environ[_KEY] = guard.renewed(key)
 
 
 def visible() -> Callable[[str], bool] | None:
-    """Which series a listing may show; None: all."""
+    """Return a function that says whether a listing may show a series; None: all may be shown."""
     key: Key | None = request.environ.get(_KEY)
     return None if key is None or key.series is None else key.sees
 
@@ -151,8 +149,8 @@ class Guard:
         if need is None:
             raise Problem(403, "Nobody may ask this: its route does not say who may.")
         _refuse_scope(key, need)
-        if need.all_series or need.series is not None:
-            permit((request.view_args or {}).get(need.series) if need.series else None)
+        if need.series is not None:
+            permit((request.view_args or {}).get(need.series))
 
     def renewed(self, key: Key) -> Key:
         """Return the key of this request as the file has it now. Raises 401 or 403."""
@@ -201,7 +199,26 @@ class Guard:
 
 def register(app: Flask, guard: Guard) -> None:
     """Put the guard before every route of `app`."""
+    app.extensions[_EXTENSION] = guard
     app.before_request(guard.check)
+
+
+def guard_of(app: Flask | None = None) -> Guard | None:
+    """Return the guard of `app`, or of the application serving this request; None where no access keys are in use."""
+    guard: Guard | None = (app or current_app).extensions.get(_EXTENSION)
+    return guard
+
+
+def lease(series: str | None) -> Callable[[], bool] | None:
+    """Return whether a stream of this series, or of all, that begins now may still go on; None: always."""
+    guard = guard_of()
+    return None if guard is None else guard.lease(series)
+
+
+def lease_as_is() -> Callable[[], bool] | None:
+    """Return whether a stream of what the key of this request sees may still go on; None: always."""
+    guard = guard_of()
+    return None if guard is None else guard.lease_as_is()
 
 
 def _token(header: str, other: str) -> bytes | None:

@@ -29,7 +29,7 @@ _NAMED = re.compile(PATTERN)
 
 
 def at_most_once(kind: str, body: bytes, write: Callable[[Conditions], Stored]) -> Stored:
-    """Return what `write` makes of this request under the conditions it is given, or made of it before. `body` is as
+    """Run `write` for this request under its conditions, or return its earlier outcome. `body` is as
     it was sent, unpacked, and `kind` the media type it was read as.
 
     An idempotency record is looked for before anything is weighed: neither time nor a budget can refuse what was
@@ -57,7 +57,7 @@ def _digest_of_key(key: str) -> bytes:
 
 
 def _digest_of_request(kind: str, body: bytes) -> bytes:
-    """Return what makes two requests the same. The operation is called as its view is, wherever that is mounted."""
+    """Return a digest that equal requests share. The operation is called as its view is, wherever that is mounted."""
     view = (request.endpoint or "").rpartition(".")[2]
     return _digest(view, kind, body)
 
@@ -69,7 +69,7 @@ def _digest(*parts: str | bytes) -> bytes:
 
 
 def _again(done: Done, sent: bytes) -> Stored:
-    """Return what became of the request that decided; 422 where that was another one."""
+    """Return the outcome of the request that decided; 422 where that was another one."""
     if done.body != sent:
         raise Problem(
             422, f"This {KEY} came before with another request (operation, media type or body); give this one its own."

@@ -1,4 +1,4 @@
-"""What other databases take at paths of theirs, and what to use here instead."""
+"""Paths at which other databases take data, each with what to use here instead."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ INSTEAD = {
     "/v1/metrics": f"OpenTelemetry's metrics (OTLP) are not taken; {_EVENTS}.",
     "/api/put": f"OpenTSDB's puts are not taken; {_EVENTS}.",
 }
-"""By path: what a POST there is told."""
+"""Advice to the client of a POST, by path."""
 
 
 def instead(method: str, path: str) -> str:
-    """Return what to use instead of a request, as the end of a message; empty where it is none of another database."""
+    """Return the advice instead of a request, as the end of a message; empty where it is none of another database."""
     return f" {INSTEAD[path]}" if method == "POST" and path in INSTEAD else ""

@@ -13,13 +13,13 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from api.answers import LINE_END, encode
 from api.context import settings
+from api.logs import request_id
 from api.other_protocols import instead
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
-from logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
-"""How many wrong fields or items an answer lists before it only counts them."""
+"""Maximum number of wrong fields or items that an answer lists; it counts the rest."""
 BODY = "body"
 """The name in an error for the body as a whole."""
 _SHAPES = "tidemark_error_shapes"
@@ -48,7 +48,7 @@ class Problem(HTTPException):
 
 
 def invalid(errors: Errors, more: int = 0) -> Problem:
-    """400 for fields or items that are wrong; `more` is how many wrong items are not listed."""
+    """400 for fields or items that are wrong; `more` is the number of wrong items that are not listed."""
     listed = {_printable(name): found for name, found in islice(errors.items(), MOST_ERRORS)}
     more += len(errors) - len(listed)
     detail = " ".join(_sentences(listed, limit=3)) or "The request is not valid."

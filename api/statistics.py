@@ -22,12 +22,12 @@ EVENT_OR_NULL: Json = {"anyOf": [ref("StoredEvent"), {"type": "null"}]}
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """How it is read off figures, as JSON can say it, and the schema of that."""
+    """A statistic: the function that reads it off figures, as JSON can say it, and the schema of the result."""
 
     read: Callable[[Figures], Any]
     schema: Json
     edge: bool = False
-    """Whether the service has to be asked for the ends of the window, which cost extra."""
+    """True if it needs the first and the last event of the window, which the service finds at an extra cost."""
 
 
 def edge(event: tuple[int, float] | None) -> dict[str, Any] | None:
@@ -66,16 +66,16 @@ OTHER_NAMES = {
     "var": "variance",
     "stdvar": "variance",
 }
-"""What statistics are called elsewhere, and here."""
+"""Names of statistics elsewhere, each with the name here."""
 KNOWN = f"{', '.join(INCLUDABLE)}, {MEDIAN}, and p0 to p100 with up to 4 decimals, such as p99.9"
-"""What a request that asks for something else is told."""
+"""List of all statistics, for the error about an unknown one."""
 NAME_SCHEMA: Json = {
     "anyOf": [{"type": "string", "enum": [*BASIC, *INCLUDABLE, MEDIAN]}, {"type": "string", "pattern": PERCENTILE}]
 }
 
 
 def no_such_statistic(name: str, known: str) -> str:
-    """Return what is told of a name that no statistic has; `known` lists those that are taken."""
+    """Return the message about a name that no statistic has; `known` lists those that are taken."""
     other = OTHER_NAMES.get(name.lower())
     suggestion = f"; it is called {other} here" if other else ""
     return f"There is no {name[:40]!r}{suggestion}; known are {known}."
@@ -92,7 +92,7 @@ def is_includable(name: str) -> bool:
 
 
 def extras(names: Iterable[str], *, linear: bool = False) -> Extras:
-    """Return what the service has to be asked for beside a summary, to show these."""
+    """Return the additions to a summary that these statistics need."""
     names = tuple(names)
     shares = tuple(percent("50" if name == MEDIAN else name[1:]) for name in names if is_percentile(name))
     edges = any(name in STATISTICS and STATISTICS[name].edge for name in names)
@@ -109,7 +109,7 @@ def shown(found: Figures, include: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def rank_value(name: str) -> Callable[[Figures], float | None]:
-    """Return what a statistic has series ranked by: the number that it is, or the value of the event."""
+    """Return the function that gives the rank of a series by a statistic: its number, or the value of its event."""
     if is_percentile(name):
         return lambda found: found.percentiles[0]
     read = STATISTICS[name].read

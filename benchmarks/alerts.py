@@ -1,4 +1,4 @@
-"""What a look at many alerts costs: `python -m benchmarks.alerts`.
+"""Cost of a look at many alerts: `python -m benchmarks.alerts`.
 
 1,000 rules of patterns over ten series each make 10,000 alerts, a tenth of them of p99, over windows of a minute; there
 are a million live events, and 1,000 come in a second. CPU time of one process, which does nothing else.
@@ -21,6 +21,7 @@ from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.tables import Change
 from event_service import EventService
+from serving.garbage import Survivors
 from settings import Settings
 from times import SECOND
 from view import portions
@@ -61,7 +62,7 @@ def rules(count: int) -> list[dict[str, Any]]:
 
 
 def seconds_of_events(service: EventService, clock: Clock, series: list[str], seconds: int) -> Iterator[None]:
-    """Store the events of so many seconds, one batch each."""
+    """Store the events of `seconds`, one batch for each second."""
     random = np.random.default_rng(24)
     for _ in range(seconds):
         clock.now += SECOND
@@ -100,6 +101,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
     service.change([Change(RULES, RULES, pack_rules(rules(rule_count), {}, clock.now))])
     board = Board(service)
     evaluator, holds = Evaluator(service, board), Holds()
+    Survivors().begin()  # as in a worker
     setattr(portions, "time", _Noting(holds))  # noqa: B010 - a stand-in is no module
     costs = []
     for look in range(WARM + looks):
@@ -112,6 +114,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
         costs.append(time.process_time() - began)
         holds.note()
     setattr(portions, "time", time)  # noqa: B010
+    Survivors.end()
     alerts = len(board.standing().targets)
     cost = sum(costs[WARM:]) / looks
     return [

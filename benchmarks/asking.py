@@ -1,4 +1,4 @@
-"""What clients can ask of a worker that holds millions of events, each in a way that makes it hard."""
+"""Requests of clients to a worker that holds millions of events, each in a way that makes it hard."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ BATCH = 10_000
 LARGE = "large"
 """The series with most of the events."""
 QUIET = 10_000
-"""How many series have but a few events each, half of them expired."""
+"""Number of series with but a few events each, half of them expired."""
 SERIES = 2 * QUIET
 SETTINGS = {
     "TIDEMARK_MAX_SERIES": str(SERIES),
     "TIDEMARK_MAX_WAIT": "0",  # holds are to be seen, not to be refused
 }
-"""What the service must allow for all that is asked here."""
+"""Settings under which the service allows all that is asked here."""
 MAX_LOG_BYTES = 10 * 1024**3
 TIMEOUT = 600.0
 Json = Callable[[], Any]
 
 
 class Fill(NamedTuple):
-    """How many events the log begins with: of one series, and of many."""
+    """Numbers of events that the log begins with: of one series, and of many."""
 
     large: int
     of_quiet_series: int
@@ -53,11 +53,11 @@ class Question(NamedTuple):
     """Something to ask again and again."""
 
     routes: tuple[str, ...]
-    """Which routes of the application it is about, as `GET /history/<series>`."""
+    """Routes of the application that it is about, as `GET /history/<series>`."""
     note: str
     ask: Callable[[], object]
     once: bool = False
-    """Whether it can be asked but once."""
+    """True if it can be asked but once."""
 
     @property
     def name(self) -> str:
@@ -112,7 +112,7 @@ class Client:
         return ask
 
     def post(self, path: str, make: Json, *, squeezed: bool = False, once: bool = False) -> Callable[[], None]:
-        """Return what `make` makes: text as it is with its media type, anything else as JSON."""
+        """Return a function that posts what `make` makes: text as it is with its media type, anything else as JSON."""
 
         def ask() -> None:
             made = make()
@@ -132,7 +132,7 @@ class Client:
         return lambda: _check(self._session.delete(self.url + path, timeout=TIMEOUT))
 
     def stream(self, path: str, count: int) -> Callable[[], None]:
-        """Open a stream, read so many of its events as fast as they come, and leave."""
+        """Open a stream, read a number of its events as fast as they come, and leave."""
 
         def ask() -> None:
             with requests.get(self.url + path, stream=True, timeout=TIMEOUT) as answer:
@@ -228,6 +228,7 @@ def _reads(client: Client) -> Iterator[Question]:
     yield Question(("GET /history/<series>",), "2,000 points, CSV", csv)
     histogram = client.get(lambda: f"/histogram?bins=1000&window={_window()}", f"/histogram/{LARGE}?bins=1000")
     yield Question(("GET /histogram", "GET /histogram/<series>"), "1,000 bins", histogram)
+    yield from _several(client)
     listing = ("GET /series",)
     yield Question(listing, "1,000 of them", client.get("/series?limit=1000"))
     yield Question(listing, "ranked by count", client.get("/series?sort=-count&limit=1000&window=1h"))
@@ -237,6 +238,19 @@ def _reads(client: Client) -> Iterator[Question]:
     yield Question(("GET /metrics/windows", "GET /metrics"), "1,000 series, p99", gauges)
     pages = ("/", "/openapi.json", "/settings", "/alerts", "/health", "/health/ready", "/health/live")
     yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
+
+
+def _several(client: Client) -> Iterator[Question]:
+    """Several series as one: nearly all that there are, so that none of the indexes over all of them helps."""
+    quiet, extras = "series=quiet*[0-8]&window=1h", "include=median,p99"
+    routes = tuple(f"GET /{name}" for name in ("statistics", "history", "histogram"))
+    several = client.get(*(f"/{name}?{quiet}&{extras}" for name in ("statistics", "history")), f"/histogram?{quiet}")
+    yield Question(routes, "several as one, percentiles", several)
+    last = client.get(f"/statistics?series={LARGE}&series=quiet*&last=200000&{extras}")
+    yield Question(("GET /statistics",), "several as one, last=", last)
+    yield Question(("GET /statistics",), "20 hostile patterns, anew", client.get(lambda: f"/statistics?{_hostile()}"))
+    stream = client.stream(f"/stream?{quiet}&interval=0.1", 5)
+    yield Question(("GET /stream",), "several as one, interval=0.1", stream)
 
 
 def _streams(client: Client) -> Iterator[Question]:
@@ -327,6 +341,10 @@ def _epoch() -> dict[str, int]:
 
 def _window() -> str:
     return f"{random.uniform(1, 3000):.6f}"
+
+
+def _hostile() -> str:
+    return "&".join(f"series=*[!{random.randrange(10**6)}]{'*1' * 55}" for _ in range(20))
 
 
 def _values() -> list[float]:

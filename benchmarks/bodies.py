@@ -9,9 +9,9 @@ from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 SECONDS = 1.0
-"""How long each of them sends."""
+"""Seconds that each of them sends."""
 MANY = 150
-"""How many send bodies at a time."""
+"""Number of clients that send bodies at a time."""
 _LARGE = b" " * 1_000_000
 _TERABYTE = 10**12
 _CHUNKS = b"1\r\nx\r\n" * 10_000

@@ -16,8 +16,8 @@ from benchmarks import memory, questions
 from benchmarks.naive import NaiveWindow
 from benchmarks.table import machine, show
 from benchmarks.timing import KEEP, NOW, fill, hour_of_events, microseconds, seconds, take
-from rolling.all_series import Ids
 from rolling.block import Times
+from rolling.shared_block import Ids
 from rolling.view import View
 from times import HOUR
 
@@ -27,7 +27,7 @@ Work = Callable[[], object]
 
 
 def view_with(series: int, size: int = 100_000) -> View:
-    """A view that has so many events already, and takes more from position 10**9 on."""
+    """Return a view that has `size` events already, and takes more from position 10**9 on."""
     view = View(KEEP)
     fill(view, hour_of_events(size, series, in_order=True))
     return view

@@ -1,7 +1,7 @@
 """A Redis that is further away: `python -m benchmarks.far PORT SECONDS` leads to that port, so much later.
 
 A process of its own, on the core that does not serve, so that distance costs the worker nothing, as on a real network.
-What comes is passed on in order after the same time, whatever else is under way: no piece waits for another one. The
+What comes is passed on in order after the same time, whatever else is under way: no chunk waits for another one. The
 time that the process itself takes on an idle machine is part of the distance, not added to it.
 """
 
@@ -25,7 +25,7 @@ from redis import Redis
 from tests.servers import CHECKOUT
 
 DISTANCE = 0.0005
-"""What a round trip is to take more."""
+"""Seconds that are added to a round trip."""
 PIECE = 1 << 18
 _PR_SET_TIMERSLACK = 29
 
@@ -42,7 +42,7 @@ class Relay:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return int(self._listener.getsockname()[1])
 
     def run(self) -> None:
@@ -90,21 +90,22 @@ class Far(NamedTuple):
 
     port: int
     distance: float
-    """What a round trip takes more, as measured before the first run."""
+    """Seconds that a round trip takes more, as measured before the first run."""
 
 
 @contextmanager
 def far_from(port: int, core: str) -> Iterator[Far]:
     """A port that leads to another one, served on a core."""
     near = round_trip(port)
-    with _relay(port, core, 0.0) as quick:
+    with relay(port, core, 0.0) as quick:
         own = round_trip(quick.port) - near
-    with _relay(port, core, max(0.0, DISTANCE - own) / 2) as far:
+    with relay(port, core, max(0.0, DISTANCE - own) / 2) as far:
         yield far._replace(distance=round_trip(far.port) - near)
 
 
 @contextmanager
-def _relay(port: int, core: str, one_way: float) -> Iterator[Far]:
+def relay(port: int, core: str, one_way: float) -> Iterator[Far]:
+    """A port that leads to another one, so many seconds later each way."""
     command = ["taskset", "-c", core, sys.executable, "-m", "benchmarks.far", str(port), str(one_way)]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -115,7 +116,7 @@ def _relay(port: int, core: str, one_way: float) -> Iterator[Far]:
 
 
 def round_trip(port: int, times: int = 300) -> float:
-    """The median of so many, in seconds."""
+    """Return the median of `times` round trips, in seconds."""
     taken = []
     with Redis(port=port) as client:
         for _ in range(times):

@@ -1,4 +1,4 @@
-"""How long a request, a stream or a start keeps the others of its worker waiting: `python -m benchmarks.holds`.
+"""Time for which a request, a stream or a start holds the others of its worker: `python -m benchmarks.holds`.
 
 One gevent worker on one core, with millions of events in its log. A client keeps asking something, and another process
 `/health/live` all the while: how long its slowest answer took is how long the worker was held, and what the machine
@@ -28,7 +28,7 @@ _SERVER = [sys.executable, "-m", "gunicorn", "-c", "benchmarks/hub.py", "app:app
 
 
 def measure(events: Fill, seconds: float) -> dict[str, Hold]:
-    """A start of the worker on a log of so many events; then every question in turn."""
+    """A start of the worker on a log of events; then every question in turn."""
     found: dict[str, Hold] = {}
 
     def note(name: str, ask: Callable[[], object], seconds: float) -> None:

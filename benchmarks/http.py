@@ -74,7 +74,7 @@ _UVICORN = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--no-acc
 
 
 class Layout(NamedTuple):
-    """Which cores the server and wrk have; none named: all."""
+    """Cores of the server and of wrk; none named: all."""
 
     title: str
     server: str
@@ -163,7 +163,7 @@ def _ready(url: str) -> bool:
 
 
 def load(url: str, seconds: int, layout: Layout, script: str = "", connections: int = CONNECTIONS) -> Load:
-    """Return what wrk measures with so many connections; every answer must be a success."""
+    """Run wrk with a number of connections, and return its measurements; every answer must be a success."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()

@@ -49,7 +49,7 @@ def _take(notes: TextIO) -> None:
 
 
 def _waited() -> float:
-    """For how many seconds the threads of this process have been ready to run while others ran. One may have the
+    """Seconds for which the threads of this process have been ready to run while others ran. One may have the
     interpreter meanwhile, so that the hub waits for it without being ready itself."""
     waited = 0
     for task in Path("/proc/self/task").iterdir():

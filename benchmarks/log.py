@@ -113,7 +113,7 @@ LABELS = {
     "bytes": ("an idempotency record", "{:.1f} bytes"),
     "rate": ("SYNC=always, 50 greenlets", "{:,.0f}/s"),
 }
-"""What is measured, and how it is written."""
+"""Measured values, each with its label and its format."""
 
 
 def main() -> None:

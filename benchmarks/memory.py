@@ -1,4 +1,4 @@
-"""What a view takes of the machine's memory: resident bytes, each time in a process of its own."""
+"""Memory that a view takes of the machine: resident bytes, each time in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SERIES = 10
 
 
 def events_in_order(view: View, size: int) -> int:
-    """So many events over a few series, in order."""
+    """Take in `size` events over a few series, in order."""
     return fill(view, hour_of_events(size, SERIES, in_order=True))
 
 
 def events_in_no_order(view: View, size: int) -> int:
-    """So many events over a few series, in random order."""
+    """Take in `size` events over a few series, in random order."""
     return fill(view, hour_of_events(size, SERIES, in_order=False))
 
 
 def events_one_by_one(view: View, size: int) -> int:
-    """So many events over a few series, each on its own."""
+    """Take in `size` events over a few series, each on its own."""
     position = 0
     for ids, times, values in hour_of_events(size, SERIES, in_order=True):
         for series, time, value in zip(ids.tolist(), times.tolist(), values.tolist(), strict=True):
@@ -35,12 +35,12 @@ def events_one_by_one(view: View, size: int) -> int:
 
 
 def series_of_one(view: View, size: int) -> int:
-    """So many series with one event each."""
+    """Take in `size` series with one event each."""
     return _idle(view, size, 1)
 
 
 def series_of_five(view: View, size: int) -> int:
-    """So many series with a handful of events each."""
+    """Take in `size` series with a handful of events each."""
     return _idle(view, size, 5)
 
 

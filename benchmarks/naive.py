@@ -28,7 +28,7 @@ MODULE_AT_MOST = 10**5
 """The statistics module takes a second for a hundred thousand events."""
 QUESTIONS = 2000
 BUDGET_US = 2_000_000
-"""About how long one measurement may take."""
+"""Seconds that one measurement may take, roughly."""
 
 
 class NaiveWindow:
@@ -93,7 +93,7 @@ def _patient(work: Callable[[], object], size: int, budget: float) -> float:
 
 
 def by_module(values: Sequence[float]) -> tuple[int, float, float, float, float]:
-    """Return what Python's statistics module makes of them; it rounds the exact mean and variance once, as we do."""
+    """Return the figures of Python's statistics module; it rounds the exact mean and variance once, as we do."""
     return len(values), min(values), max(values), statistics.mean(values), statistics.pvariance(values)
 
 

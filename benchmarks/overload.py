@@ -33,12 +33,12 @@ from benchmarks.table import machine, show
 MOST_CONNECTIONS = 2500
 FIRST_CONNECTIONS = 32
 SIZES = (1, 1000)
-"""How many events a request posts."""
+"""Numbers of events that a request posts."""
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)")
 
 
 def request_of(size: int) -> bytes:
-    """A request that posts so many events."""
+    """Return a request that posts `size` events."""
     body = orjson.dumps({"series": "AAPL", "values": [100 + (i * 7919 % 1000) / 100 for i in range(size)]})
     head = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -61,9 +61,9 @@ class Load:
         self.delays: list[float] = []
         """Seconds by which each was sent later than it was due: what the client itself adds."""
         self.late = 0
-        """How many could not be sent when they were due, for want of a free connection."""
+        """Number of requests that could not be sent when they were due, for want of a free connection."""
         self.busy = 0.0
-        """How much of the time the client itself worked: at 1.0 it measures itself."""
+        """Share of the time in which the client itself worked: at 1.0 it measures itself."""
 
     def run(self, seconds: float, rate: float | None) -> float:
         """Requests at this rate, or as fast as FIRST_CONNECTIONS allow; then wait for the last answers. Answers the
@@ -135,7 +135,7 @@ def _is_whole(answer: bytes) -> bool:
 
 @contextmanager
 def load_on(url: str, size: int) -> Iterator[Load]:
-    """A load on the server at this URL, of requests with so many events."""
+    """A load on the server at this URL, of requests with `size` events each."""
     load = Load(url, request_of(size))
     try:
         yield load
@@ -151,7 +151,7 @@ def capacity(url: str, size: int, seconds: float) -> float:
 
 
 def stored(url: str) -> int:
-    """Return how many events the log holds."""
+    """Return the number of events in the log."""
     answer = requests.get(f"{url}/metrics", timeout=30).text
     found = re.search(r"^tidemark_log_position (\S+)$", answer, re.MULTILINE)
     assert found is not None

@@ -35,7 +35,7 @@ AFTER = NOW - HOUR + HOUR // 1000
 
 
 class Taken(NamedTuple):
-    """How long some work took in all and in its longest turn, in milliseconds."""
+    """Milliseconds that some work took in all and in its longest turn."""
 
     whole: float
     longest: float

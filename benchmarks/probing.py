@@ -1,4 +1,4 @@
-"""How long something holds a worker: as a client beside it sees it, and as the worker does.
+"""Measuring of how long something holds a worker: as a client beside it sees it, and as the worker does.
 
 A process of its own asks `/health/live` every millisecond over one connection. The worker runs with
 `benchmarks/hub.py`, which notes when the greenlets of the worker had to wait for their turn.
@@ -24,7 +24,7 @@ MOST_SECONDS = 600.0
 
 
 class Hold(NamedTuple):
-    """What was seen while something was asked, in milliseconds."""
+    """Delays that the probe saw while something was asked, in milliseconds."""
 
     asked: int
     typical: float
@@ -86,7 +86,7 @@ class Probe:
         self._hub = hub
 
     def hold(self, ask: Callable[[], object], seconds: float, times: int = 1) -> Hold:
-        """The holds while `ask` is called again and again for about so long, and at least so many times."""
+        """Call `ask` for about `seconds`, and at least `times` times; return the holds meanwhile."""
         asked = 0
         begin = time.monotonic()
         while asked < times or time.monotonic() < begin + seconds:
@@ -121,7 +121,7 @@ def probing(url: str, folder: Path, hub_notes: Path) -> Iterator[Probe]:
 
 
 def ask_for_ever(url: str, path: Path) -> None:
-    """What runs in the probe's process."""
+    """Ask for ever, in the probe's process, and note how long each answer took."""
     at = urlsplit(url)
     connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=MOST_SECONDS)
     with path.open("a", buffering=1) as notes:

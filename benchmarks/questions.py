@@ -1,4 +1,4 @@
-"""How long the engine takes for a question, from a thousand events to ten million."""
+"""Time that the engine takes for a question, from a thousand events to ten million."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Window = Callable[[random.Random], int]
 
 
 class Question(NamedTuple):
-    """What is asked, of one series in turn or of all."""
+    """A question, of one series in turn or of all."""
 
     name: str
     window: Window | None

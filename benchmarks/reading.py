@@ -1,4 +1,4 @@
-"""How long a worker takes to read a batch of events, by format: `python -m benchmarks.reading`."""
+"""Time that a worker takes to read a batch of events, by format: `python -m benchmarks.reading`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
+from api.gzip_coding import pack, unpack
 from api.reading.batch_formats import parse_events
 from app import create_app
 from benchmarks.table import machine, show
 from dialects.lines import PRECISIONS, parse
-from gzip_coding import pack, unpack
 from settings import Settings
 from simulator.dialects import FORMATS, Call
 from simulator.events import Event
@@ -27,7 +27,7 @@ VALUES_A_LINE = 1, 4
 
 
 def events(count: int, series: int) -> list[Event]:
-    """So many of the last minutes, in order, their values with all decimals, as sensors and computations give them."""
+    """Return events of the last minutes, in order, their values with all decimals, as sensors give them."""
     generator, now = random.Random(count), wall_clock()
     return [
         Event(f"ITEM_{generator.randrange(series):02}", now - before * 12_345, generator.gauss(100, 9))
@@ -36,7 +36,7 @@ def events(count: int, series: int) -> list[Event]:
 
 
 def line_protocol(events: Sequence[Event], values: int) -> Call:
-    """Return events as InfluxDB's clients send them, so many values in a line."""
+    """Return events as InfluxDB's clients send them, with a number of values in a line."""
     lines = []
     for start in range(0, len(events), values):
         first, *_ = row = events[start : start + values]

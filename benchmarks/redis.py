@@ -151,7 +151,7 @@ def fill(log: Log, events: int) -> None:
 
 
 def starting_worker(redis: RedisServer, events: int) -> Iterator[Row]:
-    """What it takes Redis to hold so many single events, and a worker to take them in; then the same compacted."""
+    """Yield what single events cost Redis to hold and a worker to take in; then the same compacted."""
     url = parse_redis_url(redis.url("name=start"))
     with redis.client() as client:
 

@@ -1,4 +1,4 @@
-"""What clients feel of workers that are replaced: `python -m benchmarks.reloads`.
+"""Delays and errors that clients see while workers are replaced: `python -m benchmarks.reloads`.
 
 Eight clients post and ask in turn, half of them over a new connection each time, the others over one that they keep,
 while the workers of a server are replaced by SIGHUP, and while each ends after so many requests. The peer is the same
@@ -27,7 +27,7 @@ BETWEEN_RELOADS = 6.0
 BODY = b'{"values": [1.5]}'
 CLASSES = {"ours": "serving.worker.Worker", "gunicorn's gevent": "gevent"}
 ENDINGS = (ConnectionError, http.client.HTTPException)
-"""How a request over a kept connection ends that the server closes; a client then sends it again over a new one."""
+"""Errors of a request over a kept connection that the server closes; a client then sends it again over a new one."""
 
 
 def once(connection: http.client.HTTPConnection, number: int) -> None:
@@ -63,7 +63,7 @@ def client(port: int, keeps: bool, stopped: Event) -> tuple[list[float], int]:
 
 
 def measure(folder: Path, worker: str, args: list[str], reloads: int, seconds: float) -> tuple[object, ...]:
-    """Return what the clients of one server felt."""
+    """Return the row of one server: requests of its clients, their delays and failures."""
     stopped = Event()
     with Server(["-w", str(WORKERS), "-k", worker, *args]) as server, ThreadPoolExecutor(CLIENTS) as pool:
         ask = partial(client, server.port, stopped=stopped)

@@ -1,4 +1,4 @@
-"""How many events the Python client sends a second: `python -m benchmarks.sending`.
+"""Events that the Python client sends in a second: `python -m benchmarks.sending`.
 
 A program sends events of 50 series one by one, each with its own `send`, and `flush` returns once the server has
 acknowledged all; one gevent worker stores them. Counted is the processor time of the client's process, all its threads,
@@ -24,7 +24,7 @@ RUNS = 3
 
 
 def run(server: Server, events: int) -> tuple[float, float, float]:
-    """Send so many events; return the seconds of the client's processor, of the server's, and of the clock."""
+    """Send `count` events; return the seconds of the client's processor, of the server's, and of the clock."""
     generator = random.Random(events)
     values = [(generator.choice(SERIES), generator.gauss(100, 9)) for _ in range(events)]
     with Tidemark(server.url) as tidemark:

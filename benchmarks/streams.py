@@ -1,4 +1,4 @@
-"""What open streams cost and how quick they are: `python -m benchmarks.streams`.
+"""Cost and delay of open streams: `python -m benchmarks.streams`.
 
 One gevent worker on one core; wrk and the clients of the streams share the other. Each row: POST /event by 16
 connections while the streams are open, and the delay from the sending of an event to its arrival on a stream
@@ -42,7 +42,7 @@ wrk.body = string.format('{"timestamp": "%%s", "value": 12.34, "series": "%s"}',
 
 
 class Scene(NamedTuple):
-    """Which streams are open."""
+    """Streams that are open during a measurement."""
 
     name: str
     paths: list[str]
@@ -58,7 +58,7 @@ SCENES = (
 
 
 class Row(NamedTuple):
-    """What one round of a scene measured."""
+    """Result of one round of a scene."""
 
     rate: float
     cpu_us: float

@@ -23,7 +23,7 @@ from tests.servers import Server
 
 BATCH = 10_000
 BODIES = 50
-"""So many different batches, sent in turn, keep the client from being what is measured."""
+"""Number of different batches, sent in turn: enough that the client is not what is measured."""
 QUESTIONS = 200
 BAR = 40
 

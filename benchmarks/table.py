@@ -1,4 +1,4 @@
-"""What all benchmarks print: a table that a README can take as it is, with the date and the machine."""
+"""Table that all benchmarks print: one that a README can take as it is, with the date and the machine."""
 
 from __future__ import annotations
 

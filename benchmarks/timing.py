@@ -1,4 +1,4 @@
-"""What the benchmarks of the engine share: how they time, and the events they use."""
+"""Parts that the benchmarks of the engine share: timing, and the events they use."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from statistics import median
 
 import numpy as np
 
-from rolling.all_series import Ids
 from rolling.block import Times, Values
+from rolling.shared_block import Ids
 from rolling.view import View
 from times import HOUR, SECOND
 
 NOW = 1_750_948_200 * SECOND
 """The moment at which all questions are asked; the events are those of the hour before."""
 KEEP = 1000
-"""How many of its last events each series keeps."""
+"""Number of last events that each series keeps."""
 PORTION = 200_000
-"""How many events a view takes in at a time, as the service does."""
+"""Number of events that a view takes in at a time, as the service does."""
 
 Events = tuple[Ids, Times, Values]
 
@@ -64,7 +64,7 @@ def take(view: View, ids: Ids, times: Times, values: Values, position: int) -> N
 
 
 def fill(view: View, events: Iterator[Events]) -> int:
-    """Have a view take all of these in; how many there were."""
+    """Have a view take all of these in; return their number."""
     position = 0
     for ids, times, values in events:
         take(view, ids, times, values, position + 1)
@@ -73,7 +73,7 @@ def fill(view: View, events: Iterator[Events]) -> int:
 
 
 def view_of(size: int, series: int = 10, *, in_order: bool = True) -> View:
-    """A view that holds so many events of the last hour."""
+    """Return a view that holds `size` events of the last hour."""
     view = View(KEEP)
     fill(view, hour_of_events(size, series, in_order=in_order))
     return view

@@ -79,7 +79,7 @@ def run(write: Callable[[EventService, int], None], hours: int) -> Iterator[Sequ
 
 
 def row(service: EventService, store: FilesStore, minutes: int, cost: float) -> list[str]:
-    """Return what stands in the log now."""
+    """Return the row of the log as it is now."""
     live = sum(info.count for info in service.series(limit=len(SERIES))[0])
     size = store.usage().bytes_used
     start = time.process_time()

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, abort
 from access.keys import READ
 from api.guard import needs
 from api.openapi import operation
+from api.static_files import DAY_SECONDS, folder_in_package, send_file, send_script
 from dashboard.bundle import script
-from static_files import DAY_SECONDS, folder_in_package, send_file, send_script
 
 bp = Blueprint("dashboard", __name__)
 

@@ -27,7 +27,7 @@ from event_log.writes import Conditions
 SMALLEST_K = 1
 LARGEST_K = 8
 KEEP = 10**LARGEST_K
-"""How many values of a symbol are kept."""
+"""Number of values of a symbol that are retained."""
 
 bp = Blueprint("batches", __name__)
 
@@ -40,13 +40,13 @@ class NewBatch(Model):
 
 
 class Exponent(Model):
-    """How many values to cover, as a power of ten."""
+    """Parameters of statistics: the number of values to cover, as a power of ten."""
 
     k = WholeNumber(required=True)
 
 
 class StatsQuery(Model):
-    """A symbol, and how many of its values to cover."""
+    """A symbol, and the number of its values to cover."""
 
     symbol = fields.String(required=True, error_messages={"required": MISSING})
     k = WholeNumber(required=True)
@@ -75,7 +75,7 @@ def add_batch() -> Response:
 
 
 def added_outcome(symbol: str, accepted: Stored) -> Outcome:
-    """Return what is answered when a batch was taken in."""
+    """Return the answer to a batch that was taken in."""
     body = {"status": "success", "message": f"Added batch for symbol: {symbol}"}
     return Outcome(body, 201, accepted.position, END)
 

@@ -1,4 +1,4 @@
-"""What the document says of all dialects alike: their errors."""
+"""Descriptions of errors that all dialects share."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _MILLISECOND = 1000
 
 
 def takes(service: EventService) -> dict[str, Take]:
-    """Return how plain posts of the dialects are taken, by path."""
+    """Return the functions that take plain posts of the dialects, by path."""
     most = service.settings.max_batch
     of_a_symbol = Conditions(keep=batches.KEEP, symbols=True)
 

@@ -149,7 +149,7 @@ class WholeNumber(_Field):
 
 
 class Limit(WholeNumber):
-    """How many to answer with, from 1 to 1,000; 1,000 when not said."""
+    """Maximum number of items in the answer, from 1 to 1,000; 1,000 when not said."""
 
     json_schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000}
     default_error_messages = {

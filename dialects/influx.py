@@ -29,13 +29,11 @@ EXPIRED = "Events-Expired"
 LEFT_OUT = "Fields-Left-Out"
 VERSION = "tidemark"
 _CODES = {
-    400: "invalid",
     401: "unauthorized",
     403: "forbidden",
     404: "not found",
     405: "method not allowed",
     413: "request too large",
-    415: "invalid",
     422: "unprocessable entity",
     429: "too many requests",
     503: "unavailable",
@@ -131,7 +129,8 @@ def health() -> Response:
 
 def influx_shape(problem: Problem) -> Response:
     """Word an error as InfluxDB does: `{"code": "invalid", "message": "line 3: ..."}`."""
-    code = _CODES.get(problem.code or 500, "internal error")
+    status = problem.code or 500
+    code = _CODES.get(status, "invalid" if status < 500 else "internal error")
     return shaped({"code": code, "message": problem.detail}, problem, JSON, END)
 
 
@@ -163,7 +162,7 @@ share_errors(
 
 
 def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) -> Operation:
-    """Return what the document says of a write."""
+    """Return the description of a write."""
     return Operation(
         tag="dialect influx",
         summary=summary,

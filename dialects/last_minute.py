@@ -1,4 +1,4 @@
-"""What the services that know only the last 60 seconds share: taking an event in, and the statistics of a minute."""
+"""Parts that the services that know only the last 60 seconds share: taking an event in, the statistics of a minute."""
 
 from __future__ import annotations
 

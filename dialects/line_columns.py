@@ -17,11 +17,12 @@ import orjson
 from numpy.typing import NDArray
 
 from api.reading.columns import pack
-from dialects.line_names import EARLIEST, LATEST, series_name
+from dialects.line_names import series_name
 from event_log.batch import ON_ARRIVAL, Ids, Times, Values
+from times import EARLIEST, LATEST
 
 Precision = tuple[int, int]
-"""What a time is multiplied with and divided by to be microseconds."""
+"""Factor and divisor that turn a time of a line into microseconds."""
 Known = dict[tuple[str, str], str]
 """Series by head (measurement and tags) and field, each as it is written."""
 MICROSECONDS = (1, 1)
@@ -87,7 +88,7 @@ def parse_columns(text: str, precision: Precision, first_line: int, known: Known
 
 
 def _are_rows(text: str, width: int) -> bool:
-    """Return True where every line has so many words, none of them empty."""
+    """Return True where every line has `width` words, none of them empty."""
     chars = np.frombuffer(text.encode() + b"\n", np.uint8)
     ends = np.flatnonzero(chars <= _SPACE)
     if len(ends) % width or np.diff(ends, prepend=-1).min() < 2:
@@ -142,7 +143,7 @@ def _times(stamps: list[str], precision: Precision) -> Times | None:
 
 
 def _json(joined: str, count: int) -> list[int | float] | None:
-    """Return so many numbers, each before a comma; None where there are fewer or more."""
+    """Return `count` numbers, each before a comma; None where there are fewer or more."""
     try:
         values: list[int | float] = orjson.loads(f"[{joined[:-1]}]")
     except orjson.JSONDecodeError:

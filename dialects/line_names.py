@@ -1,4 +1,4 @@
-"""What both ways of reading line protocol share: the series of a field, and the times that there are."""
+"""Parts that both readers of line protocol share: the series of a field, and the times that are valid."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from api.reading.schemas import SERIES_NAME
 
-EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
-"""Microseconds: the years 1 to 9999."""
 LONGEST_ECHO = 40
 """Characters of a line that a message repeats."""
 

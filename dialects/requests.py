@@ -22,7 +22,7 @@ Fault = dict[str, Any]
 """One thing wrong with a request, in pydantic's words: `type`, `msg`, perhaps `ctx`; `at`: its index in a list."""
 
 MOST_FAULTS = 100
-"""How many faults one answer lists; a batch can have 10,000."""
+"""Maximum number of faults that one answer lists; a batch can have 10,000."""
 LONGEST_ECHO = 1000
 """An input whose JSON takes more bytes is not repeated in the answer."""
 
@@ -43,7 +43,7 @@ def fault(kind: str, msg: str, **context: Any) -> Fault:
 
 
 def value_error(msg: str) -> Fault:
-    """Return what an original's own check of a field says, as pydantic passes it on."""
+    """Return the fault that pydantic makes of a message by an original's own check of a field."""
     return fault("value_error", f"Value error, {msg}", error={})
 
 

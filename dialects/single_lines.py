@@ -7,19 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dialects.line_columns import Chunk, Known, Precision
-from dialects.line_names import EARLIEST, LATEST, LONGEST_ECHO, series_name
+from dialects.line_names import LONGEST_ECHO, series_name
+from times import EARLIEST, LATEST
 from view.portions import giving_way
 
 LINES_AT_ONCE = 200
 """Lines of a chunk, at most; they take some milliseconds."""
+CHARACTERS_AT_ONCE = 1 << 15
+"""Characters after which no other line is added to a chunk: blank lines and comments take time too."""
+LONGEST_HEAD = 1000
+"""Characters of a measurement and its tags, at most; a series has 128."""
 _TRUE = {"t", "T", "true", "True", "TRUE"}
 _FALSE = {"f", "F", "false", "False", "FALSE"}
 _NAME = r"(?:[^,= \\\n\r]|\\[,= ]|\\(?![,= ]))+"
 _MEASUREMENT = r"(?:[^, \\\n\r]|\\[, ]|\\(?![, ]))+"
-_HEAD = re.compile(rf"(({_MEASUREMENT})((?:,{_NAME}={_NAME})*)) +")
+_HEAD = re.compile(rf"({_MEASUREMENT})((?:,{_NAME}={_NAME})*)")
+_SPACES = re.compile(" +")
 _TAG = re.compile(rf",({_NAME})=({_NAME})")
-_FIELD = re.compile(rf'({_NAME})=("(?:[^"\\]|\\.)*"|[^, "\n\r]+)', re.DOTALL)
-_BLANK = re.compile(r"(?:[ \t\r]*(?:#[^\n]*)?\n)+")
+_FIELD = re.compile(rf'({_NAME})=("(?:[^"\\]++|\\.)*+"|[^, "\n\r]+)', re.DOTALL)
+_BLANK = re.compile(rf"(?:[ \t\r]*+(?:#[^\n]*+)?\n){{1,{LINES_AT_ONCE}}}")
 _TIME = re.compile(r" +(-?[0-9]{1,19})(?=[ \r\n])")
 _END = re.compile(r" *\r?\n")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,400}i|[0-9]{1,400}u")
@@ -57,12 +63,13 @@ class Reader:
         names = dict[str, int]()
         which, rows, values = list[int](), list[tuple[int | None, int]](), list[float]()
         count = left_out = 0
-        while self.at < end and count < LINES_AT_ONCE:
+        stop = min(end, self.at + CHARACTERS_AT_ONCE)
+        while self.at < stop and count < LINES_AT_ONCE:
             if blank := _BLANK.match(self.text, self.at):
                 self.skip(blank.end())
                 continue
             fields, time, after = self._line()
-            for series, value in fields.items():
+            for series, value in giving_way(fields.items()):
                 if value is None:
                     left_out += 1
                     continue
@@ -75,9 +82,8 @@ class Reader:
 
     def _line(self) -> tuple[dict[str, float | None], int | None, int]:
         """Return the series and value of each field (None: a string), the time, and where the next line begins."""
-        head = self._match(_HEAD, self.at, "a measurement, tags such as ,host=a, a space and fields such as value=1.5")
+        head, at = self._head()
         found = dict[str, float | None]()
-        at = head.end()
         for match in giving_way(self._fields(at)):
             series = self._name(head, match[1])
             if series in found:
@@ -87,6 +93,15 @@ class Reader:
         time = _TIME.match(self.text, at)
         after = self._match(_END, at if time is None else time.end(), "the end of the line").end()
         return found, None if time is None else self._time(int(time[1])), after
+
+    def _head(self) -> tuple[re.Match[str], int]:
+        """Return the measurement and its tags, and where the fields begin."""
+        head = _HEAD.match(self.text, self.at, self.at + LONGEST_HEAD)
+        spaces = head and _SPACES.match(self.text, head.end())
+        if head is None or spaces is None:
+            what = f"a measurement, tags such as ,host=a ({LONGEST_HEAD} characters at most)"
+            raise self._expected(f"{what}, a space and fields such as value=1.5", self.at)
+        return head, spaces.end()
 
     def _fields(self, at: int) -> Iterator[re.Match[str]]:
         while True:
@@ -99,17 +114,20 @@ class Reader:
     def _match(self, pattern: re.Pattern[str], at: int, what: str) -> re.Match[str]:
         found = pattern.match(self.text, at)
         if found is None:
-            rest = self.text[at : at + LONGEST_ECHO].partition("\n")[0]
-            raise BadLine(self.number, f"expected {what}, not {rest!r}")
+            raise self._expected(what, at)
         return found
 
+    def _expected(self, what: str, at: int) -> BadLine:
+        rest = self.text[at : at + LONGEST_ECHO].partition("\n")[0]
+        return BadLine(self.number, f"expected {what}, not {rest!r}")
+
     def _name(self, head: re.Match[str], name: str) -> str:
-        written = head[1], name
+        written = head[0], name
         series = self.known.get(written)
         if series is None:
-            tags = [(tag[1], tag[2]) for tag in _TAG.finditer(head[3])]
+            tags = [(tag[1], tag[2]) for tag in _TAG.finditer(head[2])]
             try:
-                series = self.known[written] = series_name(head[2], tags, name)
+                series = self.known[written] = series_name(head[1], tags, name)
             except ValueError as fault:
                 raise BadLine(self.number, str(fault)) from fault
         return series

@@ -12,8 +12,8 @@ from flask import Blueprint, Response, g, request
 
 from access.keys import READ
 from api.answers import in_portions
-from api.context import lease, service
-from api.guard import needs, visible
+from api.context import service
+from api.guard import lease, needs, visible
 from api.handshake import websocket_route
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import Operation, Reply, describe
@@ -40,7 +40,7 @@ bp = Blueprint("tickers", __name__)
 @bp.get("/health", strict_slashes=False)
 @wraps(health.get_health)  # it is described, and open, as that one is
 def get_health() -> Response:
-    """Whether the log can be read and written."""
+    """Return whether the log can be read and written."""
     return health.health_answer(END)
 
 
@@ -51,7 +51,7 @@ Price = tuple[int, float]
 
 
 class History(Model):
-    """How much history to give."""
+    """Parameters of a ticker's history: its length."""
 
     limit = Limit()
 
@@ -100,6 +100,8 @@ def _ticker(name: str, initial: Price, last: Price) -> dict[str, Any]:
 def require_a_server_that_streams() -> None:
     """The only route here is a stream. Prices begin before the handshake: the client may post as soon as it is done.
     And the log is asked before it, since only until then an answer can say that it is not there."""
+    if request.method == "OPTIONS":
+        return
     require_streaming()
     require_place()
     found = service().events((request.view_args or {})["ticker"], 1)

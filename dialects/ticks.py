@@ -45,7 +45,7 @@ def add_tick() -> Response:
 
 
 def added_outcome(accepted: Stored) -> Outcome:
-    """Return what is answered when a tick was taken in, or was too old."""
+    """Return the answer to a tick that was taken in, or was too old."""
     return Outcome({}, 201, accepted.position, END) if accepted.stored else Outcome(None, 204, accepted.position)
 
 

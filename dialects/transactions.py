@@ -19,7 +19,7 @@ from dialects.requests import load_body
 from event_log.outcomes import Stored
 
 SERIES = "transactions"
-"""Where they are kept among the other series."""
+"""Name of their series."""
 
 bp = Blueprint("transactions", __name__)
 
@@ -47,7 +47,7 @@ def add_transaction() -> Response:
 
 
 def added_outcome(accepted: Stored) -> Outcome:
-    """Return what is answered when a transaction was taken in, or was too old."""
+    """Return the answer to a transaction that was taken in, or was too old."""
     return Outcome(None, 201 if accepted.stored else 204, accepted.position)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from event_log.aside import aside
+from event_log.aside import aside, give_way
 from event_log.compaction import Beginning, Content, Loading, begin
 from event_log.errors import HistoryChanged, LogDamaged, LogUnavailable
 from event_log.idempotency import Run
 from event_log.machine import Machine
 from event_log.port import Behind, Chunk, Cursor, RecordStore
 from event_log.portions import portions
+from event_log.single_flight import SingleFlight
 from event_log.steps import Step
 
 CHUNK = 20_000
@@ -28,9 +28,6 @@ DISAGREES = (
 MOST_TRIES = 10
 """Maximum checkpoints that one beginning tries to load."""
 
-REST_SECONDS = 0.0005
-"""Not 0: after a sleep of 0 gevent looks at no socket."""
-
 
 T = TypeVar("T")
 
@@ -41,17 +38,17 @@ class Begun(HistoryChanged):
     def __init__(self, *, same_history: bool) -> None:
         super().__init__("the log is read from its beginning" if same_history else "the log has another history")
         self.same_history = same_history
-        """Whether positions mean what they meant before."""
+        """True if positions mean the same as before."""
         self.position = 0
-        """Where the projection stands that has taken the place of the one before."""
+        """Position of the projection that has taken the place of the one before."""
 
 
 class Told(NamedTuple):
-    """What a projection is told next."""
+    """Steps that a projection applies next."""
 
     steps: Sequence[Step]
     cursor: Cursor
-    """Where a projection that has taken all of this stands; number 0 while a checkpoint is being loaded."""
+    """Cursor of a projection that has taken all of this; number 0 while a checkpoint is being loaded."""
     more: bool
 
 
@@ -74,17 +71,11 @@ class Applied:
         self.store = store
         self.lock = threading.RLock()
         """Guards the machine and all that follows."""
-        self._reading = threading.Lock()  # held by whoever reads from the store
+        self._flight = SingleFlight()
         self._told: deque[Told] = deque()
         self._loading: Loading | None = None
         self._loaded_to = Cursor(0)
         self._begun: Begun | None = None
-        # Under _reading: what was read and is yet to be applied, and whether there was more.
-        self._unapplied: deque[Chunk] = deque()
-        self._more = False
-        # Changed under _reading: how many reads have begun; the newest that found no more; the newest that failed.
-        self._reads = self._level = self._failed = 0
-        self._fault = LogUnavailable("")
         self._disagreement = ""
         self.losses = 0
         """Number of times the history was replaced by one that lacks what this process had read."""
@@ -104,9 +95,8 @@ class Applied:
             self._loading = beginning.loading
             self._loaded_to = beginning.machine.cursor
             self._told.clear()
-            self._unapplied.clear()
-            self._level = 0  # the machine may be behind what that read had brought
             self._is_broken = False
+            """True if what has been applied and told is no longer to be relied on: the next who reads begins anew."""
 
     def _aside(self, work: Callable[[], T]) -> T:
         """Do what reads blobs, which may be large."""
@@ -120,8 +110,9 @@ class Applied:
 
     def retell(self) -> None:
         """Have the projection begin anew: it has failed in the middle of what it was told."""
-        with self._reading:
-            self._begin_anew(same_history=True)
+        with self.lock:
+            self._is_broken, self._loading = True, None
+            self._told.clear()
 
     def check(self) -> None:
         """Raises LogDamaged where this process has applied the log otherwise than another one."""
@@ -133,12 +124,12 @@ class Applied:
         return not self._disagreement and self.store.is_level(cursor)
 
     def read(self) -> Told:
-        """Return what the projection is told next, which has one call of this under way at a time. Never behind a
+        """Return the next steps for the projection, which has one call of this under way at a time. Never behind a
         write that was acknowledged before the call where it says that there is no more. Raises Begun."""
         with self.lock:
             self._raise_begun()
             loading, cursor = self._loading, self.machine.cursor
-            if loading is None and not self._told and self.store.is_level(cursor):
+            if loading is None and not self._told and not self._is_broken and self.store.is_level(cursor):
                 return Told((), cursor, more=False)
         if loading is not None:
             return self._load(loading)
@@ -171,56 +162,39 @@ class Applied:
         return Told((), end, more=True)
 
     def advance(self, upto: int | None = None) -> bool:
-        """Read the next records if all that was read is applied, and apply a portion, unless another one has applied
-        the record `upto` meanwhile; says whether there is more. Single-flight: a read that began after this call has
-        brought all that this one is to bring, or failed for both."""
-        before = self._reads
+        """Read the next records and apply them, unless another one has applied the record `upto` meanwhile; says
+        whether there is more. A read that began after this call may have brought all that this one is to bring, or
+        failed for both."""
         self.check()
-        with self._reading:
-            if self._level > before:
-                return False
-            if self._failed > before:
-                raise self._fault
-            if self._is_broken:
-                self._begin_anew(same_history=True)
-            machine = self.machine
-            if upto is not None and machine.cursor.number >= upto:
-                return True
-            if not self._unapplied:
-                try:
-                    self._bring(machine)
-                except (Behind, HistoryChanged) as change:
-                    self._begin_anew(same_history=isinstance(change, Behind))
-                    return True
-            if self._unapplied:
-                self._apply(machine)
-            more = self._more or bool(self._unapplied)
-            if not more:
-                self._level = self._reads
-            return more
+        return self._flight.step(self._step, lambda: upto is not None and self.machine.cursor.number >= upto)
 
-    def _bring(self, machine: Machine) -> None:
-        """Bring what is next to be applied."""
-        self._reads += 1
+    def _step(self) -> bool:
+        if self._is_broken:
+            self._begin_anew(same_history=True)
+        machine = self.machine
         try:
             chunk = self.store.read(machine.cursor, CHUNK)
-        except LogUnavailable as fault:
-            self._failed, self._fault = self._reads, fault
-            raise
-        self._more = chunk.more
-        self._unapplied.extend(portions(chunk, machine.cursor))
-        if not self._unapplied:
+        except (Behind, HistoryChanged) as change:
+            self._begin_anew(same_history=isinstance(change, Behind))
+            return True
+        for number, portion in enumerate(portions(chunk, machine.cursor)):
+            if number:
+                give_way()
+            with self.lock:
+                if self._is_broken or self.machine is not machine:
+                    return True
+                self._apply(machine, portion)
+        if not chunk.entries:
             machine.cursor = chunk.cursor  # the store's note of where it goes on may be another one
+        return chunk.more
 
-    def _apply(self, machine: Machine) -> None:
-        with self.lock:
-            try:
-                steps = machine.apply(self._unapplied[0])
-            except BaseException:
-                self._is_broken = True  # some of it is applied: once more would be twice
-                raise
-            self._unapplied.popleft()
-            self._told.append(Told(steps, machine.cursor, more=False))
+    def _apply(self, machine: Machine, portion: Chunk) -> None:
+        try:
+            steps = machine.apply(portion)
+        except BaseException:
+            self._is_broken = True  # some of it is applied: once more would be twice
+            raise
+        self._told.append(Told(steps, machine.cursor, more=False))
 
     def catch_up(self) -> None:
         """Apply all that the log had when this was called."""
@@ -228,9 +202,7 @@ class Applied:
             self.bound()
 
     def bound(self) -> None:
-        """Between two portions: let others go first, and keep bounded what is applied and not yet told."""
-        if self._unapplied:
-            time.sleep(REST_SECONDS)
+        """Between two steps: keep bounded what is applied and not yet told."""
         with self.lock:
             behind = self.machine.cursor.position - self._told[0].cursor.position if self._told else 0
         if behind > BACKLOG:

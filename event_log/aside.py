@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, TypeVar
@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 TURN_SECONDS = 0.001
-"""So long a real thread works,"""
+"""Seconds that a real thread works before it rests."""
 REST_SECONDS = 0.0005
-"""before it rests so long."""
+"""Seconds that it rests."""
 
 
 def aside(work: Callable[[], T]) -> T:
@@ -26,6 +26,11 @@ def aside(work: Callable[[], T]) -> T:
         done: T = sys.modules["gevent"].get_hub().threadpool.apply(work)
         return done
     return work()
+
+
+def give_way() -> None:
+    """Let the other greenlets or threads go first."""
+    time.sleep(0.001)  # not 0: after a sleep of 0 gevent looks at no socket
 
 
 def native_lock() -> AbstractContextManager[Any]:
@@ -54,12 +59,6 @@ class Turns:
         if self._clock() >= self._end:
             self._sleep(REST_SECONDS)
             self._end = self._clock() + TURN_SECONDS
-
-    def over(self, items: Iterable[T]) -> Iterator[T]:
-        """These items, one after the other, with rests between."""
-        for item in items:
-            yield item
-            self.give_way()
 
 
 def native_sleep() -> Callable[[float], None]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 Ids = NDArray[np.uint32]
+EARLIEST = -(2**63)
+"""Among times: before all others."""
 ON_ARRIVAL = 2**63 - 1
 """Among times: the event is stamped on arrival. No timestamp that anybody writes is so late."""
 

@@ -1,9 +1,8 @@
-"""Which run of the machine this is: what was not synced before the last one began may be lost."""
+"""Id of the boot of the machine: data not synced before the machine was started again may be lost."""
 
 from __future__ import annotations
 
 import os
-from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,8 +36,3 @@ def _id_in_memory() -> str:
         raise LogUnavailable(
             f"neither {_KERNEL} nor {_MEMORY} can be read, so a power cut could not be told from a restart: {fault}"
         ) from fault
-
-
-def digest(boot: str) -> bytes:
-    """16 bytes for it."""
-    return blake2b(boot.encode(), digest_size=16).digest()

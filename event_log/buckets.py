@@ -1,4 +1,4 @@
-"""Token buckets by name, by the log's time: how many events each still holds."""
+"""Token buckets by name, which hold events; they fill by the log's time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ class Buckets:
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, int, float, int]] = {}  # tokens, when, rate, burst
-        self._sweep_at = LEAST_SWEPT
+        self.sweep_at = LEAST_SWEPT
+        """Number of buckets at which those that are full are forgotten next. Part of the state: all forget alike."""
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def refuse(self, budget: Budget | None, events: int, now: int) -> None:
-        """Raises OverBudget where a bucket does not hold what a write of so many events costs: after how many seconds
-        it will, infinity if it never will."""
+        """Raise OverBudget where a bucket does not hold the price of a write of these events: with the seconds after
+        which it will, infinity if it never will."""
         if budget is None:
             return
         tokens, price = self._tokens(budget, now), budget.price(events)
@@ -32,13 +33,13 @@ class Buckets:
             raise OverBudget((price - tokens) / budget.rate if budget.rate > 0 and price <= budget.burst else inf)
 
     def spend(self, budget: Budget | None, events: int, now: int) -> None:
-        """Take out of a bucket what a write of so many events costs. Raises OverBudget, having taken nothing."""
+        """Take the price of a write of these events out of its bucket. Raises OverBudget, having taken nothing."""
         if budget is None:
             return
         self.refuse(budget, events, now)
         left = self._tokens(budget, now) - budget.price(events)
         self._buckets[budget.name] = left, now, budget.rate, budget.burst
-        if len(self._buckets) >= self._sweep_at:
+        if len(self._buckets) >= self.sweep_at:
             self._sweep(now)
 
     def items(self) -> list[tuple[str, float, int, float, int]]:
@@ -48,12 +49,7 @@ class Buckets:
     def load(self, items: list[tuple[str, float, int, float, int]], sweep_at: int) -> None:
         """Go on with what a checkpoint held."""
         self._buckets = {name: (tokens, when, rate, burst) for name, tokens, when, rate, burst in items}
-        self._sweep_at = sweep_at
-
-    @property
-    def sweep_at(self) -> int:
-        """Number of buckets at which those that are full are forgotten next. Part of the state: all forget alike."""
-        return self._sweep_at
+        self.sweep_at = sweep_at
 
     def _tokens(self, budget: Budget, now: int) -> float:
         tokens, when, _, _ = self._buckets.get(budget.name, (float(budget.burst), now, 0.0, 0))
@@ -66,4 +62,4 @@ class Buckets:
             for name, (tokens, when, rate, burst) in self._buckets.items()
             if tokens + rate * (now - when) / SECOND < burst
         }
-        self._sweep_at = max(LEAST_SWEPT, 2 * len(self._buckets))
+        self.sweep_at = max(LEAST_SWEPT, 2 * len(self._buckets))

@@ -1,4 +1,4 @@
-"""What the bytes of a record mean: its kind with the version of its meaning, events as columns, the small records.
+"""Encoding of records: the kind with the version of its meaning, events as columns, the small records.
 
 All numbers are little-endian. A kind is one byte: the version of its meaning in the upper half, what it is in the
 lower. A process reads records of its own version and of the next one, and writes its own, so that two releases may
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from event_log.batch import Batch, Ids, Times, Values
-from event_log.errors import LogDamaged, LogUnavailable
+from event_log.errors import LogUnavailable
 from event_log.rules import RULES, Rules
 
 Data = bytes | memoryview
@@ -150,13 +150,11 @@ def pack_batch(batch: Batch, ids: Sequence[int]) -> bytes:
 
 
 def unpack_events(data: Data) -> tuple[Ids | int, Times | int, Values]:
-    """Return what `pack_events` was given. Raises LogDamaged."""
-    if len(data) < _BATCH.size:
-        raise LogDamaged("a record of events is too short")
+    """Return what `pack_events` was given. Raises ValueError or struct.error."""
     flags, count, one_id, one_time = _BATCH.unpack_from(data)
     wide = 4 * (flags & _HAS_IDS) + 4 * (flags & _HAS_TIMES)
     if len(data) != _BATCH.size + count * (8 + wide):
-        raise LogDamaged("a record of events is not as long as it says")
+        raise ValueError("its events do not take as many bytes as they should")
     offset = _BATCH.size
     ids: Ids | int = one_id
     times: Times | int = one_time

@@ -19,13 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from event_log.checkpoint import State, pack, unpack
+from event_log.batch import EARLIEST
+from event_log.checkpoint import pack, unpack
 from event_log.codec import Columns, Data, joined
 from event_log.event_blocks import pack_blocks, unpack_blocks
 from event_log.idempotency import Run, merge_runs, pack_run
 from event_log.machine import Machine
 from event_log.port import Manifest, RecordStore
-from event_log.steps import Began, Ends, Horizon, Jump, Rows, RulesChange, Step, TableChange
+from event_log.steps import Began, Horizon, Jump, Rows, RulesChange, Step, TableChange
 
 MOST_EVENTS = 1_000_000
 """Positions after which a compaction goes no further, so that its memory stays bounded."""
@@ -36,11 +37,11 @@ MOST_ROWS = 4_000_000
 MOSTLY_DEAD = 0.5
 """Share of dead events from which on a blob is written anew."""
 _THRESHOLD = np.dtype([("id", "<u4"), ("time", "<i8"), ("position", "<i8"), ("forgotten", "<i8")])
-EARLIEST, LATEST = -(2**63), 2**63 - 1
+LATEST = 2**63 - 1
 
 
 class Threshold(NamedTuple):
-    """What a projection says of a series."""
+    """Events of a series that are dead for good, as a projection sees them."""
 
     time: int
     position: int
@@ -50,7 +51,7 @@ class Threshold(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a projection says of all series that live where it stands, taken together at one position."""
+    """Horizon and thresholds of all living series, taken by a projection at one position."""
 
     horizon: int
     series: Mapping[int, Threshold]
@@ -74,12 +75,12 @@ class Sieve:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A blob of events, and what tells how much of it has died."""
+    """A blob of events, and the times that tell the share of it that has died."""
 
     name: str
     rows: int
     expired: int
-    """How many had expired when it was written and were retained."""
+    """Number of events that had expired when it was written, and were retained."""
     oldest: int
     newest: int
     """Times of the oldest and of the newest of the others."""
@@ -93,7 +94,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a manifest says."""
+    """Names of the blobs that a manifest holds."""
 
     checkpoint: str
     parts: list[Part] = field(default_factory=list)
@@ -121,8 +122,7 @@ class Content:
 
 
 class Loading:
-    """What a projection is told of all that a checkpoint covers, a piece at a time. After an error it goes on where it
-    was."""
+    """Steps of a projection that loads a checkpoint, a chunk at a time. After an error it goes on where it was."""
 
     def __init__(self, store: RecordStore, steps: Sequence[Step], parts: Sequence[Part], sieve: Sieve) -> None:
         self._store = store
@@ -145,7 +145,7 @@ class Loading:
 
 
 class Beginning(NamedTuple):
-    """What a process begins with."""
+    """State with which a process begins to read the log."""
 
     machine: Machine
     loading: Loading
@@ -158,24 +158,25 @@ def begin(store: RecordStore) -> Beginning:
     content = Content.of(manifest)
     if not content.checkpoint:
         return Beginning(Machine(manifest.cursor), Loading(store, (), (), Sieve({}, 1)), manifest)
-    state, sections = unpack(store.blob(content.checkpoint))
-    machine = state.machine()
+    machine, sections = unpack(store.blob(content.checkpoint))
+    machine.done.adopt([Run(store.blob(name)) for name in content.runs], machine.cursor.number)
     machine.cursor = manifest.cursor
-    machine.done.adopt([Run(store.blob(name)) for name in content.runs], state.cursor.number)
     thresholds = _unpack_thresholds(sections["thresholds"])
-    loading = Loading(store, _steps(state, thresholds), content.parts, Sieve(thresholds, state.next_id))
+    sieve = Sieve(thresholds, machine.series.next_id)
+    loading = Loading(store, _steps(machine, thresholds), content.parts, sieve)
     return Beginning(machine, loading, manifest)
 
 
-def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
-    """All that a checkpoint says beside events."""
-    steps: list[Step] = [RulesChange(state.cursor.position, EARLIEST, state.rules)]
-    if state.horizon > EARLIEST:
-        steps.append(Horizon(state.horizon))
-    steps.extend(Jump(*jump) for jump in state.jumps)
-    steps.extend(TableChange(row.position, table, key, row.value) for table, key, row in state.tables)
-    steps.append(Ends(state.ended, state.unknown_until))
-    for number, entry in state.series.items():
+def _steps(machine: Machine, thresholds: Mapping[int, Threshold]) -> list[Step]:
+    """All that a checkpoint says beside events: of the machine as it is now, which goes on."""
+    table = machine.series
+    steps: list[Step] = [RulesChange(machine.cursor.position, EARLIEST, machine.rules)]
+    if machine.horizon > EARLIEST:
+        steps.append(Horizon(machine.horizon))
+    steps.extend(Jump(*jump) for jump in machine.jumps)
+    steps.extend(TableChange(row.position, name, key, row.value) for name, key, row in machine.tables)
+    steps.append(table.ended.copy())
+    for number, entry in table.by_id.items():
         time, position, forgotten = thresholds.get(number, Threshold(LATEST, 0, 0))
         steps.append(Began(number, entry, (time, position), forgotten))
     return steps
@@ -183,7 +184,7 @@ def _steps(state: State, thresholds: Mapping[int, Threshold]) -> list[Step]:
 
 class Compaction:
     """Puts blobs in place of the oldest records, at most about MOST_EVENTS positions of them: `replay`, then `write`
-    with the word of a projection that has taken in at least the record `number`. `rest` is called between pieces of
+    with the word of a projection that has taken in at least the record `number`. `rest` is called between chunks of
     work. Both raise Behind, LogUnavailable."""
 
     def __init__(self, store: RecordStore, rest: Callable[[], None] = lambda: None) -> None:
@@ -192,57 +193,33 @@ class Compaction:
 
     def replay(self) -> int:
         """Apply the records to a machine of its own; returns the number of the last one."""
-        self._machine, _, self._manifest = begin(self._store)
-        self._events = _replay(self._store, self._machine, self._rest)
-        return self._machine.cursor.number
+        machine, _, self._manifest = begin(self._store)
+        pieces, start, more = list[Columns](), machine.cursor.position, True
+        while more and machine.cursor.position - start < MOST_EVENTS:
+            chunk = self._store.read(machine.cursor, CHUNK)
+            for step in machine.apply(chunk):
+                if isinstance(step, Rows | Columns):
+                    pieces.append(step.columns() if isinstance(step, Rows) else step)
+            more = chunk.more
+            self._rest()
+        self._machine, self._events = machine, joined(pieces)  # without what is void
+        return machine.cursor.number
 
     def write(self, verdict: Verdict) -> bool:
         """Write what lives, and swap the manifest; False where another process was first."""
         machine, store = self._machine, self._store
         living = {number: row for number, row in verdict.series.items() if machine.series.lives(number)}
-        work = _Writing(store, Sieve(living, machine.series.next_id), verdict.horizon, self._rest)
+        self._sieve, self._horizon = Sieve(living, machine.series.next_id), verdict.horizon
         content = Content.of(self._manifest)
-        parts, runs = work.parts(content.parts, self._events), work.runs(content.runs, machine)
-        state = State.of(machine)
-        checkpoint = pack(state, {"thresholds": _pack_thresholds(living)})
-        new = Content(store.put_blob(checkpoint), parts, runs, state.digest)
+        parts, runs = self._parts(content.parts), self._runs(content.runs)
+        checkpoint = pack(machine, {"thresholds": _pack_thresholds(living)})
+        new = Content(store.put_blob(checkpoint), parts, runs, machine.digests.last)
         return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
 
-
-def compact(store: RecordStore, judge: Callable[[int], Verdict]) -> bool:
-    """All of a compaction at once. Says whether it was done."""
-    work = Compaction(store)
-    return work.write(judge(work.replay()))
-
-
-def _replay(store: RecordStore, machine: Machine, rest: Callable[[], None]) -> Columns:
-    """Apply records to a machine; the events that this brought, without what is void."""
-    pieces, start, more = list[Columns](), machine.cursor.position, True
-    while more and machine.cursor.position - start < MOST_EVENTS:
-        chunk = store.read(machine.cursor, CHUNK)
-        for step in machine.apply(chunk):
-            if isinstance(step, Columns):
-                pieces.append(step)
-            elif isinstance(step, Rows):
-                pieces.append(step.columns())
-        more = chunk.more
-        rest()
-    return joined(pieces)
-
-
-class _Writing:
-    """Writes the blobs of one compaction."""
-
-    def __init__(self, store: RecordStore, sieve: Sieve, horizon: int, rest: Callable[[], None]) -> None:
-        self._store = store
-        self._sieve = sieve
-        self._horizon = horizon
-        self._rest = rest
-
-    def parts(self, old: Sequence[Part], events: Columns) -> list[Part]:
+    def _parts(self, old: Sequence[Part]) -> list[Part]:
         """The blobs of events from now on. Their sizes fall at least by half from one to the next, so that there are
         few and each event is written few times."""
-        found, new = list(old), self._sieve.live(events)
+        found, new = list(old), self._sieve.live(self._events)
         worst = max(found, key=lambda part: part.dead_share(self._horizon), default=None)
         if worst is not None and worst.dead_share(self._horizon) >= MOSTLY_DEAD:
             at = found.index(worst)
@@ -251,22 +228,20 @@ class _Writing:
             new = joined([*self._read(found.pop()), new])
         return [*found, *self._written([new])]
 
-    def runs(self, old: Sequence[str], machine: Machine) -> list[str]:
+    def _runs(self, old: Sequence[str]) -> list[str]:
         """The blobs of idempotency records from now on."""
-        newest, forgotten = machine.done.newest(), machine.done.forgotten
+        newest, forgotten = self._machine.done.newest(), self._machine.done.forgotten
         loaded = [(name, Run(self._store.blob(name))) for name in old]
         found = [(name, run) for name, run in loaded if run.latest > forgotten]
         if newest:
-            data = pack_run(newest)
-            merged = [Run(data)]
+            merged = [Run(pack_run(newest))]
             while found and len(found[-1][1]) < 2 * sum(map(len, merged)):
                 merged.insert(0, found.pop()[1])
-            data = data if len(merged) == 1 else merge_runs(merged, forgotten)
-            return [*(name for name, _ in found), self._store.put_blob(data)]
+            found.append((self._store.put_blob(merge_runs(merged, forgotten)), merged[-1]))
         return [name for name, _ in found]
 
     def _read(self, part: Part) -> list[Columns]:
-        """Return what lives of a blob."""
+        """Return the live events of a blob."""
         found = list[Columns]()
         for columns in unpack_blocks(self._store.blob(part.name)):
             found.append(self._sieve.live(columns))
@@ -283,6 +258,12 @@ class _Writing:
         live = columns.times[columns.times > self._horizon]
         oldest, newest = (int(live.min()), int(live.max())) if len(live) else (LATEST, LATEST)
         return [Part(self._store.put_blob(data), len(columns), len(columns) - len(live), oldest, newest)]
+
+
+def compact(store: RecordStore, judge: Callable[[int], Verdict]) -> bool:
+    """All of a compaction at once. Says whether it was done."""
+    work = Compaction(store)
+    return work.write(judge(work.replay()))
 
 
 def _pack_thresholds(thresholds: Mapping[int, Threshold]) -> bytes:

@@ -15,7 +15,7 @@ class LogUncertain(LogUnavailable):
     """The one exception to "nothing was stored": the answer to a write was lost, so it may have been stored."""
 
     events = 1
-    """How many events the request had."""
+    """Number of events of the request."""
 
 
 class LogFull(LogUnavailable):
@@ -23,7 +23,7 @@ class LogFull(LogUnavailable):
 
 
 class LogDamaged(LogUnavailable):
-    """What is stored cannot be trusted; a person has to look at it."""
+    """Stored data cannot be trusted; a person has to look at it."""
 
 
 class HistoryChanged(LogError):
@@ -37,7 +37,7 @@ class TooManySeries(LogError):
         super().__init__(f"the limit of {most} series{owner and f' of {owner}'} is reached")
         self.most = most
         self.owner = owner
-        """Whose limit it is; "" where it is MAX_SERIES."""
+        """Owner of the limit; "" where it is MAX_SERIES."""
 
 
 class TooManyKeepers(LogError):

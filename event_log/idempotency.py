@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import Data
 from event_log.errors import LogDamaged
 
@@ -28,11 +29,10 @@ _ROW = np.dtype(
         ("time", "<i8"),
     ]
 )
-EARLIEST = -(2**63)
 
 
 class Done(NamedTuple):
-    """What became of a write."""
+    """Outcome of a write."""
 
     body: bytes
     """A digest of 16 bytes of the request."""
@@ -66,7 +66,7 @@ class Run:
         return len(self._prefixes)
 
     def find(self, key: bytes) -> tuple[Done, int] | None:
-        """Return what is remembered under a key, and since when."""
+        """Return the outcome recorded under a key, and the time of the write."""
         prefix = np.uint64(int.from_bytes(key[:8], "big"))
         at = int(self._prefixes.searchsorted(prefix))
         while at < len(self) and self._prefixes[at] == prefix:
@@ -110,7 +110,7 @@ class IdempotencyRecords:
 
     def __init__(self, forgotten: int = EARLIEST) -> None:
         self.forgotten = forgotten
-        """What was done at or before this time is forgotten. It only rises."""
+        """Time in microseconds: records of writes at or before it are forgotten. It only rises."""
         self.runs: Sequence[Run] = ()
         self._newest: dict[bytes, Remembered] = {}  # in the order of their numbers, so of their times too
 
@@ -118,7 +118,7 @@ class IdempotencyRecords:
         return len(self._newest) + sum(map(len, self.runs))
 
     def find(self, key: bytes, after: int = EARLIEST) -> Done | None:
-        """Return what became of the write with this key, if that was after a time and is not forgotten."""
+        """Return the outcome of the write with this key, if that was after a time and is not forgotten."""
         after = max(after, self.forgotten)
         newest = self._newest.get(key)
         if newest is not None:

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from event_log.codec import Data
-from event_log.errors import LogDamaged
 
 
 class Lease(NamedTuple):
-    """Who has a right, and until when."""
+    """Holder of a right, and the time at which the right ends."""
 
     holder: str
     number: int
@@ -24,7 +23,7 @@ class Lease(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a record asks for."""
+    """A lease that a record asks for."""
 
     name: str
     holder: str
@@ -69,8 +68,5 @@ def pack_lease(asked: Asked) -> bytes:
 
 
 def unpack_lease(data: Data) -> Asked:
-    """The same again. Raises LogDamaged."""
-    try:
-        return Asked(*json.loads(bytes(data)))
-    except (ValueError, TypeError) as fault:
-        raise LogDamaged(f"a record of a lease cannot be read: {fault}") from fault
+    """The same again. Raises ValueError or TypeError."""
+    return Asked(*json.loads(bytes(data)))

@@ -26,15 +26,15 @@ from times import SECOND
 MOST_TRIES = 20
 """Maximum number of records that one write appends, each but the last one made void by a race."""
 HORIZON_STEPS = 1000
-"""The horizon rises at most so often in the time of a retention, but never more than once a second."""
+"""Maximum number of rises of the horizon in the time of a retention; it rises once a second at most."""
 
 
 class Log(Applied):
-    """What the service writes to. A write that raises has stored nothing, unless it raises LogUncertain."""
+    """The log that the service writes to. A write that raises has stored nothing, unless it raises LogUncertain."""
 
     def __init__(self, store: RecordStore) -> None:
         self.holder = secrets.token_hex(16)
-        """Whom leases of this process name."""
+        """Name of this process in its leases."""
         super().__init__(store)
 
     def append_one(self, series: str, time: int, value: float) -> Stored:
@@ -97,8 +97,8 @@ class Log(Applied):
         raise LogUnavailable("others keep changing the series of this write; nothing of it was stored")
 
     def _look(self, write: Write) -> int:
-        """Return how many positions a write takes. Raises what would make it void, so that nothing is appended for
-        nothing: if not what this process knows already, then what the log says now."""
+        """Return the number of positions that a write takes. Raises what would make it void, so that nothing is
+        appended for nothing: if not what this process knows already, then what the log says now."""
         try:
             return self._admit(write)
         except LogError:
@@ -160,7 +160,7 @@ class Log(Applied):
             raise TryAgain from change
 
     def recall(self, key: bytes) -> Done | None:
-        """Return what became of a write with this key, as far as this process knows, once that is as safe as what is
+        """Return the outcome of a write with this key, as far as this process knows, once that is as safe as what is
         acknowledged. Raises LogUncertain."""
         now = self.store.time()
         with self.lock:
@@ -198,8 +198,7 @@ class Log(Applied):
         """End a series; returns the position of its end. None, having done nothing, where it has ended before, or has
         had an event behind the position `quiet_since`."""
         self.catch_up()
-        table = self.machine.series
-        if not table.lives(series) or (quiet_since is not None and table.latest[series] > quiet_since):
+        if not self.machine.series.may_end(series, quiet_since):
             return None
         payload = codec.pack_end(End(series, quiet_since))
         try:
@@ -208,7 +207,7 @@ class Log(Applied):
             return None
 
     def lease(self, name: str, seconds: float) -> int | None:
-        """Take a lease for so long, or prolong it when less than half of that is left; returns its number. None, having
+        """Take a lease of `seconds` or prolong it when less than half of that is left; returns its number. None, having
         appended nothing, while another process is known to have it. 0 seconds give it up."""
         now, duration = self.store.time(), int(seconds * SECOND)
         lease = self.machine.leases.current(name, now)

@@ -42,7 +42,7 @@ class LogTime(NamedTuple):
     trial: int = 0
     """The boot clock when a trial of the wall clock began; 0: none is under way."""
     offset: int = 0
-    """How far the wall clock was ahead of the boot clock then."""
+    """Microseconds by which the wall clock was ahead of the boot clock then."""
 
     @classmethod
     def begin(cls, now: Moment) -> LogTime:

@@ -10,20 +10,22 @@ the writer tries again; where they are too many, or the record turns out to be v
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
 from event_log import codec
 from event_log.admission import changed_keeps
-from event_log.batch import Batch
+from event_log.batch import EARLIEST, Batch
 from event_log.buckets import Buckets
-from event_log.codec import FEW, NONCE, Columns, Data, Singles
+from event_log.codec import FEW, NONCE, Claim, Columns, Data, End, Singles
 from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogError
 from event_log.idempotency import Done, IdempotencyRecords
-from event_log.leases import Leases, unpack_lease
+from event_log.leases import Asked, Leases, unpack_lease
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry
 from event_log.rules import UNCLAIMED
@@ -36,7 +38,6 @@ MOST_STARTS = 1000
 """Maximum number of starts of the service that are remembered as having claimed."""
 MOST_JUMPS = 16
 """Maximum number of jumps of positions that are remembered."""
-EARLIEST = -(2**63)
 
 
 class Machine:
@@ -80,7 +81,8 @@ class Machine:
         for entry in chunk.entries:
             if isinstance(entry, Singles):
                 self._number += len(entry)
-                self._singles(entry)
+                rows = entry.rows
+                self._events(Columns(entry.positions, rows["id"], rows["time"], rows["value"]))
             else:
                 self._number += 1
                 self._apply(entry)
@@ -111,9 +113,15 @@ class Machine:
             self.jumps = [*self.jumps, (entry.position - entry.takes, entry.position)][-MOST_JUMPS:]
             self._tell(Jump(*self.jumps[-1]))
         elif kind in _CARRY_OUT:
-            self._settle(entry, _CARRY_OUT[kind])
+            self._settle(entry, *_CARRY_OUT[kind])
         else:
             raise LogDamaged(f"no record is of kind {kind}")
+
+    def _unpacked(self, unpack: Callable[[Data], Any], payload: Data) -> Any:
+        try:
+            return unpack(payload)
+        except (ValueError, TypeError, IndexError, struct.error) as fault:
+            raise LogDamaged(f"record {self._number} of the log cannot be read: {fault}") from fault
 
     def _tell(self, step: Step) -> None:
         self._flush()
@@ -133,12 +141,8 @@ class Machine:
             self.series.touch(number, entry.position)
             self._rows.append((entry.position, number, time, value))
 
-    def _singles(self, entry: Singles) -> None:
-        rows = entry.rows
-        self._events(Columns(entry.positions, rows["id"], rows["time"], rows["value"]))
-
     def _batch(self, entry: Entry) -> None:
-        ids, times, values = codec.unpack_events(entry.payload)
+        ids, times, values = self._unpacked(codec.unpack_events, entry.payload)
         positions = np.arange(entry.position - len(values) + 1, entry.position + 1)
         self._events(Columns(positions, *codec.spread(ids, times, len(values)), values))
 
@@ -152,20 +156,17 @@ class Machine:
 
     # What has an outcome.
 
-    def _settle(self, entry: Entry, carry_out: _CarryOut) -> None:
-        nonce = bytes(entry.payload[:NONCE])
+    def _settle(self, entry: Entry, unpack: Callable[[Data], Any], carry_out: _CarryOut) -> None:
+        nonce, asked = bytes(entry.payload[:NONCE]), self._unpacked(unpack, entry.payload[NONCE:])
         outcome: Outcome
         try:
-            outcome = carry_out(self, entry, entry.payload[NONCE:])
-        except LogDamaged:
-            raise
+            outcome = carry_out(self, entry, asked)
         except LogError as refusal:
             outcome = refusal
         if nonce in self._awaited:
             self._awaited[nonce] = outcome
 
-    def _write(self, entry: Entry, payload: Data) -> Stored:
-        write = unpack_write(payload)
+    def _write(self, entry: Entry, write: Write) -> Stored:
         asked = write.conditions
         self._forget(entry.time)
         self._refuse_repeated(asked, self.done.forgotten)
@@ -181,8 +182,8 @@ class Machine:
         return stored
 
     def admit(self, write: Write, now: int) -> int:
-        """Return how many positions a write takes as things stand. Raises what makes it void, which need not be
-        appended."""
+        """Return the number of positions that a write takes as things stand. Raises what makes it void, which need not
+        be appended."""
         asked = write.conditions
         self._refuse_repeated(asked, self.forgotten_at(now))
         batch, _ = unexpired(write.batch, self.horizon)
@@ -226,8 +227,7 @@ class Machine:
             self.series.touch(ids[index], position)
             self._rows.append((position, ids[index], time, value))
 
-    def _claim(self, entry: Entry, payload: Data) -> Stored:
-        claim = codec.unpack_claim(payload)
+    def _claim(self, entry: Entry, claim: Claim) -> Stored:
         if claim.start in self.starts or claim.began < self.claimed:
             raise Void
         is_first = self.rules == UNCLAIMED
@@ -243,11 +243,8 @@ class Machine:
             self._tell(RulesChange(entry.position, self.horizon, claim.rules))
         return Stored(0, 0, entry.position)
 
-    def _end(self, entry: Entry, payload: Data) -> Stored:
-        end = codec.unpack_end(payload)
-        if not self.series.lives(end.series):
-            raise Void
-        if end.quiet_since is not None and self.series.latest[end.series] > end.quiet_since:
+    def _end(self, entry: Entry, end: End) -> Stored:
+        if not self.series.may_end(end.series, end.quiet_since):
             raise Void
         if not entry.takes:
             raise TryAgain
@@ -255,13 +252,12 @@ class Machine:
         self._tell(SeriesEnd(entry.position, end.series, series.name))
         return Stored(0, 0, entry.position)
 
-    def _lease(self, entry: Entry, payload: Data) -> Stored:
-        if not self.leases.take(unpack_lease(payload), entry.time, self._number):
+    def _lease(self, entry: Entry, asked: Asked) -> Stored:
+        if not self.leases.take(asked, entry.time, self._number):
             raise Void
         return Stored(0, 0, entry.position)
 
-    def _change(self, entry: Entry, payload: Data) -> Stored:
-        changes = unpack_changes(payload)
+    def _change(self, entry: Entry, changes: Changes) -> Stored:
         self.refuse_changes(changes, entry.time)
         for position, change in enumerate(changes.changes, entry.position - entry.takes + 1):
             self.tables.put(change.table, change.key, change.value, position)
@@ -292,12 +288,12 @@ class Machine:
         self.done.forget(self.forgotten_at(now))
 
 
-_CarryOut = Callable[[Machine, Entry, Data], Stored]
-_CARRY_OUT: dict[int, _CarryOut] = {
-    codec.WRITE: Machine._write,
-    codec.CLAIM: Machine._claim,
-    codec.END: Machine._end,
-    codec.LEASE: Machine._lease,
-    codec.CHANGE: Machine._change,
+_CarryOut = Callable[[Machine, Entry, Any], Stored]
+_CARRY_OUT: dict[int, tuple[Callable[[Data], Any], _CarryOut]] = {
+    codec.WRITE: (unpack_write, Machine._write),
+    codec.CLAIM: (codec.unpack_claim, Machine._claim),
+    codec.END: (codec.unpack_end, Machine._end),
+    codec.LEASE: (unpack_lease, Machine._lease),
+    codec.CHANGE: (unpack_changes, Machine._change),
 }
-"""By its kind, how a record that has an outcome is carried out."""
+"""By its kind, how a record that has an outcome is read and carried out."""

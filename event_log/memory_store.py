@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from threading import Lock
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import FEW, SINGLE, SINGLE_ROW, Singles
 from event_log.errors import HistoryChanged
 from event_log.log_time import LogTime, Moment
@@ -19,8 +20,7 @@ from event_log.port import Appended, Behind, Chunk, Cursor, Entry, Guard, Manife
 GRACE = 600_000_000
 """Microseconds for which what a swap has left behind can still be read."""
 ENTRY_BYTES = 150
-"""What a record takes beside its payload, about."""
-EARLIEST = -(2**63)
+"""Bytes that a record takes beside its payload, roughly."""
 
 
 class MemoryStore(RecordStore):
@@ -164,14 +164,12 @@ class MemoryStore(RecordStore):
 
 def grouped(entries: Sequence[Entry]) -> list[Entry | Singles]:
     """The same records, with runs of single events as columns."""
-    return list(_grouped(entries))
-
-
-def _grouped(entries: Sequence[Entry]) -> Iterator[Entry | Singles]:
+    found = list[Entry | Singles]()
     for is_single, group in groupby(entries, key=lambda entry: entry.kind == SINGLE):
         run = list(group)
         if not is_single or len(run) <= FEW:
-            yield from run
+            found += run
             continue
         rows = np.frombuffer(b"".join(entry.payload for entry in run), SINGLE_ROW)
-        yield Singles(np.array([entry.position for entry in run], np.int64), rows)
+        found.append(Singles(np.array([entry.position for entry in run], np.int64), rows))
+    return found

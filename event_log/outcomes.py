@@ -1,4 +1,4 @@
-"""What may become of a conditional record, beside what `event_log.errors` names."""
+"""Outcomes of a conditional record, beside the errors of `event_log.errors`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Void(LogError):
 
 
 class Stored(NamedTuple):
-    """What became of a record that was carried out."""
+    """Outcome of a record that was carried out."""
 
     stored: int
     expired: int

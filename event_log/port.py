@@ -10,7 +10,7 @@ readers still know of more (a failover, a restored backup), that is another hist
 
 Writers know the log only up to some record. So that a write which needs no outcome may be acknowledged at once, the
 store compares three words while it appends: the history, the number of the last *fence* (a record after which an id may
-mean nothing any more) and the published *horizon* (a time at or before which events may be dead).
+mean nothing any more) and the published *horizon* (a low watermark: a time at or before which events may be dead).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ JUMP = 10**9
 
 
 class Stale(LogError):
-    """What the writer knew is too old for a plain write: it must apply what is new, and decide again."""
+    """The writer knows too little for a plain write: it must apply what is new, and decide again."""
 
 
 class Behind(LogError):
@@ -38,7 +38,7 @@ class Behind(LogError):
 
 
 class Cursor(NamedTuple):
-    """Where a reader stands: it has read every record up to `number`, which led to `position`."""
+    """State of a reader: it has read every record up to `number`, which led to `position`."""
 
     history: int
     number: int = 0
@@ -54,18 +54,18 @@ class Record(NamedTuple):
     """One byte for the machine; a store compares it with `codec.SINGLE` at most."""
     payload: bytes
     takes: int = 0
-    """How many positions."""
+    """Number of positions that it takes."""
     timed: bool = False
-    """Whether the store notes the log's time with it."""
+    """True if the store notes the log's time with it."""
     fences: bool = False
-    """Whether plain writes of those who have not applied it are stale. It may use the room reserved for what heals."""
+    """True if plain writes of those who have not applied it are stale. It may use the room reserved for what heals."""
     raises: tuple[int, int] | None = None
     """(moment, span): the published horizon rises to min(moment, log time) - span. Such a record may use all the room
     there is."""
 
 
 class Guard(NamedTuple):
-    """What must hold for an append. Nothing is stored where it does not."""
+    """Conditions of an append. Nothing is stored where one does not hold."""
 
     history: int
     """Of the ids in the payload. Where it is another one: HistoryChanged."""
@@ -76,7 +76,7 @@ class Guard(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """Where a record came to stand."""
+    """Number and position of a record that was appended."""
 
     number: int
     position: int
@@ -94,17 +94,17 @@ class Entry(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What a read has brought: records in order. Consecutive ones of one event each may come as columns."""
+    """Result of a read: records in order. Consecutive ones of one event each may come as columns."""
 
     entries: Sequence[Entry | Singles]
     cursor: Cursor
-    """Where a reader that has taken all of these stands."""
+    """Cursor of a reader that has taken all of these."""
     more: bool
-    """Whether anything newer stood in the log."""
+    """True if anything newer stood in the log."""
 
 
 class Manifest(NamedTuple):
-    """What a reader begins with: the blobs named here hold all that matters of the records up to `cursor`."""
+    """Starting point of a reader: the blobs named here hold all that matters of the records up to `cursor`."""
 
     generation: int
     """Rises by one with each swap; 0 for a log without blobs."""
@@ -114,7 +114,7 @@ class Manifest(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the store takes, for health and metrics."""
+    """Bytes that the store uses, and its state, for health and metrics."""
 
     bytes_used: int
     bytes_allowed: int
@@ -132,7 +132,7 @@ class RecordStore(ABC):
     """
 
     blocks = False
-    """Whether long calls hold the thread that makes them: under gevent they then belong into a real one, from which all
+    """True if long calls hold the thread that makes them: under gevent they then belong into a real one, from which all
     methods may be called."""
 
     @abstractmethod
@@ -177,7 +177,7 @@ class RecordStore(ABC):
 
     @abstractmethod
     def blob(self, name: str) -> bytes | memoryview:
-        """Return what was written under a name. Raises Behind if it is gone."""
+        """Return the blob of this name. Raises Behind if it is gone."""
 
     @abstractmethod
     def manifest(self) -> Manifest:
@@ -196,7 +196,7 @@ class RecordStore(ABC):
 
     @abstractmethod
     def may_compact(self, seconds: float) -> bool:
-        """Take the right to compact for so long, or prolong it; False while another process has it. It hinders nobody
+        """Take the right to compact for `seconds`, or prolong it; False while another process has it. It hinders nobody
         from anything: `swap` compares generations."""
 
     @abstractmethod
@@ -205,11 +205,11 @@ class RecordStore(ABC):
 
     @abstractmethod
     def notice(self) -> str | None:
-        """Return what a person should know of the store though it works."""
+        """Return a warning for people about a store that works all the same; None if there is none."""
 
     @abstractmethod
     def usage(self) -> Usage:
-        """Return what it takes and may take, and how safe it is. Cheap."""
+        """Return the bytes it takes and may take, and how safe its records are. Cheap."""
 
     @abstractmethod
     def sync(self) -> None:

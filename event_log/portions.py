@@ -1,4 +1,4 @@
-"""Chunks of records cut into portions that take a few milliseconds to apply: so long no other greenlet runs."""
+"""Chunks of records cut into portions that take a few milliseconds to apply: no other greenlet runs meanwhile."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from event_log.codec import BATCH, SINGLE, Singles
 from event_log.port import Chunk, Cursor, Entry
 
 PORTION = 5000
-"""Microseconds that a portion takes, about."""
+"""Microseconds that a portion takes, roughly."""
 MOST_SINGLES = 65_536
-"""Single events of a portion."""
+"""Maximum number of single events of a portion."""
 
 
 def portions(chunk: Chunk, before: Cursor) -> Iterator[Chunk]:

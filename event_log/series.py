@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +26,34 @@ class Series(NamedTuple):
     initial: float
     """Value of that event."""
     keep: int | None = None
-    """How many of its last events it retains whatever their age; None: as the rules say."""
+    """Number of its last events that it retains whatever their age; None: as the rules say."""
     owner: str = ""
-    """Who began it, where somebody counts."""
+    """Name of the key that began it, where the key has a limit of series."""
+
+
+class Ends:
+    """Where the last series of each name ended, for the names that ended last."""
+
+    def __init__(self, names: Mapping[str, int] | None = None, until: int = 0) -> None:
+        """Of a name that is not in `names` a series may have ended at or before the position `until`."""
+        self.names = dict(names or {})
+        """The latest end comes last."""
+        self.until = until
+
+    def at(self, name: str) -> int:
+        """The last position at which a series of this name may have ended."""
+        return self.names.get(name, self.until)
+
+    def note(self, name: str, position: int) -> None:
+        """Remember where a series of this name ended."""
+        self.names.pop(name, None)
+        self.names[name] = position
+        if len(self.names) > MOST_ENDED:
+            self.until = self.names.pop(next(iter(self.names)))
+
+    def copy(self) -> Ends:
+        """The same, to stay as it is."""
+        return Ends(self.names, self.until)
 
 
 class SeriesTable:
@@ -39,12 +64,9 @@ class SeriesTable:
         self.ids: dict[str, int] = {}
         self.next_id = 1
         self.keepers = 0
-        """How many have a keep of their own."""
+        """Number of series that have a keep of their own."""
         self.owned: Counter[str] = Counter()
-        self.ended: dict[str, int] = {}
-        """Where the last series of a name ended; the latest end comes last."""
-        self.unknown_until = 0
-        """Of a name that is not in `ended` a series may have ended at or before this position."""
+        self.ended = Ends()
         self.latest = np.full(64, GONE, np.int64)
         """By id, the position of the last event of a series that lives."""
 
@@ -87,32 +109,22 @@ class SeriesTable:
             self.owned[series.owner] -= 1
             if not self.owned[series.owner]:
                 del self.owned[series.owner]
-        self.note_end(series.name, position)
+        self.ended.note(series.name, position)
         return series
-
-    def note_end(self, name: str, position: int) -> None:
-        """Remember where a series of this name ended."""
-        self.ended.pop(name, None)
-        self.ended[name] = position
-        if len(self.ended) > MOST_ENDED:
-            oldest = next(iter(self.ended))
-            self.unknown_until = self.ended.pop(oldest)
 
     def lives(self, number: int) -> bool:
         return number in self.by_id
 
+    def may_end(self, number: int, quiet_since: int | None) -> bool:
+        """Return whether a series lives, and has had no event behind a position."""
+        return self.lives(number) and (quiet_since is None or self.latest[number] <= quiet_since)
+
     def living(self, ids: Ids) -> NDArray[np.bool_]:
-        """Which of these ids are those of series that live."""
+        """Return a mask of the ids that are those of living series."""
         known = ids < len(self.latest)
         if known.all():
             return np.not_equal(self.latest[ids], GONE)
         return known & np.not_equal(self.latest[np.where(known, ids, 0)], GONE)
-
-    def load(self, series: dict[int, Series], latest: NDArray[np.int64], next_id: int) -> None:
-        """Take up all series of a checkpoint."""
-        for number, entry in series.items():
-            self.restore(number, entry, int(latest[number]))
-        self.next_id = next_id
 
     def touch(self, ids: Ids | int, positions: Times | int) -> None:
         """Note events of series that live, at rising positions."""
@@ -133,8 +145,4 @@ class SeriesTable:
         assert {int(number) for number in np.flatnonzero(self.latest != GONE)} == self.by_id.keys()
         assert self.keepers == sum(series.keep is not None for series in self.by_id.values())
         assert self.owned == Counter(series.owner for series in self.by_id.values() if series.owner)
-        assert len(self.ended) <= MOST_ENDED
-
-    def ended_at(self, name: str) -> int:
-        """The last position at which a series of this name may have ended."""
-        return self.ended.get(name, self.unknown_until)
+        assert len(self.ended.names) <= MOST_ENDED

@@ -1,17 +1,16 @@
-"""What applying the log tells a projection, in log order: events, and all else that shapes answers."""
+"""Steps that the log hands to a projection, in log order: events, and all else that shapes answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from event_log.batch import EARLIEST
 from event_log.codec import Columns
 from event_log.rules import Rules
-from event_log.series import Series
+from event_log.series import Ends, Series
 
-EARLIEST = -(2**63)
 Row = tuple[int, int, int, float]
 """Position, series id, time, value."""
 
@@ -41,7 +40,7 @@ class Began(NamedTuple):
 
 
 class KeepChange(NamedTuple):
-    """From this position on one series retains so many events. What is dead under `horizon` by the old keep is gone for
+    """From this position on one series retains `keep` events. What is dead under `horizon` by the old keep is gone for
     good."""
 
     position: int
@@ -88,13 +87,5 @@ class TableChange(NamedTuple):
     value: str | None
 
 
-class Ends(NamedTuple):
-    """Where series have ended before all that is told."""
-
-    names: Mapping[str, int]
-    """Position of the last end of each name; the latest end comes last."""
-    until: int
-    """A series of any other name may have ended at or before this position."""
-
-
 Step = Columns | Rows | Began | KeepChange | RulesChange | SeriesEnd | Horizon | Jump | TableChange | Ends
+"""`Ends` tells where series have ended before all else that is told."""

@@ -1,13 +1,12 @@
-"""What each process does for the log about once a second: raise the horizon, adopt what others have compacted, compact
+"""Work of each process on the log about once a second: raise the horizon, adopt what others have compacted, compact
 when it is due."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from event_log.aside import Turns, aside
+from event_log.aside import Turns, aside, give_way
 from event_log.compaction import MOSTLY_DEAD, Compaction, Content, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
@@ -22,9 +21,7 @@ MOST_PAUSE = 32 * SECOND
 """Maximum microseconds between two compactions for want of room. The pause doubles from one second on while they do not
 help: what a compaction leaves behind stays for ten minutes, and what lives stays longer."""
 LEASE_SECONDS = 60.0
-"""How long the right to compact is taken for; another process takes over after it."""
-REST_SECONDS = 0.001
-"""Not 0: after a sleep of 0 gevent looks at no socket."""
+"""Seconds for which the right to compact is taken; another process takes over after them."""
 
 T = TypeVar("T")
 
@@ -76,7 +73,7 @@ class Upkeep:
     def _compact(self) -> bool:
         store = self._log.store
         run: Callable[[Callable[[], T]], T] = aside if store.blocks else lambda work: work()
-        work = Compaction(store, Turns().give_way if store.blocks else lambda: time.sleep(REST_SECONDS))
+        work = Compaction(store, Turns().give_way if store.blocks else give_way)
         verdict = self._judge(run(work.replay))
         done = run(lambda: work.write(verdict))
         self._log.adopt()

@@ -1,4 +1,4 @@
-"""What LOG_URL may name: how each log is written there, whether processes can share it, and how it is opened."""
+"""Kinds of log in LOG_URL: how each is written there, whether processes can share it, and how it is opened."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from event_log.redis.url import OPTIONS, SCHEMES, parse_redis_url
+
 if TYPE_CHECKING:
     from event_log.port import RecordStore
-    from settings import Settings
 
 _SECRET = re.compile(r"(password=)[^&]*", re.IGNORECASE)
-_OPTION = re.compile(r"(?:name|wait|db|ca|cert|key|sentinel_user|sentinel_password)=")
 _MEMORY = "memory:"
 FILE = "file:"
 _LMDB = "lmdb:"
-_REDIS = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+sentinel")
 
 
 def checked_url(url: str) -> str:
@@ -27,9 +26,7 @@ def checked_url(url: str) -> str:
             "the log on LMDB is no more; write file: and the path of another folder, such as file:instance/events, and "
             "leave the old folder as it is: the release that wrote it still reads it"
         )
-    if url.partition("://")[0] in _REDIS:
-        from event_log.redis.url import parse_redis_url
-
+    if not is_on_this_machine(url):
         parse_redis_url(url)
         return url
     raise ValueError("write memory: or file: and a path, such as file:/var/lib/tidemark, or a redis:// URL")
@@ -41,8 +38,8 @@ def printable_url(url: str) -> str:
     if scheme in ("file", "lmdb"):
         return url
     location, mark, query = rest.partition("?")
-    if "@" in query and "@" not in location and not _OPTION.match(query):  # a password that was to be percent-encoded
-        location, mark, query = rest, "", ""
+    if "@" in query and "@" not in location and query.partition("=")[0] not in OPTIONS:
+        location, mark, query = rest, "", ""  # a password that was to be percent-encoded
     if "@" in location:
         location = "//***@" + location.rpartition("@")[2]
     return scheme + colon + location + mark + _SECRET.sub(r"\1***", query)
@@ -55,21 +52,20 @@ def serves_many_processes(url: str) -> bool:
 
 def is_on_this_machine(url: str) -> bool:
     """Return whether nothing else has to be running for this log."""
-    return url.partition("://")[0] not in _REDIS
+    return url.partition("://")[0] not in SCHEMES
 
 
-def open_store(settings: Settings) -> RecordStore:
+def open_store(url: str, *, max_bytes: int, sync: str) -> RecordStore:
     """The store of records that LOG_URL names. Only what it needs is imported: files need no Redis."""
-    if settings.log_url == _MEMORY:
+    if url == _MEMORY:
         from event_log.memory_store import MemoryStore
 
         return MemoryStore()
-    if settings.log_url.startswith(FILE):
+    if url.startswith(FILE):
         from event_log.files.store import FilesStore
 
-        path = Path(settings.log_url.removeprefix(FILE))
-        return FilesStore(path, max_bytes=settings.log_max_bytes, sync=settings.sync)
+        path = Path(url.removeprefix(FILE))
+        return FilesStore(path, max_bytes=max_bytes, sync=sync)
     from event_log.redis.store import RedisStore
-    from event_log.redis.url import parse_redis_url
 
-    return RedisStore(parse_redis_url(settings.log_url), max_bytes=settings.log_max_bytes)
+    return RedisStore(parse_redis_url(url), max_bytes=max_bytes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct, pack, unpack
+from io import BytesIO
+from struct import Struct, pack
+from typing import Any
 
 import numpy as np
 
 from event_log.batch import Batch
 from event_log.codec import Data, pack_events, unpack_events
-from event_log.errors import LogDamaged
 
 _HEAD = Struct("<BII")  # flags, how many names, how many events had expired on arrival
 _KEEP = Struct("<q?")
@@ -37,14 +38,13 @@ class Budget:
     burst: int
 
     def price(self, events: int) -> int:
-        """Return what a write of so many events costs: at least one, as a write of none may store an idempotency
-        record."""
+        """Return the price of a write: at least one, as a write of no event may store an idempotency record."""
         return max(1, events)
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who begins series, and how many of the living ones may be theirs."""
+    """Owner of the series that a write begins, and the maximum number of its living ones."""
 
     name: str
     most: int
@@ -52,10 +52,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a write asks beside the storing of its events."""
+    """Conditions of a write, and what it asks beside the storing of its events."""
 
     keep: int | None = None
-    """From this write on, its series retain so many of their last events, this write's included."""
+    """Number of last events that its series retain from this write on, this write's included."""
     symbols: bool = False
     """With `keep`: whether only MAX_SYMBOLS series, by the rules in force, may have a keep of their own."""
     once: Once | None = None
@@ -73,7 +73,7 @@ class Write:
     batch: Batch
     conditions: Conditions = PLAIN
     expired: int = 0
-    """How many more events the request had, which had expired when it came."""
+    """Number of further events of the request, which had expired when it came."""
 
 
 def pack_write(write: Write) -> bytes:
@@ -102,56 +102,33 @@ def pack_write(write: Write) -> bytes:
 
 
 def unpack_write(data: Data) -> Write:
-    """The same again. Raises LogDamaged."""
-    try:
-        return _Unpacking(data).write()
-    except (ValueError, IndexError, UnicodeDecodeError) as fault:
-        raise LogDamaged(f"a record of a write cannot be read: {fault}") from fault
+    """The same again. Raises ValueError or struct.error."""
+    rest = BytesIO(data)
 
+    def fields(layout: Struct) -> tuple[Any, ...]:
+        return layout.unpack(rest.read(layout.size))
 
-class _Unpacking:
-    """Reads one payload from front to back."""
+    def text(size: int) -> str:
+        return rest.read(size).decode()
 
-    def __init__(self, data: Data) -> None:
-        self._data = memoryview(data)
-        self._at = 0
-
-    def write(self) -> Write:
-        flags, names, expired = self._fields(_HEAD)
-        conditions = self._conditions(flags)
-        sizes = unpack(f"<{names}H", self._bytes(2 * names))
-        series = [str(self._bytes(size), "utf-8") for size in sizes]
-        indexes, times, values = unpack_events(self._data[self._at :])
-        if not isinstance(indexes, int) and len(indexes) and int(indexes.max()) >= names:
-            raise LogDamaged("an event of a write has no series")
-        return Write(Batch(series, None if isinstance(indexes, int) else indexes, times, values), conditions, expired)
-
-    def _conditions(self, flags: int) -> Conditions:
-        if not flags:
-            return PLAIN
-        keep = once = budget = owner = None
-        symbols = False
-        if flags & _HAS_KEEP:
-            keep, counted = self._fields(_KEEP)
-            symbols = bool(counted)
-        if flags & _HAS_ONCE:
-            once = Once(bytes(self._bytes(16)), bytes(self._bytes(16)))
-        if flags & _HAS_BUDGET:
-            rate, burst, size = self._fields(_BUDGET)
-            budget = Budget(str(self._bytes(size), "utf-8"), rate, burst)
-        if flags & _HAS_OWNER:
-            count, size = self._fields(_OWNER)
-            owner = Owner(str(self._bytes(size), "utf-8"), count)
-        return Conditions(keep, symbols, once, budget, owner)
-
-    def _fields(self, layout: Struct) -> tuple[int, ...]:
-        return layout.unpack(self._bytes(layout.size))
-
-    def _bytes(self, size: int) -> memoryview:
-        start, self._at = self._at, self._at + size
-        if self._at > len(self._data):
-            raise LogDamaged("a record of a write ends too early")
-        return self._data[start : self._at]
+    flags, count, expired = fields(_HEAD)
+    keep, symbols = fields(_KEEP) if flags & _HAS_KEEP else (None, False)
+    once = Once(rest.read(16), rest.read(16)) if flags & _HAS_ONCE else None
+    budget = owner = None
+    if flags & _HAS_BUDGET:
+        rate, burst, size = fields(_BUDGET)
+        budget = Budget(text(size), rate, burst)
+    if flags & _HAS_OWNER:
+        most, size = fields(_OWNER)
+        owner = Owner(text(size), most)
+    conditions = Conditions(keep, symbols, once, budget, owner) if flags else PLAIN
+    names = [text(size) for size in fields(Struct(f"<{count}H"))]
+    indexes, times, values = unpack_events(rest.read())
+    if isinstance(indexes, int):
+        return Write(Batch(names, None, times, values), conditions, expired)
+    if len(indexes) and int(indexes.max()) >= count:
+        raise ValueError("an event has no series")
+    return Write(Batch(names, indexes, times, values), conditions, expired)
 
 
 def unexpired(batch: Batch, horizon: int) -> tuple[Batch, int]:

@@ -1,1 +1,1 @@
-"""How the service is doing: counters that all its workers share, and how they are told. Imports nothing of the API."""
+"""Metrics of the service: counters that all its workers share, and their exposition. Imports nothing of the API."""

@@ -27,7 +27,7 @@ Gauges = Sequence[tuple[str, str, float | None]]
 
 
 class _Families:
-    """What prometheus-client asks its collectors for."""
+    """Collector in the form that prometheus-client asks for."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -44,7 +44,7 @@ def write(families: Iterable[Metric]) -> bytes:
 
 
 def counted(totals: Totals) -> Iterator[Metric]:
-    """What all workers of this host have counted since the service started."""
+    """Yield the counters of all workers of this host since the service started."""
     requests = CounterMetricFamily("tidemark_requests", "Requests answered.", labels=(*_ROUTE, "status"))
     for route, method, status, count in totals.requests():
         requests.add_metric((route, method, status), count)
@@ -77,14 +77,14 @@ def counted(totals: Totals) -> Iterator[Metric]:
 
 
 def gauges(found: Gauges) -> Iterator[Metric]:
-    """How things stand."""
+    """Yield the gauges that have a value."""
     for name, text, value in found:
         if value is not None:
             yield GaugeMetricFamily(f"tidemark_{name}", text, value=value)
 
 
 def build_info(version: str) -> Metric:
-    """Return what runs here."""
+    """Return the version of the service and of Python, as labels."""
     python = ".".join(map(str, sys.version_info[:3]))
     found = GaugeMetricFamily("tidemark_build_info", "What runs here, as labels.", labels=("version", "python"))
     found.add_metric((version, python), 1)

@@ -1,4 +1,4 @@
-"""What is counted of each request and its events, and where."""
+"""Counters of requests and their events, and the table that holds them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _WIDTH = len(BUCKETS_SECONDS) + 2
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"))
 OTHER = "other"
 OVERLOAD = "overload"
-"""What stands for the route of a request that was refused for want of time."""
+"""Name in the place of the route for a request that was refused for want of time."""
 OPEN_STREAMS = 1
-"""The level of the table that says how many streams this process has open."""
+"""Level of the table that holds the number of streams this process has open."""
 REASONS = {
     400: "invalid",
     401: "forbidden",
@@ -95,20 +95,20 @@ class Meter:
 
 
 class Totals:
-    """What all processes have counted, read at one moment."""
+    """Counters of all processes together, read at one moment."""
 
     def __init__(self, table: Table) -> None:
         levels, self._counts = table.totals()
         self.open_streams = levels[OPEN_STREAMS]
 
     def requests(self) -> Iterator[tuple[str, str, str, int]]:
-        """Route, method, status, how many."""
+        """Yield route, method, status and number of requests."""
         for rest, [count] in self._of("requests"):
             method, status, route = rest.split(" ", 2)
             yield route, method, status, count
 
     def seconds(self) -> Iterator[tuple[str, str, list[tuple[str, int]], float]]:
-        """Route, method, how many took up to how long, and how long all took together."""
+        """Yield route, method, number of requests up to each duration, and the seconds of all together."""
         for rest, columns in self._of("seconds"):
             method, route = rest.split(" ", 1)
             if not any(columns):
@@ -118,21 +118,21 @@ class Totals:
             yield route, method, list(zip(bounds, rising, strict=True)), columns[-1] / 1e9
 
     def events(self, key: str) -> int:
-        """Return how many were `stored`, or had `expired`."""
+        """Return the number of events that were `stored`, or had `expired`."""
         return self._counts[key][0]
 
     def refused(self) -> dict[str, int]:
-        """Return how many events were refused, by reason, those that never gave one too."""
+        """Return the number of refused events by reason, 0 for a reason that never occurred."""
         return dict.fromkeys(sorted(set(REASONS.values())), 0) | {rest: count for rest, [count] in self._of("refused")}
 
     def notifications(self) -> Iterator[tuple[str, str, int]]:
-        """Receiver, outcome, how many changes."""
+        """Yield receiver, outcome and number of changes."""
         for rest, [count] in self._of("notifications"):
             outcome, _, receiver = rest.partition(" ")
             yield receiver, outcome, count
 
     def looks(self) -> tuple[int, float]:
-        """Number of looks at all alerts, and how many seconds they took together."""
+        """Return the number of looks at all alerts, and the seconds of all together."""
         count, nanoseconds = self._counts.get("looks", (0, 0))
         return count, nanoseconds / 1e9
 

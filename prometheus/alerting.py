@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alerts.board import Standing
-from alerts.changes import may_see
+from alerts.changes import may_see, may_see_rule
 from alerts.rules import Rule
 from alerts.states import shown
 from api.answers import in_portions
@@ -20,24 +20,20 @@ Entry = dict[str, Any]
 
 
 def alerts() -> tuple[list[Entry], int]:
-    """Return the visible alerts that are pending or firing, and how far the log was read."""
+    """Return the visible alerts that are pending or firing, and the position up to which the log was read."""
     standing = context().boards.here().standing()
     return [entry for _, entry in _alerts(standing)], standing.position
 
 
 def groups() -> tuple[list[Entry], int]:
-    """Return the rules in force, as one group without a file, and how far the log was read."""
+    """Return the rules in force, as one group without a file, and the position up to which the log was read."""
     standing = context().boards.here().standing()
     of_rule = defaultdict(list)
     for name, entry in _alerts(standing):
         of_rule[name].append(entry)
-    rules = [_rule(rule, of_rule[rule.name]) for rule in standing.rules.rules.values() if _is_visible(rule)]
+    sees, in_force = visible(), standing.rules.rules.values()
+    rules = [_rule(rule, of_rule[rule.name]) for rule in in_force if may_see_rule(sees, rule)]
     return [{"name": "tidemark", "file": "", "interval": 1, "rules": rules}] if rules else [], standing.position
-
-
-def _is_visible(rule: Rule) -> bool:
-    sees = visible()
-    return sees is None or rule.is_pattern or may_see(sees, (rule.name, rule.exact))
 
 
 def _alerts(standing: Standing) -> Iterator[tuple[str, Entry]]:

@@ -21,7 +21,7 @@ from times import MINUTE, format_duration, format_timestamp
 MOST_VALUES = 1_000_000
 """Maximum number of values that a question works out: steps by series, each subexpression counted."""
 LOOKBACK = 5 * MINUTE
-"""How old the value of a bare selector may be, in microseconds."""
+"""Maximum age of the value of a bare selector, in microseconds."""
 _INSTEAD = {
     "rate": "count_over_time(x[W]) / seconds",
     "irate": "count_over_time(x[W]) / seconds",
@@ -143,7 +143,7 @@ class Evaluation:
         return {tuple(sorted(Matchers(selector).equal.items())): Column(np.ones(len(there)), there)}
 
     def _ends(self, selector: promql.VectorSelector) -> Times:
-        """Return where the windows of a selector end, one for each step."""
+        """Return the ends of a selector's windows, one for each step."""
         ends = self._times
         if selector.at is not None:
             named = {"Start": int(ends[0]), "End": int(ends[-1])}
@@ -153,7 +153,7 @@ class Evaluation:
         return ends - (microseconds(selector.offset) if selector.offset is not None else 0)
 
     def _reachable(self, ends: Times, width: int) -> Any:
-        """Return which windows lie within the retention, and warn where some do not."""
+        """Return a mask of the windows within the retention, and warn where some are not."""
         cutoff = self._source.cutoff()
         there = ends - width >= cutoff
         if not there.all():

@@ -106,7 +106,7 @@ def _pattern(text: str) -> object:
 
 
 def selector_of(text: str) -> Matchers:
-    """Return what a `match[]` says. Raises Refused."""
+    """Parse a `match[]`. Raises Refused."""
     expression = parse(text)
     if not isinstance(expression, promql_parser.VectorSelector):
         raise bad_data(f'match[] takes a selector such as tidemark{{series="a"}}, not {text!r}')

@@ -60,7 +60,7 @@ def _picker(values: Floats) -> Pick:
 
 
 class _Buckets:
-    """Values dealt to buckets, and how many of each bucket one window has."""
+    """Values dealt to buckets, and the number of them in each bucket within one window."""
 
     def __init__(self, values: Floats) -> None:
         self._ids = _ids(values)

@@ -8,7 +8,7 @@ from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
 import numpy as np
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 
 from access.keys import READ
 from api.context import service
@@ -18,6 +18,7 @@ from api.openapi.operation import Operation, Reply, describe
 from api.stream_answers import client_socket
 from prometheus import alerting
 from prometheus.answers import Refused, bad_data, instant, matrix, success
+from prometheus.arguments import argument, arguments
 from prometheus.evaluation import Evaluation
 from prometheus.parsing import duration, moment, parse, selector_of
 from prometheus.source import Limits, Source
@@ -52,13 +53,8 @@ def _route(path: str) -> Callable[[View], View]:
     return add
 
 
-def _argument(name: str, default: str = "") -> str:
-    value: str = request.values.get(name, default)
-    return value
-
-
 def _limits() -> Limits:
-    wanted = duration("timeout", text) / 1e6 if (text := _argument("timeout")) else MOST_SECONDS
+    wanted = duration("timeout", text) / 1e6 if (text := argument("timeout")) else MOST_SECONDS
     sock = client_socket()
     return Limits.of(min(wanted, MOST_SECONDS), lambda: sock is not None and is_disconnected(sock))
 
@@ -83,9 +79,9 @@ def _place(limits: Limits) -> Iterator[None]:
 @needs(READ)
 def query() -> Response:
     """Answer a question of one moment."""
-    expression = parse(_argument("query"))
+    expression = parse(argument("query"))
     source = _source()
-    time = moment("time", text) if (text := _argument("time")) else source.now
+    time = moment("time", text) if (text := argument("time")) else source.now
     evaluation = Evaluation(source, np.array([time]))
     found = evaluation.evaluate(expression)
     return success(instant(found, time), position=source.position, warnings=evaluation.warnings)
@@ -95,7 +91,7 @@ def query() -> Response:
 @needs(READ)
 def query_range() -> Response:
     """Answer a question of moments a step apart."""
-    expression, times, limits = parse(_argument("query")), _steps(), _limits()
+    expression, times, limits = parse(argument("query")), _steps(), _limits()
     with _place(limits):
         source = _source(limits)
         evaluation = Evaluation(source, times)
@@ -109,8 +105,8 @@ def query_range() -> Response:
 
 
 def _steps() -> Times:
-    start, end = moment("start", _argument("start")), moment("end", _argument("end"))
-    step = duration("step", _argument("step"))
+    start, end = moment("start", argument("start")), moment("end", argument("end"))
+    step = duration("step", argument("step"))
     if end < start:
         raise bad_data('invalid parameter "end": end timestamp must not be before start time')
     if (end - start) // step > MOST_STEPS:
@@ -122,19 +118,19 @@ def _steps() -> Times:
 
 
 def _limit() -> int | None:
-    text = _argument("limit", "0")
+    text = argument("limit", "0")
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise bad_data(f'invalid parameter "limit": {text!r}; write a whole number, 0 for all')
     return int(text) or None
 
 
 def _matching() -> tuple[list[str], int]:
-    """Return the series that any `match[]` selects, all without one, and how far the log was read."""
-    texts = request.values.getlist("match[]")
+    """Return the series that any `match[]` selects, all without one, and the position of the log."""
+    texts = arguments().getlist("match[]")
     if len(texts) > MOST_SELECTORS:
         raise bad_data(f"there are {len(texts)} match[], and {MOST_SELECTORS} are the most; ask in several requests")
     for name in ("start", "end"):
-        if text := _argument(name):
+        if text := argument(name):
             moment(name, text)
     selectors = [selector_of(text) for text in texts]
     source = _source()
@@ -145,7 +141,7 @@ def _matching() -> tuple[list[str], int]:
 @needs(READ)
 def series() -> Response:
     """List the label sets of the series that match."""
-    if not request.values.getlist("match[]"):
+    if not arguments().getlist("match[]"):
         raise bad_data("no match[] parameter provided")
     limit, (names, position) = _limit(), _matching()
     return success([dict(labels_of(name)) for name in names[:limit]], position=position)
@@ -172,7 +168,7 @@ def label_values(name: str) -> Response:
 @needs(READ)
 def metadata() -> Response:
     """Say what the metric is."""
-    wanted = _argument("metric", METRIC) == METRIC
+    wanted = argument("metric", METRIC) == METRIC
     about = {"type": "gauge", "help": "The events of a series.", "unit": ""}
     return success({METRIC: [about]} if wanted else {})
 
@@ -214,6 +210,9 @@ def _described(summary: str) -> Operation:
         400: "The question is wrong, or of something that is not there.",
         401: "No access key, or an unknown one.",
         403: "The access key may not do this.",
+        408: "No more of the form came for 30 seconds.",
+        413: "The body is larger than MAX_BODY.",
+        415: "The form is packed otherwise than with gzip.",
         421: "The Host is not ours.",
         422: "The question goes beyond a limit.",
         503: "The question took too long, or the log cannot be read.",

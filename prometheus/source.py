@@ -12,7 +12,7 @@ from prometheus.vectors import Floats, Times
 from view.portions import giving_way
 
 CHUNK_SECONDS = 0.005
-"""Seconds for which names are matched, or series worked out, before others are let in."""
+"""Seconds for which names are matched, or series worked out, before the work yields to others."""
 LOOK_SECONDS = 0.1
 """Seconds between two looks for whether the client is still there."""
 SERIES_AT_A_TIME = 64
@@ -21,7 +21,7 @@ Matches = Callable[[str], bool]
 
 
 class Limits(NamedTuple):
-    """Until when a question may run: for so many seconds from now on, and as long as its client is there."""
+    """Limits of a question: it may run for `seconds` from now on, and as long as its client is there."""
 
     seconds: float
     deadline: float

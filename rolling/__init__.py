@@ -6,15 +6,15 @@ the exact summary of all below it, so a question merges O(log n) of them and rea
 A snapshot costs a copy of the map of series; whoever writes while it lives copies the path to what is written to.
 
 view        every series, and all of them as one: what the service holds, and snapshots of it
-reading     what can be asked of either                 span        which events a question is about
-epochs      what a snapshot has too, so that whoever changes it copies it first
+reading     questions to either                         span        the events of a question
+epochs      copy on write: what a snapshot has too is copied before it is changed
 window      the timeline of one series                  all_series  that of all, without a second copy of the events
-timeline    what a tree of events is asked              tree        how blocks and decks hang together
-deck, block its nodes                                   cut         what a range comes to of them
-percentiles which ranks a percentile is                 ranks       the value at a rank: sorted runs, a scale over them
-memory      whose runs are held, and whose go           scan        the same without runs, from every value
+timeline    questions to a tree of events               tree        the structure of blocks and decks
+deck, block its nodes                                   cut         a range, in decks and blocks
+percentiles the ranks of a percentile                   ranks       the value at a rank: sorted runs, a scale over them
+memory      the budget of sorted runs                   scan        the same without runs, from every value
 history     a window laid out in steps                  grid        where the steps begin
-last_of_all the last so many, where each series keeps its own
+last_of_all the last events of all, where each series keeps its own
 suffixes    the tails of blocks that moving windows cut ranking     the first of many series by a statistic
 steps       long work: writers yield, readers pause     runs        sorted values of decks
 summary     count, sums, min, max; the statistics       exact       many values summed at once

@@ -6,139 +6,36 @@ a question has cut through lately, hold columns; another fetches its own from th
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import count
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rolling.block import CAPACITY, EARLIEST, NOTHING, Block, Columns, Values
+from rolling.block import CAPACITY, EARLIEST, NOTHING, Columns, Values
 from rolling.deck import Deck
 from rolling.epochs import Epochs
 from rolling.exact import summarise
+from rolling.shared_block import Ids, SharedBlock
 from rolling.steps import Pause, Steps, finished, nothing
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
 from rolling.tree import Path
 from rolling.window import RollingWindow
 
-Ids = NDArray[np.uint32]
 Stretch = tuple[tuple[int, int], tuple[int, int]]
 """From one (time, position) up to, not including, another."""
 
 BLOCKS_A_STEP = 4
-"""How many blocks take events in, or lose those of a series, at a time."""
+"""Maximum number of blocks that take events in, or lose those of a series, at a time."""
 MEMBERS_A_STEP = 100
-"""How many series a block that fetches its columns looks into at a time: a millisecond of work."""
+"""Number of series that a block which fetches its columns looks into at a time: a millisecond of work."""
 LOADED = 256
-"""How many blocks may hold columns at a time: some 7 MB."""
+"""Maximum number of blocks that hold columns at a time: some 7 MB."""
 MEMBERS_AT_ONCE = 500
-"""About how many series are looked into for one piece of values: some 5 ms of work."""
+"""Number of series that are looked into for one chunk of values: some 5 ms of work."""
 LOADED_SINGLY = 2
-"""Up to so many blocks without columns load them one by one for a question about several."""
-
-
-class SharedBlock(Block):
-    """A block over several series, with columns only while it is loaded."""
-
-    __slots__ = ("members",)
-
-    def __init__(self, start: int, start_position: int, epoch: int = 0) -> None:
-        super().__init__(start, start_position, epoch)
-        self.members = array("I")
-        """While it is loaded, the series of each row; else those with events here, some of them more than once."""
-
-    @property
-    def loaded(self) -> bool:
-        return self._values is not None
-
-    def copy(self, epoch: int) -> SharedBlock:
-        other = super().copy(epoch)
-        other.members = self.members[:]
-        return other
-
-    def append(self, time: int, value: float, position: int) -> None:
-        if self.loaded:
-            super().append(time, value, position)
-        else:
-            self._stretch(time, time, position)
-
-    def extend(self, columns: Columns) -> None:
-        if self.loaded:
-            super().extend(columns)
-        else:
-            self._stretch(int(columns[0][0]), int(columns[0][-1]), int(columns[1][-1]))
-
-    def note(self, series: int) -> None:
-        """One row more has come, of this series."""
-        members = self.members
-        if self._values is not None or not members or members[-1] != series:
-            members.append(series)
-
-    def note_many(self, ids: Ids, *, alone: bool) -> None:
-        """So many rows more have come, of these series; of one series, if `alone`."""
-        if self.loaded:
-            self.members.frombytes(ids.tobytes())
-        else:
-            self.members.frombytes(ids[:1].tobytes() if alone else np.unique(ids).tobytes())
-
-    def fill(self, columns: Columns, summary: Summary) -> None:
-        """Hold the summary only: so many events at once are seldom asked for one by one."""
-        self._stretch(int(columns[0][0]), int(columns[0][-1]), int(columns[1][-1]))
-        self.summary = summary
-        self._values = None
-
-    def split(self, last: bool, epoch: int = 0) -> SharedBlock:
-        right = super().split(last, epoch)
-        right.members = self.members[self.summary.count :]
-        del self.members[self.summary.count :]
-        return right
-
-    def drop(self, count: int) -> None:
-        super().drop(count)
-        del self.members[:count]
-
-    def hold(self, columns: Columns, members: Ids) -> None:
-        """Be loaded with these events, given in order, and their series."""
-        self.store(columns)
-        self.members = array("I", members.tobytes())
-
-    def replace(self, columns: Columns, members: Ids) -> None:
-        """Have these events, given in order, in place of others; hold them only if it held those."""
-        self.summary = summarise(columns[2])
-        if not len(columns[0]):
-            return
-        loaded = self.loaded
-        self.hold(columns, members)
-        if not loaded:
-            self.unload()
-
-    def forget(self, series: int) -> None:
-        """While it is not loaded: none of its events is of this series."""
-        self.members = array("I", set(self.members) - {series})
-
-    def unload(self) -> None:
-        """Drop the columns, until the next question that needs them."""
-        self._times = self._positions = self._values = None
-        self.members = array("I", np.unique(np.frombuffer(self.members, np.uint32)).tobytes())
-
-    def _check(self) -> None:
-        """Its events are checked by AllSeries, which knows where they are."""
-
-    def _sort(self) -> NDArray[np.intp]:
-        order = super()._sort()
-        members = np.frombuffer(self.members, np.uint32)
-        members[:] = members[order]
-        return order
-
-    def _stretch(self, oldest: int, newest: int, position: int) -> None:
-        if self.summary.count:
-            oldest = min(self.oldest, oldest)
-        self.oldest = oldest
-        if newest >= self.newest or not self.summary.count:
-            self.newest, self.newest_position = newest, position
+"""Maximum number of blocks without columns that load them one by one for a question about several."""
 
 
 class AllSeries(Timeline[SharedBlock]):
@@ -153,11 +50,11 @@ class AllSeries(Timeline[SharedBlock]):
         self._windows = windows
         self._loaded: dict[SharedBlock, None] = {}  # least recently used first; snapshots share it
         self.pause: Pause = nothing
-        """What is called while a block gathers its columns for a question."""
+        """Is called while a block gathers its columns for a question."""
         super().__init__(SharedBlock(EARLIEST, 0), epochs)
 
     def snapshot(self, windows: Mapping[int, RollingWindow]) -> AllSeries:
-        """Return what is there now, which fetches columns from these windows. To be called when an epoch has ended."""
+        """Return a snapshot, which fetches columns from these windows. To be called when an epoch has ended."""
         other = copy(self)
         other._windows = windows
         self.own_last()
@@ -239,8 +136,7 @@ class AllSeries(Timeline[SharedBlock]):
     def _without(
         self, series: int, window: RollingWindow, node: Deck[SharedBlock] | SharedBlock
     ) -> Steps[Deck[SharedBlock] | SharedBlock | None]:
-        """Return what is under `node` without a series: `node` itself where it has nothing of it, None where nothing is
-        left."""
+        """Return `node` without a series: `node` itself where it has nothing of it, None where nothing is left."""
         if isinstance(node, Deck):
             found = []
             for child in node.children:

@@ -31,7 +31,7 @@ class Deck(Generic[B]):
         self.children = children
         self.epoch = epoch
         self.held: Holder | None = None
-        """What holds its sorted run, which decks that were copied from one another share."""
+        """Holder of its sorted run, shared by decks that were copied from one another."""
         self.late: array[float] | None = None
         """The values that have come since the run was sorted."""
         self.refresh()
@@ -70,7 +70,7 @@ class Deck(Generic[B]):
             self.leave()
 
     def index(self, time: int) -> int:
-        """Which child an event of this time belongs to: the last that starts at or before it, or the first."""
+        """Return the index of the child for an event of this time: the last that starts by then, or the first."""
         return max(bisect_right(self.starts, time) - 1, 0)
 
     def insert_after(self, child: Deck[B] | B, new: Deck[B] | B) -> None:

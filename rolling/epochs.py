@@ -17,7 +17,7 @@ class Epochs:
     def __init__(self) -> None:
         self.now = 0
         self.frozen = NONE
-        """What was made in this epoch or before may not be changed; NONE without a snapshot."""
+        """Last frozen epoch: blocks and decks of it and of earlier ones may not be changed. NONE without a snapshot."""
         self.alive: list[int] = []
         """The epochs that snapshots have ended which live."""
 

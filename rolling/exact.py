@@ -21,7 +21,7 @@ WIDEST_ROW = 4096
 """Products of two limbs take up to 2**40; 2**12 of them still add up exactly."""
 MOST_LIMBS = 16
 SUMMED_SINGLY = 24
-"""Up to so many values are quicker summed one by one."""
+"""Maximum number of values that are quicker summed one by one."""
 
 _Floats = NDArray[np.float64]
 

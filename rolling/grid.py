@@ -9,16 +9,16 @@ DAY = 24 * HOUR
 PREFERRED = tuple(count * unit for unit in (SECOND, MINUTE, HOUR) for count in (1, 2, 5, 10, 15, 30))
 """Steps to choose from, ascending; beyond them whole days."""
 FEW = 120
-"""So many points, at most, where nobody says how long a step is."""
+"""Maximum number of points where the length of a step is not given."""
 
 
 def touched(after: int, until: int, step: int) -> int:
-    """Return how many steps have a moment with `after` < moment <= `until`; there is one."""
+    """Return the number of steps that have a moment with `after` < moment <= `until`; there is one."""
     return until // step - (after + 1) // step + 1
 
 
 def preferred_step(after: int, until: int) -> int:
-    """The shortest of the preferred steps of which so many moments touch a few at most."""
+    """Return the shortest preferred step that gives at most FEW points."""
     for step in PREFERRED:
         if touched(after, until, step) <= FEW:
             return step
@@ -29,6 +29,6 @@ def preferred_step(after: int, until: int) -> int:
 
 
 def edges(after: int, step: int, count: int) -> list[int]:
-    """Where so many steps begin, and the end of the last; the first is that of the moment behind `after`."""
+    """Return the beginnings of `count` steps, and the end of the last; the first holds the moment behind `after`."""
     first = (after + 1) // step * step
     return [first + number * step for number in range(count + 1)]

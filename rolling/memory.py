@@ -1,8 +1,9 @@
-"""The memory that percentiles take: whose sorted runs go when there are too many."""
+"""The memory that percentiles take: when there are too many sorted runs, those unused for longest go."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Memory:
         self._tick = 0  # counts questions
         self._ticks: deque[tuple[int, int]] = deque()  # moments, and the tick at each
 
-    def percentiles(self, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+    def percentiles(self, ranges: Sequence[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
         """Return the percentiles of these ranges together. O(log n) where they were asked for lately."""
         size = sum(begin - end for _, begin, end in ranges)
         if len(ranges) <= FEW_RANGES and size <= SORTED_AT_ONCE:
@@ -56,7 +57,7 @@ class Memory:
         return sum(holder.run.nbytes for holder in self._ranks.holders if holder.run is not None)
 
     def _grant(self, size: int, tick: int) -> bool:
-        """Make room for so many bytes at the cost of what was asked for before a tick; False if that is not enough."""
+        """Make room for `size` bytes at the cost of runs last asked for before a tick; False if that is not enough."""
         spare = self._most_bytes - self.held - size
         if spare >= 0:
             return True

@@ -35,7 +35,7 @@ class Percentiles(NamedTuple):
     linear: bool = False
 
     def ranks(self, count: int) -> list[int]:
-        """The ranks, from 0 on and ascending, that are needed of so many values."""
+        """Return the ranks, from 0 on and ascending, that are needed of `count` values."""
         if not count:
             return []
         if not self.linear:
@@ -44,7 +44,7 @@ class Percentiles(NamedTuple):
         return sorted(lower | {min(rank + 1, count - 1) for rank in lower})
 
     def values(self, count: int, found: Mapping[int, float]) -> list[float | None]:
-        """The percentiles of so many values, given those at the ranks needed; None for each where there are none."""
+        """Return the percentiles of `count` values by those at the needed ranks; None for each where there are none."""
         if not count:
             return [None] * len(self.shares)
         if not self.linear:

@@ -34,7 +34,7 @@ EDGES = 32
 """Number of edges that are remembered."""
 
 Grant = Callable[[int], bool]
-"""Asks for so many bytes of memory."""
+"""Asks for a number of bytes of memory; returns whether there is room."""
 
 
 class Ranks:
@@ -114,7 +114,7 @@ class Ranks:
         return found[1]
 
     def _place(self, timeline: Timeline[Any], runs: tuple[Run, ...], pause: Pause) -> Place:
-        """Return what is remembered of these runs."""
+        """Return the remembered place of these runs, or a new one."""
         found = self.places.pop(runs, None)
         if found is None:
             found = _new_place(timeline, runs, pause)

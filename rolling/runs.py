@@ -30,7 +30,7 @@ SCALES = 4
 
 
 class Scale:
-    """Ascending marks from -inf to inf, chosen from some values of which there were so many."""
+    """Ascending marks from -inf to inf, chosen from `size` values."""
 
     __slots__ = ("adjacent", "marks", "size")
 
@@ -41,7 +41,7 @@ class Scale:
         with np.errstate(over="ignore"):  # the value behind the largest double is inf, which is a mark already
             self.marks = np.unique(np.concatenate(([-inf], chosen, np.nextafter(repeated, inf), [inf])) + 0.0)
             self.adjacent = np.nextafter(self.marks[:-1], inf) == self.marks[1:]
-        """Whether no other value fits between a mark and the next."""
+        """Mask of the marks with no other value between them and the next."""
         self.size = size
 
 
@@ -99,7 +99,7 @@ class Run:
 
 
 class Holder:
-    """What holds the run of a deck for as long as there is room for it; the tick at which it was last asked for."""
+    """Cache entry for the run of a deck, held as long as there is room for it; with the tick of its last use."""
 
     __slots__ = ("__weakref__", "run", "used")
 

@@ -1,4 +1,4 @@
-"""Which events a question is about, in the words of the one who asks and in those of a timeline."""
+"""The events of a question: as the client asks for them (Span), and as parts of timelines (Range)."""
 
 from __future__ import annotations
 

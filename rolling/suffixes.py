@@ -49,7 +49,7 @@ class SuffixSums:
         self._maxima = np.maximum.accumulate(values[::-1])
 
     def count_after(self, time: int) -> int:
-        """Return how many events are later than `time`."""
+        """Return the number of events that are later than `time`."""
         return len(self._times) - int(self._times.searchsorted(time, side="right"))
 
     def tail(self, count: int) -> Summary:
@@ -62,7 +62,7 @@ class SuffixSums:
 
 
 class _Cut(NamedTuple):
-    """A block that was cut while it had this summary and so many events; its sums from the second cut on."""
+    """A block that was cut, its summary and size at that time, and its sums from the second cut on."""
 
     summary: Summary
     size: int

@@ -1,7 +1,7 @@
 """A timeline: blocks of events in order of (time, position), under decks of summaries.
 
 Whatever the order of arrival, an event goes to the one block whose stretch of time it falls in, so a
-late event costs what a punctual one does. Every question is about a tail, the last so many events, or about a
+late event costs what a punctual one does. Every question is about a tail, which is the last n events, or about a
 range: those among the last `begin` events, but not among the last `end`.
 """
 
@@ -20,26 +20,26 @@ from rolling.summary import Summary, exact
 from rolling.tree import Path, Tree
 
 ADDED_SINGLY = 4
-"""Up to so many events for one block are quicker added one by one."""
+"""Maximum number of events for one block that are quicker added one by one."""
 BULK = CAPACITY // 2
-"""So many events at once, all behind those held, become blocks of their own."""
+"""Minimum number of events that become blocks of their own, if they come at once and are later than all held."""
 
 Row = tuple[int, int, float]
 """Time, position and value of one event; rows compare as events are ordered."""
 Taken = tuple[B, int, int] | None
-"""A block, and from where to where in some columns it has taken events in; None between two pieces of other work."""
+"""A block, and the rows of some columns that it has taken in, from and to; None between two chunks of other work."""
 
 
 class Timeline(Tree[B]):
     """Events in blocks of kind B."""
 
     COST = 1
-    """How many times as long as from columns it takes to read its events."""
+    """Cost of reading its events, as a multiple of the cost of reading them from columns."""
 
     __slots__ = ()
 
     def count_after(self, time: int) -> int:
-        """Return how many events are later than `time`. O(log n)."""
+        """Return the number of events that are later than `time`. O(log n)."""
         count = 0
         node = self._root
         while isinstance(node, Deck):
@@ -120,8 +120,7 @@ class Timeline(Tree[B]):
                     node = child
                     break
                 count -= child.summary.count
-        times, positions, values = self.open(node).columns()
-        return int(times[-count]), int(positions[-count]), float(values[-count])
+        return self.open(node).row(-count)
 
     def rows(self, count: int) -> Columns:
         """The last `count` events, of those there are, in order. O(count)."""
@@ -147,8 +146,8 @@ class Timeline(Tree[B]):
         return np.concatenate([NOTHING[2], *(block.values() for block in blocks)])
 
     def to_read(self, blocks: Sequence[B], cut: Sequence[B]) -> Sequence[B]:
-        """Which of these blocks of a deck to read for the events of some that a question cuts: neighbours of the cut
-        ones too, where that costs less."""
+        """Return the blocks of a deck to read for the events of those that a question cuts: neighbours of these too,
+        where that costs less."""
         return cut
 
     def ordered(self, blocks: Sequence[B], pause: Pause) -> Columns:
@@ -208,7 +207,7 @@ class Timeline(Tree[B]):
             i = j
 
     def prepare(self, block: B, count: int) -> Iterator[None]:
-        """See that a block can take so many events more, or split if that is none. Nothing to do here."""
+        """See that a block can take `count` more events, or split if that is none. Nothing to do here."""
         return iter(())
 
     def _extend(self, path: Path[B], block: B, columns: Columns) -> None:

@@ -1,6 +1,6 @@
 """A tree: blocks of neighbouring events in order, under decks of summaries, all of them equally deep.
 
-How blocks are found, come in, split and go; what the events in them say is the timeline's affair. Whoever changes a
+It finds, adds, splits and drops blocks; the timeline knows the meaning of their events. Whoever changes a
 block owns it first, and with it all decks above it: what a snapshot has too is copied. The last block and the decks
 above it are always owned, as events on time come there without a look at any epoch.
 """

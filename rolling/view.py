@@ -11,26 +11,27 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rolling.all_series import BLOCKS_A_STEP, AllSeries, Ids
+from rolling.all_series import BLOCKS_A_STEP, AllSeries
 from rolling.block import CAPACITY, Columns, part
 from rolling.epochs import Epochs
 from rolling.exact import summarise_rows
 from rolling.memory import Memory
 from rolling.reading import Reading
 from rolling.reading import Tail as Tail
+from rolling.shared_block import Ids
 from rolling.suffixes import Suffixes
 from rolling.summary import Summary, exact
 from rolling.timeline import ADDED_SINGLY, BULK, each
 from rolling.window import RollingWindow
 
 PERCENTILE_BYTES = 2**28
-"""What the sorted runs of a view may take of the memory: those of 33 million different values."""
+"""Maximum bytes of the sorted runs of a view: those of 33 million different values."""
 TAKEN_SINGLY = 48
-"""Up to so many events are taken in one by one: columns would cost more."""
+"""Maximum number of events that are taken in one by one: columns would cost more."""
 SERIES_A_STEP = 64
-"""How many series are given their events in a step."""
+"""Number of series that are given their events in a step."""
 WINDOWS_A_STEP = 256
-"""How many series are looked at in a step."""
+"""Number of series that are looked at in a step."""
 
 
 class Snapshot(Reading):
@@ -58,9 +59,9 @@ class View(Reading):
         own_keep: Callable[[int], int | None] = lambda series: None,
         percentile_bytes: int = PERCENTILE_BYTES,
     ) -> None:
-        """`own_keep` is asked, when a series is taken up, how many events it keeps; None: as all that say nothing."""
+        """`own_keep` is asked for the keep of a series when it is taken up; None: as `keep_last` says."""
         self.keep_last = keep_last
-        """How many of its last events a series keeps that says nothing else."""
+        """Number of last events that a series keeps unless it has a keep of its own."""
         self._own_keep = own_keep
         self.epochs = Epochs()
         self.windows: dict[int, RollingWindow] = {}
@@ -82,7 +83,7 @@ class View(Reading):
         return found
 
     def change_keep(self, series: int | None, horizon: int, keep: int) -> Iterator[None]:
-        """Let a series, or all that say nothing else, keep so many from here on, `horizon` being the log's at this
+        """Let a series, or all without a keep of their own, keep `keep` from here on, `horizon` being the log's at this
         point: what is dead under it by what they kept until now is gone for good."""
         self.raise_horizon(horizon)  # what the series now let go of, all series as one must have let go of before
         if series is not None:
@@ -174,7 +175,7 @@ class View(Reading):
             self.add(series, time, value, position)
 
     def raise_horizon(self, horizon: int) -> None:
-        """What is not later is live only where its series keeps it."""
+        """Raise the horizon: an event that is not later is live only where its series keeps it."""
         if horizon > self.horizon:
             self.horizon = horizon
             self._all.prune(horizon)

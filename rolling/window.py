@@ -1,7 +1,7 @@
 """One series: its live events, and the dead ones not worth removing yet.
 
-Nothing here depends on when `prune` ran: every answer is worked out from the last so many events, and
-how many of them are live follows from the cutoff and `keep` alone. Pruning only frees memory.
+Nothing here depends on when `prune` ran: every answer is worked out from the last events, and
+the number of live ones follows from the cutoff and `keep` alone. Pruning only frees memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rolling.steps import Pause
 from rolling.timeline import Timeline, joined
 
 PIECE = 2**18
-"""How many events are let go of at a time."""
+"""Maximum number of events that are let go of at a time."""
 
 
 class RollingWindow(Timeline[Block]):
@@ -30,9 +30,9 @@ class RollingWindow(Timeline[Block]):
         self.epoch = self.epochs.now
         self.keep = keep
         self.own_keep = own_keep
-        """Whether it keeps so many whatever others keep."""
+        """True if the series has a keep of its own, which the rules do not change."""
         self.taken = 0
-        """How many events it was ever given."""
+        """Number of events that it was ever given."""
         self.forgotten = 0
         """The highest position of an event of it that is gone."""
         self._gone_until = EARLIEST
@@ -45,7 +45,7 @@ class RollingWindow(Timeline[Block]):
         return other
 
     def live(self, cutoff: int) -> int:
-        """Return how many events are later than `cutoff` or among the last `keep`."""
+        """Return the number of events that are later than `cutoff` or among the last `keep`."""
         return max(self.count_after(cutoff), min(len(self), self.keep))
 
     @property
@@ -81,7 +81,7 @@ class RollingWindow(Timeline[Block]):
         return joined(pieces) if pieces else None
 
     def change_keep(self, horizon: int, keep: int) -> None:
-        """Keep so many from now on. What is dead under `horizon` must not come to life by that: it goes at once."""
+        """Change the keep. What is dead under `horizon` must not come to life by that: it goes at once."""
         dead = self._drop_blocks(len(self) - self.live(horizon))
         if dead:
             times, positions, _ = self.first.columns()
@@ -99,7 +99,7 @@ class RollingWindow(Timeline[Block]):
             self._drop_blocks(len(self) - self.live(horizon))
 
     def _drop_blocks(self, count: int) -> int:
-        """Let go of the blocks that lie whole among the first `count` events; how many of them are left."""
+        """Let go of the blocks that lie whole among the first `count` events; return the number of events left."""
         before = len(self)
         if not before:
             return 0
@@ -108,7 +108,7 @@ class RollingWindow(Timeline[Block]):
         return count - (before - len(self))
 
     def let_go(self) -> Iterator[None]:
-        """Let go of everything, a piece at a time: to free ten million events at once would take a while."""
+        """Let go of everything, a chunk at a time: to free ten million events at once would take a while."""
         while len(self):
             self._drop_blocks(PIECE)
             yield
@@ -141,7 +141,7 @@ def _cut(columns: Columns, oldest: tuple[int, int], end: tuple[int, int] | None)
 
 
 def rank(columns: Columns, key: tuple[int, int]) -> int:
-    """Return how many rows stand before a (time, position)."""
+    """Return the number of rows before a (time, position)."""
     times, positions, _ = columns
     low = int(times.searchsorted(key[0]))
     if low == len(times) or times[low] != key[0]:

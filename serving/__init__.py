@@ -1,1 +1,1 @@
-"""How gunicorn runs the service: the worker, and its loop over the requests of a connection."""
+"""Serving by gunicorn: the worker, and its loop over the requests of a connection."""

@@ -1,4 +1,4 @@
-"""Where a server is to listen: whether it can, and how a browser on this machine finds it."""
+"""Addresses of servers: check that one is free, and find the URL for a browser on this machine."""
 
 from __future__ import annotations
 

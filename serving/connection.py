@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST_DRAINED = 64 * 1024**2
 """Bytes that are read from a client after its last answer: closing on them would take the answer from it."""
 DRAIN_SECONDS = 5.0
-"""How long they are read."""
+"""Maximum seconds that they are read for."""
 MOST_LEFT = 65_536
 """Bytes that may be left of a body nobody wanted, of known length, for the connection to go on behind them."""
 _READ = 65_536
@@ -53,7 +53,7 @@ class OwnRequest(Request):
         return super().should_close() or self.left() > MOST_LEFT
 
     def left(self) -> float:
-        """Return how many bytes of the body nobody has read; infinity where nobody knows, as in chunks."""
+        """Return the number of bytes of the body that nobody has read; infinity where nobody knows, as in chunks."""
         body: Any = self.body
         if body is None or body.failed:
             return inf
@@ -132,7 +132,7 @@ class Connection:
         return not closes
 
     def _receive_body(self, whole: int) -> bool:
-        """Receive until there are so many bytes; return whether that was possible."""
+        """Receive until there are `whole` bytes; return whether that was possible."""
         self._begun = self._worker.clock()
         self._data = data = bytearray(self._data)
         try:
@@ -204,8 +204,8 @@ class Connection:
         return self._receive(waits.idle, self._begun + min(self._worker.head_seconds, waits.most_idle), size)
 
     def _receive(self, waiting: Waiting, until: float, size: int) -> bytes:
-        """Return what comes next, and let others have their turn before; empty at the end. Raise Overdue if nothing
-        has come by then."""
+        """Return the bytes that come next, and let others have their turn before; empty at the end. Raise Overdue if
+        nothing has come by then."""
         waiting[self._greenlet] = until
         try:
             if self._is_tls and self._client.pending():

@@ -17,7 +17,7 @@ _RELOAD = struct.Struct("qq")
 
 
 class Handover:
-    """Which workers a reload replaces, and how many of their successors are ready."""
+    """Memory shared by all workers: which of them a reload replaces, and how many of their successors are ready."""
 
     def __init__(self) -> None:
         self._memory = mmap(-1, _SLOTS + _RELOAD.size)  # anonymous and shared with the processes forked from here

@@ -1,4 +1,4 @@
-"""Bounds how long the greenlets of a worker wait for their clients: one timer looks at all of them.
+"""Timeouts of the greenlets of a worker that wait for their clients: one timer looks at all of them.
 
 A timer of its own for each wait would cost as much as reading a head that is known.
 """
@@ -14,11 +14,11 @@ import gevent
 from greenlet import greenlet
 
 LAST_SECONDS = 2.0
-"""How long a connection may still bring a request to a worker that is to end, from then on or since it came."""
+"""Seconds in which a connection may still bring a request to a worker that is to end, from then on or since it came."""
 LOOK_SECONDS = 0.1
-"""How often the timer looks: a wait ends at most that much later than it is due."""
+"""Seconds between two looks of the timer: a wait ends at most that much later than it is due."""
 TURN_SECONDS = 0.005
-"""How long the bodies that have come are read before the worker looks at its sockets again."""
+"""Maximum seconds that bodies which have come are read before the worker looks at its sockets again."""
 
 Waiting = dict[greenlet, float]
 """The greenlets that wait, and until when each may."""
@@ -43,7 +43,7 @@ class Waits:
         self._watchers: Sequence[Any] = ()
         self._turn_began = 0.0
         self.turn_ends = 0.0
-        """When bodies are to wait for the next look at the sockets."""
+        """Time from which bodies wait for the next look at the sockets."""
 
     def start(self) -> None:
         """Look at them from now on, in the hub of this thread."""

@@ -28,10 +28,10 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.workers.ggevent import GeventWorker
 
-from overload import Refusal, Shedding
 from serving.connection import Connection, is_tls
 from serving.handover import shared
 from serving.heads import LONGEST, Heads
+from serving.overload import Refusal, Shedding
 from serving.waits import Waits
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _WEIGHED = (
     *("casefold_", "header_map", "forwarder_headers", "secure_scheme_headers", "pre_request", "post_request"),
     *("keepalive", "accesslog", "SCRIPT_NAME"),
 )
-"""What begins the names of settings of gunicorn that the loop knows only as they mostly are."""
+"""Prefixes of settings of gunicorn; the loop knows these only with their usual values."""
 
 
 class ListenerName(NamedTuple):
@@ -60,15 +60,15 @@ class Worker(GeventWorker):
     """Serves connections by our loop once `begin` was called."""
 
     handshake_seconds = 5.0
-    """How long a handshake of TLS may take."""
+    """Maximum seconds that a handshake of TLS may take."""
     body_seconds = 30.0
-    """How long a body may take to come."""
+    """Maximum seconds that a body may take to come."""
     least_rate = 8192.0
-    """For each so many bytes of it that have come, it may take a second more."""
+    """Bytes of a body for which it may take one second more."""
     send_seconds = 30
-    """How long the kernel tries to send without progress, before it ends a connection."""
+    """Seconds that the kernel tries to send without progress, before it ends a connection."""
     handover_seconds = 20.0
-    """How long a worker that a reload replaces goes on for new ones that are not ready."""
+    """Maximum seconds that a worker which a reload replaces goes on for new ones that are not ready."""
     clock = staticmethod(monotonic)
     held = 0
     """Bytes of bodies that requests hold in memory, but for what came with their heads."""
@@ -85,7 +85,7 @@ class Worker(GeventWorker):
         connection."""
         self.max_bodies = max_bodies
         self.head_seconds = float(self.cfg.keepalive)
-        """How long a request may take to come."""
+        """Maximum seconds that a request may take to come."""
         self.waits = Waits(lambda: not self.alive, self.clock)
         self.waits.start()
         self._fast, self._shedding = fast, shedding
@@ -107,7 +107,7 @@ class Worker(GeventWorker):
 
     @property
     def server_class(self) -> Callable[..., StreamServer] | None:  # type: ignore[override]  # gunicorn calls it, no more
-        """Return what gunicorn makes its servers by: None, so gunicorn's own, but under TLS."""
+        """Return the class of gunicorn's servers: None, so gunicorn's own, but under TLS."""
         return self._tls_server if self.cfg.is_ssl else None
 
     def _tls_server(self, listener: Any, *, spawn: Any, ssl_context: Any, **_: Any) -> StreamServer:

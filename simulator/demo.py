@@ -23,7 +23,7 @@ from tidemark.transport import Transport
 
 ROOT = Path(__file__).resolve().parent.parent
 LIVELY = ("--distribution", "lognormal", "--jitter", "0.5", "--burst", "20s:4s:5", "--idle", "60s:3s")
-"""What the simulator does when nothing else is asked: something to look at, percentiles too."""
+"""Default options of the simulator in the demo: something to look at, percentiles too."""
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -35,7 +35,7 @@ class CannotStart(Exception):
 
 
 def address() -> tuple[str, int]:
-    """Where the server is to listen, as gunicorn.conf.py reads it. Raises CannotStart."""
+    """Return the host and port for the server, as gunicorn.conf.py reads them. Raises CannotStart."""
     host, port = os.environ.get("HOST") or "0.0.0.0", os.environ.get("PORT") or "5000"
     if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise CannotStart(f"PORT={port!r} is not a port; write a number from 1 to 65535")

@@ -16,7 +16,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST, ready to be sent, and how many events it carries."""
+    """One POST, ready to be sent, and the number of its events."""
 
     path: str
     body: bytes
@@ -29,7 +29,7 @@ Form = Callable[[Sequence[Event]], Call]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how a run posts: the form of a batch, whether a batch is of one series, the statistics' paths."""
+    """Target of a run's posts: the form of a batch, whether a batch is of one series, the statistics' paths."""
 
     form: Form
     one_series: bool
@@ -128,7 +128,7 @@ def _symbol_statistics(symbol: str) -> str:
 
 
 def target(dialect: str, batch: int, body_format: str | None) -> Target:
-    """Where and how to post. Raises NoSuchForm when the dialect has no such batch or format."""
+    """Return the target of the posts. Raises NoSuchForm when the dialect has no such batch or format."""
     if dialect in ("native", "tickers"):  # the tickers' prices are any events
         form, one_series = (_single, False) if body_format is None and batch == 1 else FORMATS[body_format or "array"]
         return Target(form, one_series, "/statistics", _native_statistics)

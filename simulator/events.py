@@ -14,7 +14,7 @@ LONGEST_SPREAD_US = 60 * SECOND_US
 
 
 class Event(NamedTuple):
-    """What is posted: a series, its time in microseconds since the epoch, its value."""
+    """An event to be posted: its series, its time in microseconds since the epoch, its value."""
 
     series: str
     time: int
@@ -37,7 +37,7 @@ class Feed:
         self._left = budget
 
     def next_size(self) -> int:
-        """Return how many events the next batch holds; 0 at the end."""
+        """Return the number of events in the next batch; 0 at the end."""
         return self._batch if self._left is None else min(self._batch, self._left)
 
     def take(self, now: int, gap: float) -> list[Event]:
@@ -56,7 +56,7 @@ class Feed:
 
 
 def budgets(count: int, instruments: int, turn: int) -> list[int]:
-    """Return how many of `count` events fall to each instrument when they take turns of `turn` events.
+    """Return the number of each instrument's events among `count` when they take turns of `turn` events.
 
     The same for any number of threads, so a seed and a count give the same events however they are posted.
     """

@@ -1,4 +1,4 @@
-"""How the values of options are read; each reader says in one line what is wrong and what to write instead."""
+"""Readers of option values; each says in one line what is wrong and what to write instead."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def seconds(text: str) -> float:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The instruments: so many of them, or these names."""
+    """Return the names of the instruments, given themselves or by their number."""
     if text.isdecimal():
         count = whole(1, MOST_INSTRUMENTS)(text)
         return tuple(f"ITEM_{k:0{max(2, len(str(count - 1)))}d}" for k in range(count))

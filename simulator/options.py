@@ -34,7 +34,7 @@ examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run was asked to do. Times are seconds; `rate` 0 means as fast as possible."""
+    """Options of a run. Times are seconds; `rate` 0 means as fast as possible."""
 
     url: str
     key: str | None = field(repr=False)
@@ -162,7 +162,7 @@ def _rate(given: argparse.Namespace) -> float:
 
 
 def _fault(given: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that are right one by one."""
+    """Return the fault of options that are right one by one; None if there is none."""
     instruments, starts = len(given.instruments), len(given.start)
     if starts not in (1, instruments):
         return f"--start has {starts} prices for {instruments} instruments; give one, or one for each"

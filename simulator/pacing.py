@@ -25,7 +25,7 @@ class Recurring:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """How the rate changes with time: bursts that end each of their periods, silences that follow each of theirs.
+    """Changes of the rate with time: bursts that end each of their periods, silences that follow each of theirs.
 
     Given the same period, a silence so comes right after a burst instead of hiding it.
     """
@@ -63,7 +63,7 @@ class Schedule(Protocol):
 class Timetable:
     """Holds a rate: due times follow from the number of events since the phase began, so nothing adds up to a drift.
 
-    `head_start`: how many events earlier than the rate says the first ones are due, to set several threads apart.
+    `head_start`: number of events by which the first ones are due before the rate's, to set several threads apart.
     """
 
     def __init__(self, rate: float, phases: Phases, head_start: float = 0.0) -> None:
@@ -137,7 +137,7 @@ class Pacer:
         return self._schedule.gap
 
     def wait(self, events: int) -> bool:
-        """Return when the next `events` events are due: true to post them, false when the run is over."""
+        """Wait until the next `events` events are due: True to post them, False when the run is over."""
         now = self._clock()
         due = self._schedule.due(events, now)
         if self._jitter:

@@ -1,4 +1,4 @@
-"""What the simulated instruments cost: random walks and draws, reproducible from a seed and a name."""
+"""Prices of the simulated instruments: random walks and draws, reproducible from a seed and a name."""
 
 from __future__ import annotations
 

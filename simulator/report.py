@@ -22,7 +22,7 @@ EVERY = 2.0
 REFRESH = 0.2
 """Seconds between two progress lines on a terminal."""
 SAMPLED = 2
-"""How many instruments' statistics are shown, drawn anew each time."""
+"""Number of instruments whose statistics are shown, drawn anew each time."""
 CLEAR_LINE = "\r\x1b[K"
 
 
@@ -94,7 +94,7 @@ def statistics_line(name: str, answer: Mapping[str, float | None]) -> str:
 
 
 def posted_line(events: Sequence[Event], call: Call, outcome: str) -> str:
-    """Return what `-v` prints of one request."""
+    """Return the line that `-v` prints of one request."""
     first, last = events[0], events[-1]
     what = f"{first.series} {first.value}"
     if len(events) > 1:

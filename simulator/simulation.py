@@ -54,7 +54,7 @@ def intention(options: Options) -> str:
 
 
 def pace(options: Options) -> str:
-    """Return how fast events are asked for, in words."""
+    """Return the rate that is asked for, in words."""
     if not options.rate:
         return "as fast as possible"
     phased = options.phases != Phases()

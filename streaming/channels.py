@@ -1,7 +1,7 @@
 """Fans events out: what the worker's view has taken in becomes chunks, once per series and wire format.
 
-A newcomer first gets what the view holds of its series after where it begins, a piece at a time and at its own pace;
-with the last piece it joins the channel, and from then on is handed whatever the view takes in. Nothing here reads the
+A newcomer first gets what the view holds of its series after where it begins, a chunk at a time and at its own pace;
+with the last chunk it joins the channel, and from then on is handed whatever the view takes in. Nothing here reads the
 log: a worker has one reader, and streams live on what that brings.
 """
 
@@ -15,27 +15,27 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from event_log.applied import Told
+from event_log.aside import give_way
 from event_log.batch import Times, Values
 from event_log.codec import Columns, joined
 from event_log.steps import Jump, Rows, SeriesEnd, Step
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
 from view.answers import Replayed
-from view.portions import give_way
 
 PIECE_BYTES = 1 << 16
-"""About how much of what a newcomer has missed is written at a time: bounds what waits for a slow reader."""
+"""Bytes of missed events that are written at a time, roughly: bounds what waits for a slow reader."""
 PIECE_EVENTS = 2_000
 """Events written at a time: a few milliseconds of work."""
 MOST_WAITING_EVENTS = 2_000_000
-"""Where so many wait to be handed out, this worker cannot follow: who listens to them is told of a gap instead."""
+"""Maximum number of events that wait to be handed out: above it a subscriber is told of a gap instead."""
 
 Channel = tuple[str, Wire]
-"""A series, and how its events are written."""
+"""A series, and the wire format of its events."""
 
 
 class Source(Protocol):
-    """Where events come from: the service."""
+    """Source of events: the service."""
 
     def position(self) -> int:
         """The highest position given so far."""
@@ -51,7 +51,7 @@ class Source(Protocol):
 
 
 class _Piece(NamedTuple):
-    """What waits to be handed out of one series: events, or word that some are lost."""
+    """Events of one series that wait to be handed out, or word that some are lost."""
 
     series: str
     positions: Times
@@ -66,11 +66,11 @@ class _Piece(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Who is handed it has had everything up to here."""
+        """Position up to which a subscriber has had everything once it is handed this."""
         return int(self.positions[-1]) if self.gap is None else self.gap - 1
 
     def behind(self, position: int) -> _Piece:
-        """Return what of it a subscriber has not had that has had everything up to a position."""
+        """Return the part for a subscriber that has had everything up to a position."""
         start = int(self.positions.searchsorted(position, side="right"))
         return self._replace(positions=self.positions[start:], times=self.times[start:], values=self.values[start:])
 
@@ -84,7 +84,7 @@ class _Piece(NamedTuple):
 
 
 class _Missed(NamedTuple):
-    """What waits to be fetched from the windows of one series: what stands behind a position, up to another one."""
+    """Events that wait to be fetched from the windows of one series: those behind one position, up to another."""
 
     series: str
     after: int
@@ -97,12 +97,12 @@ class _Missed(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Who is handed it has had everything up to here."""
+        """Position up to which a subscriber has had everything once it is handed this."""
         return self.until
 
 
 class Channels:
-    """Who wants which events, and what waits to be handed out. All of it is guarded by the feed's lock."""
+    """Subscribers by channel, and the events that wait to be handed out. The feed's lock guards all of it."""
 
     def __init__(self, source: Source, lock: threading.RLock, drop: Callable[[Subscriber], None]) -> None:
         self._source = source
@@ -110,7 +110,7 @@ class Channels:
         self._drop = drop
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
         self._ids: dict[int, str] = {}  # of their series, as last looked up
-        self._told = 0  # how far the view has read, as far as known
+        self._told = 0  # position of the view, as far as known
         self._waiting: deque[_Piece | _Missed] = deque()
         self._waiting_events = 0
 
@@ -258,14 +258,14 @@ class Channels:
 
 
 def _gap(series: str, position: int) -> _Piece:
-    """Return what tells of a gap that ends at a position."""
+    """Return a gap that ends at a position."""
     nothing = np.empty(0, np.int64)
     return _Piece(series, nothing, nothing, np.empty(0), position + 1)
 
 
 def _pieces(steps: Sequence[Step], names: dict[int, str], wanted: Container[str]) -> list[_Piece]:
-    """Return what is to be said of these series, in order of position: events, where one ended, and where positions
-    jumped. `wanted`: the names of them all, of which some may not be known by id any more."""
+    """Return the news of these series, in order of position: events, where one ended, and where positions jumped.
+    `wanted`: the names of them all, of which some may not be known by id any more."""
     pieces, columns = list[_Piece](), list[Columns]()
     for step in steps:
         if isinstance(step, Columns):

@@ -20,13 +20,13 @@ FOLLOW_SECONDS = 0.02
 """Seconds between two looks for news in the log while somebody wants events, and for what clients of WebSockets have
 said; half of it is the typical delay."""
 TURN_SECONDS = 0.001
-"""How long readers and requests have their turn between two pieces of work; after a sleep of 0 gevent looks at no
+"""Seconds that readers and requests have their turn between two chunks of work; after a sleep of 0 gevent looks at no
 socket."""
 SWEEP_SECONDS = 1.0
-"""How often departed clients, heartbeats and stuck writes are looked for."""
+"""Seconds between two looks for departed clients, due heartbeats and stuck writes."""
 HEARTBEAT_SWEEPS = 15
 CUT_SECONDS = 10.0
-"""How long a stream may take to end by itself before its socket is shut down."""
+"""Maximum seconds that a stream may take to end by itself before its socket is shut down."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Feed:
         spawn: Callable[[Callable[[], None]], None] = _in_thread,
         on_change: Callable[[int], None] = lambda open_streams: None,
     ) -> None:
-        """`on_change` is told how many streams are open, whenever that changes."""
+        """`on_change` is told the number of open streams whenever it changes."""
         self._max_streams = max_streams
         self._clock = clock
         self._worker_is_stopping = worker_is_stopping
@@ -82,7 +82,7 @@ class Feed:
 
     @property
     def open_streams(self) -> int:
-        """Return how many places are taken."""
+        """Return the number of places that are taken."""
         return len(self._places)
 
     def check(self) -> None:
@@ -128,7 +128,7 @@ class Feed:
 
     def statistics(self, subscriber: Subscriber, question: Question) -> int | None:
         """Let the subscriber have the answers to a question, one at once and then one each interval, until it leaves;
-        returns how far the view had read for the first. None where the log cannot answer: the stream is ended."""
+        returns the position of the first. None where the log cannot answer: the stream is ended."""
         try:
             position = self._pulses.join(subscriber, question)
         except LogUnavailable:

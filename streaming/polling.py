@@ -1,4 +1,4 @@
-"""Sockets that are watched without a thread each: whose client has left, and whose has said something.
+"""Sockets watched without a thread each, for clients that have left and for clients that have said something.
 
 A stream on which nothing is sent would notice neither. So one `poll` looks at all their sockets, again and again, and
 the kernel is told how long to wait for an acknowledgement.
@@ -24,7 +24,7 @@ Owner = TypeVar("Owner")
 
 
 class SocketPoll(Generic[Owner]):
-    """The sockets that are watched for one kind of event, and whose they are. Not thread-safe."""
+    """The sockets that are watched for one kind of event, and their owners. Not thread-safe."""
 
     def __init__(self, event: int) -> None:
         # gevent's own poll would wait in its loop; the real one, told not to wait, costs 0.2 us a socket.

@@ -17,21 +17,21 @@ from streaming.subscriber import Subscriber
 FRESH_SECONDS = 1.0
 """A newcomer is given the last answer, if that is no older than this (or than the interval) and nothing came since."""
 SLICE = 100
-"""To how many listeners an answer is handed at once; all 2,000 would keep requests waiting for 70 ms."""
+"""Number of listeners that are handed an answer at a time; all 2,000 would keep requests waiting for 70 ms."""
 REST = 4
-"""A question rests for so many times what its answer took: it must leave the worker to others, whatever it costs."""
+"""Pause of a question, as a multiple of the time of its answer: it must leave the worker to others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, in a form that the one who answers understands, and how often."""
+    """A question in a form that the one who answers understands, and the seconds between two answers."""
 
     subject: Hashable
     seconds: float
 
 
 class Answered(NamedTuple):
-    """An answer as a chunk, and how far the view had read."""
+    """An answer as a chunk, and the position up to which the view had read."""
 
     chunk: bytes
     position: int
@@ -50,7 +50,7 @@ class _Pulse:
 
 
 class Pulses:
-    """Who listens to which question, and when each is due. The feed's lock guards it; questions are asked outside."""
+    """Scheduled questions and their listeners. The feed's lock guards them; questions are asked outside of it."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Pulses:
 
     def join(self, subscriber: Subscriber, question: Question) -> int:
         """Let the subscriber listen, with an answer to begin with that knows all that was acknowledged by now; returns
-        how far the view had read for it. Raises LogUnavailable, nothing being done."""
+        the position that the view had read for it. Raises LogUnavailable, nothing being done."""
         answered, asked_at = self._fresh(question) or self._ask(question)
         with self._lock:
             pulse = self._pulses.get(question)

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from times import SECOND
 
 MOST_SUBJECTS = 10_000
-"""Of how many subjects the last look is remembered; of others the rate starts anew."""
+"""Maximum number of subjects whose last look is remembered; of others the rate starts anew."""
 
 
 class Rates:

@@ -36,9 +36,9 @@ class Subscriber:
         """`allowed` is asked again and again; once it says no the stream ends."""
         self.ending: Ending | None = None
         self.cut_at = 0.0
-        """When the socket is shut down if the stream has not ended by itself; set with `ending`."""
+        """Time at which the socket is shut down if the stream has not ended by itself; set with `ending`."""
         self.quiet_sweeps = 0
-        """How often the feed has looked since it last put something in."""
+        """Number of looks of the feed since it last put something in."""
         self._socket = sock
         self._heartbeat = heartbeat
         self._only_latest = only_latest

@@ -22,11 +22,11 @@ _TEXT = 0x81
 """First byte of a WebSocket frame that is a whole text message."""
 
 MOST_EVENT_BYTES = 120
-"""What one event takes on any wire, at most, besides the name of its series."""
+"""Maximum bytes that one event takes on any wire, besides the name of its series."""
 
 
 class Wire(NamedTuple):
-    """How what a stream carries is written, always as one chunk."""
+    """Functions that write the content of a stream, each as one chunk."""
 
     events: Callable[[str, Times, Times, Values], bytes]
     """Events of one series: its name, their positions, times, values."""
@@ -63,7 +63,7 @@ def sse_statistics(position: int, answer: object) -> bytes:
 
 
 def sse_opening(retry_ms: int) -> bytes:
-    """Return what every stream begins with, so that headers and a first byte leave at once."""
+    """Return the beginning of every stream: with it headers and a first byte leave at once."""
     return b"retry: %d\n\n" % retry_ms
 
 

@@ -53,7 +53,7 @@ def _adapted(text: str, ports: Sequence[int], port: int, folder: str) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        requests.get(f"{url}/health/live", timeout=5)
+        requests.get(f"{url}/health/live", timeout=60)
     except requests.ConnectionError:
         return False
     return True

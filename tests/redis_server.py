@@ -18,7 +18,7 @@ from redis.retry import Retry
 from tests import redis_binary
 from tests.servers import reserve_port, until
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 class RedisServer:
@@ -27,7 +27,7 @@ class RedisServer:
     def __init__(self, *options: str, aof: str | None = "everysec", sentinel: str | None = None) -> None:
         self.options = list(options)
         self.prefix: Sequence[str] = ()
-        """What stands before its command, as to run it in a namespace."""
+        """Words before its command, as to run it in a namespace."""
         self.bind = self.host = "127.0.0.1"
         self._aof = aof
         self._sentinel = sentinel

@@ -72,7 +72,7 @@ class Server:
         self.env = dict(env or {})
         self.port = 0
         self.prefix: Sequence[str] = ()
-        """What stands before its command, as to run it in a namespace."""
+        """Words before its command, as to run it in a namespace."""
         self._cleanup = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._session: requests.Session | None = None

@@ -26,7 +26,7 @@ def examples(page: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(["-w", "2"]) as server:
+    with Server(["-w", "1"]) as server:
         yield server
 
 
@@ -42,8 +42,21 @@ def test_first_screen_of_the_readme_has_an_example() -> None:
     assert "```console\n$ curl" in "\n".join(README.read_text().splitlines()[:25])
 
 
+def test_the_readme_is_read_in_minutes() -> None:
+    assert len(README.read_text().splitlines()) <= 160
+
+
+def test_every_page_is_in_the_readme() -> None:
+    links = {path for path, _ in LINK.findall(README.read_text())}
+    assert {f"docs/{page.name}" for page in PAGES if page != README} <= links
+
+
+def rows_of(page: Path) -> list[list[str]]:
+    return [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| `TIDEMARK_")]
+
+
 def test_the_settings_are_documented_with_their_defaults_and_meanings() -> None:
-    rows = [line.split(" | ") for line in README.read_text().splitlines() if line.startswith("| `TIDEMARK_")]
+    rows = rows_of(CHECKOUT / "docs" / "settings.md")
     assert [name.strip("| `") for name, _, _ in rows] == list(VARIABLES)
     for (_, default, meaning), field in zip(rows, VARIABLES.values(), strict=True):
         assert default == (f"`{field.metadata['default']}`" if field.metadata["default"] else "none")

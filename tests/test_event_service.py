@@ -38,13 +38,13 @@ def service(store: RecordStore, clock: FakeClock) -> EventService:
 
 
 def add(service: EventService, series: str, *values: float, ago: int = 0, conditions: Conditions = PLAIN) -> Stored:
-    """A batch of one series, all of it dated so many microseconds ago."""
+    """Add a batch of one series, all of it dated `ago` microseconds back."""
     times = np.full(len(values), service.clock() - ago)
     return service.add_many([series], None, times, np.array(values, np.float64), conditions)
 
 
 def clean(service: EventService) -> None:
-    """What the follower does once a second."""
+    """Do the work that the background does once a second."""
     while service.tick():
         pass
 
@@ -389,7 +389,7 @@ class TestTwoWorkers:
         add(other, "s", 10.0, conditions=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "t", 0.0)
-        service._upkeep.tick(clock.now)
+        service._housekeeping.upkeep.tick(clock.now)
         assert compact(service.store, service._level.judge)
         for view in (service, other, EventService(service.store, SETTINGS, clock)):
             assert values_of(view, "s") == [float(i) for i in range(11)]

@@ -1,4 +1,4 @@
-"""What goes into the container image: all that the service runs on, and nothing else that lies about."""
+"""Content of the container image: all that the service runs on, and nothing else that lies about."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -44,6 +45,7 @@ def as_expression(pattern: str) -> str:
     return "".join(words.get(part, re.escape(part)) for part in parts)
 
 
+@cache
 def rules() -> list[tuple[bool, re.Pattern[str]]]:
     """The lines of the .dockerignore: whether each lets in, and what it matches."""
     lines = (CHECKOUT / ".dockerignore").read_text().splitlines()

@@ -30,6 +30,7 @@ ROOMS = (
     "simulator",
     "streaming",
     "view",
+    "watched",
 )
 CLIENT = "client/tidemark"
 COMMAND_LINE = {"cli.py", "words.py"}

@@ -7,7 +7,7 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from event_log import applied
+from event_log import applied, single_flight
 from event_log.applied import Begun, Told
 from event_log.codec import Columns
 from event_log.compaction import compact
@@ -22,11 +22,10 @@ from tests.conftest import FakeClock
 from tests.event_log.stores import StoreKind
 from tests.rolling.model import summary_of
 from times import HOUR, MINUTE, SECOND
-from view import catching_up
 from view import level as level_module
 
 DAY = 24 * HOUR
-SOON = 20.0
+SOON = 60.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
 
 
@@ -160,7 +159,7 @@ class TestEnd:
         clock.advance(2 * DAY)
         service.statistics()
         add(other, "a", 2.0)
-        service._end_idle(clock.now)  # before it has read what the other wrote
+        service._housekeeping.end_idle(clock.now)  # before it has read what the other wrote
         assert service.statistics("a", last=9).summary == summary_of([1.0, 2.0])
 
     def test_what_all_has_left_is_listed_by_a_fresh_worker_too(
@@ -345,7 +344,7 @@ def test_a_long_log_is_taken_in_in_portions_between_which_others_go_first(
         seen.append(service._level.is_ready)
         writer.add("b", None, 1.0)
 
-    monkeypatch.setattr(catching_up, "give_way", others_go_first)
+    monkeypatch.setattr(single_flight, "give_way", others_go_first)
     assert service.statistics("a").summary.count == 2000
     assert seen == [False] * len(seen)
     assert len(seen) >= 19

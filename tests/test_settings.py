@@ -90,6 +90,8 @@ def test_settings_come_from_the_environment(
         ("LOG_URL", "file:"),
         ("LOG_URL", "/var/lib/tidemark"),
         ("LOG_MAX_BYTES", "1MB"),
+        ("PERCENTILE_BYTES", "256MB"),
+        ("PERCENTILE_BYTES", "-1"),
         ("SYNC", "sometimes"),
         ("LOG_LEVEL", "LOUD"),
     ],

@@ -101,6 +101,14 @@ def test_impossible_dates_and_times_are_named(text: str) -> None:
         parse_timestamp(text)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59.999999-00:01"])
+def test_times_outside_the_years_1_to_9999_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)} is beyond the years 1 to 9999"):
+        parse_timestamp(text)
+    for edge in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
+        assert format_timestamp(parse_timestamp(edge)) == edge
+
+
 @pytest.mark.parametrize("text", ["2025-06-26", "20250626"])
 def test_a_date_alone_says_what_is_missing(text: str) -> None:
     with pytest.raises(ValueError, match="A date without a time"):
@@ -110,11 +118,6 @@ def test_a_date_alone_says_what_is_missing(text: str) -> None:
 def test_finer_than_nanoseconds_says_so() -> None:
     with pytest.raises(ValueError, match="nine decimals"):
         parse_timestamp("2025-06-26T12:00:00.1234567890Z")
-
-
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00"])
-def test_the_ends_of_the_calendar_do_not_overflow(text: str) -> None:
-    assert isinstance(parse_timestamp(text), int)
 
 
 offsets = st.integers(-24 * 60 + 1, 24 * 60 - 1).map(lambda minutes: timezone(timedelta(minutes=minutes)))

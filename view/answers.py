@@ -1,10 +1,10 @@
-"""What a question says, and what it is told."""
+"""Questions about events, and their answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from event_log.batch import Times, Values
 from rolling.percentiles import Percentiles
@@ -38,23 +38,51 @@ class TooManyPoints(Exception):
 
 
 class Scope(NamedTuple):
-    """Which events a question is about: those of the last `window` microseconds, the `last` ones, the last ones of
-    those in the window, or those of the configured window. As of a moment, if one is given, the window ends there, and
-    without a window reaches back to the end of the retention. None reaches behind the retention in force."""
+    """The events of a question: those of the last `window` microseconds, the `last` ones, the last ones of those in the
+    window, or those of the configured window. As of a moment, if one is given, the window ends there, and without a
+    window reaches back to the end of the retention. None reaches behind the retention in force."""
 
     window: int | None = None
     last: int | None = None
     at: int | None = None
 
 
+class Names(Protocol):
+    """Some names of series."""
+
+    def __contains__(self, name: str, /) -> bool:
+        """Return whether a name is one of them."""
+
+
+class Several(NamedTuple):
+    """Several series as one: all that match any of these shell patterns, of those among which they are looked up."""
+
+    patterns: tuple[str, ...]
+    among: Names | None = None
+    """Hashable; None: all."""
+
+
+Which = str | Several | None
+"""A series by name, several as one, or all."""
+
+
 class Extras(NamedTuple):
-    """What is wanted beside a summary."""
+    """Additions to a summary: the first and the last event, percentiles."""
 
     edges: bool = False
     percentiles: Percentiles | None = None
 
 
 NO_EXTRAS = Extras()
+
+
+class Matched(NamedTuple):
+    """Number of series that matched where several as one were asked for."""
+
+    number: int
+    lineage: int
+    """Another one than before where one of them has ended since: what had arrived of all is no longer a part of what
+    has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +97,37 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Figures):
-    """Figures, and how far the view had read."""
+    """Figures, and the position up to which the view had read."""
 
     position: int = 0
     arrived: int = 0
-    """How many events of the series, or of all, this process has taken in so far."""
+    """Number of events of the series, or of all, that this process has taken in so far."""
     known: bool = True
-    """Whether there is such a series."""
+    """True if there is such a series."""
+    matched: Matched | None = None
+    """None where not several series were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The steps of a window: how long each is, where it begins, and its figures; where the last one ends. That one is
+    """The steps of a window: their length, the beginning and the figures of each; the end of the last one. That one is
     longer if it holds all that is dated ahead of the clock, as single steps would be too many."""
 
     step: int
     points: list[tuple[int, Figures]]
     end: int
     position: int
+    matched: Matched | None = None
+    """None where not several series were asked for."""
+
+
+class Distribution(NamedTuple):
+    """The bounds and counts of a histogram, and how far the view had read."""
+
+    bounds: Sequence[float]
+    counts: list[int]
+    position: int
+    matched: Matched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +138,11 @@ class Replayed:
     times: Times
     values: Values
     gap: bool
-    """Whether some that stood behind the position are no longer there."""
+    """True if some that stood behind the position are no longer there."""
     more: bool
-    """Whether there were more than asked for."""
+    """True if there were more than asked for."""
     position: int
-    """How far the view had read."""
+    """Position of the log up to which the view had read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +154,12 @@ class Course:
     times: Times
     values: Values
     position: int
-    """How far the view had read."""
+    """Position of the log up to which the view had read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesInfo:
-    """One series in a listing: how many live events it has, the first and the last of them as (time, value), the event
+    """One series in a listing: its number of live events, the first and the last of them as (time, value), the event
     with which the series began, live or not, and its figures, if wanted."""
 
     name: str
@@ -131,14 +172,14 @@ class SeriesInfo:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How series are listed: by name, or by what `value` makes of the figures of each, None coming last."""
+    """Order of a list of series: by name, or by what `value` makes of the figures of each, None coming last."""
 
     value: Callable[[Figures], float | None] | None = None
     descending: bool = False
     extras: Extras = NO_EXTRAS
-    """What `value` needs."""
+    """Additions that `value` needs."""
     visible: Callable[[str], bool] | None = None
-    """Which names are listed; None: all."""
+    """Return whether a name is listed; None: all are."""
 
     @property
     def by_name(self) -> bool:
@@ -147,4 +188,4 @@ class Order:
 
 
 Listed = tuple[list[SeriesInfo], str | None, int]
-"""Series in an order; the name to go on after, None at the end; how far the view had read."""
+"""Series in an order; the name to go on after, None at the end; the position up to which the view had read."""

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from event_log.aside import give_way
 from rolling.steps import nothing
 from view.level import Level
-from view.portions import give_way
 from view.projection import Projection
 from view.snapshots import Seen, Snapshot
 
 SECONDS = 0.005
-"""About how long others are kept waiting."""
+"""Seconds that others are kept waiting, roughly."""
 
 T = TypeVar("T")
 Question = Callable[[Seen], T]
@@ -33,15 +33,15 @@ class _Replaced(Exception):
 
 
 class _Turns:
-    """The turns of a question on a snapshot: called again and again with the lock held, it lets others in whenever a
-    turn is over."""
+    """The turns of a question on a snapshot: called again and again with the lock held, it yields to others whenever
+    a turn is over."""
 
     def __init__(self, level: Level, projection: Projection, seen: Seen) -> None:
         self._level = level
         self._projection = projection
         self._seen = seen
         self.holds = True
-        """Whether the lock is held."""
+        """True if the lock is held."""
         self.yields = 0
         self._begin()
 

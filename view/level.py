@@ -4,8 +4,8 @@ Reading the log, which may be a disk or a network away, holds no lock that a que
 in in portions, with the lock held for some milliseconds at a time. Between these the projection is not whole: nobody
 asks it. A question is answered only once all is taken in that the log had when it was asked.
 
-A projection that begins anew is built aside, while nobody is answered from the one before; it takes its place once it
-is level.
+One that begins anew takes the place of the one before at once, which is let go of first: a machine whose workers all
+begin anew needs no room for both. Nobody asks it until it is level.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from event_log.applied import Begun, Told
+from event_log.aside import give_way
 from event_log.compaction import Threshold, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
+from event_log.single_flight import SingleFlight
 from rolling.view import PERCENTILE_BYTES
-from view.catching_up import CatchingUp
-from view.portions import give_way, run_for
+from view.portions import run_for
 from view.projection import Projection
 
 Listener = Callable[[Told | Begun], None]
@@ -30,7 +31,7 @@ Listener = Callable[[Told | Begun], None]
 has taken the place of the one before. Where that says `same_history`, positions told before mean what they meant."""
 
 MOST_PUT_OFF = 10
-"""Of so many calls in a row that find snapshots alive, one prunes."""
+"""Number of calls in a row that find snapshots alive, of which one prunes."""
 
 logger = logging.getLogger("tidemark.projection")
 
@@ -46,22 +47,23 @@ class Level:
         self._listeners = listeners
         self.lock = threading.RLock()
         """Guards `projection` and all that it holds."""
-        self.projection = self._new()
+        self.projection = Projection(percentile_bytes)
         self.is_ready = False
-        """Whether a projection has been level with the log since this was made."""
+        """True once a projection has been level with the log."""
         self._put_off = 0  # calls of prune in a row that found snapshots alive
-        self._is_whole = True  # under lock: not in the middle of what a read has brought
-        # Built aside, by whose turn it is; and why.
-        self._next: Projection | None = self._new()
+        # Under lock: whether the projection was never level yet; whether it may be asked, which is not so in the middle
+        # of what a read has brought either; why it is another one than before.
+        self._is_new, self._is_whole = True, False
         self._begun: Begun | None = None
-        self._catch_up = CatchingUp(self._read, self._take)
+        self._flight = SingleFlight()
 
     def __enter__(self) -> Projection:
         return self.acquire()
 
     def acquire(self) -> Projection:
         """Return a projection that is level with the log, and locked: whoever has it releases `lock`."""
-        if self._is_level() and self._lock_whole():
+        # Most often nothing newer can be known without a reading: one word is compared, and no other lock is taken.
+        if self._log.is_level(self.projection.cursor) and self._lock_whole():
             return self.projection
         while True:
             self._catch_up()
@@ -85,7 +87,7 @@ class Level:
 
     def advance(self) -> bool:
         """Take in what comes next; says whether there is more."""
-        return self._catch_up.advance()
+        return self._flight.step(self._step)
 
     def prune(self) -> None:
         """Let go of what is dead, a portion at a time; put off while snapshots live, for whom it would be copied."""
@@ -126,12 +128,8 @@ class Level:
                     return True
             give_way()
 
-    def _new(self) -> Projection:
-        return Projection(self._percentile_bytes)
-
-    def _is_level(self) -> bool:
-        """Return whether nothing newer can be known without a reading: one word is compared, and no lock is taken."""
-        return self._next is None and self._log.is_level(self.projection.cursor)
+    def _catch_up(self) -> None:
+        self._flight.run(self._step)
 
     def _lock_whole(self) -> bool:
         """Lock the projection if it is whole."""
@@ -141,18 +139,15 @@ class Level:
             return False
         return True
 
-    def _read(self) -> Told | Begun:
+    def _step(self) -> bool:
+        """Take in what comes next; says whether there is more."""
         try:
-            return self._log.read()
+            told = self._log.read()
         except Begun as begun:
-            return begun
-
-    def _take(self, told: Told | Begun) -> bool:
-        if isinstance(told, Begun):
-            logger.warning("reading the log anew: %s", told)
-            self._begin_anew(told)
+            logger.warning("reading the log anew: %s", begun)
+            self._begin_anew(begun)
             return True
-        if told.steps or told.cursor != (self._next or self.projection).cursor:
+        if told.steps or told.cursor != self.projection.cursor:
             try:
                 self._take_in(told)
             except BaseException:
@@ -163,33 +158,28 @@ class Level:
         return told.more
 
     def _begin_anew(self, begun: Begun) -> None:
-        self._next = self._new()
+        with self.lock:
+            self.projection, self._is_new, self._is_whole = Projection(self._percentile_bytes), True, False
         if self._begun is None or not begun.same_history:
             self._begun = begun
 
     def _take_in(self, told: Told) -> None:
-        if self._next is not None:  # nobody else sees it yet
-            work = self._next.take(told)
-            while not run_for(work):
-                give_way()
-            return
-        work = self.projection.take(told)
-        done = False
+        work, done = self.projection.take(told), False
         while not done:
             with self.lock:
                 self._is_whole = False
                 done = run_for(work)
-                self._is_whole = done
+                self._is_whole = done and not self._is_new
             if not done:
                 give_way()
-        self._tell(told)
+        if not self._is_new:
+            self._tell(told)
 
     def _be_level(self) -> None:
-        if self._next is not None:
+        if self._is_new:
             begun, self._begun = self._begun, None
             with self.lock:
-                self.projection, self._next = self._next, None
-                self._is_whole = True
+                self._is_new, self._is_whole = False, True
             if begun is not None:
                 begun.position = self.projection.cursor.position
                 self._tell(begun)

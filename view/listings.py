@@ -1,6 +1,6 @@
-"""Listings: the series by name, or the first of them by a statistic, each with what is to be said of it.
+"""Listings: the series by name, or the first of them by a statistic, each with its figures.
 
-Which series there are, their order and all that is said of them is of one moment.
+The list of series, their order and their figures are of one moment.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _places(seen: Seen, names: list[str], order: Order, over: Over, limit: int |
 
 
 def _info(seen: Seen, number: int, over: Over) -> SeriesInfo:
-    """Return what is to be said of a series."""
+    """Return a series as a list shows it."""
     entry, window = seen.series[number], seen.view.windows[number]
     figures = None if over.span is None else _figures(seen, number, over, over.extras)
     count = window.live(max(over.cutoff, seen.view.horizon))

@@ -19,8 +19,6 @@ TOGETHER = 32_768
 """Events that are taken in together, in many steps: to sort as many takes some milliseconds."""
 SERIES_A_STEP = 256
 """Series that are looked at in a step."""
-MOST_ENDS = 10_000
-"""Maximum number of names of which it is remembered where they last ended."""
 LEAST_POSITION = 0
 ALL_LIVE = EARLIEST, LEAST_POSITION
 
@@ -49,9 +47,11 @@ class Projection(Seen):
     def _snapshot(self) -> Snapshot:
         view = self.view.snapshot()
         seen = Seen(view)
+        seen.origin = self.origin
         seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
         seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
-        seen._ends, seen._ends_until = self._ends.copy(), self._ends_until
+        seen.ended = self.ended.copy()
+        seen.matches = self.matches
         return Snapshot(seen, view.close)
 
     def take(self, told: Told) -> Iterator[None]:
@@ -83,7 +83,7 @@ class Projection(Seen):
         elif isinstance(step, TableChange):
             self.tables.put(step.table, step.key, step.value, step.position)
         else:
-            self._ends, self._ends_until = dict(step.names), step.until
+            self.ended = step.copy()
 
     def _add(self, events: Columns) -> Iterator[None]:
         for start in range(0, len(events), TOGETHER):
@@ -120,10 +120,7 @@ class Projection(Seen):
         del self.series[step.series], self.ids[step.name]
         self._dead_before.pop(step.series, None)
         self._names = None
-        self._ends.pop(step.name, None)
-        self._ends[step.name] = step.position
-        if len(self._ends) > MOST_ENDS:
-            self._ends_until = self._ends.pop(next(iter(self._ends)))
+        self.ended.note(step.name, step.position)
 
     def _note_dead(self, series: int) -> None:
         """Note which events of a series are dead, before it may come to retain more."""

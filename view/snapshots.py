@@ -12,27 +12,31 @@ from collections.abc import Callable
 
 from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
-from event_log.series import Series
+from event_log.series import Ends, Series
 from rolling.reading import Reading
+from view.matches import Matches
 
 MOST_ALIVE = 2
 """Maximum number of snapshots that live at a time."""
 
 
 class Seen:
-    """What a projection says of one moment: names, rules and windows. Not thread safe: the caller holds a lock."""
+    """State of a projection at one moment: names, rules and windows. Not thread safe: the caller holds a lock."""
 
     def __init__(self, view: Reading) -> None:
         self.view = view
+        self.origin = object()
+        """The same for a projection and all its snapshots, and for no other one."""
         self.rules = UNCLAIMED
         self.cursor = Cursor(0)
         self.series: dict[int, Series] = {}
         """The series that live, by id. Each has its window."""
         self.ids: dict[str, int] = {}
+        self.matches = Matches()
+        """Matches of patterns; a projection and its snapshots share them."""
         self.jumps: list[tuple[int, int]] = []
         """Jumps of positions, as (from, to): what may once have stood between them, `to` included, was lost."""
-        self._ends: dict[str, int] = {}  # of names: where a series of it ended last; the latest end comes last
-        self._ends_until = 0  # of any other name a series may have ended at or before this position
+        self.ended = Ends()
         self._names: list[str] | None = []  # sorted; None: to be sorted anew
 
     def names(self) -> list[str]:
@@ -47,10 +51,6 @@ class Seen:
         start = bisect_right(names, after) if after is not None and after >= prefix else 0
         start = max(start, bisect_right(names, prefix) - (prefix in self.ids))
         return [name for name in names[start : None if limit is None else start + limit] if name.startswith(prefix)]
-
-    def ended_at(self, name: str) -> int:
-        """The last position at which a series of this name may have ended."""
-        return self._ends.get(name, self._ends_until)
 
 
 class Snapshot:

@@ -12,8 +12,8 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 from werkzeug.routing import Rule
 
-from api.context import context, settings
-from api.guard import need_of
+from api.context import settings
+from api.guard import guard_of, need_of
 from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES, keep_used
 from api.openapi.operation import Body, Json, Operation, Reply, operation_of
 from api.openapi.rules import arguments_of, listed, method_of, path_of
@@ -42,7 +42,7 @@ gzip where `Accept-Encoding` takes that. Where access keys are in use, each oper
 NATIVE_TAGS = ("events", "statistics", "series", "streams", "alerts", "metrics", "health", "pages", "prometheus")
 """In the order in which the document lists them."""
 DIALECT = "dialect "
-"""What the tags of the dialects begin with."""
+"""Beginning of the tags of the dialects."""
 _PART = """\
 One of the wire formats of other services that Tidemark speaks, over the same events. All it can do: `/docs`.
 """
@@ -68,7 +68,7 @@ def build(app: Flask, base: str = "") -> Json:
     for name, scheme in SECURITY_SCHEMES.items():
         spec.components.security_scheme(name, scheme)
     described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in listed(app, base)]
-    optional: list[Json] = [{}] if context(app).guard is None else []
+    optional: list[Json] = [{}] if guard_of(app) is None else []
     for tag in sorted({operation.tag for _, operation in described}, key=_place_of):
         spec.tag({"name": tag})
     stable = {rule.rule for rule in app.url_map.iter_rules()}
@@ -87,7 +87,7 @@ def build(app: Flask, base: str = "") -> Json:
 
 
 def _place_of(tag: str) -> tuple[bool, int, str]:
-    """Return what sorts tags as a newcomer needs them: what to send and to ask first, the dialects last."""
+    """Return the sort key of a tag, in the order that a newcomer needs: sending and asking first, dialects last."""
     return tag.startswith(DIALECT), NATIVE_TAGS.index(tag) if tag in NATIVE_TAGS else len(NATIVE_TAGS), tag
 
 
@@ -163,7 +163,7 @@ def _response(reply: Reply) -> Json:
 
 
 def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """Return what the field itself says of what it takes; and no default that is not said as a client would say it."""
+    """Return the field's own schema; and drop a default that is not written as a client would write it."""
     found: Json = getattr(field, "json_schema", {})
     if not isinstance(ret.get("default"), _PYTHON_TYPES.get(found.get("type", ""), ())):
         ret.pop("default", None)
@@ -171,5 +171,6 @@ def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
 
 
 def _separated_by_commas(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """Return how an array stands in a query."""
-    return {"style": "form", "explode": False} if ret["schema"].get("type") == "array" else {}
+    """Return how an array stands in a query: separated by commas, or one parameter for each."""
+    is_array, repeated = ret["schema"].get("type") == "array", getattr(field, "is_repeated", False)
+    return {"style": "form", "explode": repeated} if is_array else {}

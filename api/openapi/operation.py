@@ -1,4 +1,4 @@
-"""How an operation is described: what the schemas cannot say about it. Each description stands beside its view."""
+"""Description of an operation: all that the schemas cannot say about it. Each stands beside its view."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Body:
     schema: type[Schema] | Json
     examples: Mapping[str, Any]
     is_batch: bool = False
-    """Whether it is an array of these, 1 to MAX_BATCH."""
+    """True if the body is an array of these, 1 to MAX_BATCH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One status: what it means, the names of its schema among the components, and an example."""
+    """One status: its meaning, the names of its schema among the components, and an example."""
 
     description: str
     schema: str | None = None
@@ -47,7 +47,7 @@ class Operation:
     replies: Mapping[int, Reply]
     description: str = ""
     path: Mapping[str, Json] = field(default_factory=dict)
-    """What stands in the path, where that is not just any text."""
+    """Schemas of the parameters in the path that do not take just any text."""
     query: type[Schema] | None = None
     headers: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
@@ -67,19 +67,19 @@ def describe(operations: Mapping[View, Operation]) -> None:
 
 
 def operation_of(view: View) -> Operation:
-    """Return what has been said of this view; KeyError if nothing."""
+    """Return the description of this view; KeyError if there is none."""
     return _described[unwrap(view)]
 
 
 def page(summary: str, media_type: str = "text/html", schema: str = "Text") -> Operation:
-    """Return what is there for people and their browsers."""
+    """Describe a page for people and their browsers."""
     return Operation(
         tag="pages", summary=summary, replies={200: Reply(description="Here.", schema=schema, media_type=media_type)}
     )
 
 
 def files(summary: str) -> Operation:
-    """Return what a page is made of."""
+    """Describe the files that a page is made of."""
     return Operation(
         tag="pages",
         summary=summary,

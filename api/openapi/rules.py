@@ -1,4 +1,4 @@
-"""Which routes a document lists: each operation once."""
+"""Routes that a document lists: each operation once."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ from api.reading.schemas import ColumnsSchema, EventSchema
 NDJSON = "application/x-ndjson"
 NDJSON_NAMES = (NDJSON, "application/ndjson", "application/jsonl", "application/x-jsonlines")
 _COLUMNS = ColumnsSchema()
+_LONGEST_PLAIN_EVENT = 4096
+"""In bytes: a longer body is no plain event, and is not parsed twice to find that."""
 _SINGULAR = {"values": "value", "timestamps": "timestamp"}
 _EVENT_FIELDS = EventSchema().fields.keys()
 _NO_FORMAT = (
@@ -44,6 +46,8 @@ def parse_event(body: bytes) -> NewEvent:
 
 def plain_event_in(body: bytes) -> NewEvent | None:
     """The event in a JSON body that plainly is one; None says nothing about it."""
+    if len(body) > _LONGEST_PLAIN_EVENT:
+        return None
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -142,7 +146,7 @@ def _gather_columns(data: dict[str, Any], values: list[Any]) -> EventColumns | N
 
 
 def _by_index(errors: dict[str, Any]) -> dict[str, Any]:
-    """Return what is wrong with items of a column goes under the item's index, as for other batches."""
+    """Put the errors of a column's items under the index of each item, as for other batches."""
     found: dict[str, Any] = {}
     for name, inner in errors.items():
         if isinstance(inner, dict):

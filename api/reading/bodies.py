@@ -14,8 +14,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import settings
 from api.guard import look_again
+from api.gzip_coding import GZIP, TooLarge, unpack
 from api.problems import Problem, invalid_body
-from gzip_coding import GZIP, TooLarge, unpack
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
@@ -58,7 +58,7 @@ def _read(environ: Mapping[str, Any]) -> bytes:
 
 
 def unread(environ: Mapping[str, Any], fault: Exception) -> Problem:
-    """Return what is told where reading a body has raised this."""
+    """Return the problem for an error that reading a body has raised."""
     for cause in (fault, fault.__context__):  # Werkzeug raises its own for it
         if isinstance(cause, TimeoutError):
             return Problem(408, _STALLED)
@@ -117,7 +117,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
-    """Return what the JSON says; 400 when it is none, by `explain` if that can name the field at fault."""
+    """Parse JSON; 400 when it is none, by `explain` if that can name the field at fault."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as fault:
@@ -126,9 +126,9 @@ def load_json(body: bytes, explain: Callable[[Any], object]) -> Any:
 
 
 def explain_loosely(body: bytes, explain: Callable[[Any], object]) -> None:
-    """What JSON has no word for (NaN, 1e400, a lone surrogate) the standard library reads all the same.
+    """Let `explain` name the field at fault where JSON has no word for its value (NaN, 1e400, a lone surrogate).
 
-    That serves `explain`: it is given the result, and raises if it can name the field at fault.
+    The standard library reads such values all the same. `explain` is given the result, and raises if it finds a fault.
     """
     with suppress(ValueError, RecursionError):  # not even that; the fault that orjson found says it best
         explain(json.loads(body, parse_int=_whole))

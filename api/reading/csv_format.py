@@ -99,7 +99,8 @@ def _plain_row(header: list[str], row: list[str]) -> NewEvent | None:
 
 def _read_row(header: list[str], row: list[str]) -> NewEvent:
     if len(row) != len(header):
-        raise invalid({ITEM: [f"Must have {len(header)} cells, not {len(row)}."]})
+        cells = "1 cell" if len(header) == 1 else f"{len(header)} cells"
+        raise invalid({ITEM: [f"Must have {cells}, not {len(row)}."]})
     item = _item_of(header, row)
     try:
         return read_event(item)

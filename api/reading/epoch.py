@@ -14,18 +14,16 @@ import orjson
 from numpy.typing import NDArray
 
 from event_log.batch import Times
-from times import SECOND
+from times import EARLIEST, SECOND
 
 UNITS = ((10**11, "seconds", SECOND), (10**14, "milliseconds", 1000), (10**17, "microseconds", 1))
 """The absolute value below which a number is read in a unit, the unit, and its microseconds; above, nanoseconds."""
 _NANOSECONDS = "nanoseconds"
-_EARLIEST = -62_135_596_800 * SECOND
-"""The beginning of the year 1. The end of the year 9999 is beyond 64 bits of nanoseconds."""
 _LARGEST = 2**63
 _EXACT = 2**53
 """Every whole number up to it is a double."""
 _FINE = 2**14
-"""Below so many seconds a double is finer than its product with a million can show exactly."""
+"""Seconds below which a double is finer than its product with a million can show exactly."""
 _NUMBER = re.compile(r"[ \t\r\n]*-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
 
 
@@ -34,19 +32,19 @@ def epoch_time(number: float) -> int:
     Raises ValueError."""
     size = abs(number)
     unit, scale = next(((unit, scale) for below, unit, scale in UNITS if size < below), (_NANOSECONDS, 0))
-    if not size < _LARGEST:
+    if not -_LARGEST <= number < _LARGEST:  # the end of the year 9999 is beyond 64 bits of nanoseconds
         raise ValueError(f"Beyond 64 bits; read as {unit} since the epoch.")
     if type(number) is int and scale:
         time = number * scale
     else:
         time = round(Fraction(number) * scale if scale else Fraction(number) / 1000)
-    if time < _EARLIEST:
+    if time < EARLIEST:
         raise ValueError(f"Before the year 1; read as {unit} since the epoch.")
     return time
 
 
 def epoch_times(numbers: Sequence[Any]) -> Times:
-    """Return what `epoch_time` says of each of these ints and floats, in a tenth of its time where they are alike.
+    """Return the `epoch_time` of each of these ints and floats, in a tenth of its time where they are alike.
     Raises ValueError or OverflowError if any is none."""
     kinds = set(map(type, numbers))
     if kinds == {int}:
@@ -59,7 +57,7 @@ def epoch_times(numbers: Sequence[Any]) -> Times:
         times = _of_doubles(column, sizes)
     else:
         return _one_by_one(numbers)
-    if times.min() < _EARLIEST:
+    if times.min() < EARLIEST:
         raise ValueError("Before the year 1.")
     return times
 
@@ -69,9 +67,7 @@ def _one_by_one(numbers: Sequence[Any]) -> Times:
 
 
 def _of_whole(column: NDArray[np.int64]) -> Times:
-    if (column == -_LARGEST).any():
-        raise ValueError("Beyond 64 bits.")
-    sizes = np.abs(column)
+    sizes = np.abs(np.maximum(column, 1 - _LARGEST))  # of the smallest there is no absolute value in 64 bits
     times = _nearest_thousand(column)
     for below, _, scale in reversed(UNITS):
         times = np.where(sizes < below, column * scale, times)  # where it is wrong, it is not used
@@ -99,7 +95,7 @@ def _of_doubles(column: NDArray[np.float64], sizes: NDArray[np.float64]) -> Time
 
 
 def _rounded(rest: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what to add to `whole` for the rest: 0 or more, from the middle to what makes the sum even."""
+    """Return `rest` rounded to whole numbers: 0 or more; a half is rounded so that the sum with `whole` is even."""
     rounded = np.rint(rest).astype(np.int64)
     middle = (rest % 1 == 0.5) & ((whole + rounded) % 2 == 1)
     return np.where(middle, np.where(rounded > rest, rounded - 1, rounded + 1), rounded)

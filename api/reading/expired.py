@@ -1,4 +1,4 @@
-"""What the client is told of events that were older than the retention when they came."""
+"""Part of an answer about events that were older than the retention when they came."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def oldest_of(events: EventColumns) -> Oldest | None:
 
 
 def expired_detail(oldest: Oldest | None, retention: int) -> str:
-    """Return how old the oldest event is, what the retention is, and that a time without a zone was read as UTC."""
+    """Return a sentence about the oldest event and the retention, and whether a time without a zone was read as UTC."""
     if oldest is None:  # another process has let more expire since, by a clock that is ahead of this one
         return "Events were stamped on arrival with a time that had expired: the server's clock is behind; see /health."
     detail = (

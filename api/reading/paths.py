@@ -9,9 +9,9 @@ from api.problems import invalid
 from api.reading.schemas import SeriesName, series_name
 
 SERIES_IN_PATH = {"series": SeriesName.json_schema}
-"""What the document says of the name."""
+"""Schema of the name in the OpenAPI document."""
 _REPLACED = "\ufffd"
-"""What Werkzeug puts in the place of bytes that are not UTF-8."""
+"""Replacement character, which Werkzeug puts in the place of bytes that are not UTF-8."""
 
 
 def series_in_path(series: str) -> str:

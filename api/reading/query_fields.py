@@ -1,4 +1,4 @@
-"""What a valid parameter of a query is: the one definition, for validation and for the documentation."""
+"""Fields of query strings: the one definition of a valid parameter, for validation and for the documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from api.context import service
 from api.reading.epoch import number_in
-from api.reading.schemas import RequestField, SeriesName, Timestamp, text_of_name
+from api.reading.schemas import RequestField, SeriesName, Timestamp, series_name, text_of_name
 from api.statistics import (
     BASIC,
     INCLUDABLE,
@@ -27,12 +27,16 @@ from api.statistics import (
 from times import UNITS, format_duration, parse_duration
 
 LARGEST_LAST = 10**8
+MOST_PATTERNS = 20
+"""Of series, in one question."""
 MOST_BOUNDS = 1000
 """Of one histogram; as many are the most bins."""
 _NUMBER = "[0-9]+([.][0-9]+)?"
+_UNQUOTED_PLUS = re.compile(r"(.{8,10}[Tt ][0-9:.,]+) ([0-9]{2}(?::?[0-9]{2})?)")
+"""A date, a time and an offset whose `+` was not percent-encoded: in a query it says a space."""
 _WHOLE = re.compile(r"[0-9]{1,12}")
 _SORTABLE = ("name", *BASIC, *INCLUDABLE, MEDIAN)
-"""What series are sorted by, beside percentiles."""
+"""Names that series are sorted by, beside percentiles."""
 
 
 class Duration(RequestField):
@@ -67,9 +71,9 @@ class Window(Duration):
         try:
             window = parse_duration(value)
         except ValueError as fault:
-            raise ValidationError(f"{fault} A window is above zero and at most {format_duration(limit)}.") from fault
+            raise ValidationError(f"{fault} A {attr} is above zero and at most {format_duration(limit)}.") from fault
         if window > limit:
-            longest = f"the longest window is {format_duration(limit)}"
+            longest = f"the longest {attr} is {format_duration(limit)}"
             raise ValidationError(f"{format_duration(window)} is longer than the retention; {longest}.")
         return window
 
@@ -78,6 +82,8 @@ class Moment(Timestamp):
     """A timestamp of a query, where numbers are written as JSON writes them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if unquoted := _UNQUOTED_PLUS.fullmatch(value):
+            value = "+".join(unquoted.groups())
         return super()._deserialize(number_in(value), attr, data, **kwargs)
 
 
@@ -142,7 +148,7 @@ class Include(RequestField):
 
 
 class Interpolation(RequestField):
-    """How percentiles are told -> whether linearly between two values."""
+    """`nearest` or `linear` -> True if percentiles are interpolated linearly between two values."""
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "string",
@@ -174,6 +180,26 @@ class Sort(RequestField):
         if name != "name" and name not in BASIC and not is_includable(name):
             raise ValidationError(no_such_statistic(name, f"name, {', '.join(BASIC)}, {KNOWN}"))
         return name, value != name
+
+
+class SeriesPatterns(RequestField):
+    """Names and shell patterns of series, each a parameter of its own."""
+
+    is_repeated = True
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "array",
+        "items": {key: SeriesName.json_schema[key] for key in ("type", "minLength", "maxLength", "pattern")},
+        "minItems": 1,
+        "maxItems": MOST_PATTERNS,
+        "description": "Several series as one: all that match any of these shell patterns. A name without `*?[` is "
+        "itself; such a character in a name is written `[*]`, `[?]`, `[[]`.",
+        "examples": [["web/*", "AAPL"]],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        if len(value) > MOST_PATTERNS:
+            raise ValidationError(f"Given {len(value)} times; {MOST_PATTERNS} are the most.")
+        return tuple(map(series_name, value))
 
 
 class Prefix(RequestField):

@@ -34,7 +34,7 @@ def surely_without_repeated_keys(body: bytes, data: Any) -> bool:
 
 
 def _quotation_marks(data: Any) -> int:
-    """Return how many the data needs: two a name, two a string."""
+    """Return the number of quotation marks that the data needs: two a name, two a string."""
     if type(data) is list:
         return 6 * len(data) + 4 * (sum(map(len, data)) - 2 * len(data))
     if "values" in data:

@@ -1,4 +1,4 @@
-"""What a valid event is, and a series: the one definition, for validation and for the documentation."""
+"""Schemas of an event and of a series: the one definition, for validation and for the documentation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def series_name(name: object) -> str:
 
 
 def text_of_name(name: object) -> str:
-    """Return what may stand in a name, a slash at its end too."""
+    """Return a name whose text is valid, a slash at its end too. Raises ValidationError."""
     if not isinstance(name, str):
         raise ValidationError(f"Must be a string, not {_JSON_TYPES.get(type(name), 'a number')}.")
     if not 1 <= len(name) <= LONGEST_NAME:
@@ -48,7 +48,9 @@ class RequestField(fields.Field[Any]):
     """A field of a native request."""
 
     json_schema: ClassVar[dict[str, Any]] = {}
-    """How the documentation describes what the field takes."""
+    """Schema of the field in the OpenAPI document."""
+    is_repeated: ClassVar[bool] = False
+    """True if a query may give it several times: then it takes a list."""
     default_error_messages = {"required": _REQUIRED}
 
     def __init__(self, **options: Any) -> None:

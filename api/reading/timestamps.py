@@ -1,4 +1,4 @@
-"""Many timestamps at once: what `parse_timestamp` gives for each, in a tenth of its time.
+"""Reading of many timestamps at once: the result of `parse_timestamp` for each, in a tenth of its time.
 
 Timestamps that stand together in a request are alike: the same length, the same zone, few distinct
 minutes. So `parse_timestamp` reads each distinct minute once, calendar and zone included, and what
@@ -27,9 +27,9 @@ _ALIKE = re.compile(
 _MINUTE = 17
 """Characters up to the seconds."""
 _FRACTION = _MINUTE + 3
-"""Where the decimals of a second begin."""
+"""Index of the first decimal of a second."""
 _WORTH_IT = 8
-"""Below so many timestamps of one length, one by one is as fast."""
+"""Minimum number of timestamps of one length: reading fewer one by one is as fast."""
 
 
 def parse_timestamps(texts: Sequence[str]) -> Times:
@@ -80,7 +80,7 @@ def _minutes(distinct: set[str], zone: str) -> dict[str, int] | None:
 
 
 def _seconds_and_fraction(rows: NDArray[np.uint8], decimals: int, zone: str) -> Times | None:
-    """Return what follows the minutes, in microseconds; None unless every row has the form of the first."""
+    """Return the seconds with their fraction, in microseconds; None unless every row has the form of the first."""
     digits = rows - np.uint8(ord("0"))
     seconds = digits[:, _MINUTE : _MINUTE + 2]
     fraction = digits[:, _FRACTION : _FRACTION + decimals]

@@ -1,4 +1,4 @@
-"""`GET /alerts`: the alerts that there are, as the log has them."""
+"""`GET /alerts` and `/alerts/rules`: the alerts that there are, and the rules in force, as the log has them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from marshmallow import ValidationError
 
 from access.keys import READ
 from alerts.board import Standing
-from alerts.changes import entry, may_see
-from alerts.rules import LONGEST_NAME
+from alerts.changes import entry, may_see, may_see_rule
+from alerts.rules import CONDITIONS, LONGEST_NAME, Rule
 from alerts.states import shown
 from api.answers import answer, in_portions
 from api.context import context, settings
@@ -33,6 +33,7 @@ from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
+from times import SECOND, format_duration
 
 STATES = ("inactive", "pending", "firing")
 NOBODY = "No process evaluates alerts now: the states are the last ones. Set TIDEMARK_ALERTS where one is to."
@@ -51,7 +52,7 @@ class State(RequestField):
 
 
 class After(RequestField):
-    """Where the page before ended: `next` of its answer."""
+    """End of the page before: `next` of its answer."""
 
     json_schema: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST_NAME + 1}
 
@@ -61,7 +62,7 @@ class After(RequestField):
 
 
 class AlertsQuery(Query):
-    """Which alerts to show."""
+    """Parameters of the list of alerts: those to show."""
 
     state = State(load_default=None)
     series = SeriesName(load_default=None)
@@ -69,7 +70,14 @@ class AlertsQuery(Query):
     after = After(load_default=None)
 
 
+class RulesQuery(Query):
+    """The rules to show: all, or those that a series has alerts of."""
+
+    series = SeriesName(load_default=None)
+
+
 _QUERY = AlertsQuery()
+_RULES_QUERY = RulesQuery()
 
 
 @bp.get("/alerts")
@@ -102,12 +110,64 @@ def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[d
         if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
             continue
         count += 1
-        yield entry(key, alert) | {"labels": standing.rules.rules[key[0]].labels}
+        yield entry(key, alert, standing.rules.rules[key[0]].labels)
         if count == most:
             return
 
 
+@bp.get("/alerts/rules")
+@needs(READ)
+def get_rules() -> Response:
+    """The rules in force, in the order of the file."""
+    series = load_query(_RULES_QUERY, request.args)["series"]
+    if series is not None:
+        permit(series)
+    standing, sees = context().boards.here().standing(), visible()
+    about = None if series is None else {name for name, of in in_portions(standing.targets) if of == series}
+    rules = [
+        _rule(rule)
+        for rule in in_portions(standing.rules.rules.values())
+        if may_see_rule(sees, rule) and (about is None or rule.name in about)
+    ]
+    return answer({"rules": rules}, position=standing.position)
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    """Return a rule as its file has it, but for its receivers and its limit; `bounds` of `absent` are seconds."""
+    is_absent = rule.condition == "absent"
+    return {
+        "name": rule.name,
+        "series": rule.series,
+        "statistic": None if is_absent else rule.statistic,
+        "window": None if rule.window is None else format_duration(rule.window),
+        "last": rule.last,
+        "condition": rule.condition,
+        "bounds": [bound / SECOND if is_absent else bound for bound in rule.bounds],
+        "for": format_duration(rule.holds) if rule.holds else None,
+        "keep_firing_for": format_duration(rule.keeps) if rule.keeps else None,
+        "labels": rule.labels,
+        "summary": rule.summary or None,
+    }
+
+
+_LABELS = {"type": "object", "additionalProperties": TEXT}
 share(
+    AlertRule=object_of(
+        {
+            "name": TEXT,
+            "series": NAME_OR_NULL,
+            "statistic": NAME_OR_NULL,
+            "window": NAME_OR_NULL,
+            "last": {"type": ["integer", "null"]},
+            "condition": {"type": "string", "enum": list(CONDITIONS)},
+            "bounds": array({"type": "number"}),
+            "for": NAME_OR_NULL,
+            "keep_firing_for": NAME_OR_NULL,
+            "labels": _LABELS,
+            "summary": NAME_OR_NULL,
+        }
+    ),
+    AlertRules=object_of({"rules": array(ref("AlertRule"))}),
     Alert=object_of(
         {
             "name": TEXT,
@@ -115,7 +175,7 @@ share(
             "state": State.json_schema,
             "since": {"anyOf": [TIME, {"type": "null"}]},
             "value": NUMBER_OR_NULL,
-            "labels": {"type": "object", "additionalProperties": TEXT},
+            "labels": _LABELS,
             "summary": NAME_OR_NULL,
         }
     ),
@@ -132,6 +192,16 @@ describe(
             "with `after`.",
             query=AlertsQuery,
             replies={200: Reply(description="A page of them.", schema="AlertsPage", headers=POSITIONED)},
+            errors=READ_ERRORS,
+        ),
+        get_rules: Operation(
+            tag="alerts",
+            summary="The rules in force, in the order of their file",
+            description="What each rule looks at, and when its condition holds: `bounds` is one number, or two for "
+            "`outside`; for `absent` it is seconds. `series` is a name, a pattern, or null for all series together. "
+            "With `?series=` only the rules that this series has an alert of.",
+            query=RulesQuery,
+            replies={200: Reply(description="All of them.", schema="AlertRules", headers=POSITIONED)},
             errors=READ_ERRORS,
         ),
     }

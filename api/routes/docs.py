@@ -12,9 +12,9 @@ from flask import Blueprint, Flask, Response, abort, current_app, request
 from access.keys import READ
 from api.answers import LINE_END, encode
 from api.guard import needs
+from api.gzip_coding import offer
 from api.openapi import operation
-from gzip_coding import offer
-from static_files import DAY_SECONDS, folder_in_package, send_file
+from api.static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("docs", __name__)
 

@@ -70,7 +70,7 @@ def post_events() -> Response:
 
 
 def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest | None], retention: int) -> Outcome:
-    """Return what is answered when events were accepted; the oldest of them is asked for where some had expired."""
+    """Return the answer to accepted events; the oldest of them is asked for where some had expired."""
     body: dict[str, object] = {"stored": accepted.stored, "expired": accepted.expired}
     if accepted.expired:
         body["detail"] = expired_detail(oldest(), retention)

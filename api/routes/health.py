@@ -1,4 +1,4 @@
-"""Whether the process answers, whether it can serve, whether the log is sound."""
+"""Health checks: the process answers, it can serve, the log is sound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from alerts.following import MISSING
 from api.answers import LINE_END, answer
 from api.context import context, service
-from api.guard import open_to_all
+from api.guard import guard_of, open_to_all
 from api.openapi.components import TEXT, object_of, share
 from api.openapi.operation import Operation, Reply, describe
 from event_log.errors import LogError, LogUnavailable
@@ -27,7 +27,7 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 @bp.get("")
 @open_to_all
 def get_health() -> Response:
-    """Whether the log can be read and written, and what a person should know of it."""
+    """Return whether the log can be read and written, and what a person should know of it."""
     return health_answer(LINE_END)
 
 
@@ -52,14 +52,14 @@ def get_live() -> Response:
 @bp.get("/ready")
 @open_to_all
 def get_ready() -> Response:
-    """Whether the view has caught up and the log takes writes."""
+    """Return whether the view has caught up and the log takes writes."""
     if (fault := _view_fault() or _log_fault()) is not None:
         return answer({"status": "not ready", "detail": fault}, 503)
     return answer({"status": "ready"})
 
 
 def _notice_of_keys() -> str | None:
-    guard = context().guard
+    guard = guard_of()
     return None if guard is None or guard.watch.fault() is None else _BROKEN_KEYS
 
 

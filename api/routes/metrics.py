@@ -1,4 +1,4 @@
-"""`GET /metrics`: how the service is doing, for Prometheus. `GET /metrics/windows`: the windows themselves."""
+"""`GET /metrics`: metrics of the service, for Prometheus. `GET /metrics/windows`: the windows themselves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ bp = Blueprint("metrics", __name__)
 
 
 class MetricsQuery(Query):
-    """Whose windows to show, which, and what of them."""
+    """Parameters of `GET /metrics/windows`: the series, their windows, the statistics."""
 
     series = Prefix()
     window = Window()
@@ -86,7 +86,7 @@ def _standing() -> exposition.Gauges:
 
 
 def _alerts() -> list[Metric]:
-    """Return how many alerts of each rule are in each state; nothing where there are no rules."""
+    """Return the number of alerts of each rule in each state; nothing where there are no rules."""
     standing = context().boards.here().standing()
     if not standing.targets:
         return []

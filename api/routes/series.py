@@ -1,4 +1,4 @@
-"""`/series`: which series there are, their latest events, and their end."""
+"""`/series`: the list of series, their latest events, and their end."""
 
 from __future__ import annotations
 

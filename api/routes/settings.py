@@ -18,7 +18,7 @@ bp = Blueprint("settings", __name__)
 @bp.get("/settings")
 @needs(READ)
 def get_settings() -> Response:
-    """What clients may ask for, such as the longest window."""
+    """Return the settings that bound what clients may ask for, such as the longest window."""
     rules, position = service().rules_in_force()
     return answer(
         {

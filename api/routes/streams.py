@@ -6,22 +6,23 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, current_app, g, request
 from flask.globals import request_ctx
 from marshmallow import ValidationError, fields, validates_schema
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from access.keys import READ
-from api.context import lease, lease_as_is, service
-from api.guard import needs, permit, visible
+from api.asked import asked, lease_of
+from api.context import service
+from api.guard import lease, lease_as_is, needs, visible
 from api.handshake import refuse_other_requests, websocket_route
-from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, WindowQuery, load_query
-from api.reading.query_fields import Duration
-from api.reading.schemas import RequestField, SeriesName
+from api.reading.query_fields import Duration, SeriesPatterns
+from api.reading.schemas import RequestField
 from api.stream_answers import (
     EVENT_STREAM,
     Subject,
@@ -49,7 +50,7 @@ bp = Blueprint("streams", __name__)
 
 
 class Interval(Duration):
-    """How often statistics are sent."""
+    """A duration -> microseconds from one answer of a stream to the next."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         interval = super()._deserialize(value, attr, data)
@@ -60,7 +61,7 @@ class Interval(Duration):
 
 
 class Alerts(RequestField):
-    """Whether changes of alerts are sent, instead of statistics."""
+    """`1` -> True: changes of alerts are sent, instead of statistics."""
 
     json_schema: ClassVar[dict[str, Any]] = {"type": "string", "enum": ["1"]}
 
@@ -80,9 +81,9 @@ class Position(fields.Field[int]):
 
 
 class StreamQuery(WindowQuery):
-    """What `GET /stream` covers, and how often it answers."""
+    """Parameters of `GET /stream`: what it covers, and how often it answers."""
 
-    series = SeriesName(load_default=None)
+    series = SeriesPatterns(load_default=None)
     interval = Interval(load_default=SECOND)
     alerts = Alerts(load_default=False)
 
@@ -95,7 +96,7 @@ class StreamQuery(WindowQuery):
 
 
 class EventsStreamQuery(Query):
-    """Where a stream of events begins: behind this position; without it, now."""
+    """Start of a stream of events: behind this position; without it, now."""
 
     after = Position(load_default=None)
 
@@ -115,6 +116,8 @@ def position(text: str) -> int:
 def require_a_server_that_streams() -> None:
     """All routes here are streams. A WebSocket's problems are told before the handshake, and its events begin there:
     once that is done the client may post, and expects to see it."""
+    if request.method == "OPTIONS":
+        return
     require_streaming()
     if request.url_rule is not None and request.url_rule.websocket:
         require_place()
@@ -132,16 +135,16 @@ def stream_statistics() -> Response:
     query = load_query(_STREAM, request.args)
     if query["alerts"]:
         return open_alerts(Subscriber(client_socket(), SSE_HEARTBEAT, allowed=lease_as_is()), visible(), _seen())
-    permit(query["series"])
+    series = asked(query["series"])
     subject = Subject(
-        query["series"],
+        series,
         query.get("window"),
         query.get("last"),
         query["include"],
         interval := query["interval"],
         linear=query["percentiles"],
     )
-    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True, allowed=lease(query["series"]))
+    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True, allowed=lease_of(series))
     return open_statistics(subscriber, Question(subject, interval / SECOND))
 
 
@@ -164,6 +167,8 @@ def websocket(ws: WebSocket, series: str) -> None:
 @bp.app_errorhandler(WebsocketMismatch)
 def mismatch(_: WebsocketMismatch) -> Response:
     """A WebSocket's route without a handshake, or a handshake where there is no WebSocket."""
+    if request.method == "OPTIONS":
+        return current_app.make_default_options_response()
     try:
         _refuse_mismatch()
     except Problem as problem:
@@ -219,7 +224,11 @@ describe(
             f"each change, its position as `id`, and behind `Last-Event-ID` the changes since. {_ENDS}",
             query=StreamQuery,
             headers=(LAST_EVENT_ID,),
-            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
+            replies={
+                200: Reply(
+                    description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED_OF_SEVERAL
+                )
+            },
             errors=_STREAM_ERRORS,
         ),
         stream_events: Operation(

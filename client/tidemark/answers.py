@@ -13,7 +13,7 @@ class Statistics(dict[str, Any]):
     """
 
     position: int
-    """How far in the log the answer had read."""
+    """Position in the log up to which the answer covers all events."""
 
     def __init__(self, document: Mapping[str, Any], position: int) -> None:
         super().__init__(document)

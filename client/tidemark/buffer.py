@@ -44,7 +44,7 @@ class Buffer:
         return len(self._events)
 
     def put(self, event: Sent, wait_seconds: float | None) -> None:
-        """Add an event; where there is no room, wait up to so many seconds (None: without end). Raises BufferFull."""
+        """Add an event; where there is no room, wait up to `wait_seconds` (None: without end). Raises BufferFull."""
         with self.changed:
             if len(self._events) >= self._capacity:
                 self._wait_for_room(wait_seconds)

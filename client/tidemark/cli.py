@@ -99,7 +99,7 @@ def send(tidemark: Tidemark, series: str, values: Sequence[float], is_json: bool
 
 
 class _Stored(ProgressColumn):
-    """How many events the server has stored."""
+    """Number of events that the server has stored."""
 
     def __init__(self, tidemark: Tidemark) -> None:
         super().__init__()

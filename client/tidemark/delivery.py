@@ -27,7 +27,7 @@ class Listener(Protocol):
     """Is told what becomes of events."""
 
     def accepted(self, stored: int, expired: int) -> None:
-        """So many events were taken."""
+        """Count these events as taken."""
 
     def refused(self, events: Sequence[RefusedEvent]) -> None:
         """These events were not taken, for good."""
@@ -37,7 +37,7 @@ class Listener(Protocol):
 
 
 class Delivery:
-    """Delivers batches in order, in one thread. `pause` waits so many seconds, and answers False to give up;
+    """Delivers batches in order, in one thread. `pause` waits a number of seconds, and returns False to give up;
     `deliver` then returns False, having told of nothing that is not known."""
 
     def __init__(self, post: Post, listener: Listener, pause: Callable[[float], bool]) -> None:

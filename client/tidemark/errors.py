@@ -19,7 +19,7 @@ class RefusedEvent(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What has become of all events sent so far."""
+    """Numbers of events sent so far, by what has become of them."""
 
     stored: int
     expired: int

@@ -33,7 +33,7 @@ _senders: WeakSet[Sender] = WeakSet()
 
 
 class _State:
-    """What belongs to one process. `buffer.changed` guards all fields."""
+    """State of a sender in one process. `buffer.changed` guards all fields."""
 
     def __init__(self, transport: Transport, capacity: int) -> None:
         self.transport = transport
@@ -44,11 +44,11 @@ class _State:
         self.denied: NotAllowed | None = None
         self.trouble = ""
         self.failed: BaseException | None = None
-        """What has ended the thread before its time."""
+        """Error that has ended the thread before its time."""
         self.hurried = False
         self.stopped = False
         self.told = threading.local()
-        """How many refused events this thread has been told of."""
+        """`told.count` is the number of refused events that this thread has been told of."""
 
 
 class Sender:
@@ -119,7 +119,7 @@ class Sender:
             raise Refused(list(state.kept)[-new:], new)
 
     def counts(self) -> Counts:
-        """Return what has become of all events."""
+        """Return the numbers of all events, by what has become of them."""
         state = self._state
         with state.buffer.changed:
             return Counts(state.stored, state.expired, state.refused, len(state.buffer))

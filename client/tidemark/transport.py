@@ -43,7 +43,7 @@ class Reply(NamedTuple):
 
     @property
     def document(self) -> Any:
-        """Return what its JSON says; None where it is none."""
+        """Return the parsed JSON; None where it is none."""
         try:
             return json.loads(self.body)
         except ValueError:

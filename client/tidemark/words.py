@@ -1,4 +1,4 @@
-"""What the command line prints: names made harmless, tables, CSV, and a plot of blocks."""
+"""Output of the command line: names made harmless, tables, CSV, and a plot of blocks."""
 
 from __future__ import annotations
 

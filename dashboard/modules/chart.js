@@ -2,7 +2,7 @@
 
 import { serverNow } from "./api.js";
 import * as parts from "./chart_parts.js";
-import { count, moment, number, places, span, steady } from "./format.js";
+import { moment, number } from "./format.js";
 import { Overlays } from "./overlays.js";
 import { Pin } from "./pin.js";
 import { firstAfter } from "./points.js";
@@ -24,6 +24,7 @@ export class Chart {
   #rows = []; // the points of a history, as drawn
   #overlays = []; // further lines
   #thresholds = [];
+  #alerts = { levels: [], crossings: [] }; // levels of alerts, and when they were crossed
   source = null;
   statistics = {};
 
@@ -35,6 +36,7 @@ export class Chart {
     root.addEventListener("pointermove", () => this.#pin.clear());
     root.addEventListener("blur", () => this.#unpin());
     addEventListener("themechange", () => this.#u && this.#build());
+    addEventListener("alertschange", ({ detail }) => ((this.#alerts = detail), this.refresh()));
   }
 
   /** Shows `source` from now on: {window, show, points, places()}, and {history} to draw that in place of single events;
@@ -133,7 +135,7 @@ export class Chart {
   /** What there is to say about a point: {time, lines: [[name, text]]}; null where there is no event. */
   read(index) {
     const { history, show, places } = this.source;
-    if (history) return this.#rows[index]?.count ? told(this.#rows[index], show, places()) : null;
+    if (history) return this.#rows[index]?.count ? parts.told(this.#rows[index], show, places()) : null;
     const value = this.#u.data[1][index];
     return value == null ? null : { time: moment(this.times[index]), lines: [["", measured(value, (x) => number(x, places()))]] };
   }
@@ -223,7 +225,8 @@ export class Chart {
   #drawOver(u) {
     const { last } = this.statistics;
     parts.drawLabels(u, this.#colours, this.#ends(), this.source.show);
-    parts.drawThresholds(u, this.#colours, this.#thresholds);
+    parts.drawThresholds(u, this.#colours, [...this.#thresholds, ...this.#alerts.levels]);
+    parts.drawCrossings(u, this.#colours, this.#alerts.crossings);
     parts.drawZone(u, this.#colours);
     const [times, values] = u.data;
     const newest = this.source.history ? [last && Date.parse(last.timestamp) / 1000, last?.value] : [times.at(-1), values.at(-1)];
@@ -266,7 +269,7 @@ export class Chart {
 
   #valueRange(low, high) {
     const { min, max } = this.statistics;
-    const all = [low, high, min, max, ...this.#thresholds].filter((value) => Number.isFinite(value));
+    const all = [low, high, min, max, ...this.#thresholds, ...this.#alerts.levels].filter((value) => Number.isFinite(value));
     if (!all.length) return [0, 1];
     const [bottom, top] = [Math.min(...all), Math.max(...all)];
     const margin = (top - bottom) * 0.08 || Math.abs(top) * 0.01 || 1;
@@ -284,13 +287,4 @@ export class Chart {
 
 function widened(min, max) {
   return max > min ? { min, max } : { min: min - AROUND_ONE, max: max + AROUND_ONE };
-}
-
-function told(point, show, least) {
-  const { start, end, mean } = point;
-  const names = ["max", ...[...show].reverse(), "min"];
-  const common = Math.max(least, places(names.map((name) => point[name])));
-  const lines = names.map((name) => [name, measured(point[name], (x) => number(x, common))]);
-  lines.splice(-1, 0, ["mean", measured(mean, steady)]);
-  return { time: span(start, end), lines: [["count", count(point.count)], ...lines] };
 }

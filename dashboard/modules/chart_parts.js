@@ -1,6 +1,6 @@
 // What uPlot is told to draw: axes, series, the band of the window, labels at the right edge.
 
-import { number, tick, tickTime, zone } from "./format.js";
+import { count, number, places, span, steady, tick, tickTime, zone } from "./format.js";
 import { measured } from "./units.js";
 
 const FONT = '11px Inter, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
@@ -23,6 +23,7 @@ export function readColours(show, overlays) {
     grid: colour("grid"),
     text: colour("muted"),
     bad: colour("bad"),
+    good: colour("good"),
     overlays: overlays.map(({ number }) => colour(`line-${number}`)),
     ...Object.fromEntries(show.map((name) => [name, colour(name) || colour("other")])),
   };
@@ -181,6 +182,33 @@ export function drawThresholds(u, colours, thresholds) {
   ctx.restore();
 }
 
+/** Marks when alerts began to fire, and when they ended: a line from top to bottom each, and a triangle that points up
+    or down. */
+export function drawCrossings(u, colours, crossings) {
+  const { ctx, bbox } = u;
+  const { min, max } = u.scales.x;
+  const size = 5 * devicePixelRatio;
+  ctx.save();
+  for (const { at, fires } of crossings) {
+    if (at < min || at > max) continue;
+    const x = Math.round(u.valToPos(at, "x", true)) + 0.5;
+    const [tip, foot] = fires ? [bbox.top, bbox.top + 2 * size] : [bbox.top + 2 * size, bbox.top];
+    ctx.fillStyle = ctx.strokeStyle = fires ? colours.bad : colours.good;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.moveTo(x, tip);
+    ctx.lineTo(x - size, foot);
+    ctx.lineTo(x + size, foot);
+    ctx.fill();
+  }
+  ctx.restore();
+}
+
 /** The label of a time; none where it would reach into the zone, left of the plot. */
 function clearOfZone(u, at, label) {
   return u.valToPos(at, "x") < HALF_A_LETTER * label.length ? null : label;
@@ -214,4 +242,14 @@ export function drawNewest(u, colours, time, value) {
   dot(6.5, colours.edge);
   dot(3.5, colours.value);
   ctx.restore();
+}
+
+/** What there is to say about a step of a history: {time, lines: [[name, text]]}. */
+export function told(point, show, least) {
+  const { start, end, mean } = point;
+  const names = ["max", ...[...show].reverse(), "min"];
+  const common = Math.max(least, places(names.map((name) => point[name])));
+  const lines = names.map((name) => [name, measured(point[name], (x) => number(x, common))]);
+  lines.splice(-1, 0, ["mean", measured(mean, steady)]);
+  return { time: span(start, end), lines: [["count", count(point.count)], ...lines] };
 }

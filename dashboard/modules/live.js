@@ -1,6 +1,6 @@
 // The statistics of the view, twice a second over a stream, or by polling; and how well that goes.
 
-import { getJson, pauseAfter, Problem, serverNow, url } from "./api.js";
+import { getJson, itself, pauseAfter, Problem, serverNow, url } from "./api.js";
 import { Stream } from "./stream.js";
 import { query } from "./windows.js";
 
@@ -60,7 +60,7 @@ export class Live {
 
   #openStream() {
     this.#reason = null;
-    const parameters = { series: this.#view.series, ...this.#question, interval: INTERVAL };
+    const parameters = { series: itself(this.#view.series), ...this.#question, interval: INTERVAL };
     this.#stream = new Stream(url("stream", parameters), {
       opened: () => {},
       message: ({ event, data, id }) => event === "statistics" && this.#take(JSON.parse(data), Number(id)),

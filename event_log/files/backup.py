@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbits
@@ -19,25 +21,23 @@ from event_log.errors import LogUnavailable
 from event_log.files import blobs
 from event_log.files.disk import File, make_folder, sync_file, sync_folder, write_all
 from event_log.files.head import OWNED_UNTIL, OWNER, new_page
-from event_log.files.layout import Tail
 from event_log.files.opening import OpenLog
 from event_log.files.swapping import may_compact
 from event_log.files.syncing import sync
 from event_log.port import Behind
 
 RIGHT_SECONDS = 60.0
-"""How long the right to compact is taken for; it is prolonged while there is more to copy."""
+"""Seconds for which the right to compact is taken; it is prolonged while there is more to copy."""
 WAIT_SECONDS = 150.0
-"""How long to wait for a compaction to end."""
+"""Maximum seconds to wait for a compaction to end."""
 ATTEMPTS = 5
 """Maximum copies that are begun anew because a segment went for want of room, or the history was replaced."""
 _NO_BOOT = bytes(16)
-_PIECE = 1 << 20
 _POLL_SECONDS = 0.1
 
 
 class Backup(NamedTuple):
-    """What was copied."""
+    """Position and size of a finished copy."""
 
     position: int
     size: int
@@ -54,7 +54,7 @@ def back_up(files: OpenLog, target: Path) -> Backup:
     try:
         for _ in range(ATTEMPTS):
             try:
-                backup = _Copy(files, aside, right).run()
+                backup = _copy(files, aside, right.hold)
             except Behind:
                 shutil.rmtree(aside, ignore_errors=True)
                 continue
@@ -94,62 +94,34 @@ class _Right:
                 self._files.words[OWNED_UNTIL] = 0
 
 
-class _Copy:
-    """One copy, in a folder that nobody knows yet."""
+def _copy(files: OpenLog, folder: Path, hold: Callable[[], None]) -> Backup:
+    """Make one copy, in a folder that nobody knows yet. Raises Behind where it has to be begun anew."""
+    sync(files)
+    manifest, tail, segments = files.manifest(), files.head.tail()[1], files.segments
+    size = 0
 
-    def __init__(self, files: OpenLog, folder: Path, right: _Right) -> None:
-        self._files = files
-        self._folder = folder
-        self._right = right
-        self._size = 0
-
-    def run(self) -> Backup:
-        """Raises Behind where it has to be begun anew."""
-        files = self._files
-        sync(files)
-        manifest, tail = files.manifest(), files.head.tail()[1]
-        for name, measured in manifest.blobs.items():
-            self._write(Path("blobs") / name, files.blobs.get(name, measured))
-        for start, end in self._segments(manifest.number, tail):
-            self._copy_segment(start, end)
-        self._write(Path("blobs") / "manifest", blobs.pack(replace(manifest, dropped=[])))
-        if files.head.tail()[1].history != tail.history:
-            raise Behind("another history began")
-        head = new_page(_NO_BOOT, tail._replace(history=randbits(63)), manifest.generation, files.head.time())
-        self._write(Path("head"), head)
-        for folder in ("segments", "blobs", "."):
-            sync_folder(self._folder / folder)
-        return Backup(tail.position, self._size)
-
-    def _segments(self, number: int, tail: Tail) -> list[tuple[int, int | None]]:
-        """Return those that hold records behind a number, up to the tail, each with where it ends."""
-        starts = [start for start in self._files.segments.starts() if start <= tail.segment]
-        first = max((start for start in starts if start <= number), default=0)
-        return [(start, tail.offset if start == tail.segment else None) for start in starts if start >= first]
-
-    def _copy_segment(self, start: int, end: int | None) -> None:
-        source = self._files.segments.file(start)  # stays open, whatever becomes of its name
-        size = os.fstat(source.number).st_size if end is None else end
-        path = self._files.segments.path(start)
-        target = self._new(Path("segments") / path.name)
-        for offset in range(0, size, _PIECE):
-            self._right.hold()
-            data = os.pread(source.number, min(_PIECE, size - offset), offset)
-            if len(data) < min(_PIECE, size - offset):
-                raise Behind(f"{path} is shorter than it was")
-            write_all(target.number, data, offset)
-        sync_file(target.number)
-        self._size += size
-
-    def _write(self, name: Path, data: bytes) -> None:
-        self._right.hold()
-        file = self._new(name)
+    def write(path: Path, data: bytes) -> None:
+        nonlocal size
+        hold()
+        make_folder(path.parent)
+        file = File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         write_all(file.number, data, 0)
         sync_file(file.number)
-        self._size += len(data)
+        size += len(data)
 
-    def _new(self, name: Path) -> File:
-        path = self._folder / name
-        make_folder(self._folder / "segments")
-        make_folder(path.parent)
-        return File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    for name, measured in manifest.blobs.items():
+        write(folder / "blobs" / name, files.blobs.get(name, measured))
+    starts = segments.starts()
+    first = max(0, bisect_right(starts, manifest.number) - 1)
+    for start in starts[first : bisect_right(starts, tail.segment)]:
+        end = tail.offset if start == tail.segment else segments.size_of(start)
+        write(folder / "segments" / segments.path(start).name, segments.read(start, 0, end))
+    write(folder / "blobs" / "manifest", blobs.pack(replace(manifest, dropped=[])))
+    if files.head.tail()[1].history != tail.history:
+        raise Behind("another history began")
+    write(
+        folder / "head", new_page(_NO_BOOT, tail._replace(history=randbits(63)), manifest.generation, files.head.time())
+    )
+    for name in ("segments", "blobs", "."):
+        sync_folder(folder / name)
+    return Backup(tail.position, size)

@@ -39,7 +39,7 @@ class Stored:
     dropped: list[tuple[int, int, list[str]]] = field(default_factory=list)
     """Swaps: when, in microseconds, the record behind which the log has to be read since, and the blobs replaced."""
     data: str = ""
-    """What the owner of the log says of the blobs, as latin-1."""
+    """Opaque data of the owner of the log about the blobs, as latin-1."""
 
     def number_before(self, moment: int) -> int:
         """The record before which nobody reads any more who began before a moment."""
@@ -69,16 +69,16 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._manifest = folder / "manifest"
+        self.path = folder / "manifest"
 
     def manifest(self) -> Stored:
         """Raises LogDamaged."""
         try:
-            return unpack(self._manifest.read_bytes())
+            return unpack(self.path.read_bytes())
         except FileNotFoundError:
             return Stored()
         except ValueError as fault:
-            raise LogDamaged(f"{self._manifest}: {fault}") from fault
+            raise LogDamaged(f"{self.path}: {fault}") from fault
 
     def put(self, data: bytes, now: int) -> str:
         """Write a blob, and wait until it is on the disk; its name. Raises OSError."""
@@ -102,29 +102,22 @@ class Blobs:
         return data
 
     def measure(self, name: str, known: Measured | None) -> Measured:
-        """Size and crc of a blob, which are read only where they are not known. Raises Behind."""
+        """Size and crc of a blob, which is read only where they are not known. Raises Behind, LogDamaged."""
         if known is not None and (self.folder / name).exists():
             return known
-        try:
-            data = (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            raise Behind(f"{self.folder / name} is not there any more") from None
+        data = self.get(name, None)
         return len(data), crc32(data)
 
     def write_manifest(self, manifest: Stored) -> Path:
-        """Write one that does not hold yet. Raises OSError."""
+        """Write one that does not hold until it is renamed to `path`. Raises OSError."""
         return write_aside(self.folder, pack(manifest))
-
-    def put_in_force(self, path: Path) -> None:
-        """Only with the append lock."""
-        path.rename(self._manifest)
 
     def collect(self, manifest: Stored, now: int, *, stay_seconds: int) -> None:
         """Remove blobs that nobody reads any more, and those that nobody has named for long."""
         named = manifest.names_since(now - stay_seconds * SECOND)
         replaced = {name for *_, names in manifest.dropped for name in names}
         for entry in os.scandir(self.folder):
-            if entry.name in named or entry.name == self._manifest.name:
+            if entry.name in named or entry.name == self.path.name:
                 continue
             with suppress(FileNotFoundError):  # another process collects too
                 age_seconds = now / SECOND - entry.stat().st_mtime  # by the log's time, as `put` noted it

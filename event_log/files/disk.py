@@ -35,7 +35,7 @@ class File:
 
 
 def refusal(path: Path, fault: OSError) -> LogUnavailable:
-    """Return what is told of a log where the system refused a call; a disk that is full is named as that."""
+    """Return the error for a log where the system refused a call; a disk that is full is named as that."""
     if fault.errno in _FULL:
         return LogFull(f"the disk of the log at {path} is full; make room on it")
     return LogUnavailable(f"the log at {path} cannot be read or written: {fault}")

@@ -24,7 +24,7 @@ NO_HORIZON = -(2**63)
 MOST_BYTES = 2**24 - 1
 """Maximum length of a payload with what stands before it."""
 SECTOR = 512
-"""What a disk writes whole or not at all."""
+"""Bytes that a disk writes whole or not at all."""
 RECORDS = 2 * SECTOR
 """Offset of the first record in a segment, behind two copies of its head."""
 
@@ -46,7 +46,7 @@ class Tail(NamedTuple):
 
 
 class SegmentHead(NamedTuple):
-    """What a segment links to, and where it ends, if not where the next one begins."""
+    """Record that a segment links to, and the end of the segment, if the next one does not begin there."""
 
     number: int
     position: int
@@ -91,9 +91,9 @@ class Synced(NamedTuple):
 
     tail: Tail
     sequence: int
-    """Which in a row of such places this is."""
+    """Number of this sync; it rises by one with each."""
     clean: bool
-    """Whether the last user left there in good order."""
+    """True if the last user closed the log there in good order."""
 
 
 def pack_synced(synced: Synced) -> bytes:

@@ -25,7 +25,6 @@ from event_log.files.head import (
     FAILED,
     GENERATION,
     SEQUENCE,
-    SYNCED_NUMBER,
     TAIL_SLOTS,
     Head,
     boot_of,
@@ -39,19 +38,19 @@ from event_log.files.layout import TAIL, Tail
 from event_log.files.locks import FileLock
 from event_log.files.recovery import Recovery
 from event_log.files.segments import Segments
-from event_log.group_commit import GroupCommit
 from event_log.log_time import LogTime, Moment
+from event_log.single_flight import SingleFlight
 
 LEAST_BYTES = 512 * 1024
 MOST_SEGMENT_BYTES = 16 * 1024**2
 APPEND_SECONDS, SYNC_SECONDS, OPEN_SECONDS = 2.0, 5.0, 10.0
-"""How long one waits for each lock before it is refused: a disk may take its time to sync, and a recovery too."""
+"""Seconds to wait for each lock before the call is refused: a disk may take its time to sync, and a recovery too."""
 WAYS_OUT = "stop what uses it and move it away to start anew, or name another path in TIDEMARK_LOG_URL"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a process opens a log with."""
+    """Options with which a process opens a log."""
 
     path: Path
     max_bytes: int
@@ -97,14 +96,14 @@ class OpenLog:
         except BaseException:
             self._close_locks()
             raise
-        words = self.words = self.head.words
+        self.words = self.head.words
         self.page = self.head.page
         self.fault: LogUnavailable | None = None
         """Why the last append was refused, until the room that the next ones need has been tried."""
         self._segment = self._history = -1
         self._stored: Stored | None = None
         self._time = 0
-        self.group = GroupCommit(lambda: words[SYNCED_NUMBER])  # no cycle: a log that is let go of is closed at once
+        self.syncs = SingleFlight()
         self.load()
 
     def load(self) -> None:

@@ -18,7 +18,7 @@ from times import SECOND
 CHUNK_BYTES = 1024**2
 LEAST_BYTES = 4096
 EVENT_BYTES = 64
-"""So many are read for each position that is asked for."""
+"""Bytes that are read for each position asked for."""
 _PLACES = 16
 """Maximum cursors whose place in a file is remembered; others are looked for."""
 
@@ -117,7 +117,7 @@ def _at(head: SegmentHead, place: Tail) -> Tail:
 
 
 def _lost(number: int, position: int, place: Tail) -> Entries:
-    """Return what stands for records that are lost before a place: numbers and positions that are skipped."""
+    """Return entries in the place of records that are lost before a place: numbers and positions that are skipped."""
     count = place.number - number
     if count <= 0:
         return []

@@ -34,7 +34,7 @@ ON_TRUST = -2
 
 @dataclass(slots=True)
 class Decoded:
-    """What some bytes hold, as far as it is proved."""
+    """Records found in some bytes, as far as they are proved."""
 
     number: int
     crc: int
@@ -42,13 +42,11 @@ class Decoded:
     entries: list[Entry | Singles] = field(default_factory=list)
     size: int = 0
     """Bytes up to the end of the last record that is proved."""
-    is_bad: bool = False
-    """Whether something stands there whole, but not proved."""
     horizon: int = NO_HORIZON
     fence: int = 0
 
     def prove(self, number: int, crc: int, position: int, size: int) -> int:
-        """Note that all up to here is proved; says how many entries that are."""
+        """Note that all up to here is proved; return the number of its entries."""
         self.number, self.crc, self.position, self.size = number, crc, position, size
         return len(self.entries)
 
@@ -74,10 +72,7 @@ def decode(
     while offset + RECORD.size <= len(data) and number < until and (position < most or offset > done.size):
         stored, head, low, behind = RECORD.unpack_from(data, offset)
         end = offset + RECORD.size + (head >> 8)
-        if low != number + 1 & LOW:
-            done.is_bad = True
-            break
-        if end > len(data):
+        if low != number + 1 & LOW or end > len(data):
             break
         rows = None
         if head == _SINGLE and offset >= singly_until:
@@ -99,7 +94,6 @@ def decode(
         if crc == stored or (number == until and proof in (crc, ON_TRUST)):
             proved = done.prove(number, crc, position, offset)
     del done.entries[proved:]
-    done.is_bad |= offset > done.size
     for end, *words in published:
         if end <= done.size:
             done.publish(*words)

@@ -14,7 +14,6 @@ from secrets import randbits
 from event_log import codec
 from event_log.errors import LogDamaged
 from event_log.files.blobs import Stored
-from event_log.files.disk import sync_file
 from event_log.files.layout import RECORDS, SegmentHead, Synced, Tail, pack_record
 from event_log.files.records import END, Decoded, decode, resynchronise
 from event_log.files.segments import Segments
@@ -108,7 +107,7 @@ class Recovery:
         tail = self._scan(begin)
         for start in self._segments.starts():
             if not rewrite and begin.segment <= start:
-                sync_file(self._segments.file(start).number)
+                self._segments.sync(start)
         if rewrite and tail.offset:
             tail = copy_unsynced(self._segments, begin, tail, self._stamp)
         was_end = known is not None and known.clean and known.tail.number == tail.number

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def bytes_used(files: OpenLog) -> int:
-    """Return what the log takes on the disk, without what is quarantined."""
+    """Return the bytes that the log takes on the disk, without quarantined files."""
     folders = (files.segments.folder, files.blobs.folder)
     return sum(_size(entry) for folder in folders for entry in os.scandir(folder))
 
@@ -98,7 +98,7 @@ def with_room(files: OpenLog, work: Callable[[], T], *, ballast: bool = False) -
 
 
 def collect(files: OpenLog, *, stay_seconds: int = STAY_SECONDS) -> None:
-    """Remove what a swap has left behind so long ago, oldest first."""
+    """Remove what a swap has left behind more than `stay_seconds` ago, oldest first."""
     manifest, now = files.manifest(), files.time()
     number = manifest.number_before(now - stay_seconds * SECOND)
     starts = files.segments.starts()

@@ -115,12 +115,23 @@ class Segments:
 
     def end(self, start: int) -> int:
         """The offset behind which nothing may be read."""
-        return self.head(start).end or os.fstat(self.file(start).number).st_size
+        return self.head(start).end or self.size_of(start)
+
+    def size_of(self, start: int) -> int:
+        """Bytes of its file."""
+        file = self.file(start)  # held while it is used: another thread may let go of it
+        return os.fstat(file.number).st_size
+
+    def sync(self, start: int) -> None:
+        """Wait until all of it is on the disk. Raises OSError."""
+        file = self.file(start)
+        sync_file(file.number)
 
     def read(self, start: int, offset: int, size: int) -> bytes:
         """Raises LogDamaged where they cannot be read, Behind."""
+        file = self.file(start)
         try:
-            data = os.pread(self.file(start).number, size, offset)
+            data = os.pread(file.number, size, offset)
         except OSError as fault:
             raise LogDamaged(f"{self.path(start)} cannot be read at byte {offset}: {fault}") from fault
         if len(data) < size:
@@ -131,7 +142,7 @@ class Segments:
         """All from there to the end; zeros where it cannot be read."""
         with suppress(LogDamaged):
             return self.read(start, offset, max(0, self.end(start) - offset))
-        data = bytearray(max(0, os.fstat(self.file(start).number).st_size - offset))
+        data = bytearray(max(0, self.size_of(start) - offset))
         for at in range(0, len(data), _BLOCK):
             with suppress(LogDamaged):
                 size = min(_BLOCK, len(data) - at)

@@ -10,6 +10,7 @@ from secrets import randbits
 from typing import Any
 from weakref import WeakSet
 
+from event_log.aside import aside
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
 from event_log.files import room, swapping
 from event_log.files.disk import refusing
@@ -69,16 +70,13 @@ class FilesStore(RecordStore):
             return
         if number > files.head.tail()[1].number:
             raise HistoryChanged(f"record {number} is lost")
-
-        def work() -> None:
-            sync(files)
+        if files.words[SYNCED_NUMBER] < number:
+            try:
+                files.syncs.run(lambda: bool(aside(lambda: sync(files))))
+            except LogUnavailable as fault:
+                raise LogUncertain(str(fault)) from fault
             if files.words[SYNCED_NUMBER] < number:
-                raise LogUnavailable(f"record {number} is lost")
-
-        try:
-            files.group.wait(number, work)
-        except LogUnavailable as fault:
-            raise LogUncertain(str(fault)) from fault
+                raise LogUncertain(f"record {number} is lost")
 
     def read(self, cursor: Cursor, limit: int) -> Chunk:
         if self._files is None:

@@ -58,7 +58,7 @@ def swap(files: OpenLog, new: Manifest) -> bool:
         generation = files.blobs.manifest().generation
         files.words[GENERATION] = generation  # its maker may have died before it had said so
         if generation == old.generation and files.head.tail()[1].history == tail.history:
-            files.blobs.put_in_force(path)
+            path.rename(files.blobs.path)
             files.words[GENERATION] = new.generation
     if path.exists():
         path.unlink()

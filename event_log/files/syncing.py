@@ -10,7 +10,7 @@ import logging
 from secrets import randbits
 
 from event_log.errors import LogDamaged, LogError, LogUnavailable
-from event_log.files.disk import sync_file, sync_folder
+from event_log.files.disk import sync_folder
 from event_log.files.head import FAILED
 from event_log.files.layout import RECORDS, SegmentHead, Tail
 from event_log.files.opening import OpenLog
@@ -42,7 +42,7 @@ def sync(files: OpenLog) -> None:
 def _sync_segments(files: OpenLog, synced: Tail, tail: Tail) -> None:
     for start in files.segments.starts():
         if synced.segment <= start <= tail.segment:
-            sync_file(files.segments.file(start).number)
+            files.segments.sync(start)
     if synced.segment != tail.segment:
         sync_folder(files.segments.folder)
 

@@ -31,9 +31,9 @@ PAUSE = 0.02
 SCAN = 1000
 """Entries looked through at a time for one whose answer was lost."""
 COPY_MILLISECONDS = 800
-"""How long a trip waits for replicas."""
+"""Milliseconds that a trip waits for replicas."""
 HEALING_SHARE = 64
-"""One part of so many is reserved for records that make room."""
+"""Divisor of the room: one part is reserved for records that make room."""
 NEVER = 9 * 10**18
 """In place of what a writer knows, or of its oldest event, where that does not matter."""
 
@@ -74,16 +74,12 @@ class Appending:
         if not self._pool.url.wait or _order(appended) <= _order(self.copied):
             return
         try:
-            self._write_nothing(HEAL, history, self._wait)
+            self._pool.twice(lambda session: self._affirm(session, HEAL, history, self._wait))
         except LogUncertain:
             raise
         except LogUnavailable as fault:
             raise LogUncertain(f"{fault}; it may have been stored") from fault
         self.copied = max(self.copied, appended, key=_order)
-
-    def probe(self, history: int) -> None:
-        """Write something that is no record. Raises LogUnavailable where nothing can be written, HistoryChanged."""
-        self._write_nothing(APPEND, history, NOTHING)
 
     def arrive(self) -> None:
         """Begin a log where there is none, or another history after Redis was started or promoted, or where it lacks
@@ -91,9 +87,10 @@ class Appending:
         self._pool.twice(self._arrive)
 
     def renew(self, history: int) -> None:
-        """Begin another history than this one if Redis was started or promoted since. Raises LogUnavailable."""
+        """Begin another history than this one if Redis was started or promoted since. Raises LogUnavailable where
+        nothing can be written."""
         with suppress(HistoryChanged):
-            self.probe(history)
+            self._pool.twice(lambda session: self._affirm(session, APPEND, history, NOTHING))
 
     def _arrive(self, session: Session) -> None:
         session.look()  # its stamp may be an old one, and would never be the log's again
@@ -104,7 +101,7 @@ class Appending:
             raise self._other(session)
 
     def _other(self, session: Session) -> LogDamaged:
-        """Return what to say of keys that are not those of a log of this format."""
+        """Return the error for keys that are not those of a log of this format."""
         mark, former = session.trip(pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format")))
         if isinstance(mark, bytes):
             return Mark.foreign(mark, self._where)
@@ -154,7 +151,7 @@ class Appending:
         group.answer(end)
 
     def _find(self, session: Session, sent_by: Client, group: Group) -> Appended | None:
-        """Return where an entry ends, which cannot be stored any more unless it has been."""
+        """Return where the entry of a group ends; None if it is not stored, and now never can be."""
         if sent_by.run == session.client.run:
             session.trip(pack(("CLIENT", "KILL", "ID", sent_by.id)))  # an error where it is gone
         start = b"(%d-%d" % _order(group.behind) if group.behind.number else b"-"
@@ -189,7 +186,7 @@ class Appending:
         return self._refused(session, group, reply)
 
     def _refused(self, session: Session, group: Group, reply: Reply) -> list[Group]:
-        """Return what to do about a group of which nothing was stored."""
+        """Fail a group of which nothing was stored, or return the groups that are to be sent instead."""
         if isinstance(reply, Exception):
             code = code_of(reply)
             if code == "NOSCRIPT":
@@ -215,16 +212,10 @@ class Appending:
     def _current(self, session: Session) -> int:
         """Return the history of the log: another one than before if Redis was started or promoted since."""
         self._arrive(session)
-        mark = session.ask(("HGET", self._keys.head, "mark"))[0]
-        if mark is None:
-            raise LogUnavailable(f"{self._where} has lost the log that was just begun")
-        return Mark.read(mark, self._where).history
-
-    def _write_nothing(self, script: Script, history: int, wait: Packed) -> None:
-        """Write something that is no record."""
-        self._pool.twice(lambda session: self._affirm(session, script, history, wait))
+        return Mark.read(session.ask(("HGET", self._keys.head, "mark"))[0], self._where).history
 
     def _affirm(self, session: Session, script: Script, history: int, wait: Packed) -> None:
+        """Write something that is no record. Raises HistoryChanged."""
         arguments = self._mark(session, history), b"0", b"0", b"0", b"0", b"0", b""
         reply, *copies = session.trip(self._call(script, arguments) + wait)
         if isinstance(reply, Exception):
@@ -269,7 +260,7 @@ class Appending:
         return f"{FORMAT} {session.stamp} {history}".encode()
 
     def _limit(self, record: Record) -> int:
-        """Return how many bytes the log may have with a record. Half of what is reserved is for the horizon alone."""
+        """Return the bytes that the log may have with a record. Half of what is reserved is for the horizon alone."""
         reserve = self._max_bytes // HEALING_SHARE
         return self._max_bytes - (0 if record.raises is not None else reserve // 2 if record.fences else reserve)
 
@@ -285,6 +276,6 @@ def _order(appended: Appended) -> tuple[int, int]:
 
 
 def _head(script: Script, keys: Keys) -> bytes:
-    """Return what each call of a script begins with."""
+    """Return the bytes with which each call of a script begins."""
     words = b"EVALSHA", script.sha, b"2", keys.head, keys.stream
     return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])

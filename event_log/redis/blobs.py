@@ -1,4 +1,4 @@
-"""What readers begin with on Redis: blobs as strings of at most 1 MiB each, and the manifest that names them."""
+"""Blobs on Redis, as strings of at most 1 MiB each, and the manifest that names them for readers."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Blobs:
         return found
 
     def _swaps(self, before: bytes | None, cursor: Cursor) -> str:
-        """When there was a swap, and up to which record: those of the last ten minutes, and the one before them."""
+        """Return the times of swaps with the record of each: those of the last ten minutes, and the one before them."""
         now = self._clock.time()
         kept = (before or b"").decode().split()
         while len(kept) > 1 and int(_parted(kept[1])[0]) <= now - GRACE_SECONDS * SECOND:

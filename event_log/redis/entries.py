@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct, error
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -110,15 +110,16 @@ class Decoder:
             raise LogDamaged(f"an entry of the stream at position {end.position} cannot be read: {fault}") from fault
         self._follow(end.number - len(records) + 1)
         position = end.position - sum(record.takes for record in records)
-        for number, (kind, is_timed, takes, payload) in enumerate(records, end.number - len(records) + 1):
-            position += takes
+        for number, record in enumerate(records, end.number - len(records) + 1):
+            position += record.takes
             if number <= self.end.number:
                 continue
-            if kind == SINGLE:
-                self._run.append(_ONE + payload)
+            if record.kind == SINGLE:
+                self._run.append(_ONE + record.payload)
                 self._positions.append(position)
             else:
-                self._put(Entry(position, time if is_timed else 0, kind, takes, payload))
+                at = time if record.timed else 0
+                self._put(Entry(position, at, record.kind, record.takes, record.payload))
 
     def _follow(self, first: int) -> None:
         if first > self.end.number + 1:
@@ -129,18 +130,9 @@ class Decoder:
         self.taken.append(entry)
 
 
-class _Packed(NamedTuple):
-    """A record as it stands in an entry."""
-
-    kind: int
-    is_timed: bool
-    takes: int
-    payload: bytes
-
-
-def _records(data: bytes) -> list[_Packed]:
+def _records(data: bytes) -> list[Record]:
     """The records of an entry. Raises struct.error or IndexError."""
-    found, at = list[_Packed](), NONCE
+    found, at = list[Record](), NONCE
     while at < len(data):
         size, kind = _SHORT.unpack_from(data, at)
         is_timed, takes, start = False, 1, at + _SHORT.size
@@ -148,7 +140,7 @@ def _records(data: bytes) -> list[_Packed]:
             _, _, is_timed, takes, size = _HEADER.unpack_from(data, at)
             start = at + _HEADER.size
         at = start + size
-        found.append(_Packed(kind, is_timed, takes, data[start:at]))
+        found.append(Record(kind, data[start:at], takes, is_timed))
     if at != len(data):
         raise IndexError("it is cut off")
     return found

@@ -1,4 +1,4 @@
-"""What Redis does to survive a power cut or the loss of its machine, as far as it tells."""
+"""Facts about Redis: how it survives a power cut or the loss of its machine, as far as it tells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from event_log.redis.session import facts_of
 EVERY_SECOND = 1.0
 """Seconds that an append-only file which is synced every second may lack."""
 MOST_LAG = 3
-"""Seconds since a replica has told how far it is, up to which it counts as up to date: it tells once a second."""
+"""Maximum seconds since an up-to-date replica has told its position: it tells once a second."""
 
 
 class Facts:
@@ -43,7 +43,7 @@ class Facts:
             )
 
     def notices(self) -> list[str]:
-        """Return what a person should know of it."""
+        """Return warnings for people."""
         facts, where, found = self._look(), self._pool.url, []
         if facts.get("maxmemory_policy", "noeviction") != "noeviction" and facts.get("maxmemory", "0") != "0":
             found.append(f"{where} may throw keys away when it is full; set its maxmemory-policy to noeviction")
@@ -60,19 +60,19 @@ class Facts:
         return found
 
     def _wanted(self) -> int:
-        """Return how many replicas there should be: one at least where another one could take over."""
+        """Return the number of replicas that there should be: one at least where another one could take over."""
         may_fail_over = self._pool.url.master is not None or "min_slaves_good_slaves" in self._look()
         return max(self._pool.url.wait, int(may_fail_over))
 
     def _replicas(self) -> int:
-        """Return how many are up to date, and have told so just now."""
+        """Return the number of replicas that are up to date, and have told so just now."""
         facts = self._look()
         told = [facts.get(f"slave{number}", "") for number in range(int(facts.get("connected_slaves", "0")))]
         each = [dict(word.partition("=")[::2] for word in line.split(",")) for line in told]
         return sum(one.get("state") == "online" and int(one.get("lag", "-1")) <= MOST_LAG for one in each)
 
     def _look(self) -> dict[str, str]:
-        """Return what Redis says of itself. Raises LogUnavailable."""
+        """Return the facts that Redis tells of itself. Raises LogUnavailable."""
         if time.monotonic() > self._looked + EVERY_SECOND:
             sections = [("INFO", section) for section in ("persistence", "memory", "replication")]
             self._facts = facts_of(b"\n".join(self._pool.ask(*sections)))

@@ -1,4 +1,4 @@
-"""What Redis or the way to it answers, in our words: one clear line each, with the way out and without a secret."""
+"""Errors of Redis, and of the way to it, in our words: one clear line each, with the way out and without a secret."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from event_log.errors import LogDamaged, LogFull, LogUnavailable
-
-OLDEST = (7, 0)
-"""The oldest Redis whose scripts may clean a full one."""
 
 _PLAIN = {
     "NOAUTH": "wants a password; give it in TIDEMARK_LOG_URL",
@@ -70,9 +67,3 @@ def other_keys(where: str) -> LogDamaged:
 def other_format(where: str, found: str, own: str) -> LogDamaged:
     """The error for a log of another version."""
     return LogDamaged(f"{where} holds {found!r}, not {own!r}; name another log with ?name= in TIDEMARK_LOG_URL")
-
-
-def too_old(where: str, version: str) -> LogUnavailable:
-    """The error for a Redis before OLDEST."""
-    least = ".".join(map(str, OLDEST))
-    return LogUnavailable(f"{where} is version {version}; the log needs Redis {least} or newer, or Valkey")

@@ -1,7 +1,7 @@
 """Group commit: those who append while a trip to Redis is under way go together with the next one.
 
 Who finds nobody under way leads: it makes the trip for all who have gathered, and hands over to the next of those who
-wait when they are answered. A leader that is killed leaves its group to another one of it, which looks for it first.
+wait when they are answered. What becomes of a group whose leader is killed, as at the end of a worker, nobody knows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from event_log.errors import LogError
+from event_log.errors import LogError, LogUncertain
 from event_log.port import Appended, Guard, Record
 from event_log.redis.entries import NONCE, pack_record
 from event_log.redis.session import Client
@@ -25,13 +25,13 @@ MOST_BYTES = 1 << 20
 FEW = 1.5
 """Records under way and waiting, up to which nobody waits for others to gather."""
 FADING = 0.95
-"""What is left with each trip of the memory of how many there were."""
+"""Factor by which the remembered number of records at a time shrinks with each trip."""
 
 
 class Job:
     """A record to be appended, and what became of it."""
 
-    __slots__ = ("_bell", "appended", "fault", "group", "guard", "is_answered", "is_left", "leads", "packed", "record")
+    __slots__ = ("_bell", "appended", "fault", "guard", "is_answered", "leads", "packed", "record")
 
     def __init__(self, record: Record, guard: Guard) -> None:
         self.record = record
@@ -40,12 +40,8 @@ class Job:
         self.appended: Appended | None = None
         self.fault: LogError | None = None
         self.is_answered = False
-        self.is_left = False
-        """Whether its owner was killed."""
         self.leads = False
-        """Whether its owner makes the next trip."""
-        self.group: Group | None = None
-        """Which a killed leader has left, for this one to settle."""
+        """True if its owner makes the next trip."""
         self._bell: threading.Lock | None = None
 
     @property
@@ -73,7 +69,7 @@ class Job:
         self.appended, self.fault, self.is_answered = appended, fault, True
 
     def outcome(self) -> Appended:
-        """Return where it stands, or raise why it does not."""
+        """Return where it stands, or raise its error."""
         if self.appended is None:
             raise self.fault or AssertionError("nobody has answered")
         return self.appended
@@ -86,7 +82,7 @@ class Group:
         self.jobs = jobs
         self.nonce = os.urandom(NONCE)
         self.takes = sum(job.record.takes for job in jobs)
-        """How many positions."""
+        """Number of positions that its records take."""
         self.history = jobs[0].guard.history
         self.sent_by: Client | None = None
         """The connection through which it may have been stored, or may yet be."""
@@ -106,13 +102,9 @@ class Group:
         for job in self.jobs:
             job.answer(None, fault)
 
-    def heir(self) -> Job | None:
-        """Return one who still waits for it."""
-        return next((job for job in self.jobs if not job.is_left), None)
-
 
 class Gathering:
-    """Those of one process who append."""
+    """Group commit of one process: those who append gather, and one makes the trip for all."""
 
     def __init__(self, settle: Callable[[Group], list[Group]]) -> None:
         """`settle` answers all jobs of a group, but for those of the groups that it returns, which are next."""
@@ -122,7 +114,6 @@ class Gathering:
         self._mutex = threading.Lock()
         # Under _mutex.
         self._waiting: deque[Job] = deque()
-        self._left: deque[Group] = deque()  # by leaders that were killed
         self._leaders = 0
         self._under_way = 0  # records
         self._many = 0.0  # how many there were at most, under way or waiting, of late
@@ -146,32 +137,34 @@ class Gathering:
         return job.outcome()
 
     def _lead(self, job: Job) -> None:
-        """Settle a group: that of others which was left, or the one that has gathered behind this job."""
+        """Settle the group that has gathered behind this job."""
         if self._many > FEW:
             time.sleep(0)  # whoever is about to append goes with this trip
         with self._mutex:
-            group, job.group = job.group or self._take(job), None
+            group = self._take(job)
             self._under_way += len(group.jobs)
             self._many = max(self._under_way + len(self._waiting), FADING * self._many)
         begun = deque([group])
         try:
             while begun:
                 parts = self._settle(begun[0])
-                for other in begun.popleft().jobs:
-                    if other.is_answered and other is not job:
-                        other.wake()
+                self._wake(begun.popleft(), job)
                 begun.extendleft(reversed(parts))
-        except BaseException:
-            job.is_left = True
-            with self._mutex:
-                self._left.extend(begun)
-            raise
         finally:
+            for left in begun:  # by a greenlet that is killed
+                left.fail(LogUncertain("who was to store this with others was killed; it may have been stored"))
+                self._wake(left, job)
             with self._mutex:
                 self._under_way -= len(group.jobs)
 
+    @staticmethod
+    def _wake(group: Group, leader: Job) -> None:
+        for job in group.jobs:
+            if job.is_answered and job is not leader:
+                job.wake()
+
     def _is_time(self, more: int) -> bool:
-        """Return whether to make a trip, if so many more wait than do: beside another one only for enough of them."""
+        """Return whether to make a trip for those who wait and `more`: beside another one only for enough of them."""
         return not self._leaders or len(self._waiting) + more >= self._many / self.most
 
     def _take(self, first: Job) -> Group:
@@ -188,26 +181,14 @@ class Gathering:
     def _leave(self, job: Job) -> None:
         """Hand over where this one has led, or would have; it may have been killed."""
         with self._mutex:
-            job.is_left = True
             if not job.leads:
                 if job in self._waiting:
                     self._waiting.remove(job)
                 return
-            if job.group is not None:
-                self._left.appendleft(job.group)
             self._leaders -= 1
-            heir = self._heir()
-            if heir is None:
+            if not self._waiting or not self._is_time(0):
                 return
+            heir = self._waiting.popleft()
             heir.leads = True
             self._leaders += 1
         heir.wake()
-
-    def _heir(self) -> Job | None:
-        """The next one to lead: one of a group that was left, else one of those who wait."""
-        while self._left:
-            group = self._left.popleft()
-            if (heir := group.heir()) is not None:
-                heir.group = group
-                return heir
-        return self._waiting.popleft() if self._waiting and self._is_time(0) else None

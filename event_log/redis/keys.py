@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from event_log.errors import LogDamaged
+from event_log.errors import LogDamaged, LogUnavailable
 from event_log.redis.faults import other_format
 
 CHUNK = 1024 * 1024
@@ -18,15 +18,18 @@ FORMAT = "3"
 
 
 class Mark(NamedTuple):
-    """What each write is compared with."""
+    """The stamp and the history that each write is compared with."""
 
     stamp: str
     """That of the Redis that was started or promoted last before a write."""
     history: int
 
     @classmethod
-    def read(cls, data: bytes, where: str) -> Self:
-        """From the field of the head. Raises LogDamaged for that of another format."""
+    def read(cls, data: bytes | None, where: str) -> Self:
+        """From the field of the head. Raises LogDamaged for that of another format, LogUnavailable where there is none
+        though a log was just begun."""
+        if data is None:
+            raise LogUnavailable(f"{where} has lost the log that was just begun")
         found, _, rest = data.decode(errors="replace").partition(" ")
         if found != FORMAT:
             raise cls.foreign(data, where)
@@ -44,14 +47,14 @@ class Keys(NamedTuple):
     """All but those of blobs."""
 
     head: bytes
-    """What is compared and counted with each append: one hash."""
+    """The hash whose fields each append compares and counts."""
     stream: bytes
     """The records, each under `<position>-<number>`."""
     manifest: bytes
     lease: bytes
-    """Who may compact."""
+    """The process that may compact."""
     blob: bytes
-    """What the key of each blob begins with."""
+    """Prefix of the key of each blob."""
     former: bytes
     """The head of logs in formats 1 and 2."""
 

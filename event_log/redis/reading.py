@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from event_log.errors import HistoryChanged, LogUnavailable
+from event_log.errors import HistoryChanged
 from event_log.port import Behind, Chunk, Cursor
 from event_log.redis.appending import Appending
-from event_log.redis.connection import NOTHING, Packed, Reply, pack
+from event_log.redis.connection import NOTHING, Command, Packed, Reply, pack
 from event_log.redis.entries import Decoder, Missing, holds
 from event_log.redis.keys import Keys, Mark
 from event_log.redis.pool import Pool
 
 READ_BYTES = 4 * 1024 * 1024
-"""About how much one read brings."""
+"""Bytes that one read brings, roughly."""
 MOST_ENTRIES = 2000
 """Entries of one read: to give as many takes Redis about a millisecond."""
 _FIELDS = "mark", "number", "generation", "compacted"
 
 
 class _Ahead(NamedTuple):
-    """What came along with an append."""
+    """Records that came along with the answer to an append, for the next read."""
 
     cursor: Cursor
     replies: Sequence[Reply]
@@ -59,15 +59,12 @@ class Reading:
 
     def head(self, *fields: str) -> tuple[int, list[bytes | None]]:
         """Return the history of the log, and fields of its head. Begins a log where there is none."""
-        for begin in (self._appending.arrive, self._lack):
-            found: list[bytes | None] = self._pool.ask(("HMGET", self._keys.head, "mark", *fields))[0]
-            if found[0] is not None:
-                return Mark.read(found[0], self._where).history, found[1:]
-            begin()
-        raise AssertionError("a log that is lacking was raised")
-
-    def _lack(self) -> None:
-        raise LogUnavailable(f"{self._where} has lost the log that was just begun")
+        command: Command = ("HMGET", self._keys.head, "mark", *fields)
+        found: list[bytes | None] = self._pool.ask(command)[0]
+        if found[0] is None:
+            self._appending.arrive()
+            found = self._pool.ask(command)[0]
+        return Mark.read(found[0], self._where).history, found[1:]
 
     def _packed(self, cursor: Cursor, limit: int) -> Packed:
         count = max(1, min(limit, MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))

@@ -13,11 +13,13 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.errors import LogUnavailable
-from event_log.redis.connection import PATIENCE, Command, Connection, Packed, Reply, connect, pack
-from event_log.redis.faults import OLDEST, too_old, unavailable
+from event_log.redis.connection import PATIENCE, Command, Connection, Reply, connect, pack
+from event_log.redis.faults import unavailable
 from event_log.redis.scripts import ALL
 from event_log.redis.url import RedisUrl
 
+OLDEST = 7
+"""The first version of Redis whose scripts may clean a full one."""
 FAR = 0.0003
 """Seconds of a trip, from which on several are made at a time. Near by, fewer and fuller trips spare Redis work."""
 PINGS = 5
@@ -36,8 +38,8 @@ class Client(NamedTuple):
     id: int
 
 
-class Session:
-    """Not to be shared by threads. Raises LogUnavailable where it cannot be opened."""
+class Session(Connection):
+    """Raises LogUnavailable where it cannot be opened."""
 
     def __init__(self, url: RedisUrl) -> None:
         self._where = str(url)
@@ -45,7 +47,7 @@ class Session:
         """Of this Redis as a master: another one after each start and each promotion."""
         address = None if url.path is not None else url.hosts[0] if url.master is None else _master(url)
         try:
-            self._connection: Connection = connect(url, address)
+            super().__init__(connect(url, address))
         except OSError as fault:
             raise unavailable(self._where, fault) from fault
         try:
@@ -60,10 +62,6 @@ class Session:
             self.close()
             raise
 
-    def trip(self, packed: Packed) -> list[Reply]:
-        """As that of the connection."""
-        return self._connection.trip(packed)
-
     def ask(self, *commands: Command) -> list[Reply]:
         """Return the answers. Raises the first one that is an error."""
         replies = self.trip(pack(*commands))
@@ -77,8 +75,9 @@ class Session:
         process. Raises LogUnavailable for a Redis that cannot be used."""
         facts = facts_of(b"\n".join(self.ask(*_FACTS)))
         version = facts.get("redis_version", "0")
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            raise too_old(self._where, version)
+        if int(version.partition(".")[0]) < OLDEST:
+            needs = f"the log needs Redis {OLDEST}.0 or newer, or Valkey"
+            raise LogUnavailable(f"{self._where} is version {version}; {needs}")
         if facts.get("loading") == "1":
             raise LogUnavailable(f"{self._where} is still loading its data")
         if facts.get("role") != "master":
@@ -91,10 +90,6 @@ class Session:
         """Have Redis know our scripts."""
         self.ask(*[("SCRIPT", "LOAD", script.source) for script in ALL])
 
-    def close(self) -> None:
-        """Let go of it, whatever state it is in."""
-        self._connection.close()
-
     def _ping(self) -> float:
         start = time.perf_counter()
         self.trip(ROLE)
@@ -102,7 +97,7 @@ class Session:
 
 
 def not_master(where: str, role: Reply) -> LogUnavailable | None:
-    """Return what is wrong with a Redis that has become a replica: it refuses writes, but would answer from behind."""
+    """Return the error for a Redis that has become a replica: it refuses writes, but would answer from behind."""
     if isinstance(role, Exception):
         return unavailable(where, role)
     master = role[role.index(b"role") + 1] == b"master"
@@ -127,7 +122,7 @@ def _greeting(url: RedisUrl) -> list[Command]:
 
 
 def _master(url: RedisUrl) -> tuple[str, int]:
-    """Where the sentinels say that the master is."""
+    """Return the address of the master by the sentinels."""
     options: dict[str, Any] = {
         "socket_timeout": PATIENCE / 4,
         "retry": Retry(NoBackoff(), 0),  # else redis-py rests for seconds before the next sentinel is asked

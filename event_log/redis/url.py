@@ -14,26 +14,26 @@ SCHEMES = ("redis", "rediss", "unix", "redis+unix", "redis+sentinel", "rediss+se
 EXAMPLE = "redis://user:password@host:6379/0?name=tidemark&wait=1"
 MOST_COPIES = 100
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_OPTIONS = {"name", "wait", "db", "ca", "cert", "key", "sentinel_user", "sentinel_password"}
+OPTIONS = {"name", "wait", "db", "ca", "cert", "key", "sentinel_user", "sentinel_password"}
 _PORT = 6379
 _SENTINEL_PORT = 26379
 
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """Where the log is, and how it is reached."""
+    """Address of a log on Redis, and the options of the connection."""
 
     hosts: tuple[tuple[str, int], ...]
     """Redis itself, or the sentinels that know where it is."""
     master: str | None = None
-    """What the sentinels call it; None where there are none."""
+    """Name of the master at the sentinels; None where there are no sentinels."""
     path: str | None = None
     """Of the socket, where it is one."""
     db: int = 0
     name: str = "tidemark"
-    """What all keys begin with."""
+    """Prefix of all keys."""
     wait: int = 0
-    """How many replicas a write has reached when it is acknowledged."""
+    """Minimum number of replicas that a write has reached when it is acknowledged."""
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     tls: dict[str, Any] | None = field(default=None, repr=False)
@@ -49,64 +49,45 @@ class RedisUrl:
 
 
 def parse_redis_url(text: str) -> RedisUrl:
-    """Return what a URL says. Raises ValueError, whose message holds no secret."""
+    """Parse a URL. Raises ValueError, whose message holds no secret."""
     scheme, _, rest = text.partition("://")
     if scheme not in SCHEMES or not rest:
         raise ValueError(f"write a URL such as {EXAMPLE}")
     location, _, query = rest.partition("?")
-    if "@" in query and "@" not in location and query.partition("=")[0] not in _OPTIONS:
+    if "@" in query and "@" not in location and query.partition("=")[0] not in OPTIONS:
         raise ValueError("special characters of a user or password, such as ?, are percent-encoded: %3F")
     options = _options(query)
+    login, _, address = location.rpartition("@")
+    user, _, password = login.partition(":")
+    hosts, _, path = address.partition("/")
     common: dict[str, Any] = {
         "name": _name(options.get("name", "tidemark")),
         "wait": _number("wait", options.get("wait", "0"), MOST_COPIES),
+        "user": unquote(user) or None,
+        "password": unquote(password) or None,
         "tls": _tls(options) if scheme.startswith("rediss") else None,
     }
-    if scheme in ("unix", "redis+unix"):
-        return _socket(location, options, common)
-    user, password, hosts, path = _parts(location)
-    sentinel = scheme.endswith("+sentinel")
+    if scheme.endswith("unix"):
+        if hosts or not path:
+            raise ValueError("write unix:// and the absolute path of a socket, such as unix:///run/redis/redis.sock")
+        return RedisUrl((), path=unquote(f"/{path}"), db=_db(options), **common)
+    if not hosts:
+        raise ValueError(f"write a URL such as {EXAMPLE}")
+    sentinel, path = scheme.endswith("+sentinel"), path.strip("/")
     addresses = tuple(_address(host, _SENTINEL_PORT if sentinel else _PORT) for host in hosts.split(","))
     if not sentinel:
         if len(addresses) > 1:
             raise ValueError("only redis+sentinel:// takes several hosts")
-        db = _number("db", path or options.get("db", "0"), 10**6)
-        return RedisUrl(addresses, db=db, user=user, password=password, **common)
+        return RedisUrl(addresses, db=_db(options, path), **common)
     master, _, number = path.partition("/")
     if not master:
         raise ValueError("name the master behind the hosts, as in redis+sentinel://host1,host2,host3/mymaster")
-    return RedisUrl(
-        addresses,
-        master=unquote(master),
-        db=_number("db", number or options.get("db", "0"), 10**6),
-        user=user,
-        password=password,
-        sentinel_user=options.get("sentinel_user"),
-        sentinel_password=options.get("sentinel_password"),
-        **common,
-    )
+    common |= {name: options.get(name) for name in ("sentinel_user", "sentinel_password")}
+    return RedisUrl(addresses, master=unquote(master), db=_db(options, number), **common)
 
 
-def _socket(location: str, options: dict[str, str], common: dict[str, Any]) -> RedisUrl:
-    login, at, path = location.rpartition("@")
-    user, _, password = login.partition(":")
-    if not path.startswith("/"):
-        raise ValueError("write unix:// and the absolute path of a socket, such as unix:///run/redis/redis.sock")
-    db = _number("db", options.get("db", "0"), 10**6)
-    return RedisUrl((), path=unquote(path), db=db, user=_word(user), password=_word(password) if at else None, **common)
-
-
-def _parts(location: str) -> tuple[str | None, str | None, str, str]:
-    """User, password, hosts and path."""
-    rest, _, path = location.rpartition("@")[2].partition("/")
-    user, _, password = location.rpartition("@")[0].partition(":")
-    if not rest:
-        raise ValueError(f"write a URL such as {EXAMPLE}")
-    return _word(user), _word(password), rest, path.strip("/")
-
-
-def _word(text: str) -> str | None:
-    return unquote(text) or None
+def _db(options: dict[str, str], text: str = "") -> int:
+    return _number("db", text or options.get("db", "0"), 10**6)
 
 
 def _address(text: str, port: int) -> tuple[str, int]:
@@ -125,9 +106,9 @@ def _options(query: str) -> dict[str, str]:
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError:
         raise ValueError("behind the ? options are written name=tidemark&wait=1") from None
-    unknown = sorted(options.keys() - _OPTIONS)
+    unknown = sorted(options.keys() - OPTIONS)
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no option of it; there are {', '.join(sorted(_OPTIONS))}")
+        raise ValueError(f"{unknown[0]!r} is no option of it; there are {', '.join(sorted(OPTIONS))}")
     return options
 
 

@@ -51,7 +51,7 @@ class Call:
     path: str
     method: str
     scope: str | None
-    """What the document says that its key needs."""
+    """Scope that its key needs by the OpenAPI document."""
     url: str
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the start says where anybody may come in."""
+"""Warnings of the start about a service that anybody may use."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ import app as composition
 from access.keys import SCOPES
 from api import boundary
 from api.context import context
-from api.guard import Guard, need_of
+from api.guard import Guard, guard_of, need_of
 from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from settings import BadSetting, Settings
-from watched_file import LOOK_SECONDS
+from watched.file import LOOK_SECONDS
 
 from ..conftest import FakeClock
 from .guarded import KEYS, START, TOKENS, Call, basic, bearer, calls, write_keys
@@ -70,7 +71,7 @@ def unguarded() -> Flask:
 
 @pytest.fixture
 def guard(app: Flask) -> Guard:
-    guard = context(app).guard
+    guard = guard_of(app)
     assert guard is not None
     return guard
 
@@ -159,8 +160,12 @@ def test_a_wrong_or_expired_key_is_none(call: Call, headers: dict[str, str], sha
 
 
 @each_guarded_call
-@pytest.mark.parametrize("name", ["expired", "reading", "writing", "restricted", "everything"])
-def test_each_key_opens_what_it_may(call: Call, name: str, shared: Flask) -> None:
+def test_each_key_opens_what_it_may(call: Call, shared: Flask) -> None:
+    for name in ("expired", "reading", "writing", "restricted", "everything"):
+        assert_opens_what_it_may(call, name, shared)
+
+
+def assert_opens_what_it_may(call: Call, name: str, shared: Flask) -> None:
     before = end_of(shared)
     answer = call.ask(shared.test_client(), bearer(name))
     may = name == "everything" or (name == "reading" and call.scope == "read")
@@ -173,7 +178,7 @@ def test_each_key_opens_what_it_may(call: Call, name: str, shared: Flask) -> Non
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
         listed = call.url.endswith(
-            ("/alerts", "/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
+            ("/alerts", "/rules", "/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
         ) or call.path.startswith("/prometheus/")  # where only what the key may see is there
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:
@@ -428,31 +433,31 @@ def test_a_key_that_expires_while_the_body_comes_stores_nothing(
     assert dribble(call, "writing", client, lambda: clock.advance(1)).status_code in (200, 201, 204)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "status"),
-    [
-        ('"sha256:', '"sha256:0', 401),
-        ('can = ["write"]', 'can = ["read"]', 403),
-        ('can = ["write"]', 'can = ["write"]\nseries = ["ours"]', 403),
-    ],
+CHANGES = (
+    ('"sha256:', '"sha256:0', 401),
+    ('can = ["write"]', 'can = ["read"]', 403),
+    ('can = ["write"]', 'can = ["write"]\nseries = ["ours"]', 403),
 )
-@pytest.mark.parametrize("call", WRITES, ids=str)
+
+
+# Each way to write meets one of the changes, and each change several of the ways.
+@pytest.mark.parametrize(("call", "change"), list(zip(WRITES, cycle(CHANGES), strict=False)), ids=map(str, WRITES))
 def test_nor_does_one_that_is_changed_meanwhile(
     call: Call,
-    old: str,
-    new: str,
-    status: int,
+    change: tuple[str, str, int],
     client: FlaskClient,
     service: EventService,
     key_file: Path,
     look: Callable[[], None],
 ) -> None:
-    def change() -> None:
+    old, new, status = change
+
+    def rewrite() -> None:
         text = key_file.read_text()
         key_file.write_text(re.sub(r'(?<=:0)([0-9a-f]*)[0-9a-f](?=")', r"\1", text.replace(old, new)))
         look()
 
-    assert_refused(call, dribble(call, "writing", client, change), status)
+    assert_refused(call, dribble(call, "writing", client, rewrite), status)
     assert stored(service) == 0
 
 

@@ -1,4 +1,4 @@
-"""What a key may write: exactly its rate and burst, over all workers, all or nothing."""
+"""Limits of a key's writes: exactly its rate and burst, over all workers, all or nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from access.keys import hash_of
-from api.context import context
 from event_service import EventService
 from settings import Settings
 from times import SECOND
@@ -150,10 +149,10 @@ def test_expired_events_among_others_cost_nothing(client: FlaskClient) -> None:
 
 
 def test_a_key_without_a_rate_makes_no_conditions(app: Flask) -> None:
-    from api.guard import conditions
+    from api.guard import conditions, guard_of
     from event_log.writes import PLAIN
 
-    guard = context(app).guard
+    guard = guard_of(app)
     assert guard is not None
     with app.test_request_context("/event", method="POST", headers=header("free")):
         guard.check()
@@ -187,16 +186,16 @@ class TestSeries:
 
 
 @pytest.fixture
-def four(tmp_path: Path) -> Iterator[Server]:
+def two(tmp_path: Path) -> Iterator[Server]:
     path = tmp_path / "keys.toml"
     path.write_text(keys().replace('"10/s"', '"1/h"').replace("burst = 20", "burst = 100"))
-    with Server(["-w", "4"], {"TIDEMARK_KEYS": str(path)}) as server:
+    with Server(["-w", "2"], {"TIDEMARK_KEYS": str(path)}) as server:
         yield server
 
 
-def test_four_workers_together_let_exactly_the_burst_through(four: Server) -> None:
+def test_workers_together_let_exactly_the_burst_through(two: Server) -> None:
     def ask(_: int) -> int:
-        answer = four.post("/events", json.loads('{"values": [1, 2, 3]}'), headers=header())
+        answer = two.post("/events", json.loads('{"values": [1, 2, 3]}'), headers=header())
         assert answer.status_code == 201 or int(answer.headers["Retry-After"]) > 60
         return answer.status_code
 
@@ -204,4 +203,4 @@ def test_four_workers_together_let_exactly_the_burst_through(four: Server) -> No
         statuses = list(pool.map(ask, range(80)))
     assert statuses.count(201) == 33
     assert statuses.count(429) == 47
-    assert "tidemark_events_stored_total 99.0" in four.get("/metrics", headers=header()).text
+    assert "tidemark_events_stored_total 99.0" in two.get("/metrics", headers=header()).text

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from access.keys import Key, Keys, hash_of, parse_keys
 from access.watch import Watch
-from file_memory import MOST_BYTES, Memory
-from watched_file import LOOK_SECONDS, PAUSE_SECONDS, STALE_SECONDS, BadFile
+from watched.file import LOOK_SECONDS, PAUSE_SECONDS, STALE_SECONDS, BadFile
+from watched.memory import MOST_BYTES, Memory
 
 from .test_keys import TOKEN, entry
 
@@ -134,18 +134,18 @@ def test_all_who_ask_after_a_silence_wait_for_the_two_looks(path: Path, clock: C
 
     def pause(seconds: float) -> None:
         paused.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     watch = Watch(path, clock, Memory(), pause)
     path.write_text(entry(name='"other"'))
     clock.now += STALE_SECONDS
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(watch.keys)
-        assert paused.wait(10)
+        assert paused.wait(60)
         second = pool.submit(watch.keys)
         assert wait([second], 0.05).not_done
         go_on.set()
-        assert names(first.result(10)) == names(second.result(10)) == ["other"]
+        assert names(first.result(60)) == names(second.result(60)) == ["other"]
 
 
 def test_a_broken_file_leaves_the_last_good_one_in_force_and_is_named_once(

@@ -1,4 +1,4 @@
-"""What receivers are told: every change, in order for each alert, again and again until they have it."""
+"""Delivery to receivers: every change, in order for each alert, again and again until they have it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from alerts.rows import OUTBOX, RECEIVERS
 from alerts.watch import AlertsWatch
 from event_log.memory_store import MemoryStore
 from event_service import EventService
-from file_memory import Memory
 from settings import Settings
 from tests.conftest import FakeClock
 from times import HOUR, MINUTE, SECOND
+from watched.memory import Memory
 
 RECEIVER = '[[receiver]]\nname = "{}"\n{} = "http://nowhere.example/"\n'
 OPS, AM = RECEIVER.format("ops", "webhook"), RECEIVER.format("am", "alertmanager")
@@ -70,7 +70,7 @@ class Process:
         self.clock = clock
         self.post = post
         self.counts: list[tuple[str, str, int]] = []
-        self.watch = AlertsWatch(path, HOUR, Seconds(clock), Memory(), lambda seconds: None)
+        self.watch = AlertsWatch(path, HOUR, clock=Seconds(clock), memory=Memory(), pause=lambda seconds: None)
         self.follower = AlertsFollower(
             self.watch,
             service,

@@ -8,37 +8,19 @@ import pytest
 
 from alerts.board import Board, Boards
 from alerts.evaluation import TERM, Evaluator
-from alerts.rows import ALERTS, LEASE, RULES, Alert, alert_of, pack, pack_rules, row_key
-from event_log.applied import Begun, Told
+from alerts.rows import ALERTS, LEASE, RULES, Alert, pack, pack_rules, row_key
 from event_log.outcomes import Void
-from event_log.steps import TableChange
-from event_log.tables import Change, Row
+from event_log.tables import Change
 from event_service import EventService
 from settings import Settings
+from tests.alerts.changes import follow
 from tests.conftest import FakeClock
 from tests.event_log.stores import StoreKind
 from times import SECOND
 
 RULE = {"name": "high", "series": "s/*", "statistic": "last", "window": "1h", "above": 0.5}
 WORKERS = 4
-LOOKS = 150
 KEYS = [("high", "s/a"), ("high", "s/b")]
-Seen = list[tuple[str, str, int]]
-
-
-def follower(service: EventService) -> Seen:
-    """Return what a worker is told of alerts: row, state, position."""
-    seen: Seen = []
-
-    def listen(told: Told | Begun) -> None:
-        assert isinstance(told, Told)
-        for step in told.steps:
-            if isinstance(step, TableChange) and step.table == ALERTS and step.value is not None:
-                alert = alert_of(Row(step.value, step.position))
-                seen.append((step.key, alert.state, alert.position))
-
-    service.listen(listen)
-    return seen
 
 
 def late_changes(service: EventService) -> list[Change]:
@@ -49,18 +31,19 @@ def late_changes(service: EventService) -> list[Change]:
     return [Change(ALERTS, text, pending, row.position) for text, row in rows.items()]
 
 
-def test_each_change_happens_once_whoever_is_killed(kind: StoreKind, clock: FakeClock) -> None:
+@pytest.mark.soak(looks=(150, 1500))
+def test_each_change_happens_once_whoever_is_killed(kind: StoreKind, clock: FakeClock, looks: int) -> None:
     random = Random(24)
     store = kind.open()
     stores = [store, *(kind.sibling(store) for _ in range(WORKERS - 1))]
     services = [EventService(store, Settings(), clock) for store in stores]
-    told = [follower(service) for service in services]
+    told = [follow(service) for service in services]
     boards = [Board(service) for service in services]
     for board in boards:
         board.standing()  # level with the log: from here on it is told of each change
     services[0].change([Change(RULES, RULES, pack_rules([RULE], {}, clock.now))])
     evaluators = [Evaluator(service, board) for service, board in zip(services, boards, strict=True)]
-    for look in range(LOOKS):
+    for look in range(looks):
         clock.advance(SECOND)
         for series in ("s/a", "s/b"):
             random.choice(services).add(series, None, float(random.random() < 0.5))

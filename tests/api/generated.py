@@ -115,7 +115,7 @@ class Generated(NamedTuple):
     environ: dict[str, str]
     body: bytes
     log_refuses: bool
-    """Whether the log takes no write meanwhile."""
+    """True if the log takes no write meanwhile."""
     passes: int
     """Microseconds that pass before it."""
 

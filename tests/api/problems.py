@@ -1,4 +1,4 @@
-"""What every error outside the dialects must look like."""
+"""Check of every error outside the dialects."""
 
 from __future__ import annotations
 

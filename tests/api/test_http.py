@@ -1,4 +1,4 @@
-"""What only a real server can show: bodies in chunks, raw paths, connections that break off."""
+"""Requests that need a real server: bodies in chunks, raw paths, connections that break off."""
 
 from __future__ import annotations
 

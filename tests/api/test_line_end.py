@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from overload import _OTHER_SHAPES, _PROBLEM
+from serving.overload import _OTHER_SHAPES, _PROBLEM
 
 CALLS: list[tuple[str, Any, int]] = [
     ("/event", {"value": 1}, 201),

@@ -33,4 +33,4 @@ def test_the_names_are_documented(client: FlaskClient) -> None:
     parameters = client.get("/openapi.json").get_json()["paths"]["/statistics"]["get"]["parameters"]
     [include] = [parameter for parameter in parameters if parameter["name"] == "include"]
     assert include["schema"]["items"]["anyOf"][0]["enum"] == [*BASIC, *INCLUDABLE, MEDIAN]
-    assert f"?include={','.join((*INCLUDABLE, MEDIAN))},p99.9`" in (CHECKOUT / "README.md").read_text()
+    assert f"?include={','.join((*INCLUDABLE, MEDIAN))},p99.9`" in (CHECKOUT / "docs" / "api.md").read_text()

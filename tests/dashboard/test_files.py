@@ -1,4 +1,4 @@
-"""What the server hands out for the page, without a browser."""
+"""Files that the server hands out for the page, without a browser."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from api.static_files import folder_in_package
 from dashboard.bundle import MODULES, bundle
-from static_files import folder_in_package
 from tests.servers import CHECKOUT
 
 STATIC = CHECKOUT / "dashboard" / "static"
@@ -144,7 +144,7 @@ def test_missing_package_says_what_to_install() -> None:
 def test_uplot_is_served_without_being_imported() -> None:
     assert find_spec("uplot")
     code = (
-        "import sys; from static_files import folder_in_package as find;"
+        "import sys; from api.static_files import folder_in_package as find;"
         "print(find('uplot', 'static', '').name, 'uplot' in sys.modules, 'IPython' in sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import random
 import re
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from line_protocol_parser import LineFormatError, parse_line
 from werkzeug.test import TestResponse
 
 from dialects import lines, single_lines
-from dialects.line_columns import parse_columns
+from dialects.line_columns import Chunk, parse_columns
 from dialects.lines import PRECISIONS, TooMany, parse
 from dialects.single_lines import BadLine
 from event_log.batch import ON_ARRIVAL
@@ -120,6 +122,7 @@ def test_what_is_wrong_as_a_whole_is_told_in_the_same_shape(client: FlaskClient)
     assert write(client, f"a v=1 {NS}\na v=2 {NS + 10**12}").get_json()["message"].startswith("line 2: more than")
     assert client.get(f"{BASE}/none").get_json()["code"] == "not found"
     assert client.get(f"{BASE}/write").get_json()["code"] == "method not allowed"
+    assert write(client, "a v=1", headers={"Host": "evil.example"}).get_json()["code"] == "invalid"
     key = {"Idempotency-Key": "k"}
     assert [write(client, "a v=1", headers=key).status_code for _ in range(2)] == [204, 204]
     assert write(client, "a v=2", headers=key).get_json()["code"] == "unprocessable entity"
@@ -332,6 +335,43 @@ def test_one_long_line_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(yields) > 1
 
 
+@pytest.mark.parametrize(
+    "text", ["\n" * 1_000_000, " #\r\n" * 500_000, "# comment\n\n" * 150_000, "a v=1\n\n#\n" * 3_000]
+)
+def test_blank_lines_let_others_go_first(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Two megabytes of them held a worker for half a second."""
+    chunks: list[Chunk] = []
+
+    def note(found: Iterable[Chunk]) -> list[Chunk]:
+        chunks.extend(found)
+        return chunks
+
+    monkeypatch.setattr(lines, "giving_way", note)
+    found = parse(text, PRECISIONS["ns"], 3_000)
+    assert len(found.values) == sum(chunk.line_count for chunk in chunks) == text.count("v=1")
+    assert len(chunks) >= len(text) >> 16
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("m\\ " * 700_000, "expected a measurement, tags .*1000 characters at most"),
+        ("\\" * 2_000_000, "expected a measurement, tags .*1000 characters at most"),
+        ("m" + ",t=1" * 500_000 + " v=1", "expected a measurement, tags .*1000 characters at most"),
+        ("m" * 1_001 + " v=1", "expected a measurement, tags .*1000 characters at most"),
+        ("m" * 1_000 + " v=1", "must have 1 to 128 characters"),
+        ('m v="' + '\\"' * 1_000_000, "expected a field such as value=1.5"),
+        ('m v="' + "a" * 2_000_000, "expected a field such as value=1.5"),
+    ],
+)
+def test_a_long_head_or_string_holds_nobody_up(text: str, says: str) -> None:
+    """Two megabytes of one held a worker for up to 0.9 s, of which this may use a part."""
+    began = time.thread_time()
+    with pytest.raises(BadLine, match=f"^line 1: .*{says}"):
+        parse(text, PRECISIONS["ns"], 3_000)
+    assert time.thread_time() - began < 0.3
+
+
 @pytest.fixture(scope="module")
 def server() -> Any:
     with Server(["-w", "1"]) as running:
@@ -339,7 +379,7 @@ def server() -> Any:
 
 
 def test_a_real_client_writes(server: Server) -> None:
-    with InfluxDBClient(server.url + BASE, token="any", org="o", enable_gzip=True) as influx:
+    with InfluxDBClient(server.url + BASE, token="any", org="o", enable_gzip=True, timeout=60_000) as influx:
         assert influx.ping()
         with influx.write_api(WriteOptions(batch_size=50, flush_interval=200)) as api:
             for value in range(120):

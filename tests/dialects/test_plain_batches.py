@@ -33,7 +33,7 @@ def application() -> Iterator[Flask]:
 
 
 def agree(body: bytes) -> None:
-    """What was read fast is what the schema reads."""
+    """Check that a body which is read fast gives what the schema reads."""
     batch = read_plain_batch(body)
     if batch is not None:
         expected = NewBatch().load(parse(body))

@@ -1,4 +1,4 @@
-"""What a server must answer, worked out in fractions from the events it acknowledged."""
+"""Reference model of a server: its answers, worked out in fractions from the events it acknowledged."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ OVERLOADS = PARTS
 """The part, after the others, in which the server is overloaded."""
 MOST_ATTEMPTS = 50
 SECONDS = 300.0
-"""What a flush may take: a server starts meanwhile, which may take 120 s beside other tests."""
+"""Maximum seconds of a flush: a server starts meanwhile, which may take 120 s beside other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ class Proxy:
         self.fault = ""
         self.befallen = Counter[str]()
         self.faults = list[BaseException]()
-        """What went wrong in the proxy itself."""
+        """Errors of the proxy itself."""
         self._server = server
         self._headers = ("Content-Type", *(("Idempotency-Key",) if keeps_keys else ()))
         self._lock = threading.Lock()
@@ -297,16 +297,16 @@ def test_children_threads_greenlets_and_an_exit_by_exception_lose_nothing(server
 def test_questions_are_answered(server: Server) -> None:
     with Tidemark(server.url) as tidemark:
         for value in (1, 2, 6):
-            tidemark.send("asked/a b", value)
+            tidemark.send("asked/a b[1]", value)
         tidemark.flush(SECONDS)
-        found = tidemark.statistics("asked/a b", window="5m", include=["p99", "p99.9", "sum"])
+        found = tidemark.statistics("asked/a b[1]", window="5m", include=["p99", "p99.9", "sum"])
         assert (found.count, found.mean, found.p99, found["p99.9"], found.sum) == (3, 3.0, 6.0, 6.0, 9.0)
         assert found.position > 0
         with pytest.raises(AttributeError, match="include"):
             found.p50
-        assert sum(point.count for point in tidemark.history("asked/a b", window="5m", step="1m")) == 3
-        assert "asked/a b" in [entry["series"] for entry in tidemark.top("mean", limit=1000)]
-        with closing(tidemark.watch("asked/a b", window="5m")) as watching:
+        assert sum(point.count for point in tidemark.history("asked/a b[1]", window="5m", step="1m")) == 3
+        assert "asked/a b[1]" in [entry["series"] for entry in tidemark.top("mean", limit=1000)]
+        with closing(tidemark.watch("asked/a b[1]", window="5m")) as watching:
             assert next(watching).count == 3
 
 

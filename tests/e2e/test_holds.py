@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from benchmarks.asking import SETTINGS, Client, Fill, fill, questions
-from benchmarks.probing import Notes, probing
+from benchmarks.asking import SETTINGS, Client, Fill, Question, fill, questions
+from benchmarks.probing import Notes
 from tests.servers import Server
 
-TRIES = 3
+TRIES = 10
+"""Maximum number of times that a question is asked for an answer within the bound; mostly the first has it."""
 LONGEST_MS = 350.0
 """Milliseconds of a processor at a stretch. The faults that this guards against took 400 to 2,100; the aim is 50 for
 three million events, which `benchmarks.holds` measures."""
@@ -33,16 +34,25 @@ NOT_ASKED = {
 def test_nothing_that_can_be_asked_holds_a_worker(tmp_path: Path, millions: int) -> None:
     fill(tmp_path / "log", Fill(800_000 * millions, 200_000 * millions))
     own = {"HUB_NOTES": str(tmp_path / "hub"), "TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}"}
-    begin = time.monotonic()
+    notes, begin = Notes(tmp_path / "hub"), time.monotonic()
     with Server(["-c", "benchmarks/hub.py", "-w", "1"], SETTINGS | own) as server:
-        found = {"the start": Notes(tmp_path / "hub").most_used_ms(begin, time.monotonic())}
-        with probing(server.url, tmp_path, tmp_path / "hub") as probe, Client(server.url) as client:
+        found = {"the start": notes.most_used_ms(begin, time.monotonic())}
+        with Client(server.url) as client:
             for question in questions(client):
                 tries = 1 if question.once else TRIES
-                used = (probe.hold(question.ask, 0.0).used for _ in range(tries))
+                used = (used_ms(question, server, notes) for _ in range(tries))
                 found[question.name] = next((ms for ms in used if ms <= LONGEST_MS), LONGEST_MS + 1)
     assert max(found.values()) > 0.0, "the worker took no notes"
     assert {name: held for name, held in found.items() if held > LONGEST_MS} == {}
+
+
+def used_ms(question: Question, server: Server, notes: Notes) -> float:
+    """Ask, and return the most milliseconds that the hub's thread computed at a stretch meanwhile."""
+    begin = time.monotonic()
+    question.ask()
+    for path in ("/statistics", "/health/live"):  # all is taken in behind the first, and noted behind the second
+        assert server.get(path, timeout=600).status_code == 200
+    return notes.most_used_ms(begin, time.monotonic())
 
 
 def test_every_route_is_asked(app: Flask) -> None:

@@ -25,7 +25,7 @@ OLD, LOST = 200, 30
 
 
 class Hosts(NamedTuple):
-    """What runs."""
+    """The running Redis and servers."""
 
     redis: RedisServer
     servers: list[Server]

@@ -1,4 +1,4 @@
-"""A server that starts over a large log is alive at once and ready when it has caught up."""
+"""A server that starts is alive at once, and ready when it has caught up with its log."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from event_log.batch import Batch
 from event_log.files.store import FilesStore
 from event_log.log import Log
 from event_log.rules import Rules
+from tests.held import HELD
 from tests.servers import Server, until
 from times import HOUR, MINUTE, SECOND, wall_clock
 
 pytestmark = pytest.mark.no_cover
-RECORDS = 60
+RECORDS = 3
 EACH = 10_000
 POSTS = 40
 
 
-def write_large_log(path: Path) -> None:
-    """Some seconds of work for a view."""
+def write_log(path: Path) -> None:
+    """Some work for a view."""
     store = FilesStore(path, max_bytes=2**30, sync="never")
     log = Log(store)
     log.claim(Rules(HOUR, 1000, HOUR, MINUTE, 10_000, 10), "a start")
@@ -46,16 +47,19 @@ def status(server: Server, path: str) -> int | None:
 
 
 def test_a_worker_is_ready_once_it_has_caught_up(tmp_path: Path) -> None:
-    write_large_log(tmp_path / "log")
-    with Server(["-w", "1"]) as server:
+    write_log(tmp_path / "log")
+    (tmp_path / "held").touch()
+    env = {"TIDEMARK_LOG_URL": f"file:{tmp_path / 'log'}", HELD: str(tmp_path / "held")}
+    with Server(["-w", "1"], env, "tests.held:app") as server:
         server.stop()
-        server.env["TIDEMARK_LOG_URL"] = f"file:{tmp_path / 'log'}"
+        (tmp_path / "held").unlink()
         starting = Thread(target=server.start)
         starting.start()
         try:
-            first = until(lambda: status(server, "/health/ready"), "an answer")
+            first = until(lambda: status(server, "/health/ready"), "an answer", 300)
             assert (first, status(server, "/health"), status(server, "/health/live")) == (503, 200, 200)
         finally:
+            (tmp_path / "held").touch()
             starting.join()
         assert server.get("/health/ready").status_code == 200
         assert server.get("/statistics").json()["count"] == RECORDS * EACH

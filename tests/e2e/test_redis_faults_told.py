@@ -110,7 +110,7 @@ def no_password_asked(host: Host) -> Iterator[None]:
 
 @contextmanager
 def a_strange_auth(host: Host) -> Iterator[None]:
-    """What it does not know Redis repeats, with the password behind it."""
+    """Run a Redis without AUTH: it repeats a command that it does not know, with the password behind it."""
     host.redis.restart("--rename-command", "AUTH", "LOGIN", "--appendonly", "no")
     try:
         yield

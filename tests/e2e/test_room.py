@@ -100,7 +100,7 @@ def test_files_that_may_not_be_written_beyond_a_size() -> None:
 
 
 def limit(pids: list[int], size: int) -> None:
-    """How large a file these processes may write."""
+    """Limit the size in bytes of a file that these processes may write."""
     for pid in pids:
         psutil.Process(pid).rlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 

@@ -25,7 +25,7 @@ MAX_LAG_SECONDS = 2
 MOST_LOST_SECONDS = MAX_LAG_SECONDS + 2.0 + 2.0
 """The master looks once a second, and counts whole seconds: 4 in the documents; on a busy machine it looks late."""
 SPLIT_SECONDS = MOST_LOST_SECONDS + 2.0
-"""How long the old master's side is written to after the cut, at least."""
+"""Minimum seconds for which the old master's side is written to after the cut."""
 STARTS = (1.0, 1e6, 2e6)
 """The first value of each writer."""
 

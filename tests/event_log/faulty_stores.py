@@ -67,7 +67,7 @@ class Interleaved(RecordStore):
         self._workers = workers
         self._worker = worker
         self.outcome: Stored | LogError | None = None
-        """What the oracle says of the last conditional record of this worker."""
+        """Outcome of the last conditional record of this worker, by the oracle."""
 
     def begin_write(self) -> None:
         self.outcome = None

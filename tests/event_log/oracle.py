@@ -1,4 +1,4 @@
-"""What a log of events must answer, worked out from the rules alone, with nothing clever in it."""
+"""Reference model of a log of events, worked out from the rules alone, with nothing clever in it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Oracle:
         return sum(name not in self.keepers or self.series[name].keep != keep for name in names)
 
     def claim(self, keep_last: int) -> None:
-        """From now on all series keep so many that have no keep of their own."""
+        """Have all series without a keep of their own keep `keep_last` events from now on."""
         if keep_last == self.keep_last:
             return
         self.position += 1
@@ -69,7 +69,7 @@ class Oracle:
         self.keepers.discard(name)
 
     def _change(self, name: str, keep: int) -> None:
-        """From now on the series keeps so many, save what has died already."""
+        """Have the series keep `keep` events from now on, save those that have died already."""
         one = self.series[name]
         one.events = one.live(self.horizon)
         one.keep = keep

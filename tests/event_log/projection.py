@@ -10,7 +10,8 @@ from event_log.compaction import Threshold, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.rules import UNCLAIMED
-from event_log.steps import Began, Ends, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step, TableChange
+from event_log.series import Ends
+from event_log.steps import Began, Horizon, Jump, KeepChange, Rows, RulesChange, SeriesEnd, Step, TableChange
 from event_log.tables import Tables
 from tests.event_log.log_oracle import EARLIEST, Event, OneSeries
 

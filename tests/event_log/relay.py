@@ -23,7 +23,7 @@ class Relay:
         self.held = 0
         """Bytes that clients have sent and that are held back."""
         self.cuts = 0
-        """So many of the next answers are not passed on: both ends are closed in place of it."""
+        """Number of next answers that are not passed on; both ends are closed instead."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))

@@ -32,7 +32,7 @@ from times import HOUR, MINUTE, SECOND
 
 NAMES = [f"s{number}" for number in range(7)]
 DEPTH = 3
-"""How many workers may be in the middle of a call."""
+"""Maximum number of workers in the middle of a call."""
 
 
 class Workers(Scheduler):
@@ -116,7 +116,7 @@ class Workers(Scheduler):
         self.write(worker, write, lambda log: log.append_one(name, time, value))
 
     def write(self, worker: int, write: Write, append: Callable[[Log], Stored]) -> None:
-        """What a worker is told must be what the oracle says: of the record that was decided, or where none was
+        """Write, and check the worker's answer against the oracle: for the record that was decided, or where none was
         appended, as things stand."""
         store = self.stores[worker]
         store.begin_write()

@@ -42,7 +42,7 @@ class StoreKind(ABC):
     """A kind of store, for one test."""
 
     has_own_clock = False
-    """Whether it has a clock for all hosts, which it trusts, and which a test stands in for."""
+    """True if it has a clock for all hosts, which it trusts, and which a test stands in for."""
 
     def __init__(self, folder: Path, clocks: Clocks) -> None:
         self.folder = folder

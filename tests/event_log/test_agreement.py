@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from event_log import applied
+from event_log import applied, single_flight
 from event_log.compaction import Verdict, compact
 from event_log.log import Log
 from event_log.writes import Conditions
@@ -37,7 +37,6 @@ from tests.event_log.projection import Projection
 from tests.event_log.stores import STORES, Clocks, StoreKind
 from tests.event_log.stores import WALL as START
 from times import MINUTE, SECOND
-from view import catching_up
 
 RETENTION = MINUTE
 Row = tuple[str, int, float]
@@ -67,7 +66,7 @@ class Agreement(RuleBasedStateMachine):
         self.clock = FakeClock(START)
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(applied, "CHUNK", portion)
-        self.patch.setattr(catching_up, "give_way", lambda: None)
+        self.patch.setattr(single_flight, "give_way", lambda: None)
         self.kind = type(self).make(Path(self.folder.name), Shared(self.clock))
         self.store = self.kind.open()
         self.starts = 0

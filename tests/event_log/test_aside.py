@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
+from event_log import aside
 from event_log.aside import REST_SECONDS, TURN_SECONDS, Turns
 
 
@@ -31,10 +36,8 @@ def test_a_turn_that_is_over_ends_with_a_rest_and_the_next_one_begins_behind_it(
     assert clock.rests == [REST_SECONDS]
 
 
-def test_all_items_come_in_order_with_rests_between() -> None:
-    clock = Clock()
-    turns = Turns(clock, clock.sleep)
-    for expected, item in enumerate(turns.over(range(10))):
-        assert item == expected
-        clock.now += TURN_SECONDS / 2
-    assert len(clock.rests) == 5
+def test_giving_way_takes_next_to_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(aside, "time", SimpleNamespace(sleep=slept.append))
+    aside.give_way()
+    assert 0 < slept[0] <= 0.001

@@ -1,4 +1,4 @@
-"""What is packed is unpacked alike, and damage to it is found."""
+"""Packing: it is reversible, and damage to packed bytes is found."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as npst
 
 from event_log import codec
 from event_log.batch import Batch
-from event_log.checkpoint import State, pack, unpack
-from event_log.codec import Claim, Columns, End, Newer
+from event_log.checkpoint import pack, unpack
+from event_log.codec import NONCE, Claim, Columns, End, Newer
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.event_blocks import ROWS, pack_blocks, unpack_blocks
 from event_log.idempotency import Done, Remembered, Run, merge_runs, pack_run
@@ -72,9 +72,17 @@ def test_a_write_comes_back(batch: Batch, conditions: Conditions, expired: int) 
 
 @given(batches(), CONDITIONS, st.data())
 def test_a_write_that_is_cut_off_is_damaged(batch: Batch, conditions: Conditions, data: st.DataObject) -> None:
-    packed = pack_write(Write(batch, conditions))
-    with pytest.raises(LogDamaged):
-        unpack_write(packed[: data.draw(st.integers(0, len(packed) - 1))])
+    packed = bytes(NONCE) + pack_write(Write(batch, conditions))
+    cut = packed[: data.draw(st.integers(0, len(packed) - 1))]
+    with pytest.raises(LogDamaged, match="record 1 of the log cannot be read"):
+        Machine(Cursor(0)).apply(Chunk([Entry(0, 7, codec.WRITE, 0, cut)], Cursor(0, 1), more=False))
+
+
+@pytest.mark.parametrize("kind", [codec.BATCH, codec.CLAIM, codec.END])
+@pytest.mark.parametrize("payload", [b"", bytes(NONCE), bytes(NONCE + 18)])
+def test_a_record_that_is_cut_off_is_damaged(kind: int, payload: bytes) -> None:
+    with pytest.raises(LogDamaged, match="record 1 of the log cannot be read"):
+        Machine(Cursor(0)).apply(Chunk([Entry(0, 7, kind, 0, payload)], Cursor(0, 1), more=False))
 
 
 @given(DIGEST, WHOLE, st.tuples(*[WHOLE] * 6), st.integers(0, 2**32 - 1), st.none() | st.integers(0, 2**53))
@@ -163,7 +171,7 @@ def test_merged_runs_hold_what_is_not_forgotten() -> None:
 
 
 def test_a_bit_that_flips_in_a_run_or_a_checkpoint_is_found() -> None:
-    for data, read in ((pack_run(records(3)), Run), (pack(state()), unpack)):
+    for data, read in ((pack_run(records(3)), Run), (pack(made()), unpack)):
         for at in range(8 * len(data)):
             damaged = bytearray(data)
             damaged[at // 8] ^= 1 << at % 8
@@ -171,7 +179,7 @@ def test_a_bit_that_flips_in_a_run_or_a_checkpoint_is_found() -> None:
                 read(bytes(damaged))
 
 
-def state() -> State:
+def made() -> Machine:
     machine = Machine(Cursor(9, 8, 7, 6))
     machine.horizon, machine.rules, machine.claimed = 5, Rules(1, 2, 3, 4, 5, 6), 4
     machine.starts = {b"s" * 16: None}
@@ -181,17 +189,16 @@ def state() -> State:
     machine.series.end(machine.series.begin(Series("gone", 3, 0.2, 5, "owner")), 7)
     machine.series.touch(2, 12)
     machine.buckets.spend(Budget("b", 0.1, 5), 3, 77)
-    return State.of(machine)
+    return machine
 
 
 def test_a_checkpoint_comes_back() -> None:
-    data = pack(state(), {"more": b"words"})
-    found, sections = unpack(data)
+    data = pack(made(), {"more": b"words"})
+    machine, sections = unpack(data)
     assert bytes(sections["more"]) == b"words"
-    machine = found.machine()
-    assert pack(State.of(machine), {"more": b"words"}) == data
+    assert pack(machine, {"more": b"words"}) == data
     assert machine.series.ids == {"a": 1, "é 7": 2}
     assert machine.series.keepers == 1
     assert machine.series.owned == {"owner": 1}
-    assert machine.series.ended_at("gone") == 7
+    assert machine.series.ended.at("gone") == 7
     assert machine.series.begin(Series("next", 0, 0.0)) == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, Event, Thread
 
@@ -16,7 +15,7 @@ from event_log.files import store as store_module
 from event_log.files.head import SYNCED_NUMBER
 from event_log.files.opening import OpenLog
 from event_log.files.store import FilesStore
-from event_log.group_commit import GroupCommit
+from event_log.files.syncing import sync
 from event_log.log import Log
 from event_log.writes import Conditions, Once
 from tests.event_log.stores import WALL as START
@@ -82,68 +81,31 @@ def test_where_the_disk_fails_it_says_that_the_write_may_have_been_stored(
     assert synced(store) == store.end().number
 
 
-def test_a_failed_sync_is_told_to_all_who_share_it() -> None:
-    group, begun, go_on = GroupCommit(lambda: 0), Event(), Event()
+def test_clients_who_wait_together_share_syncs(store: FilesStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, syncs = Log(store), list[int]()
+    log.append_one("a", START, 0.0)
+    begun, go_on = Event(), Event()
 
-    def first() -> None:
+    def slow(files: OpenLog) -> None:
+        syncs.append(1)
         begun.set()
-        go_on.wait()
-        raise LogUnavailable("no disk")
+        assert go_on.wait(60)
+        sync(files)
 
-    told: list[str] = []
-
-    def client(sync: Callable[[], None]) -> None:
-        try:
-            group.wait(1, sync)
-        except LogUnavailable as fault:
-            told.append(str(fault))
-
-    def second() -> None:
-        raise LogUnavailable("still no disk")
-
-    clients = [Thread(target=client, args=(first,))]
+    monkeypatch.setattr(store_module, "sync", slow)
+    clients = [Thread(target=log.append_one, args=("a", START, float(number))) for number in range(CLIENTS)]
     clients[0].start()
-    begun.wait()
-    clients += [Thread(target=client, args=(second,)) for _ in range(5)]
+    assert begun.wait(60)
     for one in clients[1:]:
         one.start()
-    until(lambda: group._next is not None, "the others to gather")
+    files = store._files
+    assert files is not None
+    until(lambda: len(files.syncs._waiting) == CLIENTS - 1, "the others to gather")
     go_on.set()
     for one in clients:
-        one.join()
-    assert sorted(told) == ["no disk"] + ["still no disk"] * 5
-
-
-def test_where_the_one_that_syncs_is_killed_the_others_begin_anew() -> None:
-    synced = 0
-    group, begun, go_on = GroupCommit(lambda: synced), Event(), Event()
-
-    def killed() -> None:
-        begun.set()
-        go_on.wait()
-        raise SystemExit
-
-    def whole() -> None:
-        nonlocal synced
-        synced = 1
-
-    def first() -> None:
-        with suppress(SystemExit):
-            group.wait(1, killed)
-
-    clients = [Thread(target=first)]
-    clients[0].start()
-    begun.wait()
-    clients += [Thread(target=group.wait, args=(1, whole)) for _ in range(5)]
-    for one in clients[1:]:
-        one.start()
-    until(lambda: group._next is not None, "the others to gather")
-    go_on.set()
-    for one in clients:
-        one.join(10)
-    assert not any(one.is_alive() for one in clients)
-    assert synced == 1
-    assert group._running is group._next is None
+        one.join(60)
+    assert len(syncs) == 2
+    assert synced(store) == store.end().number == 1 + CLIENTS
 
 
 def _at_once(work: Callable[[int], object]) -> None:

@@ -1,4 +1,4 @@
-"""What the log promises to its writers, over a store in memory; each test tells of one rule."""
+"""Promises of the log to its writers, over a store in memory; each test tells of one rule."""
 
 from __future__ import annotations
 

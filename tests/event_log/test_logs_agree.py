@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from event_log.batch import Batch
-from event_log.checkpoint import State, pack
+from event_log.checkpoint import pack
 from event_log.compaction import compact
 from event_log.errors import LogError, LogUnavailable
 from event_log.log import Log
@@ -47,7 +47,7 @@ def at_once(work: list[Thread]) -> None:
 def state(log: Log) -> bytes:
     """All that a machine has come to."""
     with log.lock:
-        return pack(State.of(log.machine))
+        return pack(log.machine)
 
 
 def test_all_come_to_the_same_whatever_races_they_run(kind: StoreKind) -> None:

@@ -16,6 +16,7 @@ from event_log.errors import LogUnavailable, LogUncertain
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP
+from event_log.redis import appending
 from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
@@ -29,7 +30,10 @@ from times import HOUR, MINUTE
 
 RULES = Rules(10 * 365 * 24 * HOUR, 3, HOUR, MINUTE, 100, 3)
 KEY = Conditions(once=Once(b"k" * 16, b"b" * 16))
-FAILOVER_SECONDS = 60.0
+COPIED_AT_ONCE = ("--repl-diskless-sync-delay", "0")
+FAILOVER_SECONDS = 180.0
+DOWN_MILLISECONDS, NEVER_MILLISECONDS = 400, 600_000
+"""When sentinels take the master for dead: while it is, and while it may only be slow beside other tests."""
 T = TypeVar("T")
 
 
@@ -70,23 +74,35 @@ class Deployment:
     def fail_over(self) -> None:
         """Kill the master and wait until the sentinels have made a master of the replica."""
         self.master.kill()
+        self.promote()
+
+    def promote(self) -> None:
+        """Wait until the sentinels have made a master of the replica, as the master is dead."""
+        self._call_dead_after(DOWN_MILLISECONDS)
         until(self.promoted, "the replica to be promoted", FAILOVER_SECONDS)
+        self._call_dead_after(NEVER_MILLISECONDS)
+
+    def _call_dead_after(self, milliseconds: int) -> None:
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                client.sentinel_set("mymaster", "down-after-milliseconds", milliseconds)
 
 
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
     with ExitStack() as stack:
-        master = stack.enter_context(RedisServer())
-        replica = stack.enter_context(RedisServer("--replicaof", "127.0.0.1", str(master.port)))
+        master = stack.enter_context(RedisServer(*COPIED_AT_ONCE))
+        replica = stack.enter_context(RedisServer(*COPIED_AT_ONCE, "--replicaof", "127.0.0.1", str(master.port)))
         watch = (
             f"sentinel monitor mymaster 127.0.0.1 {master.port} 2\n"
-            "sentinel down-after-milliseconds mymaster 400\nsentinel failover-timeout mymaster 2000\n"
+            f"sentinel down-after-milliseconds mymaster {NEVER_MILLISECONDS}\n"
+            "sentinel failover-timeout mymaster 2000\n"
         )
         sentinels = [stack.enter_context(RedisServer(sentinel=watch)) for _ in range(3)]
         found = Deployment(master, replica, sentinels)
         until(found.copied, "the replica to be a copy")
         for sentinel in sentinels:
-            until(lambda: knows_all(sentinel), "the sentinels to know of each other", 20)  # noqa: B023  called at once
+            until(lambda: knows_all(sentinel), "the sentinels to know of each other")  # noqa: B023  called at once
         yield found
         for store in found.stores:
             store.close()
@@ -167,7 +183,7 @@ def test_what_a_lagging_replica_lacks_is_lost_on_all_hosts_alike_and_said(deploy
     early.follow()
     deployment.master.kill()
     deployment.replica.start()
-    until(deployment.promoted, "the replica to be promoted", FAILOVER_SECONDS)
+    deployment.promote()
     first = append_when_possible(behind, "a", 1000.0)
     assert first.position > lost[-1] + JUMP // 2
     behind.append_one("new", WALL, 1001.0)
@@ -187,11 +203,16 @@ def test_what_a_lagging_replica_lacks_is_lost_on_all_hosts_alike_and_said(deploy
         assert f"has lost what stood behind position {begin}" in (each.log.store.notice() or "")
 
 
-def test_with_wait_nothing_acknowledged_is_lost_with_the_master_repetitions_included(deployment: Deployment) -> None:
-    log, other, reader = deployment.log("&wait=1"), deployment.log("&wait=1"), deployment.log()
-    log.claim(RULES, "start")
-    acknowledged = [float(number) for number in range(20) if log.append_one("a", WALL, float(number)).stored]
-    other.catch_up()
+def test_with_wait_nothing_acknowledged_is_lost_with_the_master_repetitions_included(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, reader = deployment.log("&wait=1"), deployment.log()
+    patient.claim(RULES, "start")
+    acknowledged = [float(number) for number in range(20) if patient.append_one("a", WALL, float(number)).stored]
+    monkeypatch.setattr(appending, "COPY_MILLISECONDS", 50)
+    log, other = deployment.log("&wait=1"), deployment.log("&wait=1")
+    for each in (log, other):
+        each.catch_up()
     deployment.replica.process.send_signal(signal.SIGSTOP)
     with pytest.raises(LogUncertain, match="0 replicas"):
         log.append(some(2, "b"), KEY)
@@ -200,7 +221,7 @@ def test_with_wait_nothing_acknowledged_is_lost_with_the_master_repetitions_incl
             again.append(some(2, "b"), KEY)
     deployment.master.kill()
     deployment.replica.process.send_signal(signal.SIGCONT)
-    until(deployment.promoted, "the replica to be promoted", FAILOVER_SECONDS)
+    deployment.promote()
     found = followed(Projection(reader))
     assert found["a"] == acknowledged
 

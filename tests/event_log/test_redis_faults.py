@@ -1,4 +1,4 @@
-"""What can go wrong between the log and Redis: a clear line each, and recovery without a restart."""
+"""Faults between the log and Redis: a clear line each, and recovery without a restart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread, Timer
+from threading import Thread
 
 import pytest
 
@@ -16,15 +16,18 @@ from event_log import codec
 from event_log.errors import LogDamaged, LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.log import Log
 from event_log.port import Guard, Manifest, Record
+from event_log.redis import appending, connection, pool
+from event_log.redis.session import Session
 from event_log.redis.store import RedisStore
-from event_log.redis.url import parse_redis_url
+from event_log.redis.url import RedisUrl, parse_redis_url
 from event_log.rules import Rules
 from event_log.writes import Budget, Conditions, Once
+from tests.event_log.conftest import PATIENT_SECONDS
 from tests.event_log.projection import Projection
 from tests.event_log.stores import WALL
 from tests.event_log.test_redis_store import some
 from tests.redis_server import RedisServer
-from tests.servers import CHECKOUT, until
+from tests.servers import CHECKOUT, reserve_port, until
 from times import HOUR, MINUTE
 
 RULES = Rules(10 * 365 * 24 * HOUR, 1000, HOUR, MINUTE, 100, 3)
@@ -117,7 +120,8 @@ def test_redis_down_at_the_start_and_there_later(server: RedisServer, open_store
     assert works(log)
 
 
-def test_redis_that_ends_and_comes_back(log: Log, server: RedisServer) -> None:
+def test_redis_that_ends_and_comes_back(log: Log, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending, "UNCERTAIN", 0.1)
     server.kill()
     with pytest.raises(LogUnavailable):
         log.append_one("a", WALL, 1.0)
@@ -129,14 +133,30 @@ def test_redis_that_ends_and_comes_back(log: Log, server: RedisServer) -> None:
     assert values(log) == [0.0, 2.0]
 
 
-def test_a_stalled_write_is_found_and_not_stored_twice(log: Log, server: RedisServer) -> None:
+def stall(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halt Redis until somebody opens another connection to look for what it has not answered."""
+
+    def go_on(url: RedisUrl) -> Session:
+        server.process.send_signal(signal.SIGCONT)
+        monkeypatch.setattr(connection, "PATIENCE", PATIENT_SECONDS)
+        return Session(url)
+
+    monkeypatch.setattr(pool, "Session", go_on)
     server.process.send_signal(signal.SIGSTOP)
-    Timer(1.3, server.process.send_signal, [signal.SIGCONT]).start()
+
+
+def test_a_stalled_write_is_found_and_not_stored_twice(
+    impatient: None, log: Log, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall(server, monkeypatch)
     assert log.append_one("a", WALL, 2.0).position == 2
     assert values(log) == [0.0, 2.0]
 
 
-def test_an_answer_that_stays_unknown_is_uncertain(log: Log, server: RedisServer) -> None:
+def test_an_answer_that_stays_unknown_is_uncertain(
+    impatient: None, log: Log, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "UNCERTAIN", 1.5)
     server.process.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(LogUncertain, match="may have been stored"):
@@ -247,8 +267,17 @@ def test_a_log_of_a_later_format_is_left_alone(log: Log, server: RedisServer, op
         assert client.hget("{tidemark}:log:head", "mark") == b"4 and more"
 
 
+@contextmanager
+def cluster_node() -> Iterator[RedisServer]:
+    """A node of a Cluster, which speaks to the others on a port that nobody else has."""
+    with reserve_port() as bus:
+        port = str(bus.getsockname()[1])
+        with RedisServer("--cluster-enabled", "yes", "--cluster-port", port, aof=None) as node:
+            yield node
+
+
 def test_a_cluster_that_does_not_hold_the_keys(open_store: Open) -> None:
-    with RedisServer("--cluster-enabled", "yes", aof=None) as node, node.client() as client:
+    with cluster_node() as node, node.client() as client:
         store = open_store(node.url())
         with pytest.raises(LogUnavailable, match="is a Cluster that is down"):
             Log(store)
@@ -259,8 +288,9 @@ def test_a_cluster_that_does_not_hold_the_keys(open_store: Open) -> None:
         log.append_one("a", WALL, 1.0)
         slot = client.execute_command("CLUSTER", "KEYSLOT", "{tidemark}")
         own = client.execute_command("CLUSTER", "MYID").decode()
-        with RedisServer("--cluster-enabled", "yes", aof=None) as other, other.client() as second:
-            client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+        with cluster_node() as other, other.client() as second:
+            [bus] = other.options[-1:]
+            client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
             theirs = second.execute_command("CLUSTER", "MYID").decode()
             until(lambda: theirs in str(client.execute_command("CLUSTER", "NODES")), "the nodes to meet")
             client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", theirs)
@@ -315,7 +345,7 @@ def test_our_own_limit(server: RedisServer, open_store: Open) -> None:
     log = Log(store)
     log.claim(RULES, "start")
     store.check()
-    with pytest.raises(LogFull, match="raise TIDEMARK_LOG_MAX_BYTES"):
+    with configured(server, appendfsync="no"), pytest.raises(LogFull, match="raise TIDEMARK_LOG_MAX_BYTES"):
         fill(log, 10_000)
     with pytest.raises(LogFull):
         store.check()
@@ -340,7 +370,9 @@ def test_no_error_tells_a_secret(open_store: Open) -> None:
     assert "127.0.0.1:1" in str(fault.value)
 
 
-def test_a_user_with_the_rights_that_the_documents_name(server: RedisServer, open_store: Open) -> None:
+def test_a_user_with_the_rights_that_the_documents_name(
+    impatient: None, server: RedisServer, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rules = re.search(r"ACL SETUSER (\S+) (.*)", (CHECKOUT / "docs" / "several-machines.md").read_text())
     assert rules is not None
     with server.client() as client:
@@ -356,8 +388,7 @@ def test_a_user_with_the_rights_that_the_documents_name(server: RedisServer, ope
     assert store.swap(Manifest(1, log.machine.cursor, blobs=(store.put_blob(b"blob"),)))
     for call in (store.check, store.notice, store.usage, store.sync, store.end):
         call()
-    server.process.send_signal(signal.SIGSTOP)
-    Timer(1.3, server.process.send_signal, [signal.SIGCONT]).start()
+    stall(server, monkeypatch)
     log.append_one("a", WALL, 4.0)  # looked for over another connection
     server.restart()
     with server.client() as client:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 
 import pytest
 
 from event_log import codec
-from event_log.errors import LogFull
+from event_log.errors import LogFull, LogUncertain
 from event_log.port import Appended, Guard, Record
 from event_log.redis.groups import MOST_BYTES, MOST_TOGETHER, Gathering, Group
 from tests.servers import until
 
-SOON = 30.0
+SOON = 60.0
 """Far more seconds than any step takes; a test that waits so long has failed."""
 ONE = Record(codec.SINGLE, bytes(codec.SINGLE_SIZE), 1)
 
 
 class Killed(BaseException):
-    """What ends a greenlet."""
+    """Ends a greenlet."""
 
 
 class Trips:
@@ -33,7 +34,7 @@ class Trips:
         self._may_go = Event()
         self.ends: list[Callable[[Group], list[Group]]] = []
         self.gathering = Gathering(self._settle)
-        self._pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
+        self.pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
 
     def append(self, count: int, record: Record = ONE) -> list[Future[Appended]]:
         """Append in threads of their own; return once all have gathered, and those who lead have taken whom they take
@@ -50,7 +51,7 @@ class Trips:
         return self.gathering._under_way >= self.gathering._leaders
 
     def one(self, record: Record = ONE) -> Future[Appended]:
-        return self._pool.submit(self.gathering.append, record, Guard(1))
+        return self.pool.submit(self.gathering.append, record, Guard(1))
 
     def go(self) -> None:
         self._may_go.set()
@@ -81,8 +82,11 @@ class Trips:
 
 
 @pytest.fixture
-def trips() -> Trips:
-    return Trips()
+def trips() -> Iterator[Trips]:
+    trips = Trips()
+    yield trips
+    trips.go()
+    trips.pool.shutdown()
 
 
 def given(futures: list[Future[Appended]]) -> list[int]:
@@ -123,18 +127,16 @@ def test_who_is_refused_does_not_take_the_others_along(trips: Trips) -> None:
     assert trips.sizes() == [1, 3, 1, 1, 1]
 
 
-def test_who_is_killed_on_a_trip_leaves_it_to_the_others(trips: Trips) -> None:
-    trips.ends = [trips.stored, trips.killed, trips.killed]
+def test_what_becomes_of_a_group_whose_leader_is_killed_nobody_knows(trips: Trips) -> None:
+    trips.ends = [trips.stored, trips.killed]
     futures = trips.append(1) + trips.append(5)
     trips.go()
     faults = [future.exception(SOON) for future in futures]
-    assert sum(isinstance(fault, Killed) for fault in faults) == 2
-    assert sum(fault is None for fault in faults) == 4
-    assert trips.groups[1] is trips.groups[2] is trips.groups[3]  # which may have been stored, and is looked for
-    assert given([trips.one()]) == [7]
+    assert Counter(map(type, faults)) == {type(None): 1, Killed: 1, LogUncertain: 4}
+    assert given([trips.one()]) == [2]
 
 
-def test_a_group_that_all_have_left_holds_nobody_up(trips: Trips) -> None:
+def test_who_waits_behind_a_leader_that_is_killed_leads_next(trips: Trips) -> None:
     trips.ends = [trips.killed]
     futures = trips.append(1) + trips.append(2)
     trips.go()

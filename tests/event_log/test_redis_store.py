@@ -16,6 +16,7 @@ from event_log.errors import HistoryChanged, LogDamaged, LogFull, LogUncertain
 from event_log.log import Log
 from event_log.outcomes import Repeated, Stored
 from event_log.port import JUMP, Guard, Manifest, Record
+from event_log.redis import appending
 from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
@@ -127,7 +128,7 @@ class TestLostAnswers:
             assert len(everything(log)) == 5
             store.close()
 
-    def test_what_lies_in_a_connection_that_broke_is_never_carried_out(self) -> None:
+    def test_what_lies_in_a_connection_that_broke_is_never_carried_out(self, impatient: None) -> None:
         """Its answer does not come in time; it is sent again over another one, and gets through much later."""
         with Relay(shared().port) as relay:
             store = at(shared(), f"name={secrets.token_hex(8)}", relay)
@@ -164,7 +165,9 @@ class TestLostAnswers:
 
 
 class TestReplicas:
-    def test_without_them_nothing_is_acknowledged_and_no_repetition_either(self, server: RedisServer) -> None:
+    def test_without_them_nothing_is_acknowledged_and_no_repetition_either(
+        self, server: RedisServer, lonely: None
+    ) -> None:
         log = Log(at(server))
         log.claim(RULES, "a start")
         log.append(some(3), KEY)
@@ -177,9 +180,12 @@ class TestReplicas:
         log.store.close()
         waiting.store.close()
 
-    def test_a_repetition_waits_for_what_it_rests_on(self, server: RedisServer) -> None:
+    def test_a_repetition_waits_for_what_it_rests_on(
+        self, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
             with server.client() as client:
+                client.config_set("repl-diskless-sync-delay", 0)
                 until(lambda: client.info("replication")["connected_slaves"] == 1, "the replica")
                 until(lambda: client.wait(1, 100) == 1, "the replica to be level")
             log, other = Log(at(server, "name=log&wait=1")), Log(at(server, "name=log&wait=1"))
@@ -189,6 +195,7 @@ class TestReplicas:
             with pytest.raises(Repeated):
                 other.append(some(3), KEY)
             replica.kill()
+            monkeypatch.setattr(appending, "COPY_MILLISECONDS", 50)
             third = Log(at(server, "name=log&wait=1"))
             third.catch_up()
             with pytest.raises(LogUncertain):
@@ -197,7 +204,7 @@ class TestReplicas:
                 each.store.close()
 
 
-def test_a_history_that_was_replaced_confirms_nothing_of_the_one_before(server: RedisServer) -> None:
+def test_a_history_that_was_replaced_confirms_nothing_of_the_one_before(server: RedisServer, lonely: None) -> None:
     log = Log(at(server))
     log.claim(RULES, "a start")
     log.catch_up()
@@ -260,10 +267,13 @@ def test_one_at_a_time_has_the_right_to_compact() -> None:
     store = new()
     other = RedisStore(store.url, max_bytes=2**30)
     store.manifest()
-    assert store.may_compact(0.2)
-    assert store.may_compact(0.2)
-    assert not other.may_compact(0.2)
-    until(lambda: other.may_compact(10), "the lease to end")
-    assert not store.may_compact(10)
+    assert store.may_compact(600)
+    assert store.may_compact(600)
+    assert not other.may_compact(600)
+    with shared().client() as client:
+        assert 500_000 < client.pttl(store.keys.lease) <= 600_000
+        client.pexpire(store.keys.lease, 1)
+    until(lambda: other.may_compact(600), "the lease to end")
+    assert not store.may_compact(600)
     store.close()
     other.close()

@@ -14,7 +14,7 @@ from event_log.log import Log
 from event_log.redis.store import RedisStore
 from event_log.redis.url import RedisUrl, parse_redis_url
 from event_log.urls import checked_url, is_on_this_machine, open_store, printable_url, serves_many_processes
-from settings import BadSetting, Settings, read_settings
+from settings import BadSetting, read_settings
 from tests.event_log.projection import Projection
 from tests.redis_server import RedisServer
 from tests.servers import CHECKOUT, reserve_port
@@ -116,8 +116,8 @@ def test_a_bad_url_is_refused_without_its_secret(monkeypatch: pytest.MonkeyPatch
 
 def test_a_log_by_tcp_and_by_socket_is_the_same() -> None:
     with RedisServer() as server:
-        tcp = open_store(Settings(log_url=server.url("name=x")))
-        socket = open_store(Settings(log_url=f"unix://{server.socket}?name=x"))
+        tcp = open_store(server.url("name=x"), max_bytes=2**30, sync="everysec")
+        socket = open_store(f"unix://{server.socket}?name=x", max_bytes=2**30, sync="everysec")
         assert Log(tcp).append_one("a", 1, 1.0).position == 1
         assert Log(socket).append_one("a", 1, 2.0).position == 2
         told = Projection(Log(socket))

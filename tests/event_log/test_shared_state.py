@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from event_log import codec
 from event_log.compaction import compact
 from event_log.errors import LogDamaged
-from event_log.leases import unpack_lease
 from event_log.log import Log
+from event_log.machine import Machine
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Void
-from event_log.port import Manifest
+from event_log.port import Chunk, Cursor, Entry, Manifest
 from event_log.rules import Rules
-from event_log.tables import Change, Row, unpack_changes
+from event_log.tables import Change, Row
 from tests.event_log.projection import Projection
 from tests.event_log.stores import Clocks
 from times import HOUR, MINUTE, SECOND
@@ -135,9 +136,9 @@ class TestTables:
         assert fresh.log.machine.leases.is_in_force("alerts", number or 0, store.time())
 
 
+@pytest.mark.parametrize("kind", [codec.CHANGE, codec.LEASE])
 @pytest.mark.parametrize("data", [b"", b"{", b"[1, 2]", b'[[["a"]], null]', b"7"])
-def test_what_cannot_be_read_is_damage(data: bytes) -> None:
-    with pytest.raises(LogDamaged):
-        unpack_changes(data)
-    with pytest.raises(LogDamaged):
-        unpack_lease(data)
+def test_what_cannot_be_read_is_damage(kind: int, data: bytes) -> None:
+    entry = Entry(0, 7, kind, 0, bytes(codec.NONCE) + data)
+    with pytest.raises(LogDamaged, match="record 1 of the log cannot be read"):
+        Machine(Cursor(0)).apply(Chunk([entry], Cursor(0, 1), more=False))

@@ -1,4 +1,4 @@
-"""What every store of records promises: the contract of `event_log.port`, over all of them."""
+"""Promises of every store of records: the contract of `event_log.port`, over all of them."""
 
 from __future__ import annotations
 

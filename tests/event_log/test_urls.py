@@ -9,7 +9,6 @@ import pytest
 from event_log.files.store import FilesStore
 from event_log.memory_store import MemoryStore
 from event_log.urls import checked_url, open_store, serves_many_processes
-from settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,7 @@ def test_a_url_names_a_store(url: str, kind: type, many: bool, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     assert checked_url(url) == url
     assert serves_many_processes(url) is many
-    store = open_store(Settings(log_url=url))
+    store = open_store(url, max_bytes=2**30, sync="everysec")
     assert isinstance(store, kind)
     store.close()
     assert list(tmp_path.iterdir()) == []  # nothing is opened before its first use

@@ -42,7 +42,7 @@ class Count:
         return self._numbers >= self.enough
 
     def at(self, number: int) -> Flag:
-        """Return what is set when there are so many."""
+        """Return a flag that is set once this number is reached."""
         with self._lock:
             self._reached.append((number, flag := Flag()))
             if self._numbers >= number:

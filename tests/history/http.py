@@ -18,11 +18,11 @@ from times import parse_timestamp
 
 TIMEOUT_SECONDS = 4.0
 STREAM_TIMEOUT_SECONDS = 6.0
-"""A stream that is quiet for so long is asked for again: the network may have lost it."""
+"""Seconds after which a quiet stream is asked for again: the network may have lost it."""
 
 
 class _WholeLines(BufferedReader):
-    """What a server sends. Python's client takes a head that is cut off for a whole one."""
+    """Reader of a server's answers. Python's client takes a head that is cut off for a whole one."""
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return a line. Raises IncompleteRead where it is cut off."""

@@ -32,7 +32,7 @@ def write(values: list[float], *attempts: Attempt, series: str = "a", key: str |
 
 
 def stored(began: int, ended: int, position: int, number: int = 1) -> Attempt:
-    """Return an attempt that was told that so many events are stored."""
+    """Return an attempt that was told that `number` events are stored."""
     return attempt(began, ended, 201, position, {"stored": number, "expired": 0})
 
 

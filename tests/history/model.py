@@ -1,4 +1,4 @@
-"""What a question must be answered with, worked out by brute force in fractions from the events there are."""
+"""Reference answers to questions, worked out by brute force in fractions from the events there are."""
 
 from __future__ import annotations
 

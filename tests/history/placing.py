@@ -10,7 +10,7 @@ from tests.history.model import Stored
 from tests.history.recording import Attempt, Delete, Event, History, Message, Question, Read, Write
 
 LEAST_JUMP = 1 << 30
-"""Positions between which no run can have put so many events: there they jumped."""
+"""Minimum number of positions of a jump: no run can have put as many events between two positions."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Log:
     """Writes that nobody knows the place of; they may turn up, once, after they began."""
     pending_deletes: list[Delete] = field(default_factory=list)
     told: dict[float, Message] = field(default_factory=dict)
-    """What streams have told of each value."""
+    """Messages of streams, by value."""
     jumps: list[int] = field(default_factory=list)
     """The first position behind each jump."""
     faults: list[str] = field(default_factory=list)

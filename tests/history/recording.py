@@ -28,7 +28,7 @@ class Event:
     """Microseconds; None where it is stamped on arrival."""
     value: float
     expired: bool = False
-    """Whether it was dated before the retention, so that it counts as expired."""
+    """True if it was dated before the retention, so that it counts as expired."""
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Operation:
-    """What one client wanted, in one attempt or several."""
+    """Operation of one client, in one attempt or several."""
 
     client: str
     attempts: list[Attempt]
@@ -92,7 +92,7 @@ class Write(Operation):
     events: list[Event]
     key: str | None = None
     clash: bool = False
-    """Whether the key had been used for another body, so that it must be refused."""
+    """True if the key had been used for another body, so that it must be refused."""
 
     @property
     def stored(self) -> list[Event]:
@@ -193,9 +193,9 @@ class History:
     brief: frozenset[str] = frozenset()
     """The series that clients delete; their streams may tell gaps."""
     gaps: bool = False
-    """Whether any stream may tell a gap, as where a log on Redis goes on after a restart."""
+    """True if any stream may tell a gap, as where a log on Redis goes on after a restart."""
     losses: bool = False
-    """Whether what nobody acknowledged may be told and then be lost where positions jump, as at a failover."""
+    """True if unacknowledged events may be told and then be lost where positions jump, as at a failover."""
 
     def of(self, kind: type[Write] | type[Delete] | type[Read]) -> Iterator[Any]:
         """The operations of a kind."""

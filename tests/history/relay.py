@@ -12,7 +12,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What happens to each chunk that passes, each with this probability."""
+    """Probabilities of the faults that may befall each chunk which passes."""
 
     delayed: float = 0.0
     cut: float = 0.0
@@ -42,7 +42,7 @@ class Relay:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(30)
+        assert self._listening.wait(60)
         return self
 
     def __exit__(

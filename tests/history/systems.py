@@ -1,4 +1,4 @@
-"""What histories are recorded on: real servers, and all that can befall them."""
+"""Systems on which histories are recorded: real servers, and all that can befall them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.servers import Server, until
 
 RETENTION = {"TIDEMARK_RETENTION": "5m", "TIDEMARK_KEEP_LAST": "10000000"}
 """Longer than a request can wait for a server to start; nothing is gone from the streams that tell all at the end."""
+DOWN_MILLISECONDS, NEVER_MILLISECONDS = 1000, 600_000
+"""When sentinels take the master for dead: while it is, and while it may only be slow beside other tests."""
 COPIED_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
@@ -53,8 +55,8 @@ def four_workers(seed: str) -> Iterator[System]:
     with Server(["-w", "4"], RETENTION) as server, Relay(server.port, seed) as relay:
         faults = {
             "a worker is killed": lambda rng: kill_a_worker(server, rng),
-            "the master is killed": lambda _: kill_the_master(server),
             "all are killed": lambda _: restart(server),
+            "the master is killed": lambda _: kill_the_master(server),
             "workers are replaced": lambda _: server.process.send_signal(signal.SIGHUP),
             "a bad network": lambda rng: storm([relay], rng),
         }
@@ -75,10 +77,10 @@ def two_hosts(seed: str) -> Iterator[System]:
         ]
         relays = [stack.enter_context(Relay(server.port, f"{seed} {server.port}")) for server in servers]
         faults = {
-            "a worker is killed": lambda rng: kill_a_worker(rng.choice(servers), rng),
-            "a host is killed": lambda rng: restart(rng.choice(servers)),
             "Redis is killed": lambda _: redis.restart(),
             "the log is cut off": lambda rng: rng.choice(links).cut_all(),
+            "a worker is killed": lambda rng: kill_a_worker(rng.choice(servers), rng),
+            "a host is killed": lambda rng: restart(rng.choice(servers)),
             "a bad network to the log": lambda rng: storm(links, rng),
             "a bad network": lambda rng: storm(relays, rng),
         }
@@ -94,7 +96,8 @@ def failovers(seed: str) -> Iterator[System]:
         until(lambda: has_replica(pair[0]), "the replica to be a copy")
         watch = (
             f"sentinel monitor mymaster 127.0.0.1 {pair[0].port} 2\n"
-            "sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 2000\n"
+            f"sentinel down-after-milliseconds mymaster {NEVER_MILLISECONDS}\n"
+            "sentinel failover-timeout mymaster 2000\n"
         )
         sentinels = [stack.enter_context(RedisServer(sentinel=watch)) for _ in range(3)]
         for sentinel in sentinels:
@@ -145,11 +148,20 @@ def fail_over(pair: list[RedisServer], sentinels: list[RedisServer]) -> None:
     pair.sort(key=is_replica)
     old, new = pair
     old.kill()
-    until(lambda: not is_replica(new), "the replica to be promoted")
+    call_dead_after(sentinels, DOWN_MILLISECONDS)
+    until(lambda: not is_replica(new), "the replica to be promoted", 180)
+    call_dead_after(sentinels, NEVER_MILLISECONDS)
     old.start(*copies(new))  # which the sentinels would tell it too, ten seconds later
     until(lambda: any(map(has_replica, pair)), "one to be a copy of the other")
     for sentinel in sentinels:
         until(lambda: knows_all(sentinel), "the sentinels to know of it")  # noqa: B023  at once
+
+
+def call_dead_after(sentinels: list[RedisServer], milliseconds: int) -> None:
+    """Have sentinels take a master for dead that has not answered for so long."""
+    for sentinel in sentinels:
+        with sentinel.client() as client:
+            client.sentinel_set("mymaster", "down-after-milliseconds", milliseconds)
 
 
 def copies(master: RedisServer) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic
@@ -28,22 +28,24 @@ SEED = "TIDEMARK_HISTORY_SEED"
     [(four_workers, 5500, 5), (two_hosts, 3500, 5), (failovers, 1000, 3)],
     ids=["four workers", "two hosts", "failovers"],
 )
-@pytest.mark.soak(run=(range(1), range(40)), share=(0.25, 1.0))
+@pytest.mark.soak(run=(range(1), range(40)), share=(0.2, 1.0))
 def test_nothing_is_wrong_in_a_history(
     start: Callable[[str], AbstractContextManager[System]], operations: int, faults: int, run: int, share: float
 ) -> None:
-    seed = os.environ.get(SEED) or str(random.randrange(10**9))
+    """In the suite by the same seed each time, of a few requests and the first faults of each system."""
+    seed = os.environ.get(SEED) or (str(random.randrange(10**9)) if share == 1.0 else "1")
     print(f"{SEED}={seed}")
     with start(seed) as system:
-        history = record(system, seed, int(share * operations), faults)
+        chosen = some_of(system.faults, faults, seed) if share == 1.0 else list(system.faults)[: faults // 2]
+        history = record(system, seed, int(share * operations), chosen)
     begun = monotonic()
     found = check(history)
     print(f"checked in {monotonic() - begun:.1f} s")
     assert not found, f"{SEED}={seed}\n" + "\n".join(found)
 
 
-def record(system: System, seed: str, operations: int, faults: int) -> History:
-    """Have clients ask so often while so many faults befall what they ask; what they asked and were told."""
+def record(system: System, seed: str, operations: int, faults: Sequence[str]) -> History:
+    """Have clients make `operations` while `faults` befall them; return what they asked and were told."""
     history = History(brief=system.brief, gaps=system.gaps, losses=system.losses)
     counted = Count(operations)
     brief = sorted(system.brief)
@@ -56,8 +58,8 @@ def record(system: System, seed: str, operations: int, faults: int) -> History:
     for thread in (*readers, *clients):
         thread.start()
     begun = monotonic()
-    for number, fault in enumerate(some_of(system.faults, faults, seed)):
-        reached = counted.at(operations * (number + 1) // (faults + 1))
+    for number, fault in enumerate(faults):
+        reached = counted.at(operations * (number + 1) // (len(faults) + 1))
         assert reached.wait(LONGEST_SECONDS), "clients are not answered any more"
         print(f"{monotonic() - begun:.1f} s: {fault}")
         system.faults[fault](random.Random(f"{seed} {number}"))
@@ -69,7 +71,7 @@ def record(system: System, seed: str, operations: int, faults: int) -> History:
 
 
 def some_of(faults: Iterable[str], number: int, seed: str) -> list[str]:
-    """Return so many at random, each once before any comes again."""
+    """Return `number` faults at random, each once before any comes again."""
     kinds, found = list(faults), list[str]()
     while len(found) < number:
         found += random.Random(f"{seed} {len(found)}").sample(kinds, len(kinds))

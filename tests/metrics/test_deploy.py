@@ -1,4 +1,4 @@
-"""What stands in deploy/ for Prometheus and Grafana speaks of metrics that there are."""
+"""Files in deploy/ for Prometheus and Grafana: they name only metrics that there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted of requests and events."""
+"""Counters of requests and events."""
 
 from __future__ import annotations
 

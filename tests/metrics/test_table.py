@@ -148,4 +148,4 @@ def test_no_descriptor_is_left_behind_by_counting() -> None:
     for number in range(20):
         table.add(table.column(str(number)), 1)
         table.totals()
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import statistics
+import time
 from typing import Any
 
 import numpy as np
@@ -241,6 +243,38 @@ def test_limits_are_told(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(routes, "MOST_SECONDS", 0.0)
     answer = client.get(path, query_string=query)
     assert (answer.status_code, answer.get_json()["errorType"]) == (503, "timeout")
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"a&" * 1_000_000, "longer than 65536 bytes"),
+        (b"query=" + b"%25" * 690_000, "longer than 65536 bytes"),
+        (b"a&" * 100 + b"query=1", "more than 100 fields"),
+        (b"query=" + b"%31" * 8193, "longer than 8192 bytes"),
+    ],
+)
+def test_a_form_is_bounded_before_it_is_parsed(client: FlaskClient, body: bytes, says: str) -> None:
+    """Two megabytes of fields held a worker for above a second."""
+    began = time.thread_time()
+    answer = client.post("/prometheus/api/v1/query", data=body, headers=FORM)
+    assert time.thread_time() - began < 0.3
+    assert (answer.status_code, answer.get_json()["errorType"]) == (400, "bad_data")
+    assert says in answer.get_json()["error"]
+
+
+def test_a_form_goes_before_the_query_and_may_be_packed(client: FlaskClient) -> None:
+    path = "/prometheus/api/v1/query?query=1"
+    packed = gzip.compress(b"query=2&query=3&time=")
+    for body, more in ((b"query=2&query=3", {}), (packed, {"Content-Encoding": "gzip"})):
+        answer = client.post(path, data=body, headers=FORM | more)
+        assert answer.get_json()["data"]["result"][1] == "2"
+    for body, kind in ((b"query=2", "text/plain"), (b"", FORM["Content-Type"])):
+        answer = client.post(path, data=body, content_type=kind)
+        assert answer.get_json()["data"]["result"][1] == "1"
 
 
 def test_other_errors_have_the_shape_too(client: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""What a question reads: one position, in chunks, until nobody waits any more."""
+"""Reading by a question: at one position, in chunks, until nobody waits any more."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rolling import all_series
-from rolling.all_series import AllSeries, SharedBlock
+from rolling.all_series import AllSeries
+from rolling.shared_block import SharedBlock
 from rolling.window import RollingWindow
 from tests.rolling.test_steps import counted, most
 from tests.rolling.test_view import Pair

@@ -14,7 +14,7 @@ from tests.rolling.test_view import run
 
 @pytest.mark.parametrize("different", [5, 10**6])
 def test_a_sample_of_a_run_is_every_so_many_of_its_values(different: int) -> None:
-    """Whether the run holds each value once, with the number of those before, or all of them."""
+    """With few different values the run holds each once, with the number of those before; else it holds all."""
     generator = np.random.default_rng(different)
     ascending = np.sort(generator.integers(0, different, 1000).astype(float))
     held = Run(ascending)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rolling import all_series, view
-from rolling.all_series import SharedBlock
 from rolling.block import Block
+from rolling.shared_block import SharedBlock
 from rolling.view import View
 from rolling.window import RollingWindow
 
@@ -55,7 +55,7 @@ def batch(view: View, ids: list[int], times: list[int], position: int) -> Iterat
 
 
 def filled(view: View, series: int, count: int) -> None:
-    """Events in order of time, in turn over so many series: blocks without columns, and each full."""
+    """Events in order of time, in turn over the series: blocks without columns, and each full."""
     for start in range(0, count, 5 * BATCH):
         numbers = range(start, min(start + 5 * BATCH, count))
         for _ in batch(view, [n % series for n in numbers], [10 * n for n in numbers], start + 1):

@@ -93,7 +93,7 @@ class Pair(Asked):
 
     @classmethod
     def keeping(cls, *keeps: int | None) -> Pair:
-        """Series 0, 1 and so on keep so many; None: as all that say nothing."""
+        """Return a pair whose series 0, 1 and so on have these keeps; None: no keep of their own."""
         pair = cls(View(KEEP_LAST, keeps.__getitem__), Model(KEEP_LAST))
         for series, keep in enumerate(keeps):
             pair.view.window(series)
@@ -114,7 +114,7 @@ class Pair(Asked):
         self.model.prune(horizon)
 
     def change_keep(self, series: int | None, horizon: int, keep: int, events: Sequence[Event]) -> None:
-        """What a portion does that has such a change in it."""
+        """Take in a chunk that has such a change in it."""
         run(self.view.change_keep(series, horizon, keep))
         self.model.change_keep(series, horizon, keep)
         self.add(events)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 def window_of(keep: int, times: list[int], step: int = 1) -> RollingWindow:
-    """A window that keeps so many; the event of a time has that time as value."""
+    """Return a window with this keep; the event of a time has that time as value."""
     window = RollingWindow(keep)
     for position, time in enumerate(times):
         window.add(time, float(time), position * step + 1, exact(float(time)))

@@ -84,7 +84,7 @@ def test_a_request_that_came_just_before_its_wait_ended_is_answered(worker: Any,
     """As on a machine so busy that a worker hears of both at once."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(60)
         serving = gevent.spawn(serve, worker, ours)
         for _ in range(before):
             theirs.sendall(REQUEST)
@@ -101,7 +101,7 @@ def test_a_request_that_came_since_the_worker_looked_is_answered(worker: Any) ->
     """The timer is due in the turn in which another greenlet was busy for long."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(60)
         serving = gevent.spawn(serve, worker, ours)
         while not worker.waits.idle:
             gevent.sleep(0.001)
@@ -121,7 +121,7 @@ def test_a_worker_that_ends_waits_a_little_for_each_new_connection(worker: Any) 
     worker.now += 100
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(60)
         serving = gevent.spawn(serve, worker, ours)
         gevent.sleep(3 * LOOK_SECONDS)
         theirs.sendall(REQUEST)

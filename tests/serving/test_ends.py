@@ -38,10 +38,13 @@ def is_refused(server: Server) -> bool:
     return False
 
 
-@pytest.mark.parametrize("args", [[], ["--preload", "-k", "gevent", "--keep-alive", "1"]])
-def test_a_worker_ends_with_connections_in_all_stages(args: list[str]) -> None:
+WAYS: tuple[list[str], ...] = ([], ["--preload", "-k", "gevent", "--keep-alive", "1"])
+
+
+@pytest.mark.soak(way=(range(1), range(len(WAYS))))
+def test_a_worker_ends_with_connections_in_all_stages(way: int) -> None:
     waits = ["--graceful-timeout", "600", "--keep-alive", "600"]
-    with Server(["-w", "1", *waits, *args]) as server, ExitStack() as stack:
+    with Server(["-w", "1", *waits, *WAYS[way]]) as server, ExitStack() as stack:
 
         def connect(data: bytes) -> socket.socket:
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))

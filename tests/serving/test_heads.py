@@ -159,7 +159,7 @@ OF_ITS_OWN = {"TRANSFER-ENCODING", "EXPECT"}
 @pytest.fixture
 def fast(app: Flask) -> FastPath:
     """The fast path of the application: its closed world of names goes with the expressions."""
-    found = context(app).fast_path(app)
+    found: FastPath | None = context(app).fast_path(app)
     assert found is not None
     return found
 
@@ -208,6 +208,8 @@ def test_names_that_come_twice_and_long_heads_are_left_to_gunicorn(field: bytes)
     assert read(GET[:-2] + field + END) is None
 
 
+WORST_SECONDS = 0.005
+"""Of a processor, twenty times what it takes: an expression that goes back would take more than 50 ms."""
 WORST = [
     b"a:" + b" " * 4000,
     b"a:" + b" \t" * 2000 + b"x" + b" \t" * 30,
@@ -222,13 +224,15 @@ WORST = [
 @pytest.mark.parametrize("fields", WORST, ids=range(len(WORST)))
 def test_the_worst_head_takes_little_time(fields: bytes) -> None:
     head = (b"GET / HTTP/1.1\r\n" + fields)[: LONGEST - 5] + b"\x00" + END
-    taken = []
-    for data in (head, head.replace(b"\x00", b"")) * 50:
-        begun = time.perf_counter()
-        read(data)
-        taken.append(time.perf_counter() - begun)
-    assert min(taken[::2]) < 0.0003
-    assert min(taken[1::2]) < 0.0003
+    for data in (head, head.replace(b"\x00", b"")):
+        assert min(seconds_to_read(data) for _ in range(20)) < WORST_SECONDS
+
+
+def seconds_to_read(data: bytes) -> float:
+    """Return for how long this thread computes, whatever else the machine does."""
+    begun = time.thread_time()
+    read(data)
+    return time.thread_time() - begun
 
 
 def way_of(head: Head, peer: Peer) -> Way | None:

@@ -1,4 +1,4 @@
-"""What a client may not do to a worker, and where the loop of our own stands back."""
+"""Limits of what a client may do to a worker, and cases in which our own loop stands back."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
+import gevent.ssl
 import psutil
 import pytest
-import requests
+from flask import Flask, request
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from serving.connection import MOST_LEFT
 from serving.worker import Worker
+from tests.patient import PATIENT
 from tests.servers import CHECKOUT, Server, until
-from tests.tls import TlsServer, trusted_certificate
+from tests.serving.in_process import connected, serving
+from tests.streaming.sse import Stream
+from tests.tls import TlsServer, certificate, trusted_certificate
 
 KIB = 1024
 SETTINGS = {
@@ -33,6 +39,9 @@ SETTINGS = {
     "TIDEMARK_MAX_BODIES": "5M",
 }
 EVENT = b'{"values": [1]}'
+GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+DIFFERING = re.compile(rb"\r\nDate: [^\r]+|\r\nLog-Position: [^\r]+")
+"""Headers that differ between servers which have had other requests before."""
 
 
 def post(path: bytes, length: int, *lines: bytes) -> bytes:
@@ -47,9 +56,22 @@ def chunked(path: bytes, *lines: bytes) -> bytes:
     return post(path, 0, *lines).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
 
 
+class OnSocket(Server):
+    """A server that listens on a Unix socket too."""
+
+    def __init__(self, path: Path, env: dict[str, str]) -> None:
+        super().__init__([], env)
+        self.path = path
+
+    def start(self) -> None:
+        """As ever."""
+        self.args = ["-w", "1", "-b", f"127.0.0.1:{self.port}", "-b", f"unix:{self.path}"]
+        super().start()
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(["-w", "1"], SETTINGS) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnSocket]:
+    with OnSocket(tmp_path_factory.mktemp("unix") / "socket", SETTINGS) as server:
         yield server
 
 
@@ -112,8 +134,9 @@ def has_come(connection: socket.socket) -> bool:
         connection.settimeout(60)
 
 
-@pytest.mark.parametrize("path", [b"/events", b"/nothing", b"/dialects/ticks/ticks"])
-@pytest.mark.parametrize("rest", [b"", b"\r\n", b"zz\r\n"])
+@pytest.mark.parametrize(
+    ("path", "rest"), [(b"/events", b""), (b"/nothing", b"\r\n"), (b"/dialects/ticks/ticks", b"zz\r\n")]
+)
 def test_what_was_held_is_free_again_however_a_request_ends(server: Server, path: bytes, rest: bytes) -> None:
     large = b" " * (KIB * KIB)
     for _ in range(6):
@@ -177,70 +200,78 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, ssl.
     folder = tmp_path_factory.mktemp("tls")
     with pytest.MonkeyPatch.context() as patch:
         args = trusted_certificate(folder, patch)
-        with TlsServer(["-w", "1", "--keep-alive", "1", *args], SETTINGS) as server:
+        with TlsServer(["-w", "1", "-k", PATIENT, *args], SETTINGS) as server:
             yield server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
 
 
-def test_a_silent_handshake_is_ended_and_holds_up_no_end(tls: tuple[Server, ssl.SSLContext]) -> None:
-    server, _ = tls
-    with connect(server) as silent, connect(server) as half:
-        half.sendall(b"\x16\x03\x01")
-        assert silent.recv(1) == b""
-        assert half.recv(1) == b""
-    assert "Traceback" not in server.output()
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"], ids=["silent", "half"])
+def test_a_handshake_that_does_not_come_is_ended(app: Flask, tmp_path: Path, sent: bytes) -> None:
+    certificate(tmp_path)
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with serving(app) as worker:
+        worker.handshake_seconds = 0.05
+        with connected(worker, partial(context.wrap_socket, server_side=True, do_handshake_on_connect=False)) as client:
+            client.sendall(sent)
+            assert client.recv(1) == b""
 
 
-def test_tls_and_plain_connections_give_the_same_answers(tls: tuple[Server, ssl.SSLContext], tmp_path: Path) -> None:
+def test_tls_and_plain_connections_give_the_same_answers(tls: tuple[Server, ssl.SSLContext], server: OnSocket) -> None:
+    event = b'{"series": "both", "values": [1]}'
     requests = (
-        post(b"/events", len(EVENT)) + EVENT + b"GET /statistics HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        b"GET /statistics HTTP/1.1\r\nHost: localhost\r\n\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        + post(b"/events", 10**6)
-        + EVENT.ljust(10**6)
-        + b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    server, context = tls
-    with connect(server) as plain, context.wrap_socket(plain, server_hostname="localhost") as connection:
+        post(b"/events", len(event)) + event + 2 * (GET % b"/statistics/both") + GET % b"/nothing"
+        + post(b"/events", 10**6) + event.ljust(10**6)
+        + b"GET /statistics/both HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Unheard-Of: x\r\n\r\n"
+    )  # fmt: skip
+    over_tls_server, context = tls
+    with connect(over_tls_server) as plain, context.wrap_socket(plain, server_hostname="localhost") as connection:
         connection.sendall(requests)
         over_tls = all_of(connection)
-    with OnSocket(tmp_path / "socket", SETTINGS), socket.socket(socket.AF_UNIX) as connection:
+    with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(60)
-        connection.connect(str(tmp_path / "socket"))
+        connection.connect(str(server.path))
         connection.sendall(requests)
         over_unix = all_of(connection)
-    dates = [
-        b"\n".join(line for line in each.split(b"\r\n") if not line.startswith(b"Date"))
-        for each in (over_tls, over_unix)
-    ]
     assert over_unix.count(b"HTTP/1.1 ") == 6
-    assert dates[0] == dates[1]
+    assert over_unix.count(b"HTTP/1.1 201 ") == 2
+    assert DIFFERING.sub(b"", over_tls) == DIFFERING.sub(b"", over_unix)
 
 
-class OnSocket(Server):
-    """A server that listens on a Unix socket too."""
+@pytest.fixture
+def asked(app: Flask) -> list[str]:
+    """The paths for which Flask has asked a view."""
+    asked: list[str] = []
 
-    def __init__(self, path: Path, env: dict[str, str]) -> None:
-        super().__init__([], env)
-        self._path = path
+    def noted(view: Callable[..., Any], **arguments: Any) -> Any:
+        asked.append(request.path)
+        return view(**arguments)
 
-    def start(self) -> None:
-        """As ever."""
-        self.args = ["-w", "1", "-b", f"127.0.0.1:{self.port}", "-b", f"unix:{self._path}"]
-        super().start()
-
-
-def test_plain_requests_are_not_seen_by_flask() -> None:
-    with Server(["-w", "1"], SETTINGS, "tests.serving.apps:fast_alone") as server:
-        assert server.get("/health/live").status_code == 500
-        with requests.Session() as session:
-            for _ in range(4):
-                assert session.post(f"{server.url}/events", json={"values": [1]}, timeout=60).status_code == 201
-                assert session.get(f"{server.url}/statistics", timeout=60).status_code == 200
+    app.view_functions = {name: partial(noted, view) for name, view in app.view_functions.items()}
+    return asked
 
 
-def test_nothing_that_stands_around_the_application_is_gone_round() -> None:
-    with Server(["-w", "1"], SETTINGS, "tests.serving.apps:denied") as server:
-        assert server.post("/events", {"values": [1]}).status_code == 403
-        assert server.get("/statistics").status_code == 403
+def test_plain_requests_are_not_seen_by_flask(app: Flask, asked: list[str]) -> None:
+    with serving(app) as worker, connected(worker) as connection:
+        for _ in range(4):
+            connection.sendall(post(b"/events", len(EVENT)) + EVENT)
+            assert answer_of(connection).startswith(b"HTTP/1.1 201 ")
+            connection.sendall(GET % b"/statistics")
+            assert answer_of(connection).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(GET % b"/health/live")
+        assert answer_of(connection).startswith(b"HTTP/1.1 200 ")
+    assert asked == ["/health/live"]
+
+
+def test_nothing_that_stands_around_the_application_is_gone_round(app: Flask) -> None:
+    def deny(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("403 Forbidden", [("Content-Length", "0")])
+        return []
+
+    app.wsgi_app = deny  # type: ignore[method-assign]  # how Flask has it done
+    with serving(app) as worker, connected(worker) as connection:
+        for asked in (post(b"/events", len(EVENT)) + EVENT, GET % b"/statistics"):
+            connection.sendall(asked)
+            assert answer_of(connection).startswith(b"HTTP/1.1 403 ")
 
 
 def hook(*args: object) -> None:
@@ -306,10 +337,12 @@ def test_an_application_below_a_path_is_declined(monkeypatch: pytest.MonkeyPatch
     assert declined() == ["SCRIPT_NAME"]
 
 
-def test_a_server_that_is_declined_answers() -> None:
-    with Server(["-w", "1", "--access-logfile", "-"], SETTINGS) as server:
-        assert server.post("/events", {"values": [1]}).status_code == 201
-        until(lambda: '"POST /events HTTP/1.1" 201' in server.output(), "the line of the access log")
+def test_a_worker_that_is_declined_answers_by_the_loop_of_gunicorn(app: Flask, asked: list[str]) -> None:
+    with serving(app, limit_request_fields=50) as worker, connected(worker) as connection:
+        assert worker.declined == ["limit_request_fields"]
+        connection.sendall(post(b"/events", len(EVENT), b"Connection: close") + EVENT)
+        assert all_of(connection).startswith(b"HTTP/1.1 201 ")
+    assert asked == ["/events"]
 
 
 def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
@@ -326,23 +359,24 @@ def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
             "serving.heads",
             "serving.waits",
             "serving.worker",
-            "overload",
+            "serving.overload",
         ),
         *("access", "access.foreign"),
     }
     assert not {"flask", "werkzeug", "redis", "requests", "numpy"} & set(found)
 
 
-def test_a_worker_takes_as_many_requests_as_it_may() -> None:
-    with Server(["-w", "1", "--max-requests", "3"], SETTINGS) as server:
+def test_a_worker_takes_as_many_requests_as_it_may_and_ends_its_streams() -> None:
+    with Server(["-w", "1", "--max-requests", "5"], SETTINGS) as server:
         [first] = server.wait_for_workers(1)
-        with connect(server) as connection:
+        with Stream(f"{server.url}/series/a/stream") as stream, connect(server) as connection:
             said = []
-            for _ in range(3):
+            for _ in range(5):
                 connection.sendall(b"GET /statistics HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 said.append(b"\r\nConnection: close\r\n" in connection.recv(65_536))
                 if said[-1]:
                     break
+            assert [message.event for message in stream] == ["close"]
         assert said[-1]
         until(lambda: not psutil.pid_exists(first), "the end of the worker")
         assert server.get("/statistics").status_code == 200
@@ -356,6 +390,7 @@ class Impatient(Worker):
     send_seconds = 1
 
 
+@pytest.mark.no_cover
 def test_who_takes_nothing_of_an_answer_is_given_up() -> None:
     env = {"TIDEMARK_LOG_URL": "memory:"}
     with Server(["-w", "1", "-k", "tests.serving.test_limits.Impatient"], env) as server:

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import gevent
-import gevent.socket
 import pytest
 from flask import Flask
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
+from gevent import socket
 
-from api.context import context
-from overload import Patience, Shedding
+from serving.overload import Patience
 from serving.worker import Worker
-from tests.serving.test_limits import EVENT, answer_of, chunked, post
+from tests.serving.in_process import ANSWER_SECONDS, connected, serving
+from tests.serving.test_limits import EVENT, all_of, answer_of, chunked, post
 
 NEXT = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 """Is never refused."""
@@ -31,41 +29,23 @@ class Refuses(Patience):
         return True
 
 
-class Listener:
-    """Where the connections come from."""
-
-    def getsockname(self) -> tuple[str, int]:
-        return "127.0.0.1", 5000
-
-
 @pytest.fixture
 def late(app: Flask) -> Iterator[Worker]:
     """A worker in this process to which every request is late."""
-    worker = Worker.__new__(Worker)
-    worker.cfg, worker.alive, worker.nr, worker.max_requests = Config(), True, 0, 10**9
-    worker.cfg.set("keepalive", 5)
-    worker.log, worker.sockets = Logger(worker.cfg), []
-    fast, shedding = context(app).fast_path(app), Shedding(app.wsgi_app, Refuses(), context(app).meter.shed)
-    worker.wsgi = shedding  # type: ignore[assignment]  # gunicorn types it otherwise than wsgiref
-    worker.begin(10**6, fast, shedding, worker.cfg.post_request)
-    assert not worker.declined
-    yield worker
-    worker.waits.stop()
+    with serving(app, Refuses()) as worker:
+        assert not worker.declined
+        yield worker
 
 
 def refused(worker: Worker, request: bytes, then: bytes = NEXT) -> tuple[bytes, bytes]:
     """The answer to this request, and what comes for another one behind it over the same connection."""
-    ours, theirs = gevent.socket.socketpair()
-    serving = gevent.spawn(worker.handle, Listener(), ours, ("127.0.0.1", 1))
-    theirs.settimeout(20)
-    with theirs:
+    with connected(worker) as theirs:
         theirs.sendall(request)
         first = answer_of(theirs)
-        with gevent.Timeout(20):
+        with gevent.Timeout(ANSWER_SECONDS):
             theirs.sendall(then)
-            theirs.shutdown(gevent.socket.SHUT_WR)
-        rest = b"".join(iter(lambda: theirs.recv(65_536), b""))
-    serving.join(20)
+            theirs.shutdown(socket.SHUT_WR)
+        rest = all_of(theirs)
     assert first.startswith(b"HTTP/1.1 503 ")
     return first, rest
 

@@ -1,30 +1,27 @@
-"""What holds our loop to gunicorn's would find it wrong: each of these wrong ones it does find."""
+"""Mutation tests of the comparison of our loop with gunicorn's: it finds each of these wrong loops."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 import pytest
+from flask import Flask
 
-import serving.worker
 from api.fast_path import Way
+from app import create_app
+from event_log.memory_store import MemoryStore
 from serving.connection import Connection
-from serving.worker import Worker
-from tests.servers import Server
-from tests.serving.wire import ENOUGH, SETTINGS, first_difference
+from settings import Settings
+from tests.api.generated import MAX_BATCH, MAX_BODY
+from tests.conftest import FakeClock
+from tests.serving.in_process import serving
+from tests.serving.wire import ENOUGH, first_difference, of_worker
 
-pytestmark = pytest.mark.no_cover
-
-
-class Wrong(Worker):
-    """A worker whose connections are those of `loop`."""
-
-    loop = Connection
-
-    def init_process(self) -> None:
-        """In the worker's process, so in nobody else's."""
-        vars(serving.worker)["Connection"] = self.loop
-        super().init_process()
+SETTINGS = Settings(
+    log_url="memory:", max_body=MAX_BODY, max_batch=MAX_BATCH, max_series=14, max_symbols=3
+)  # as of the servers
+FEW = 40
+"""Number of connections by which the right loop is shown to differ in nothing from itself."""
 
 
 class TheLengthThatThereIs(Connection):
@@ -62,31 +59,27 @@ class NeverLast(Connection):
         return super()._by_fast_path(way._replace(closes=False), end)
 
 
-class LengthWorker(Wrong):
-    loop = TheLengthThatThereIs
+def difference(monkeypatch: pytest.MonkeyPatch, loop: type[Connection], connections: int) -> str:
+    """Return what first differs between the right loop and this one."""
+    with serving(fresh()) as right, serving(fresh()) as other:
+
+        def by_other(pieces: list[bytes]) -> bytes | None:
+            with monkeypatch.context() as patch:
+                patch.setattr("serving.worker.Connection", loop)
+                return of_worker(other, pieces)
+
+        return first_difference(by_other, partial(of_worker, right), connections)
 
 
-class BodyWorker(Wrong):
-    loop = ABodyNotPutBack
+def fresh() -> Flask:
+    clock = FakeClock()
+    return create_app(SETTINGS, clock=clock, store=MemoryStore(clock.moment))
 
 
-class RestWorker(Wrong):
-    loop = NothingIsLeft
+def test_the_right_loop_is_not_found_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert difference(monkeypatch, Connection, FEW) == ""
 
 
-class LastWorker(Wrong):
-    loop = NeverLast
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Server]:
-    """gunicorn's own worker, and Flask alone."""
-    with Server(["-w", "1", "-k", "gevent"], SETTINGS, "tests.still:flask_alone") as server:
-        yield server
-
-
-@pytest.mark.parametrize("wrong", [LengthWorker, BodyWorker, RestWorker, LastWorker])
-def test_a_wrong_loop_is_found(plain: Server, wrong: type[Worker]) -> None:
-    args = ["-w", "1", "-k", f"{wrong.__module__}.{wrong.__name__}"]
-    with Server(args, SETTINGS, "tests.still:app") as server:
-        assert first_difference(server, plain, ENOUGH)
+@pytest.mark.parametrize("loop", [TheLengthThatThereIs, ABodyNotPutBack, NothingIsLeft, NeverLast])
+def test_a_wrong_loop_is_found(monkeypatch: pytest.MonkeyPatch, loop: type[Connection]) -> None:
+    assert difference(monkeypatch, loop, ENOUGH)

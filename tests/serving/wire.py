@@ -1,17 +1,25 @@
-"""Raw connections to two servers, side by side: the same bytes to both."""
+"""Raw connections to two servers, or workers of this process, side by side: the same bytes to both."""
 
 from __future__ import annotations
 
 import re
 import socket
 import time
+from collections.abc import Callable
 from random import Random
+from typing import Any
 from urllib.parse import quote
 
+import gevent
+
+from serving.worker import Worker
 from tests.api.generated import MAX_BATCH, MAX_BODY, Generated, Generator
 from tests.conftest import START
 from tests.servers import Server
+from tests.serving.in_process import connected
 
+Ask = Callable[[list[bytes]], bytes | None]
+"""Sends these pieces over a connection of their own, and returns all that comes back."""
 ENOUGH = 300
 """Number of connections by which each wrong loop has been found; the last of them is found at the 20th."""
 SEED = 27
@@ -25,7 +33,7 @@ SETTINGS = {
     "TIDEMARK_MAX_SYMBOLS": "3",
 }
 CHANGING = re.compile(rb"\r\nDate: [^\r]+|\r\nX-Request-ID: [^\r]+|request id \w+")
-"""What differs between any two answers."""
+"""Parts that differ between any two answers."""
 LINES = (
     *(
         b"Host: y",
@@ -54,23 +62,34 @@ LINES = (
 SEPARATORS = (b":", b":\t", b":  ", b" : ", b": \t ")
 
 
-def answers(server: Server, pieces: list[bytes]) -> bytes | None:
-    """All that comes back over a connection on which these pieces are sent; None if it was reset."""
-    found = b""
+def of_server(server: Server, pieces: list[bytes]) -> bytes | None:
+    """Return as `answers` what a server says."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            for number, piece in enumerate(pieces):
-                if number:
-                    time.sleep(APART_SECONDS)
-                connection.sendall(piece)
-            connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(65_536):
-                found += part
-        except TimeoutError:
-            raise
-        except OSError:
-            return None  # it was refused and closed before all had been read: what arrives then is chance
+        return answers(connection, pieces, time.sleep)
+
+
+def of_worker(worker: Worker, pieces: list[bytes]) -> bytes | None:
+    """Return as `answers` what a worker of this process says."""
+    with connected(worker) as connection:
+        return answers(connection, pieces, gevent.sleep)
+
+
+def answers(connection: Any, pieces: list[bytes], sleep: Callable[[float], None]) -> bytes | None:
+    """Return all that comes back over a connection on which these pieces are sent; None if it was reset."""
+    found = b""
+    try:
+        for number, piece in enumerate(pieces):
+            if number:
+                sleep(APART_SECONDS)
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(65_536):
+            found += part
+    except TimeoutError:
+        raise
+    except OSError:
+        return None  # it was refused and closed before all had been read: what arrives then is chance
     return CHANGING.sub(b"", found)
 
 
@@ -91,6 +110,8 @@ def as_bytes(request: Generated, random: Random) -> bytes:
     if random.random() < 0.05:
         at = random.randrange(len(head))
         head[at] = head[at].replace(b": ", random.choice(SEPARATORS), 1)
+    if random.random() < 0.03:
+        head.append(b"Connection: close")
     body = request.body
     if random.random() < 0.1:
         head = [line for line in head if not line.startswith(b"Content-Length")] + [b"Transfer-Encoding: chunked"]
@@ -135,8 +156,8 @@ def in_pieces(requests: list[bytes], random: Random) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
-def first_difference(ours: Server, plain: Server, connections: int) -> str:
-    """Return what first differs between the two over so many connections; empty when nothing does."""
+def first_difference(ours: Ask, plain: Ask, connections: int) -> str:
+    """Return the first difference between the two over a number of connections; empty when there is none."""
     random, generator = Random(SEED), Generator(SEED)
     reset = 0
     for number in range(connections):
@@ -146,7 +167,7 @@ def first_difference(ours: Server, plain: Server, connections: int) -> str:
         if random.random() < 0.05:
             requests[-1] = announcing_more(requests[-1])
         pieces = in_pieces(requests, random)
-        told, other = answers(ours, pieces), answers(plain, pieces)
+        told, other = ours(pieces), plain(pieces)
         if told is None or other is None:
             reset += 1
         elif not (told == other or is_ended_early(pieces, told, other)):

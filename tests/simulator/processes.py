@@ -12,7 +12,7 @@ from typing import IO, Self
 
 from tests.servers import CHECKOUT
 
-END_SECONDS = 40
+END_SECONDS = 300
 
 
 class Program:

@@ -13,7 +13,7 @@ import pytest
 
 from simulator.demo import CannotStart, Server, address, main
 from tests.servers import reserve_port, until
-from tests.simulator.fakes import closed_port
+from tests.simulator.fakes import CLOSED_PORT
 from tests.simulator.processes import Program
 
 STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
@@ -38,7 +38,7 @@ def test_a_demo_shows_a_dashboard_and_ends_cleanly(env: dict[str, str], port: in
     with Program("simulator.demo", env=env) as demo:
         assert f"Dashboard: http://127.0.0.1:{port}/" in demo.read_until("Dashboard")
         demo.read_until("ITEM_")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
             assert answer.status == 200
         servers = children(demo)
         code, said = demo.end(signal.SIGINT)
@@ -111,7 +111,7 @@ def test_a_port_that_is_none(port: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_server_that_is_never_ready() -> None:
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{CLOSED_PORT}"
     command = (sys.executable, "-c", "import signal; signal.pause()")
     with (
         pytest.raises(CannotStart, match="the server was not ready within 0 s"),

@@ -34,7 +34,7 @@ def test_the_commands_are_right(command: str) -> None:
 def test_a_seeded_example_prints_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     [(command, shown)] = re.findall(rf"{re.escape(PROMPT)}([^\n]* -v)\n(.*?)```", TEXT, re.DOTALL)
     with Server(["-w", "1"]) as server:
-        assert main([*shlex.split(command), "--url", server.url]) == 0
+        assert main([*shlex.split(command), "--timeout", "60s", "--url", server.url]) == 0
     assert masked(capsys.readouterr().out) == masked(shown)
 
 

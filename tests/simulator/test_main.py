@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from simulator.__main__ import main
-from tests.simulator.fakes import closed_port
+from tests.simulator.fakes import CLOSED_PORT
 from tests.simulator.processes import Program
 from tests.simulator.stub import Stub
 
@@ -18,7 +18,7 @@ def test_a_run_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_server_is_one_line_and_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{CLOSED_PORT}"
     assert main(["--url", url]) == 1
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -9,7 +9,7 @@ from simulator.pacing import Pacer, Phases, Unpaced
 from simulator.posting import LONGEST_PAUSE, Poster
 from simulator.prices import Walk
 from simulator.tally import Tally
-from tests.simulator.fakes import FakeTime, closed_port
+from tests.simulator.fakes import CLOSED_PORT, FakeTime
 from tests.simulator.stub import Scripted, Stub
 from tidemark.retrying import FIRST_PAUSE
 from tidemark.transport import Transport
@@ -21,7 +21,7 @@ FULL = Scripted(503, b'{"detail": "The log is full."}', {"Retry-After": "7"})
 class Posting:
     """A poster of `count` events to `url`, with what it needs."""
 
-    def __init__(self, url: str, count: int = 3, timeout: float = 5) -> None:
+    def __init__(self, url: str, count: int = 3, timeout: float = 60) -> None:
         self.time = FakeTime()
         self.tally = Tally()
         self.said: list[str] = []
@@ -100,7 +100,7 @@ def test_an_event_that_may_have_arrived_is_sent_again_under_its_key() -> None:
 
 
 def test_a_server_that_is_gone_is_tried_again_ever_more_rarely() -> None:
-    posting = Posting(f"http://127.0.0.1:{closed_port()}", count=1)
+    posting = Posting(f"http://127.0.0.1:{CLOSED_PORT}", count=1)
     posting.most_pauses = 8
     posting.poster.run()
     assert are_about(posting.pauses, [FIRST_PAUSE * 2**k for k in range(6)] + [LONGEST_PAUSE] * 2)

@@ -11,7 +11,7 @@ from simulator.dialects import Call, target
 from simulator.events import Event
 from simulator.report import CLEAR_LINE, Console, Reporter, number, posted_line, statistics_line, summary
 from simulator.tally import Tally, Totals
-from tests.simulator.fakes import FakeTime, closed_port
+from tests.simulator.fakes import CLOSED_PORT, FakeTime
 from tests.simulator.stub import Scripted, Stub
 from tidemark.transport import Transport
 
@@ -111,7 +111,7 @@ def test_statistics_that_the_server_does_not_give() -> None:
 
 
 def test_no_server_for_the_statistics() -> None:
-    shown = Shown(f"http://127.0.0.1:{closed_port()}", Terminal())
+    shown = Shown(f"http://127.0.0.1:{CLOSED_PORT}", Terminal())
     shown.tick(2.0)
     assert shown.out.getvalue() == "    no statistics: connection refused\n"
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from event_log import series as series_module
 from event_log.applied import Begun, Told
 from event_log.batch import Batch, Times, Values
 from event_log.compaction import compact
@@ -26,7 +27,6 @@ from streaming.wire import SSE, WEBSOCKET, Wire
 from tests.conftest import FakeClock, Shared
 from tests.event_log.faulty_stores import LossyStore
 from times import SECOND
-from view import projection as projection_module
 
 SERIES = ("a", "b", "c")
 
@@ -52,7 +52,7 @@ class Following:
         self.service.listen(self.hear)
         self.service.statistics()
         self.others = Log(self.store)
-        """What another worker writes to."""
+        """Log that another worker writes to."""
         self.accepted: list[tuple[str, int]] = []
         self.received: dict[Subscriber, bytes] = {}
 
@@ -372,7 +372,7 @@ class TestGaps:
         assert following.read(following.join("a", 3)) == (b"a4 " if anew else b"")
 
     def test_ends_are_remembered_of_a_bounded_number_of_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(projection_module, "MOST_ENDS", 2)
+        monkeypatch.setattr(series_module, "MOST_ENDED", 2)
         following = Following()
         following.accept([0, 1, 2])
         for series in SERIES:

@@ -1,4 +1,4 @@
-"""What others may do to a projection, and see of it, while what a read has brought is being taken in."""
+"""Access of others to a projection while the result of a read is being taken in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from view.level import Level, Listener
 from view.projection import Projection
 
 RULES = Rules(HOUR, 3, HOUR, MINUTE, 1000, 3)
-EVENTS = 3000
+EVENTS = 1200
 
 
 @pytest.fixture
@@ -244,6 +244,24 @@ def test_threads_ask_and_write_at_once(clocks: Clocks) -> None:
     assert not wrong
     with level as projection:
         assert projection.view.ranges(None, Span(WALL - HOUR, WALL - HOUR, None, None))[0].begin == 600
+
+
+def test_what_begins_anew_is_let_go_of_before_it_is_built_again(
+    store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose workers all begin anew would need twice the memory otherwise."""
+    level = Level(log)
+    values = append(log)
+    log.append_one("lost", WALL, 7.0)
+    with level as projection:
+        replaced = weakref.ref(projection)
+    del projection
+    alive: list[bool] = []
+    steps = in_between(monkeypatch, lambda: alive.append(replaced() is not None))
+    store.lose(1)
+    assert summary(level) == summary_of(values)
+    assert len(steps) > 5
+    assert not any(alive)
 
 
 def windows_in_memory() -> int:

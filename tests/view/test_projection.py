@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from event_log import series
 from event_log.applied import Begun, Told
 from event_log.codec import Columns
 from event_log.compaction import Threshold, Verdict
@@ -115,16 +116,16 @@ def test_names_are_sorted_and_paged() -> None:
     assert found.names() == ["a1", "a2", "b"]
     assert found.page("a", 1, None) == ["a1"]
     assert found.page("a", None, "a1") == ["a2"]
-    assert (found.ended_at("c"), found.ended_at("a1")) == (7, 0)
+    assert (found.ended.at("c"), found.ended.at("a1")) == (7, 0)
 
 
 def test_of_names_that_ended_long_ago_it_is_known_that_they_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_ENDS", 2)
+    monkeypatch.setattr(series, "MOST_ENDED", 2)
     steps: list[Step] = []
     for number in range(1, 5):
         steps += [Began(number, Series(str(number), 0, 0.0)), SeriesEnd(10 * number, number, str(number))]
     found = taken(*steps)
-    assert [found.ended_at(name) for name in ("1", "2", "3", "4", "never seen")] == [20, 20, 30, 40, 20]
+    assert [found.ended.at(name) for name in ("1", "2", "3", "4", "never seen")] == [20, 20, 30, 40, 20]
 
 
 def test_few_events_are_taken_in_without_columns_to_the_same_end() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 import app as composition
-import watched_file
 from access.keys import hash_of, new_token
 from api.context import context
 from event_log.memory_store import MemoryStore
@@ -18,6 +18,7 @@ from settings import Settings
 from tests.api.problems import assert_problem
 from tests.conftest import FakeClock
 from times import SECOND
+from watched import file as watched_file
 
 RULE = '[[alert]]\nname = "slow"\nseries = "web/*"\nstatistic = "mean"\nwindow = "10s"\nabove = 1.0\n'
 ONE_PAGE = {"next": None, "left_out": 0}
@@ -51,6 +52,7 @@ def test_alerts_are_told_with_their_states(app: Flask, client: FlaskClient, cloc
     loud = {"name": "slow", "series": "web/a", "state": "firing", "since": "2025-06-26T14:30:01Z", "value": 2.5}
     labels = {"labels": {"severity": "page"}}
     assert response.json == {"alerts": [loud | labels | {"summary": "web/a: 2.5"}, calm | labels], **ONE_PAGE}
+    assert list(response.json["alerts"][0]) == ["name", "series", "state", "since", "value", "labels", "summary"]
     assert response.headers["Log-Position"] == "5"
     assert [alert["series"] for alert in client.get("/v1/alerts?state=inactive").get_json()["alerts"]] == ["web/b"]
     assert [alert["series"] for alert in client.get("/alerts?series=web/a").get_json()["alerts"]] == ["web/a"]
@@ -88,6 +90,8 @@ def test_a_key_with_series_sees_its_own(settings: Settings, clock: FakeClock, tm
     seen = app.test_client().get("/alerts", headers=bearer).get_json()["alerts"]
     assert [alert["series"] for alert in seen] == ["web/a"]
     assert_problem(app.test_client().get("/alerts?series=web/b", headers=bearer), 403)
+    rules = app.test_client().get("/alerts/rules", headers=bearer).get_json()["rules"]
+    assert [rule["name"] for rule in rules] == ["slow"]
     told = app.test_client().get("/prometheus/api/v1/rules", headers=bearer).get_json()["data"]["groups"][0]["rules"]
     assert [rule["name"] for rule in told] == ["slow"]
     assert [alert["labels"]["series"] for alert in told[0]["alerts"]] == ["web/a"]
@@ -139,3 +143,28 @@ def test_a_broken_file_leaves_the_last_good_one_in_force(
     file.write_text("x" + RULE)
     tick(app, clock)
     assert len(client.get("/alerts?state=firing").get_json()["alerts"]) == 1
+
+
+def test_rules_are_told_as_their_file_has_them(settings: Settings, clock: FakeClock, file: Path) -> None:
+    silent = '[[alert]]\nname = "silent"\nabsent = "5m"\nto = ["ops"]\n'
+    file.write_text(RULE + silent + '[[receiver]]\nname = "ops"\nwebhook = "http://secret"\n')
+    app = composition.create_app(settings, clock=clock, store=MemoryStore(clock.moment))
+    client = app.test_client()
+    context(app).service.add("web/a", None, 2.5)
+    tick(app, clock)
+    told = client.get("/alerts/rules")
+    assert "secret" not in told.text
+    slow, quiet = told.get_json()["rules"]
+    nothing: dict[str, Any] = {"last": None, "for": None, "keep_firing_for": None, "labels": {}, "summary": None}
+    assert slow == nothing | {
+        "name": "slow",
+        "series": "web/*",
+        "statistic": "mean",
+        "window": "10s",
+        "condition": "above",
+        "bounds": [1.0],
+    }
+    unasked = {"series": None, "statistic": None, "window": None}
+    assert quiet == nothing | unasked | {"name": "silent", "condition": "absent", "bounds": [300.0]}
+    about = [client.get(f"/v1/alerts/rules?series={series}").get_json()["rules"] for series in ("web/a", "other")]
+    assert [[rule["name"] for rule in rules] for rules in about] == [["slow"], []]

@@ -201,6 +201,7 @@ BAD_ITEMS = [
     (CSV, f"timestamp,value,series\n{T0},1,\0", "0.series", "control characters"),
     (CSV, f"timestamp,value\n{T0},1\n{T0}", "1.event", "2 cells, not 1"),
     (CSV, f"timestamp,value\n{T0},1,a", "0.event", "2 cells, not 3"),
+    (CSV, "value\n1,2", "0.event", "Must have 1 cell, not 2"),
     (CSV, f"timestamp,value\n{T0}\n1,{T0},2", "0.event", "2 cells, not 1"),
     (CSV, f"timestamp,value\n{T0},1,{T0},2", "0.event", "2 cells, not 4"),
 ]

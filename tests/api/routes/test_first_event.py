@@ -101,7 +101,7 @@ NUMBERS: list[float] = [
     *(sign * (edge + more) for edge in EDGES for more in (-1, 0, 1, 499, 500, 501, 1500) for sign in (1, -1)),
     *(edge * 1.0 for edge in EDGES),
     *(1750948200.25, 1750948200.1234567, -1750948200.1234567, 1750948200123.4567, 1750948200123456.5, 0, -0.0, 5e-324),
-    *(20000.0000005, 0.0000005, 2**63 - 1, 1750948200123456789),
+    *(20000.0000005, 0.0000005, 2**63 - 1, -(2**63), -(2.0**63), 1750948200123456789),
 ]
 
 
@@ -126,7 +126,10 @@ def test_numbers_come_to_the_nearest_microsecond_of_their_unit() -> None:
 
 @pytest.mark.parametrize(
     ("number", "unit"),
-    [(-1e11 + 1, "seconds"), (-(10**14) + 1, "milliseconds"), (-9.3e18, "nanoseconds"), (1e300, "nano")],
+    [
+        *((-1e11 + 1, "seconds"), (-(10**14) + 1, "milliseconds"), (-9.3e18, "nanoseconds"), (1e300, "nano")),
+        (2**63, "nanoseconds"),
+    ],
 )
 def test_numbers_beyond_all_years_say_their_unit(client: FlaskClient, number: float, unit: str) -> None:
     problem = client.post("/event", json={"timestamp": number, "value": 1})
@@ -134,6 +137,15 @@ def test_numbers_beyond_all_years_say_their_unit(client: FlaskClient, number: fl
     assert f"read as {unit}" in problem.get_json()["errors"]["timestamp"][0]
     for column in ([number], [number, number]):
         assert client.post("/events", json={"timestamps": column, "values": [1.0] * len(column)}).status_code == 400
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_a_time_whose_zone_leads_out_of_all_years_is_refused(client: FlaskClient, stamp: str) -> None:
+    """It has no form in UTC in which an answer could name it."""
+    assert client.post("/event", json={"timestamp": stamp, "value": 1}).status_code == 400
+    columns = {"timestamps": [stamp] * 9, "values": [1] * 9}
+    assert set(client.post("/events", json=columns).get_json()["errors"]) == set("012345678")
+    assert "years 1 to 9999" in client.get("/statistics", query_string={"at": stamp}).get_json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
 from tests.streaming.sse import Message, parse
 from times import SECOND, format_timestamp
+from view.answers import Several
 
 THREADED = {"SERVER_SOFTWARE": "Werkzeug/3"}
-"""What tells the development server, which has a thread for each request."""
+"""Environ of the development server, which has a thread for each request."""
 
 
 @pytest.fixture
@@ -210,7 +211,7 @@ def test_a_websocket_under_such_a_server_is_refused_before_the_handshake(client:
 
 
 @pytest.mark.parametrize("path", ["/ws/AAPL", "/v1/ws/AAPL", "/dialects/tickers/ws/AAPL", "/dialects/tickers/ws/a%0Ab"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_request_that_is_no_handshake_is_told_the_way_out(client: FlaskClient, path: str, method: str) -> None:
     response = client.open(path, method=method, environ_overrides=THREADED)
     assert response.status_code == 426
@@ -219,6 +220,14 @@ def test_a_request_that_is_no_handshake_is_told_the_way_out(client: FlaskClient,
         assert "connect with a WebSocket client" in response.get_json()["detail"]
     response = client.open(path, method=method)
     assert response.status_code == 501
+
+
+@pytest.mark.parametrize("path", ["/ws/AAPL", "/v1/ws/AAPL", "/dialects/tickers/ws/AAPL", "/statistics"])
+def test_options_are_told_with_and_without_a_handshake(client: FlaskClient, path: str) -> None:
+    for headers in ({}, {"Upgrade": "websocket", "Connection": "Upgrade"}):
+        response = client.options(path, headers=headers)
+        assert (response.status_code, response.data) == (204, b"")
+        assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 @pytest.mark.parametrize("path", ["/statistics", "/series/a/stream"])
@@ -278,7 +287,7 @@ def test_the_rate_counts_what_arrives_however_it_is_dated(
     client: FlaskClient, service: EventService, clock: FakeClock
 ) -> None:
     rates = Rates()
-    subject = stream_answers.Subject("AAPL", None, None, (), SECOND)
+    subject = stream_answers.Subject(Several(("AAPL",)), None, None, (), SECOND)
 
     def look() -> object:
         [message] = parse(stream_answers._statistics(service, subject, rates).chunk)

@@ -1,4 +1,4 @@
-"""What the tests of the files store share."""
+"""Functions that the tests of the files store share."""
 
 from __future__ import annotations
 

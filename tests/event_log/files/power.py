@@ -30,7 +30,7 @@ LOSSES = (
     "pages only",
     "between",
 )
-"""What the disk lost of what was not synced."""
+"""Kinds of loss: the parts of the data not synced that the disk lost."""
 HOOKED = ("pwrite", "fdatasync", "fsync", "posix_fallocate", "unlink", "link", "rename")
 
 

@@ -20,13 +20,13 @@ from event_log.compaction import compact
 from event_log.errors import LogUnavailable
 from event_log.files import backup
 from event_log.files.backup import back_up
-from event_log.files.checking import faults
 from event_log.files.opening import OpenLog, Options
 from event_log.files.store import FilesStore
 from event_log.log import Log
 from event_log.log_time import Moment
 from event_service import EventService
 from settings import Settings
+from tests.event_log.files.checking import faults
 from tests.event_log.files.logs import LEAST, add, open_files, read_all, single
 from tests.event_log.projection import Projection
 from tests.event_log.stores import Clocks

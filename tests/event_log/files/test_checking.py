@@ -1,4 +1,4 @@
-"""What checks the files finds what is wrong with them, and nothing where all is well."""
+"""The check of the files finds what is wrong with them, and nothing where all is well."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from unittest.mock import patch
 import pytest
 
 from event_log.codec import END, WRITE
-from event_log.files.checking import faults
 from event_log.files.layout import RECORDS
 from event_log.files.store import FilesStore
 from event_log.port import Record
+from tests.event_log.files.checking import faults
 from tests.event_log.files.logs import add, open_files, read_all, single
 
 

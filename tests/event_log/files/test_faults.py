@@ -14,6 +14,8 @@ import pytest
 
 from event_log.codec import END, WRITE
 from event_log.errors import LogError, LogFull, LogUnavailable, LogUncertain
+from event_log.files.layout import RECORDS, SegmentHead
+from event_log.files.segments import Segments
 from event_log.files.store import FilesStore
 from event_log.port import Record
 from tests.event_log.files.logs import LEAST, add, open_files, read_all, single
@@ -244,3 +246,23 @@ class TestRoom:
             store.put_blob(bytes(LEAST))
         assert store.end().number == 0
         store.close()
+
+
+@pytest.mark.parametrize("call", ["pread", "fstat", "fdatasync"])
+def test_a_file_that_another_thread_lets_go_of_stays_open_while_it_is_used(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = Segments(tmp_path, tmp_path, 4096)
+    segments.create(SegmentHead(0, 0, 1), b"records")
+    real, calls = getattr(os, call), list[int]()
+
+    def interrupted(*args: int) -> object:
+        calls.append(1)
+        segments.forget()
+        return real(*args)
+
+    monkeypatch.setattr(os, call, interrupted)
+    assert segments.read(0, RECORDS, 7) == b"records"
+    assert segments.size_of(0) == 4096
+    segments.sync(0)
+    assert calls == [1]

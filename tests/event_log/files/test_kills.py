@@ -26,7 +26,7 @@ from tests.event_log.files.logs import LEAST, add, read_all, read_from, single
 from tests.servers import until
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-KILLS, WORKERS = 40, 4
+WORKERS = 4
 ACKNOWLEDGED = struct.Struct("<QQd")
 FORK = multiprocessing.get_context("fork")
 
@@ -51,7 +51,7 @@ def work(folder: Path, pipe: int, seed: int) -> None:
             if chance.random() < 0.02:
                 store.sync()
             cursor = store.read(cursor, 1000).cursor
-            if chance.random() < 0.01:
+            if chance.random() < 0.05:
                 compact(store, cursor)
         except LogFull:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -65,8 +65,8 @@ def compact(store: FilesStore, cursor: Cursor) -> None:
         store.swap(manifest._replace(generation=manifest.generation + 1, cursor=cursor, blobs=(name,)))
 
 
-@pytest.mark.soak(seed=(range(1), range(10)))
-def test_no_kill_costs_what_was_acknowledged(tmp_path: Path, seed: int) -> None:
+@pytest.mark.soak(seed=(range(1), range(10)), kills=(15, 40))
+def test_no_kill_costs_what_was_acknowledged(tmp_path: Path, seed: int, kills: int) -> None:
     chance, seeds = random.Random(seed), itertools.count(1)
     reading, writing = os.pipe()
     acknowledged: dict[float, tuple[int, int]] = {}
@@ -78,12 +78,20 @@ def test_no_kill_costs_what_was_acknowledged(tmp_path: Path, seed: int) -> None:
 
     workers = [start() for _ in range(WORKERS)]
     try:
-        for _ in range(KILLS):
+        for _ in range(kills):
             _listen(reading, acknowledged, chance.random() * 0.05)
             victim = chance.randrange(WORKERS)
             workers[victim].kill()
             workers[victim].join()
             workers[victim] = start()
+        follower = store_at(tmp_path / "log")
+
+        def has_done_enough() -> bool:
+            _listen(reading, acknowledged, 0.05)
+            return len(acknowledged) > 10 * WORKERS and follower.generation() > 1
+
+        until(has_done_enough, "writes and compactions", 300)
+        follower.close()
     finally:
         for worker in workers:
             worker.kill()
@@ -97,7 +105,6 @@ def test_no_kill_costs_what_was_acknowledged(tmp_path: Path, seed: int) -> None:
     except Behind:
         found = read_all(store)  # unless there was so much that they had to make room
     manifest = store.manifest()
-    assert manifest.generation > 1
     assert [store.blob(name) for name in manifest.blobs] == [b"%d" % manifest.cursor.number]
     add(store, single(-1.0))  # the last swap may have covered all there was
     compact(store, store.read(manifest.cursor, 10**6).cursor)
@@ -109,7 +116,6 @@ def test_no_kill_costs_what_was_acknowledged(tmp_path: Path, seed: int) -> None:
             (value,) = struct.unpack("<d", entry.payload[-8:])
             assert value not in stored
             stored[value] = number, entry.position
-    assert len(acknowledged) > 10 * WORKERS
     left = {value: at for value, at in acknowledged.items() if at[0] >= min(found)}
     assert {value: stored.get(value) for value in left} == left
     positions = [entry.position for entry in found.values()]
@@ -163,7 +169,7 @@ def test_a_halted_writer_keeps_others_waiting_for_two_seconds(tmp_path: Path, ch
     begun = time.monotonic()
     with pytest.raises(LogUnavailable, match="try again"):
         add(store, single(2.0))
-    assert 1.9 < time.monotonic() - begun < 10
+    assert time.monotonic() - begun > 1.9
     assert len(read_all(store)) == 1
     late = store_at(tmp_path / "log")
     assert late.end().number == 1
@@ -216,34 +222,34 @@ def test_a_child_keeps_no_lock_of_a_parent_that_dies(tmp_path: Path, child: Star
 HALTED = """
 from gevent import monkey
 monkey.patch_all()
-import faulthandler, sys, time
+import faulthandler, sys
 from pathlib import Path
 import gevent
 from event_log.codec import SINGLE, pack_single
-from event_log.errors import LogUnavailable
+from event_log.files import opening
 from event_log.files.store import FilesStore
 from event_log.port import Guard, Record
 
 faulthandler.dump_traceback_later(60, exit=True)
+opening.APPEND_SECONDS = 600.0
 store = FilesStore(Path(sys.argv[1]), max_bytes=2**22, boot=lambda: "boot")
 cursor = store.manifest().cursor
 print("open", flush=True)
 sys.stdin.readline()
-refused, longest = [], 0.0
+begun = []
 
 def client():
-    begun = time.monotonic()
-    try:
-        store.append(Record(SINGLE, pack_single(1, 1, 1.0), 1), Guard(cursor.history))
-    except LogUnavailable:
-        refused.append(time.monotonic() - begun)
+    begun.append(None)
+    store.append(Record(SINGLE, pack_single(1, 1, 1.0), 1), Guard(cursor.history))
 
 clients = [gevent.spawn(client) for _ in range(20)]
-while not all(client.ready() for client in clients):
-    before = time.monotonic()
+while len(begun) < 20:
     gevent.sleep(0.001)
-    longest = max(longest, time.monotonic() - before)
-print(len(refused), min(refused), max(refused), longest, len(store.read(cursor, 10).entries), flush=True)
+for _ in range(20):
+    gevent.sleep(0.001)
+print("others run while", sum(not client.ready() for client in clients), "wait", flush=True)
+gevent.joinall(clients, raise_error=True)
+print(store.end().number, flush=True)
 """
 
 
@@ -269,12 +275,12 @@ def test_a_halted_writer_holds_up_no_other_greenlet(tmp_path: Path, child: Start
             (tmp_path / "halted").touch()
             os.kill(os.getpid(), signal.SIGSTOP)
 
-        child(halt)
+        halted = child(halt)
         until((tmp_path / "halted").exists, "a halted process")
-        output, _ = worker.communicate("\n")
-    refused, least, most, longest, read = map(float, output.split())
-    assert (refused, read) == (20, 1)
-    assert least > 1.9
-    assert most < 5
-    assert longest < 0.5  # a machine that is busy with others may take as long; the lock takes seconds
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+        assert worker.stdout.readline() == "others run while 20 wait\n"
+        halted.kill()
+        output, _ = worker.communicate()
+    assert output == "21\n"
     store._files = None

@@ -1,4 +1,4 @@
-"""How a log is opened and left: what is refused, what an orderly restart keeps, what a replaced folder leads to."""
+"""Opening and leaving a log: what is refused, what an orderly restart keeps, what a replaced folder leads to."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class TestOneProcess:
             store.read(store.manifest().cursor, 100)
             store.sync()
             store.close()
-        assert opened() == before
+        assert opened() <= before  # those that other tests have left may be closed meanwhile
 
     def test_a_refused_opening_leaks_none_either(self, tmp_path: Path) -> None:
         store = open_files(tmp_path / "log")
@@ -156,7 +156,7 @@ class TestOneProcess:
         for _ in range(5):
             with pytest.raises(LogUnavailable):
                 open_files(tmp_path / "log", boot="another").check()
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
         store.close()
 
     def test_a_power_cut_is_told_for_an_hour(self, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ from event_log.files.head import SYNCED_NUMBER
 from event_log.files.store import FilesStore
 from event_log.port import Guard, Record
 
-faulthandler.dump_traceback_later(60, exit=True)
+faulthandler.dump_traceback_later(300, exit=True)
 store = FilesStore(Path(sys.argv[1]), max_bytes=2**26, sync="always")
 guard = Guard(store.manifest().cursor.history)
 syncs, sync = [], os.fdatasync
@@ -238,7 +238,8 @@ def test_segments_stay_within_an_eighth_of_the_room() -> None:
 
 def test_the_clocks_of_this_machine_are_read() -> None:
     store = FilesStore(Path("nowhere"), max_bytes=1)
-    assert abs(store._options.clock().wall - Moment.now().wall) < 10 * SECOND
+    before, read = Moment.now().wall, store._options.clock().wall
+    assert before <= read <= Moment.now().wall
 
 
 THREADS = """
@@ -252,7 +253,7 @@ from event_log.codec import SINGLE, pack_single
 from event_log.files.store import FilesStore
 from event_log.port import Guard, Record
 
-faulthandler.dump_traceback_later(60, exit=True)
+faulthandler.dump_traceback_later(300, exit=True)
 store = FilesStore(Path(sys.argv[1]), max_bytes=2**26)
 guard = Guard(store.manifest().cursor.history)
 

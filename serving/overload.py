@@ -1,0 +1,156 @@
+"""Load shedding: a worker with a standing queue answers 503 at once, rather than everything late.
+
+The kernel knows the wait of a request: the time since the last of its bytes came, wherever they were since (in the
+queue of connections nobody has accepted yet, or behind other requests of this worker). One that has waited long is
+refused, for a fraction of what its answer would cost, if for some time now all have: then there is a queue that does
+not go away by itself, and what is accepted waits only as long as is allowed. After a pause nobody is refused.
+
+`Shedding` is a WSGI layer before the application. `serving.worker.Worker` asks it as soon as it knows the head of a
+plain request, as refusing must be cheap: at `n` times the capacity there is no time left to serve anybody once it costs
+more than an `n`th of serving.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterable
+from math import inf
+from time import monotonic
+from typing import NamedTuple
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import orjson
+
+from access.foreign import JSON_HEADERS
+
+
+class Refusal(NamedTuple):
+    """An answer that refuses."""
+
+    headers: list[tuple[str, str]]
+    body: bytes
+    encoded: bytes
+    """Both, as they leave."""
+
+    def after(self, lines: bytes) -> bytes:
+        """Return the whole answer, with these lines after its first."""
+        return b"HTTP/1.1 %b\r\n%b%b" % (STATUS.encode(), lines, self.encoded)
+
+
+_TITLE = "Service Unavailable"
+STATUS = f"503 {_TITLE}"
+_TCP_INFO = getattr(socket, "TCP_INFO", None)
+_LAST_DATA_RECEIVED = slice(52, 56)
+"""Bytes of TCP_INFO in which Linux tells the milliseconds since the last data came."""
+_BETWEEN_LOOKS = 0.001
+_NEVER_SHED = re.compile(
+    r"""
+      (/v1)? /(health (/.*)? | metrics)                      # whoever looks after a busy server asks these
+    | /dialects/tickers/health | /dialects/influx/(health|ping)
+    | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
+    | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
+    """,
+    re.VERBOSE,
+)
+"""Paths that are always answered."""
+_DETAIL = "This worker has more to do than it can; nothing was stored. Try again later."
+
+
+def _refusal(media_type: str, answer: object, end: bytes = b"\n") -> Refusal:
+    body = orjson.dumps(answer) + end
+    headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body))), *JSON_HEADERS]
+    head = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return Refusal(headers, body, b"%b\r\n%b" % (head.encode(), body))
+
+
+_PROBLEM = _refusal(
+    "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
+)
+_IN_PROMETHEUS = _refusal("application/json", {"status": "error", "errorType": "unavailable", "error": _DETAIL})
+_OTHER_SHAPES = {
+    "/dialects/influx/": _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b""),
+    "/dialects/": _refusal("application/json", {"detail": _DETAIL}, b""),
+    "/prometheus/": _IN_PROMETHEUS,
+    "/v1/prometheus/": _IN_PROMETHEUS,
+}
+"""By the beginning of a path; the first that fits holds."""
+
+
+def waited(sock: socket.socket | None) -> float:
+    """Seconds since the last byte came over this connection; 0.0 where nobody knows."""
+    if sock is None or _TCP_INFO is None:
+        return 0.0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAST_DATA_RECEIVED.stop)
+    except OSError:  # a Unix socket
+        return 0.0
+    return int.from_bytes(info[_LAST_DATA_RECEIVED], "little") / 1000
+
+
+class Patience:
+    """Load shedding: tells a request that has waited too long. While none has, it looks at one in a millisecond."""
+
+    def __init__(self, most_seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
+        self._most = most_seconds
+        self._clock = clock
+        self._late_since: float | None = None
+        self._ended = -inf
+        self._look_at = -inf
+
+    def ends(self, waited: Callable[[], float]) -> bool:
+        """Return whether to refuse a request that is about to be served, by its wait in seconds. Once a queue stood,
+        it is made half as long as it may be: else what is served would all have waited for the most that is allowed."""
+        now = self._clock()
+        if now < self._look_at:
+            return False
+        stood = now - self._ended <= self._most
+        if waited() <= (self._most / 2 if stood else self._most):
+            if not stood:
+                self._late_since = None
+                self._look_at = now + _BETWEEN_LOOKS
+            return False
+        if not (stood or self._stands(now)):
+            return False
+        self._ended = now
+        self._late_since = None
+        return True
+
+    def _stands(self, now: float) -> bool:
+        """Return whether all requests have been late for half as long as one may be."""
+        if self._late_since is None:
+            self._late_since = now
+        return now - self._late_since > self._most / 2
+
+
+class Shedding:
+    """A WSGI application before another one, which it spares what has waited for too long."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        patience: Patience,
+        refused: Callable[[str], None],
+        *,
+        wait_of: Callable[[socket.socket | None], float] = waited,
+    ) -> None:
+        """`refused` is told the method of each request that is refused."""
+        self._application = application
+        self._patience = patience
+        self._refused = refused
+        self._wait_of = wait_of
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        refusal = self.refusal(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("gunicorn.socket"))
+        if refusal is None:
+            return self._application(environ, start_response)
+        start_response(STATUS, refusal.headers)
+        return (refusal.body,)
+
+    def refusal(self, method: str, path: str, sock: socket.socket | None) -> Refusal | None:
+        """Return the answer to a request like this that has come over this connection, and count it as refused; None
+        where it is to be served."""
+        if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
+            return None
+        self._refused(method)
+        return next((found for prefix, found in _OTHER_SHAPES.items() if path.startswith(prefix)), _PROBLEM)
