@@ -1,4 +1,4 @@
-"""How long requests wait while the log is backed up under full load: `python -m benchmarks.backups`.
+"""The time that requests wait while the log is backed up under full load: `python -m benchmarks.backups`.
 
 One gevent worker with millions of events in its log. Two processes post events, each the next as soon as it has the
 answer, and a third asks `/health/live`; meanwhile `python -m event_log backup` runs again and again. The first row is
@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.asking import SETTINGS, Fill, fill
+from benchmarks.holds import first_answer
 from benchmarks.http import ALL_CORES, Kind, serving
 from benchmarks.probing import Hold, Notes, probing
 from benchmarks.table import machine, show
@@ -53,7 +54,8 @@ def measure(events: Fill, seconds: float, backups: int) -> list[list[str]]:
         log = f"file:{folder / 'log'}"
         os.environ.update(SETTINGS, HUB_NOTES=str(folder / "hub"))
         kind = Kind("Tidemark", _SERVER, log)
-        url = stack.enter_context(serving(kind, ALL_CORES._replace(workers=1), folder))
+        url = stack.enter_context(serving(kind, ALL_CORES._replace(workers=1), folder, "/health/live"))
+        first_answer(url)
         probe = stack.enter_context(probing(url, folder, folder / "hub"))
         posted = stack.enter_context(posting(url, folder))
         numbers = count()
@@ -78,7 +80,7 @@ def _row(name: str, hold: Hold, posted: list[Notes], begin: float, end: float) -
 
 
 def post_for_ever(url: str, path: str) -> None:
-    """What runs in a poster's process."""
+    """Post events without end, in a process of its own."""
     with closing(Transport(url, None)) as transport, Path(path).open("a", buffering=1) as notes:
         for number in count():
             begin = time.monotonic()
