@@ -51,11 +51,16 @@ class OrjsonProvider(JSONProvider):
 
 def answer(body: object, status: int = 200, *, position: int | None = None, end: bytes = LINE_END) -> Response:
     """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
-    encoded = encode(body, end)
-    response = Response(encoded, status, content_type=JSON)
+    return written(encode(body, end), JSON, status, position=position)
+
+
+def written(body: bytes, content_type: str, status: int = 200, *, position: int | None = None) -> Response:
+    """An answer in any format, a large one as gzip where the client takes that; one about events names the log
+    position."""
+    response = Response(body, status, content_type=content_type)
     if position is not None:
         response.headers[POSITION] = str(position)
-    return response if len(encoded) < WORTH_IT else offer(response)
+    return response if len(body) < WORTH_IT else offer(response)
 
 
 def in_portions(items: Iterable[T]) -> Iterator[T]:

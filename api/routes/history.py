@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from access.keys import READ
-from api.answers import POSITION, answer, in_portions
+from api.answers import answer, in_portions, written
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
@@ -57,8 +57,7 @@ def _history(series: str | None) -> Response:
         )
     points = _points(found, include)
     if request.accept_mimetypes.best_match([JSON, CSV, _CSV_IN_UTF8], JSON) != JSON:
-        response = Response(_csv(points, include), content_type=_CSV_IN_UTF8)
-        response.headers[POSITION] = str(found.position)
+        response = written(_csv(points, include).encode(), _CSV_IN_UTF8, position=found.position)
     else:
         body = {"step": format_duration(found.step), "points": list(points)}
         response = answer(body, position=found.position)
