@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -295,3 +296,11 @@ def test_keyboard_steps_through_events_of_the_same_moment(server: Server, open_p
         expect(page.locator("#readout dd")).to_have_text(value)
     page.locator("#plot").blur()
     expect(page.locator("#readout")).to_be_hidden()
+
+
+def test_a_name_with_signs_of_patterns_is_itself(server: Server, open_page: OpenPage) -> None:
+    for name in ("what[1]?", "what1x"):
+        server.post("/event", {"series": name, "timestamp": stamp(), "value": 7.0}).raise_for_status()
+    page = open_page(f"{server.url}/#series={quote('what[1]?')}")
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    expect(page.locator("[data-tile=count]")).to_have_text("1")
