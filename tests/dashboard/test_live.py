@@ -13,6 +13,12 @@ from playwright.sync_api import Page, expect
 from tests.dashboard.conftest import OpenPage, post, stamp
 from tests.servers import Server, until
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 HIDE = """(hidden) => {
     Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
@@ -195,6 +201,10 @@ def test_polls_where_workers_cannot_stream(open_page: OpenPage) -> None:
         expect(page.locator("#value")).to_have_text("2.5")
         expect(page.locator("[data-tile=count]")).to_have_text("2")
         chart_ends_with(page, "2.5")
+        refused = server.get("/stream")
+        assert (refused.status_code, refused.headers["Content-Type"]) == (501, "application/problem+json")
+        assert "-k gevent" in refused.json()["detail"]
+        assert server.get("/ws/poll", headers=UPGRADE).status_code == 501
 
 
 def test_polls_while_no_stream_is_to_be_had(open_page: OpenPage) -> None:
