@@ -236,7 +236,7 @@ def _reads(client: Client) -> Iterator[Question]:
     yield Question(("GET /series/<series>/events",), "1,000", client.get(f"/series/{LARGE}/events?limit=1000"))
     gauges = client.get("/metrics/windows?series=&window=1m&include=p99", "/metrics")
     yield Question(("GET /metrics/windows", "GET /metrics"), "1,000 series, p99", gauges)
-    pages = ("/", "/openapi.json", "/settings", "/alerts", "/health", "/health/ready", "/health/live")
+    pages = ("/", "/openapi.json", "/settings", "/alerts", "/alerts/rules", "/health", "/health/ready", "/health/live")
     yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
 
 
