@@ -19,10 +19,11 @@ _STRINGS = re.compile(r"""\#[^\n]*|"((?:\\.|[^"\\\n])*)"|'((?:\\.|[^'\\\n])*)'|`
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _PIECES = re.compile(
     r"""
-      (?P<open>\((?:\?[^:)]*[:)]?)?) | (?P<close>\))
+      (?P<nothing>[*+?|] | \(\?[^:()<]*\))                                  # flags such as (?i) are no group
+    | (?P<open>\((?:\?[^:()<]*: | \?P?<[^>]*>)?) | (?P<close>\))
     | \{\s*(?P<least>[0-9]*)\s*(?:,\s*(?P<most>[0-9]*)\s*)?\}
-    | (?P<class>\\[pPwWdDsS] | \[\^?\]?(?:\\.|[^\]\\])*\])
-    | [*+?|] | \\. | .
+    | (?P<class>\\[pPwWdDsS] | \[\^?\]?(?:\\.|[^\]\\])*\]+)
+    | \\. | .
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -63,7 +64,7 @@ def size_of(pattern: str) -> int:
             times = max(1, int(count[:9]))
             sizes[-1] += last * (times - 1)
             last *= times
-        elif piece[0] not in ("*", "+", "?", "|"):
+        elif not piece["nothing"]:
             last = _CLASS if piece["class"] else 1
             sizes[-1] += last
         if sizes[-1] > LARGEST:
