@@ -17,10 +17,13 @@ from alerts.states import shown
 from event_log.outcomes import Void
 from event_log.tables import Change, Row
 from event_service import EventService
+from view.portions import giving_way
 
 MOST_WAITING = 20_000
 """Maximum number of changes that wait; the oldest are dropped for those that come."""
 REMOVED_AT_A_TIME = 500
+SECONDS = 0.005
+"""Maximum seconds for which what waits is looked through before others go first."""
 
 
 class Delivery:
@@ -52,7 +55,7 @@ class Delivery:
             if courier.is_due():
                 waiting = [
                     change
-                    for change in map(_waiting, outbox.values())
+                    for change in map(_waiting, giving_way(outbox.values(), SECONDS))
                     if change.position > courier.told.position and _is_for(change.note, courier.receiver)
                 ]
                 again = _firing(standing, courier) if courier.wants_again(now) else ()
@@ -107,7 +110,7 @@ class Delivery:
                 yield Change(RECEIVERS, name, None, row.position)
 
     def _removed(self, outbox: Mapping[str, Row]) -> Iterator[Change]:
-        done = [key for key, row in outbox.items() if self._is_done(row)]
+        done = [key for key, row in giving_way(outbox.items(), SECONDS) if self._is_done(row)]
         if len(outbox) - len(done) > MOST_WAITING:
             done = list(outbox)[: len(outbox) - MOST_WAITING]
             dropped = [_waiting(outbox[key]) for key in done]

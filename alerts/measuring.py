@@ -121,13 +121,17 @@ def _measure(alert: Measured, seen: Seen, now: int, asked: Asked) -> None:
 def _measure_silence(alert: Measured, seen: Seen, window: RollingWindow | None, now: int) -> None:
     """Work out the microseconds without an event. They are the same at no other moment: it is remembered until when
     they are too few."""
-    newest = alert.since
-    if alert.is_there and (window is not None or seen.view.taken):
-        latest = seen.view.newest(None) if window is None else window.latest
-        newest = latest if latest > EARLIEST else alert.since
+    latest = EARLIEST if not alert.is_there else _latest(seen) if window is None else window.latest
+    newest = latest if latest > EARLIEST else alert.since
     alert.value = float(min(now - min(newest, now), seen.rules.retention))
     if not alert.rule.is_met(alert.value):
         alert.until = newest + alert.rule.bounds[0]
+
+
+def _latest(seen: Seen) -> int:
+    """Return the time of the newest event of all series; where all have expired, a time not before that."""
+    newest = seen.view.newest(None)
+    return newest if newest > EARLIEST else max((each.latest for each in seen.view.windows.values()), default=EARLIEST)
 
 
 def _ask(rule: Rule, seen: Seen, number: int | None, span: Span) -> tuple[float | None, Row | None]:

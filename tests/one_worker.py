@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 Until = Callable[[Callable[[], Any], str, float], Any]
-ACCEPT_SECONDS = 60.0
+ACCEPT_SECONDS = 300.0
 
 
 class ToWorker(HTTPConnection):

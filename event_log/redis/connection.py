@@ -86,19 +86,19 @@ class Connection:
         self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]
 
 
-def connect(url: RedisUrl, address: tuple[str, int] | None) -> Connection:
-    """Open a connection to an address, or to the socket in the file system that the URL names. Raises OSError."""
+def connect(url: RedisUrl, address: tuple[str, int] | None) -> socket.socket:
+    """Connect to an address, or to the socket in the file system that the URL names. Raises OSError."""
     if address is None:
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         opened.settimeout(PATIENCE)
         _or_close(opened, lambda: opened.connect(url.path or ""))
-        return Connection(opened)
+        return opened
     opened = socket.create_connection(address, PATIENCE)
     _or_close(opened, lambda: opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
     if url.tls is not None:
         tls = url.tls
         opened = _or_close(opened, lambda: _context(tls).wrap_socket(opened, server_hostname=address[0]))
-    return Connection(opened)
+    return opened
 
 
 def _or_close(opened: socket.socket, work: Callable[[], Any]) -> Any:

@@ -13,7 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.errors import LogUnavailable
-from event_log.redis.connection import PATIENCE, Command, Connection, Packed, Reply, connect, pack
+from event_log.redis.connection import PATIENCE, Command, Connection, Reply, connect, pack
 from event_log.redis.faults import unavailable
 from event_log.redis.scripts import ALL
 from event_log.redis.url import RedisUrl
@@ -38,8 +38,8 @@ class Client(NamedTuple):
     id: int
 
 
-class Session:
-    """Not to be shared by threads. Raises LogUnavailable where it cannot be opened."""
+class Session(Connection):
+    """Raises LogUnavailable where it cannot be opened."""
 
     def __init__(self, url: RedisUrl) -> None:
         self._where = str(url)
@@ -47,7 +47,7 @@ class Session:
         """Of this Redis as a master: another one after each start and each promotion."""
         address = None if url.path is not None else url.hosts[0] if url.master is None else _master(url)
         try:
-            self._connection: Connection = connect(url, address)
+            super().__init__(connect(url, address))
         except OSError as fault:
             raise unavailable(self._where, fault) from fault
         try:
@@ -61,10 +61,6 @@ class Session:
         except BaseException:
             self.close()
             raise
-
-    def trip(self, packed: Packed) -> list[Reply]:
-        """As that of the connection."""
-        return self._connection.trip(packed)
 
     def ask(self, *commands: Command) -> list[Reply]:
         """Return the answers. Raises the first one that is an error."""
@@ -93,10 +89,6 @@ class Session:
     def load(self) -> None:
         """Have Redis know our scripts."""
         self.ask(*[("SCRIPT", "LOAD", script.source) for script in ALL])
-
-    def close(self) -> None:
-        """Let go of it, whatever state it is in."""
-        self._connection.close()
 
     def _ping(self) -> float:
         start = time.perf_counter()

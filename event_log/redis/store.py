@@ -94,9 +94,15 @@ class RedisStore(RecordStore):
 
     def notice(self) -> str | None:
         _, (lost,) = self._reading.head("lost")
-        found = [self._loss(lost.decode())] if lost is not None else []
-        clock = self._clock.notice()
-        return "; ".join([*found, *self._facts.notices(), *([clock] if clock else [])]) or None
+        loss = (
+            None
+            if lost is None
+            else (
+                f"Redis has lost what stood behind position {lost.decode()}, on all hosts alike: one that had less "
+                "took over, or older data was restored"
+            )
+        )
+        return "; ".join(filter(None, [loss, *self._facts.notices(), self._clock.notice()])) or None
 
     def usage(self) -> Usage:
         _, (used,) = self._reading.head("bytes")
@@ -109,9 +115,3 @@ class RedisStore(RecordStore):
     def close(self) -> None:
         self._writes.close()
         self._reads.close()
-
-    def _loss(self, begin: str) -> str:
-        return (
-            f"Redis has lost what stood behind position {begin}, on all hosts alike: one that had less took over, or "
-            "older data was restored"
-        )

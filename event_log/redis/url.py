@@ -57,56 +57,37 @@ def parse_redis_url(text: str) -> RedisUrl:
     if "@" in query and "@" not in location and query.partition("=")[0] not in OPTIONS:
         raise ValueError("special characters of a user or password, such as ?, are percent-encoded: %3F")
     options = _options(query)
+    login, _, address = location.rpartition("@")
+    user, _, password = login.partition(":")
+    hosts, _, path = address.partition("/")
     common: dict[str, Any] = {
         "name": _name(options.get("name", "tidemark")),
         "wait": _number("wait", options.get("wait", "0"), MOST_COPIES),
+        "user": unquote(user) or None,
+        "password": unquote(password) or None,
         "tls": _tls(options) if scheme.startswith("rediss") else None,
     }
-    if scheme in ("unix", "redis+unix"):
-        return _socket(location, options, common)
-    user, password, hosts, path = _parts(location)
-    sentinel = scheme.endswith("+sentinel")
+    if scheme.endswith("unix"):
+        if hosts or not path:
+            raise ValueError("write unix:// and the absolute path of a socket, such as unix:///run/redis/redis.sock")
+        return RedisUrl((), path=unquote(f"/{path}"), db=_db(options), **common)
+    if not hosts:
+        raise ValueError(f"write a URL such as {EXAMPLE}")
+    sentinel, path = scheme.endswith("+sentinel"), path.strip("/")
     addresses = tuple(_address(host, _SENTINEL_PORT if sentinel else _PORT) for host in hosts.split(","))
     if not sentinel:
         if len(addresses) > 1:
             raise ValueError("only redis+sentinel:// takes several hosts")
-        db = _number("db", path or options.get("db", "0"), 10**6)
-        return RedisUrl(addresses, db=db, user=user, password=password, **common)
+        return RedisUrl(addresses, db=_db(options, path), **common)
     master, _, number = path.partition("/")
     if not master:
         raise ValueError("name the master behind the hosts, as in redis+sentinel://host1,host2,host3/mymaster")
-    return RedisUrl(
-        addresses,
-        master=unquote(master),
-        db=_number("db", number or options.get("db", "0"), 10**6),
-        user=user,
-        password=password,
-        sentinel_user=options.get("sentinel_user"),
-        sentinel_password=options.get("sentinel_password"),
-        **common,
-    )
+    common |= {name: options.get(name) for name in ("sentinel_user", "sentinel_password")}
+    return RedisUrl(addresses, master=unquote(master), db=_db(options, number), **common)
 
 
-def _socket(location: str, options: dict[str, str], common: dict[str, Any]) -> RedisUrl:
-    login, at, path = location.rpartition("@")
-    user, _, password = login.partition(":")
-    if not path.startswith("/"):
-        raise ValueError("write unix:// and the absolute path of a socket, such as unix:///run/redis/redis.sock")
-    db = _number("db", options.get("db", "0"), 10**6)
-    return RedisUrl((), path=unquote(path), db=db, user=_word(user), password=_word(password) if at else None, **common)
-
-
-def _parts(location: str) -> tuple[str | None, str | None, str, str]:
-    """User, password, hosts and path."""
-    rest, _, path = location.rpartition("@")[2].partition("/")
-    user, _, password = location.rpartition("@")[0].partition(":")
-    if not rest:
-        raise ValueError(f"write a URL such as {EXAMPLE}")
-    return _word(user), _word(password), rest, path.strip("/")
-
-
-def _word(text: str) -> str | None:
-    return unquote(text) or None
+def _db(options: dict[str, str], text: str = "") -> int:
+    return _number("db", text or options.get("db", "0"), 10**6)
 
 
 def _address(text: str, port: int) -> tuple[str, int]:

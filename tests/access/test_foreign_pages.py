@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright
 
-from tests.browser import launch
-from tests.servers import Server
+from tests.browser import PATIENCE_MS, launch
+from tests.servers import Server, until
 
 HOSTILE = "evil.example"
 WRITE = """async url => {
@@ -61,6 +61,7 @@ def page(driver: Playwright) -> Iterator[Page]:
         rules = f"--host-resolver-rules=MAP {HOSTILE} 127.0.0.1, MAP tide_mark 127.0.0.1"
         browser = launch(driver, rules)
         page = browser.new_context().new_page()
+        page.context.set_default_timeout(PATIENCE_MS)
         page.goto(f"http://{HOSTILE}:{elsewhere.server_port}/")
         yield page
         browser.close()
@@ -79,18 +80,18 @@ def count(server: Server) -> int:
 
 def test_it_writes_nothing_with_a_blob_without_a_type(server: Server, page: Page) -> None:
     page.evaluate(WRITE, server.url)
-    assert answered(server, "POST", "/dialects/ticks/ticks") == {"403": 1}
+    until(lambda: answered(server, "POST", "/dialects/ticks/ticks") == {"403": 1}, "it to be counted as refused")
     assert count(server) == 0
 
 
 def test_it_loads_nothing_as_a_script(server: Server, page: Page) -> None:
     assert page.evaluate(LOAD, server.url + "/statistics/settings.js") == "refused"
-    assert answered(server, "GET", "/statistics/<series>") == {"403": 1}
+    until(lambda: answered(server, "GET", "/statistics/<series>") == {"403": 1}, "it to be counted as refused")
 
 
 def test_it_opens_no_websocket(server: Server, page: Page) -> None:
     assert page.evaluate(LISTEN, server.url.replace("http", "ws") + "/ws/a") == "refused"
-    assert answered(server, "GET", "/ws/<series>") == {"403": 1}
+    until(lambda: answered(server, "GET", "/ws/<series>") == {"403": 1}, "it to be counted as refused")
 
 
 def test_a_name_that_was_made_to_lead_here_reads_nothing(server: Server, page: Page) -> None:

@@ -114,6 +114,20 @@ def test_silence_is_counted_from_the_newest_event(looking: Looking) -> None:
     assert set(looking.look().values()) == {"inactive"}
 
 
+def test_silence_of_all_series_goes_on_once_their_last_event_has_expired(looking: Looking) -> None:
+    looking.service.add("web/a", None, 1.0)
+    looking.clock.advance(30 * MINUTE)
+    looking.put({"name": "all", "absent": "50m"})  # in force for less long than nothing has come
+    assert looking.look() == {}
+    looking.clock.advance(25 * MINUTE)
+    assert set(looking.look().values()) == {"firing"}
+    looking.clock.advance(10 * MINUTE)
+    looking.service.log.raise_horizon(looking.clock.now)
+    with looking.service.level() as projection:
+        assert projection.view.newest(None) < 0
+    assert set(looking.look().values()) == {"firing"}
+
+
 @pytest.mark.parametrize(
     ("statistic", "value"),
     [("count", 2.0), ("sum", 6.0), ("rate", 0.2), ("first", 2.0), ("last", 4.0), ("median", 2.0), ("p100", 4.0)],

@@ -30,7 +30,7 @@ class Client:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.connection = Connection(ConnectionType.CLIENT)
 
     def say(self, *events: Event) -> None:
@@ -86,7 +86,7 @@ def serving(sock: socket.socket, streams: Feed) -> Iterator[None]:
     handler = threading.Thread(target=serve, args=(WebSocket(sock), streams, CHANNEL, 0))
     handler.start()
     yield
-    handler.join(10)
+    handler.join(60)
     assert not handler.is_alive()
     assert streams.open_streams == 0
 
@@ -260,7 +260,7 @@ def test_a_frame_is_sent_whole_even_to_a_full_socket(pair: tuple[socket.socket, 
     received = 0
     while received < len(frame):
         received += len(client.sock.recv(1 << 20))
-    sender.join(10)
+    sender.join(60)
     assert received == len(frame)
 
 
