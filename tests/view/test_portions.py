@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from event_log import aside
 from view import portions
 from view.portions import give_way, giving_way, run_for
 
@@ -38,7 +39,7 @@ def test_at_least_one_step_is_taken(seconds: list[float]) -> None:
 
 def test_giving_way_takes_next_to_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(portions, "time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr(aside, "time", SimpleNamespace(sleep=slept.append))
     give_way()
     assert 0 < slept[0] <= 0.001
 
