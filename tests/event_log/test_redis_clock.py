@@ -31,7 +31,9 @@ def opened(name: str, clocks: Clocks | None = None) -> RedisStore:
     return RedisStore(parse_redis_url(shared().url(f"name={name}")), max_bytes=2**30, clock=clocks)
 
 
-@pytest.mark.parametrize(("off", "told"), [(2 * HOUR, r"7,(199|200)\.\d s ahead of"), (-5 * SECOND, r"[45]\.\d s behind")])
+@pytest.mark.parametrize(
+    ("off", "told"), [(2 * HOUR, r"7,(199|200)\.\d s ahead of"), (-5 * SECOND, r"[45]\.\d s behind")]
+)
 def test_a_host_whose_clock_is_off_says_so_and_goes_by_that_of_redis(
     monkeypatch: pytest.MonkeyPatch, name: str, off: int, told: str
 ) -> None:
