@@ -12,7 +12,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from fnmatch import translate
 from typing import Any, Self
@@ -56,7 +56,7 @@ class Patterns:
     """Shell patterns of the series that a key is for; `*` matches slashes too."""
 
     texts: tuple[str, ...]
-    compiled: re.Pattern[str]
+    compiled: re.Pattern[str] = field(compare=False)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from alerts.members import Members, Revision, revision_of
+from alerts.members import Members
 from alerts.rows import (
     ALERTS,
     CLOCK,
@@ -30,6 +30,7 @@ from alerts.rules import MOST_ALERTS
 from alerts.states import shown
 from event_log.tables import Row
 from event_service import EventService
+from view.matches import Revision, revision_of
 from view.portions import giving_way
 from view.projection import Projection
 
@@ -67,7 +68,7 @@ class Board:
         self._text = ""
         self._rules = NO_RULES
         self._members = Members(())
-        self._revision: Revision = (-1, 0)
+        self._revision = Revision()
         self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
 
     def standing(self) -> Standing:
@@ -112,7 +113,7 @@ class Board:
         """Follow other rules, or another projection."""
         self._rules = rules_of(text) if text else NO_RULES
         self._members = Members(giving_way(self._rules.rules.values(), SECONDS))
-        self._revision, self._targets = (-1, 0), None
+        self._revision, self._targets = Revision(), None
         self._projection, self._text = weakref.ref(projection), text
 
     def _stand(self, projection: Projection) -> Standing:

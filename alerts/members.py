@@ -9,16 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from alerts.rules import Rule, literal_prefix
+from alerts.rules import Rule
+from event_log.patterns import literal_prefix
 from event_log.series import Series
-
-Revision = tuple[int, int]
-"""The highest id of a living series, and the number of living series."""
-
-
-def revision_of(series: dict[int, Series]) -> Revision:
-    """Return a revision that changes whenever a series comes or ends."""
-    return next(reversed(series), -1), len(series)
 
 
 class Members:

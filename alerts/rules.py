@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import translate
 from functools import cached_property
 from typing import Any
 
+from event_log.patterns import compiled, exact_name, is_pattern
 from rolling.percentiles import Percentiles, percent
 from times import parse_duration
 
@@ -34,8 +34,6 @@ _PERCENTILE = re.compile(r"p(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)", re.AS
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _PLACES = re.compile(r"\{series\}|\{value\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_WILD = re.compile(r"[*?\[]")
-_ESCAPED = re.compile(r"\[([*?\[])\]")
 
 
 class BadField(Exception):
@@ -73,17 +71,17 @@ class Rule:
     @cached_property
     def is_pattern(self) -> bool:
         """Return whether there is one alert for each series that matches."""
-        return self.series is not None and _WILD.search(_ESCAPED.sub("", self.series)) is not None
+        return self.series is not None and is_pattern(self.series)
 
     @cached_property
     def exact(self) -> str:
         """The one series; empty for all series together."""
-        return "" if self.series is None else _ESCAPED.sub(r"\1", self.series)
+        return "" if self.series is None else exact_name(self.series)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The pattern, compiled; `*` takes slashes too."""
-        return re.compile(translate(self.series or ""))
+        return compiled(self.series or "")
 
     @cached_property
     def percentile(self) -> str | None:
@@ -110,12 +108,6 @@ class Rule:
         """Return the summary with its places filled in, literally."""
         texts = {"{series}": series or "all series", "{value}": "no value" if value is None else f"{value:.15g}"}
         return _PLACES.sub(lambda place: texts[place[0]], self.summary)
-
-
-def literal_prefix(pattern: str) -> str:
-    """Return the beginning that all names matching a pattern share."""
-    found = _WILD.search(pattern)
-    return pattern if found is None else pattern[: found.start()]
 
 
 def parse_rule(entry: Mapping[str, Any], retention: int | None = None) -> Rule:

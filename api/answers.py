@@ -22,6 +22,8 @@ POSITION = "Log-Position"
 """Header with the position of an event in the log, or the position up to which the answering view has read."""
 SERIES_KNOWN = "Series-Known"
 """The header, `false`, of statistics of a series that does not exist."""
+SERIES_MATCHED = "Series-Matched"
+"""The header that says how many series an answer covers that several as one were asked for."""
 
 
 LINE_END = b"\n"
@@ -49,13 +51,34 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def answer(body: object, status: int = 200, *, position: int | None = None, end: bytes = LINE_END) -> Response:
-    """A JSON answer, a large one as gzip where the client takes that; one about events names the log position."""
-    encoded = encode(body, end)
-    response = Response(encoded, status, content_type=JSON)
+def answer(
+    body: object,
+    status: int = 200,
+    *,
+    position: int | None = None,
+    matched: int | None = None,
+    end: bytes = LINE_END,
+) -> Response:
+    """A JSON answer."""
+    return written(encode(body, end), JSON, status, position=position, matched=matched)
+
+
+def written(
+    body: bytes, content_type: str, status: int = 200, *, position: int | None = None, matched: int | None = None
+) -> Response:
+    """An answer in any format, a large one as gzip where the client takes that; one about events names the log
+    position, one about several series the number of them."""
+    response = Response(body, status, content_type=content_type)
+    tell_place(response, position, matched)
+    return response if len(body) < WORTH_IT else offer(response)
+
+
+def tell_place(response: Response, position: int | None, matched: int | None) -> None:
+    """Name the log position of an answer, and the number of series that it is about, where there are any to name."""
     if position is not None:
         response.headers[POSITION] = str(position)
-    return response if len(encoded) < WORTH_IT else offer(response)
+    if matched is not None:
+        response.headers[SERIES_MATCHED] = str(matched)
 
 
 def in_portions(items: Iterable[T]) -> Iterator[T]:

@@ -14,14 +14,14 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
 
-from api.answers import POSITION, SERIES_KNOWN, OrjsonProvider
+from api.answers import POSITION, SERIES_KNOWN, SERIES_MATCHED, OrjsonProvider
 from api.guard import EVENTS, takes_events
 from metrics.meter import REASONS, Meter
 
 _QUOTE = "werkzeug.url_quote"
 """Error handler with which Werkzeug leaves percent-encoded bytes that are not UTF-8 encoded."""
 _EXPOSED = (
-    f"Events-Expired, Fields-Left-Out, Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, Series-Matched, "
+    f"Events-Expired, Fields-Left-Out, Idempotent-Replayed, {POSITION}, Retry-After, {SERIES_KNOWN}, {SERIES_MATCHED}, "
     "X-Request-ID"
 )
 _DAY_SECONDS = 86_400

@@ -43,20 +43,18 @@ class Need:
     scope: str | None
     """None: not even that there is one."""
     series: str | None = None
-    """The argument of the path that is the series asked for; where it is not given all series are."""
-    all_series: bool = False
-    """True if the answer covers every series."""
+    """The argument of the path that is the series asked for."""
 
 
 OPEN = Need(None)
 _needs: dict[Callable[..., Any], Need] = {}
 
 
-def needs(scope: str, *, series: str | None = None, all_series: bool = False) -> Callable[[View], View]:
+def needs(scope: str, *, series: str | None = None) -> Callable[[View], View]:
     """Open a view to the keys that may do this."""
 
     def note(view: View) -> View:
-        _needs[view] = Need(scope, series, all_series)
+        _needs[view] = Need(scope, series)
         return view
 
     return note
@@ -151,8 +149,8 @@ class Guard:
         if need is None:
             raise Problem(403, "Nobody may ask this: its route does not say who may.")
         _refuse_scope(key, need)
-        if need.all_series or need.series is not None:
-            permit((request.view_args or {}).get(need.series) if need.series else None)
+        if need.series is not None:
+            permit((request.view_args or {}).get(need.series))
 
     def renewed(self, key: Key) -> Key:
         """Return the key of this request as the file has it now. Raises 401 or 403."""

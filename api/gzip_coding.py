@@ -6,7 +6,7 @@ import zlib
 
 from flask import Response, request
 
-from view.portions import give_way
+from event_log.aside import give_way
 
 GZIP = "gzip"
 WORTH_IT = 1400

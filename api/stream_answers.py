@@ -13,7 +13,7 @@ from gevent.monkey import is_module_patched
 
 from access.places import AllTaken
 from alerts.changes import Sees
-from api.answers import POSITION
+from api.answers import tell_place
 from api.context import Context, context, service, settings
 from api.guard import current_key, guard_of
 from api.problems import Problem
@@ -27,6 +27,7 @@ from streaming.pulses import Answered, Question
 from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
 from times import SECOND
+from view.answers import Several
 
 EVENT_STREAM = "text/event-stream"
 _FEEDS = "tidemark_feeds"
@@ -39,7 +40,7 @@ _EXTRAS = ("sum", "last")
 class Subject(NamedTuple):
     """Statistics that a stream sends: their series, window, extras and interval."""
 
-    series: str | None
+    series: Several | None
     window: int | None
     last: int | None
     include: tuple[str, ...]
@@ -133,13 +134,16 @@ def open_alerts(subscriber: Subscriber, sees: Sees, after: int | None) -> Respon
 
 def open_statistics(subscriber: Subscriber, question: Question) -> Response:
     """Server-Sent Events of the answers to a question; 503 when all places are taken."""
+    assert isinstance(question.subject, Subject)
+    series = question.subject.series
     leave = _enter(subscriber)
     try:
         position = feed().statistics(subscriber, question)
+        matched = None if series is None or position is None else service().matched(series)
     except BaseException:
         leave()
         raise
-    return _response(subscriber, leave, iter(subscriber), position)
+    return _response(subscriber, leave, iter(subscriber), position, matched)
 
 
 def _enter(subscriber: Subscriber) -> Callable[[], None]:
@@ -164,13 +168,16 @@ def _enter(subscriber: Subscriber) -> Callable[[], None]:
 
 
 def _response(
-    subscriber: Subscriber, leave: Callable[[], None], chunks: Generator[bytes], position: int | None
+    subscriber: Subscriber,
+    leave: Callable[[], None],
+    chunks: Generator[bytes],
+    position: int | None,
+    matched: int | None = None,
 ) -> Response:
     response = Response(_Body(subscriber, leave, chunks), content_type=EVENT_STREAM)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
-    if position is not None:
-        response.headers[POSITION] = str(position)
+    tell_place(response, position, matched)
     return response
 
 
@@ -225,7 +232,8 @@ def _statistics(events: EventService, subject: Subject, rates: Rates) -> Answere
     found = events.statistics(
         subject.series, window=subject.window, last=subject.last, edges=True, percentiles=wanted.percentiles
     )
-    rate = rates.since_last(subject, found.arrived, events.clock(), subject.interval)
+    lineage = None if found.matched is None else found.matched.lineage
+    rate = rates.since_last((subject, lineage), found.arrived, events.clock(), subject.interval)
     if rate is None:  # the first answer: by the times of the events
         recent = events.statistics(subject.series, window=subject.interval)
         rate = recent.summary.count * SECOND / subject.interval

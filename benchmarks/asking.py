@@ -228,6 +228,7 @@ def _reads(client: Client) -> Iterator[Question]:
     yield Question(("GET /history/<series>",), "2,000 points, CSV", csv)
     histogram = client.get(lambda: f"/histogram?bins=1000&window={_window()}", f"/histogram/{LARGE}?bins=1000")
     yield Question(("GET /histogram", "GET /histogram/<series>"), "1,000 bins", histogram)
+    yield from _several(client)
     listing = ("GET /series",)
     yield Question(listing, "1,000 of them", client.get("/series?limit=1000"))
     yield Question(listing, "ranked by count", client.get("/series?sort=-count&limit=1000&window=1h"))
@@ -237,6 +238,19 @@ def _reads(client: Client) -> Iterator[Question]:
     yield Question(("GET /metrics/windows", "GET /metrics"), "1,000 series, p99", gauges)
     pages = ("/", "/openapi.json", "/settings", "/alerts", "/health", "/health/ready", "/health/live")
     yield Question(tuple(f"GET {path}" for path in pages), "", client.get(*pages))
+
+
+def _several(client: Client) -> Iterator[Question]:
+    """Several series as one: nearly all that there are, so that none of the indexes over all of them helps."""
+    quiet, extras = "series=quiet*[0-8]&window=1h", "include=median,p99"
+    routes = tuple(f"GET /{name}" for name in ("statistics", "history", "histogram"))
+    several = client.get(*(f"/{name}?{quiet}&{extras}" for name in ("statistics", "history")), f"/histogram?{quiet}")
+    yield Question(routes, "several as one, percentiles", several)
+    last = client.get(f"/statistics?series={LARGE}&series=quiet*&last=200000&{extras}")
+    yield Question(("GET /statistics",), "several as one, last=", last)
+    yield Question(("GET /statistics",), "20 hostile patterns, anew", client.get(lambda: f"/statistics?{_hostile()}"))
+    stream = client.stream(f"/stream?{quiet}&interval=0.1", 5)
+    yield Question(("GET /stream",), "several as one, interval=0.1", stream)
 
 
 def _streams(client: Client) -> Iterator[Question]:
@@ -327,6 +341,10 @@ def _epoch() -> dict[str, int]:
 
 def _window() -> str:
     return f"{random.uniform(1, 3000):.6f}"
+
+
+def _hostile() -> str:
+    return "&".join(f"series=*[!{random.randrange(10**6)}]{'*1' * 55}" for _ in range(20))
 
 
 def _values() -> list[float]:

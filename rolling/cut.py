@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +28,23 @@ class Cut(NamedTuple):
 
 
 def cut(part: Range) -> Cut:
-    """Return the decks, blocks and events that make up a range. O(log n), and a little for each lowest deck."""
+    """Return what a range comes to. O(log n), and a little for each lowest deck."""
+    timeline, begin, end = part
+    size = len(timeline)
+    if timeline.first is timeline.last:  # as of most of many series
+        return Cut([], [], [(timeline.first, max(size - begin, 0), size - end)])
     found = Cut([], [], [])
-    size = len(part.timeline)
-    _collect(part.timeline, part.timeline._root, max(size - part.begin, 0), size - part.end, found)
+    _collect(timeline, timeline._root, max(size - begin, 0), size - end, found)
     return found
+
+
+def blocks_of(part: Range) -> Iterator[tuple[Block, int, int]]:
+    """All blocks of a range, and from where to where it goes in each."""
+    decks, edges, loose = cut(part)
+    whole: list[list[Any]] = [*(deck.children for deck in decks), *edges]
+    for blocks in whole:
+        yield from ((block, 0, block.summary.count) for block in blocks)
+    yield from loose
 
 
 def _collect(timeline: Any, node: Deck[Any] | Block, start: int, end: int, found: Cut) -> None:
@@ -75,10 +87,10 @@ def _last(node: Deck[Any] | Block) -> Block:
 def loose_values(timeline: Any, loose: list[tuple[Block, int, int]]) -> Iterator[Values]:
     """The values of parts of blocks; copies, since a block whose array is looked at cannot grow."""
     for block, start, end in loose:
-        yield timeline.open(block).columns()[2][start:end].copy()
+        yield np.frombuffer(timeline.open(block).piece(start, end))
 
 
-def pieces(ranges: list[Range], pause: Pause) -> Iterator[Values]:
+def pieces(ranges: Sequence[Range], pause: Pause) -> Iterator[Values]:
     """All values of these ranges, in no order, about PORTION at a time."""
     some: list[Values] = []
     work = 0
@@ -102,6 +114,6 @@ def _pieces(part: Range, pause: Pause) -> Iterator[Values]:
     yield from loose_values(part.timeline, loose)
 
 
-def values_of(ranges: list[Range], pause: Pause) -> Values:
+def values_of(ranges: Sequence[Range], pause: Pause) -> Values:
     """All values of these ranges, in no order."""
     return np.concatenate(list(pieces(ranges, pause)))

@@ -40,7 +40,7 @@ def in_bins(number: int) -> Divide:
     return divide
 
 
-def histogram(ranges: list[Range], summary: Summary, divide: Divide, pause: Pause) -> Histogram:
+def histogram(ranges: Sequence[Range], summary: Summary, divide: Divide, pause: Pause) -> Histogram:
     """Count the values of these ranges, of which `summary` tells the least and the greatest. An empty histogram has no
     bounds."""
     low, high = summary.min, summary.max

@@ -62,9 +62,9 @@ def sweep(timeline: Timeline[Any], bounds: list[int], *, ends: bool, pause: Paus
     """Return a point for the events between each bound and the next, without percentiles."""
     whole = [Piece(step, Summary()) for step in range(len(bounds) - 1)]
     for node in timeline.lowest() or [timeline.first]:
-        if not node.summary.count or _outside(node, bounds):
+        if not node.summary.count or outside(node, bounds):
             continue
-        step = _step(node, bounds)
+        step = step_of(node, bounds)
         for piece in _read(timeline, node, bounds, pause) if step is None else [_piece(step, node)]:
             whole[piece.step].follow(piece)
         pause()
@@ -72,24 +72,24 @@ def sweep(timeline: Timeline[Any], bounds: list[int], *, ends: bool, pause: Paus
         return [Point(piece.summary) for piece in whole]
     points = []
     for piece in whole:
-        points.append(Point(piece.summary, _event(timeline, piece.first, 0), _event(timeline, piece.last, -1)))
+        points.append(Point(piece.summary, event(timeline, piece.first, 0), event(timeline, piece.last, -1)))
         pause()
     return points
 
 
-def _event(timeline: Timeline[Any], end: Row | Block | None, index: int) -> Row | None:
+def event(timeline: Timeline[Any], end: Row | Block | None, index: int) -> Row | None:
     """The first or the last event of a step."""
     if not isinstance(end, Block):
         return end
-    times, positions, values = timeline.open(end).columns()
-    return int(times[index]), int(positions[index]), float(values[index])
+    row: Row = timeline.open(end).row(index)
+    return row
 
 
 def _read(timeline: Timeline[Any], node: Deck[Any] | Block, bounds: list[int], pause: Pause) -> list[Piece]:
     """Return the events of each step, in order, in a deck or block that is not within one step."""
     children: list[Any] = node.children if isinstance(node, Deck) else [node]
-    blocks = [block for block in children if block.summary.count and not _outside(block, bounds)]
-    steps = [_step(block, bounds) for block in blocks]
+    blocks = [block for block in children if block.summary.count and not outside(block, bounds)]
+    steps = [step_of(block, bounds) for block in blocks]
     cut = [block for block, step in zip(blocks, steps, strict=True) if step is None]
     read = timeline.to_read(blocks, cut) if cut else cut
     chosen = set(read)
@@ -99,7 +99,7 @@ def _read(timeline: Timeline[Any], node: Deck[Any] | Block, bounds: list[int], p
         numbers = [i for i, block in enumerate(blocks) if block in chosen]
         offsets = np.cumsum([block.summary.count for block in read])
         columns = timeline.ordered(read, pause)
-        for start, piece in _parts(columns, offsets[:-1], bounds):
+        for start, piece in parts(columns, offsets[:-1], bounds):
             placed.append((numbers[int(offsets.searchsorted(start, side="right"))], piece))
     placed.sort(key=itemgetter(0))
     return [piece for _, piece in placed]
@@ -107,32 +107,36 @@ def _read(timeline: Timeline[Any], node: Deck[Any] | Block, bounds: list[int], p
 
 def _stretch(node: Deck[Any] | Block) -> tuple[int, int]:
     """The times of the oldest and the newest event of a deck of blocks, or of a block; there are some."""
-    if isinstance(node, Block):
-        return node.oldest, node.newest
-    held: list[Any] = [block for block in node.children if block.summary.count]
-    return held[0].oldest, held[-1].newest
+    first, last = ends_of(node)
+    return first.oldest, last.newest
 
 
-def _outside(node: Deck[Any] | Block, bounds: list[int]) -> bool:
+def outside(node: Deck[Any] | Block, bounds: list[int]) -> bool:
+    """Return whether no event of a deck or block lies between the first bound and the last."""
     oldest, newest = _stretch(node)
     return not bounds or newest <= bounds[0] or oldest > bounds[-1]
 
 
-def _step(node: Deck[Any] | Block, bounds: list[int]) -> int | None:
+def step_of(node: Deck[Any] | Block, bounds: list[int]) -> int | None:
     """The step that all of a deck or block lies in; None if there is no such step."""
     oldest, newest = _stretch(node)
     step = bisect_left(bounds, oldest) - 1
     return step if 0 <= step < len(bounds) - 1 and newest <= bounds[step + 1] else None
 
 
-def _piece(step: int, node: Deck[Any] | Block) -> Piece:
+def ends_of(node: Deck[Any] | Block) -> tuple[Block, Block]:
+    """The blocks that hold the first and the last event of a deck of blocks, or of a block; there are some."""
     if isinstance(node, Block):
-        return Piece(step, node.summary, node, node)
+        return node, node
     held: list[Any] = [block for block in node.children if block.summary.count]
-    return Piece(step, node.summary, held[0], held[-1])
+    return held[0], held[-1]
 
 
-def _parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iterator[tuple[int, Piece]]:
+def _piece(step: int, node: Deck[Any] | Block) -> Piece:
+    return Piece(step, node.summary, *ends_of(node))
+
+
+def parts(columns: Columns, cuts: NDArray[np.int64], bounds: list[int]) -> Iterator[tuple[int, Piece]]:
     """Yield the events of each step among these, after the index where they start. A step is cut where a block ends:
     behind it one may lie that is not read."""
     times, positions, values = columns

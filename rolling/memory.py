@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Memory:
         self._tick = 0  # counts questions
         self._ticks: deque[tuple[int, int]] = deque()  # moments, and the tick at each
 
-    def percentiles(self, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+    def percentiles(self, ranges: Sequence[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
         """Return the percentiles of these ranges together. O(log n) where they were asked for lately."""
         size = sum(begin - end for _, begin, end in ranges)
         if len(ranges) <= FEW_RANGES and size <= SORTED_AT_ONCE:

@@ -6,7 +6,7 @@ stays as it is while others write. What takes long calls a pause again and again
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,19 @@ from rolling.all_series import AllSeries
 from rolling.block import EARLIEST, LATEST, NOTHING, Columns
 from rolling.histogram import Divide, Histogram, histogram
 from rolling.history import Point, bounds_of, sweep
-from rolling.last_of_all import last_of_all
+from rolling.last_of_several import last_of_several
 from rolling.memory import Memory
 from rolling.percentiles import Percentiles
+from rolling.several import first_and_last, percentiles_of_steps, summarised, sweep_several
 from rolling.span import Range, Span
 from rolling.steps import Pause, nothing
 from rolling.suffixes import Suffixes
 from rolling.summary import Summary
-from rolling.timeline import Row, Timeline, merged
+from rolling.timeline import Row, Timeline
 from rolling.window import RollingWindow
+
+Ids = int | None | Sequence[int]
+"""A series, all of them, or several that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,59 +86,71 @@ class Reading:
             return Tail(summary, timeline.row(summary.count), timeline.row(1))
         return self.tail_of(self.ranges(series, Span(cutoff, after, until, last)), ends, self._suffixes)
 
-    def tail_of(self, ranges: list[Range], ends: bool, suffixes: Suffixes | None = None) -> Tail:
+    def tail_of(self, ranges: Sequence[Range], ends: bool, suffixes: Suffixes | None = None) -> Tail:
         """The same of ranges, one for each series."""
-        if len(ranges) > 1:
-            suffixes = None
-        summaries, firsts, lasts = [], [], []
-        for timeline, begin, end in ranges:
-            summaries.append(timeline.summarise(begin, end, suffixes))
-            if ends:
-                firsts.append(timeline.row(begin))
-                lasts.append(timeline.row(end + 1))
-            self.pause()
-        summary = summaries[0] if len(summaries) == 1 else merged(summaries)
-        return Tail(summary, min(firsts, default=None), max(lasts, default=None))
+        if len(ranges) != 1:
+            summary = summarised(ranges, self.pause)
+            return Tail(summary, *(first_and_last(ranges, self.pause) if ends else ()))
+        [(timeline, begin, end)] = ranges
+        summary = timeline.summarise(begin, end, suffixes)
+        self.pause()
+        return Tail(summary, timeline.row(begin), timeline.row(end + 1)) if ends else Tail(summary)
 
-    def ranges(self, series: int | None, span: Span) -> list[Range]:
-        """Where the events of a span are to be found: in one range, or in one of each series where they are the last
-        ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
+    def ranges(self, series: Ids, span: Span) -> Sequence[Range]:
+        """Where the events of a span are to be found: in one range, or in one of each series where they are those of
+        several, or the last ones of all series and reach behind the cutoff, where every series keeps its own. No range
+        is empty."""
+        if isinstance(series, Sequence):
+            return self._of_several(series, span)
         timeline = self._timeline(series)
-        cutoff = max(span.cutoff, self.horizon)
         if timeline is None:
             return []
         if span.after is not None:
             begin = timeline.count_after(max(span.after, self.horizon))
         else:
+            cutoff = max(span.cutoff, self.horizon)
             begin = self.windows[series].live(cutoff) if series is not None else timeline.count_after(cutoff)
         end = 0 if span.until is None else timeline.count_after(span.until)
         if span.last is not None and span.last <= begin - end:
             begin = end + span.last
         elif span.after is None and series is None:
-            count = len(self) if span.last is None else span.last
-            return last_of_all(self.windows.values(), count, cutoff, span.until, self.pause)
+            return self._of_several(self.windows, span)
         return [Range(timeline, begin, end)] if end < begin else []
 
+    def _of_several(self, series: Collection[int], span: Span) -> Sequence[Range]:
+        each = span._replace(last=None)
+        after = EARLIEST if span.after is None else max(span.after, self.horizon)
+        found: list[Range] = []
+        for number in series:
+            if span.after is None:
+                found += self.ranges(number, each)
+            elif (window := self.windows[number]).last.newest > after:
+                begin, end = window.count_after(after), 0 if span.until is None else window.count_after(span.until)
+                if end < begin:
+                    found.append(Range(window, begin, end))
+            self.pause()
+        return found if span.last is None else last_of_several(found, span.last, self.pause)
+
     def figures(
-        self, series: int | None, span: Span, *, ends: bool, wanted: Percentiles | None = None
+        self, series: Ids, span: Span, *, ends: bool, wanted: Percentiles | None = None
     ) -> tuple[Tail, list[float | None]]:
         """The tail of the events of a span, and their percentiles if wanted."""
         ranges = self.ranges(series, span)
         found = [] if wanted is None else self._memory.percentiles(ranges, wanted, self.pause)
         return self.tail_of(ranges, ends), found
 
-    def percentiles(self, series: int | None, span: Span, wanted: Percentiles) -> list[float | None]:
+    def percentiles(self, series: Ids, span: Span, wanted: Percentiles) -> list[float | None]:
         """The percentiles of the events of a span."""
         return self._memory.percentiles(self.ranges(series, span), wanted, self.pause)
 
-    def histogram(self, series: int | None, span: Span, divide: Divide) -> Histogram:
+    def histogram(self, series: Ids, span: Span, divide: Divide) -> Histogram:
         """Count the events of a span by their values."""
         ranges = self.ranges(series, span)
         return histogram(ranges, self.tail_of(ranges, ends=False).summary, divide, self.pause)
 
     def history(
         self,
-        series: int | None,
+        series: Ids,
         after: int,
         until: int,
         edges: Sequence[int],
@@ -144,31 +160,42 @@ class Reading:
     ) -> list[Point]:
         """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
         Edges ascend."""
-        timeline = self._timeline(series) or RollingWindow(0)
         bounds = bounds_of(edges, max(after, self.horizon), until)
-        points = sweep(timeline, bounds, ends=ends, pause=self.pause)
+        timelines = self._timelines(series)
+        if len(timelines) == 1:
+            points = sweep(timelines[0], bounds, ends=ends, pause=self.pause)
+        else:
+            points = sweep_several(timelines, bounds, ends=ends, pause=self.pause)
         if wanted is None:
             return points
+        counts = [point.summary.count for point in points]
+        if len(timelines) == 1:
+            found = self._percentiles_of_steps(timelines[0], bounds, counts, wanted)
+        else:
+            found = percentiles_of_steps(timelines, bounds, counts, wanted, self.pause)
+        return [
+            Point(point.summary, point.first, point.last, percentiles)
+            for point, percentiles in zip(points, found, strict=True)
+        ]
+
+    def _percentiles_of_steps(
+        self, timeline: Timeline[Any], bounds: list[int], counts: list[int], wanted: Percentiles
+    ) -> Iterator[list[float | None]]:
         begin = timeline.count_after(bounds[0]) if bounds else 0
-        found = []
-        for point in points:
-            count = point.summary.count
+        for count in counts:
             part = [Range(timeline, begin, begin - count)] if count else []
-            percentiles = self._memory.percentiles(part, wanted, self.pause)
-            found.append(Point(point.summary, point.first, point.last, percentiles))
+            yield self._memory.percentiles(part, wanted, self.pause)
             begin -= count
             self.pause()
-        return found
 
     def behind(self, series: int, after: int, limit: int) -> Columns:
         """The first `limit` events of a series behind a position, in order of position."""
         window = self.windows.get(series)
         return NOTHING if window is None else window.behind(after, limit, self.pause)
 
-    def newest(self, series: int | None) -> int:
+    def newest(self, series: Ids) -> int:
         """The time of the newest event; EARLIEST where there is none."""
-        timeline = self._timeline(series)
-        return timeline.last.newest if timeline else EARLIEST
+        return max((timeline.last.newest for timeline in self._timelines(series) if timeline), default=EARLIEST)
 
     def kept_since(self, series: int) -> tuple[int, int]:
         """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
@@ -178,6 +205,12 @@ class Reading:
         if not window.keep:
             return LATEST, 0
         return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
+
+    def _timelines(self, series: Ids) -> Sequence[Timeline[Any]]:
+        if isinstance(series, Sequence):
+            return [self.windows[number] for number in series]
+        timeline = self._timeline(series)
+        return [] if timeline is None else [timeline]
 
     def _timeline(self, series: int | None) -> Timeline[Any] | None:
         """None for a series that is not there, or no longer: it has no events."""

@@ -20,17 +20,21 @@ from rolling.span import Range
 from rolling.steps import Pause
 
 STRIDE = 64
+HELD = 2**20
+"""Maximum number of values that are held from the first reading to the second: to find those of many series takes
+long."""
 FEW = 2**15
 """Maximum number of values that are sorted at once, without sketches."""
 
 
-def scan(ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+def scan(ranges: Sequence[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
     """Return the percentiles of these ranges together."""
     size = sum(begin - end for _, begin, end in ranges)
     if size <= FEW:
         return wanted.of(np.sort(values_of(ranges, pause)))
     ranks = wanted.ranks(size)
-    ends = _enclosing([np.sort(values)[::STRIDE] for values in pieces(ranges, pause)], ranks)
+    held = list(pieces(ranges, pause)) if size <= HELD else None
+    ends = _enclosing([np.sort(values)[::STRIDE] for values in held or pieces(ranges, pause)], ranks)
     # Without zeros of two signs; inf, which no value is, comes last. Class 2 i + 1 has the values equal to the i-th
     # bound, class 2 i those between it and the one before.
     bounds = np.unique(np.array([end for pair in ends for end in pair if end > -inf] + [inf]) + 0.0)
@@ -40,7 +44,8 @@ def scan(ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float |
         kept[2 * first : 2 * int(bounds.searchsorted(high)) + 1 : 2] = True
     totals = np.zeros(len(kept), np.int64)
     between: list[tuple[NDArray[np.intp], Values]] = []
-    for values in pieces(ranges, pause):
+    for values in held or pieces(ranges, pause):
+        pause()
         places = bounds.searchsorted(values)
         classes = 2 * places + (bounds[places] == values)
         totals += np.bincount(classes, minlength=len(kept))

@@ -120,7 +120,7 @@ class Timeline(Tree[B]):
                     node = child
                     break
                 count -= child.summary.count
-        return self.open(node).row(count)
+        return self.open(node).row(-count)
 
     def rows(self, count: int) -> Columns:
         """The last `count` events, of those there are, in order. O(count)."""

@@ -15,13 +15,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from event_log.applied import Told
+from event_log.aside import give_way
 from event_log.batch import Times, Values
 from event_log.codec import Columns, joined
 from event_log.steps import Jump, Rows, SeriesEnd, Step
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
 from view.answers import Replayed
-from view.portions import give_way
 
 PIECE_BYTES = 1 << 16
 """Bytes of missed events that are written at a time, roughly: bounds what waits for a slow reader."""

@@ -16,13 +16,13 @@ from contextlib import closing, suppress
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Event, Message, Ping
 
+from event_log.aside import give_way
 from streaming.channels import Channel
 from streaming.endings import GONE, SHUTDOWN, TOO_BIG, TOO_MANY_FRAMES, TOO_MANY_STREAMS, Ending
 from streaming.feed import Feed, ShuttingDown, TooManyStreams
 from streaming.polling import disconnect, notice_silence
 from streaming.subscriber import Subscriber
 from streaming.wire import PING
-from view.portions import give_way
 
 MOST_MESSAGE_BYTES = 4096
 """Maximum bytes of one message from a client, which has nothing to tell us; a longer one closes its WebSocket."""

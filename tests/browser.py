@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEBIAN = ("chromium", "fonts-liberation")
 ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 """Maximum milliseconds until an expectation comes true. It is no demand on speed: a machine may be slow."""
 
 

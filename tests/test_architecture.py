@@ -39,7 +39,7 @@ MOST_CODE_LINES = 40
 MOST_PARAMETERS = 6
 """Maximum parameters of a function, without `self` and `cls`."""
 EXCEPTIONS = {
-    "benchmarks/asking.py": 370,
+    "benchmarks/asking.py": 380,
     "event_log/machine.py": 310,
     "event_service.py": 350,
     "rolling/all_series.py": 380,

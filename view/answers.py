@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from event_log.batch import Times, Values
 from rolling.percentiles import Percentiles
@@ -47,6 +47,25 @@ class Scope(NamedTuple):
     at: int | None = None
 
 
+class Names(Protocol):
+    """Some names of series."""
+
+    def __contains__(self, name: str, /) -> bool:
+        """Return whether a name is one of them."""
+
+
+class Several(NamedTuple):
+    """Several series as one: all that match any of these shell patterns, of those among which they are looked up."""
+
+    patterns: tuple[str, ...]
+    among: Names | None = None
+    """Hashable; None: all."""
+
+
+Which = str | Several | None
+"""A series by name, several as one, or all."""
+
+
 class Extras(NamedTuple):
     """Additions to a summary: the first and the last event, percentiles."""
 
@@ -55,6 +74,15 @@ class Extras(NamedTuple):
 
 
 NO_EXTRAS = Extras()
+
+
+class Matched(NamedTuple):
+    """Number of series that matched where several as one were asked for."""
+
+    number: int
+    lineage: int
+    """Another one than before where one of them has ended since: what had arrived of all is no longer a part of what
+    has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +104,8 @@ class Answer(Figures):
     """Number of events of the series, or of all, that this process has taken in so far."""
     known: bool = True
     """True if there is such a series."""
+    matched: Matched | None = None
+    """None where not several series were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +117,17 @@ class History:
     points: list[tuple[int, Figures]]
     end: int
     position: int
+    matched: Matched | None = None
+    """None where not several series were asked for."""
+
+
+class Distribution(NamedTuple):
+    """The bounds and counts of a histogram, and how far the view had read."""
+
+    bounds: Sequence[float]
+    counts: list[int]
+    position: int
+    matched: Matched | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from event_log.aside import give_way
 from rolling.steps import nothing
 from view.level import Level
-from view.portions import give_way
 from view.projection import Projection
 from view.snapshots import Seen, Snapshot
 

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from event_log.applied import Begun, Told
+from event_log.aside import give_way
 from event_log.compaction import Threshold, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
 from event_log.single_flight import SingleFlight
 from rolling.view import PERCENTILE_BYTES
-from view.portions import give_way, run_for
+from view.portions import run_for
 from view.projection import Projection
 
 Listener = Callable[[Told | Begun], None]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from event_log.aside import give_way as give_way
+from event_log.aside import give_way
 
 T = TypeVar("T")
 

@@ -51,6 +51,7 @@ class Projection(Seen):
         seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
         seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
         seen.ended = self.ended.copy()
+        seen.matches = self.matches
         return Snapshot(seen, view.close)
 
     def take(self, told: Told) -> Iterator[None]:

@@ -7,13 +7,13 @@ A question of microseconds is answered under the projection's lock at once; one 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from event_log.batch import Times, Values
 from event_log.rules import Rules
 from rolling.block import LATEST, NOTHING
 from rolling.grid import edges, preferred_step, touched
-from rolling.histogram import Divide, Histogram
+from rolling.histogram import Divide
 from rolling.history import Point
 from rolling.percentiles import Percentiles
 from rolling.reading import Tail
@@ -24,6 +24,7 @@ from view.answers import (
     NO_EXTRAS,
     Answer,
     Course,
+    Distribution,
     Extras,
     Figures,
     History,
@@ -32,16 +33,18 @@ from view.answers import (
     OutOfReach,
     Replayed,
     Scope,
+    Several,
     TooManyPoints,
+    Which,
 )
 from view.asking import ask
 from view.level import Level
 from view.listings import Over, Page, end_of, listed
+from view.members import NEVER_SEEN, Members, members_of, number_of
 from view.snapshots import Seen
 from view.stretches import stretch
 
-NEVER_SEEN = -1
-"""Stands for the id of a series that is not there."""
+T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -67,7 +70,7 @@ class Questions:
 
     def statistics(
         self,
-        series: str | None = None,
+        series: Which = None,
         *,
         window: int | None = None,
         last: int | None = None,
@@ -75,18 +78,17 @@ class Questions:
         edges: bool = False,
         percentiles: Percentiles | None = None,
     ) -> Answer:
-        """The statistics of a series, or of all, over what a Scope of these describes; a series never seen is empty.
-        Raises OutOfReach."""
+        """The statistics of a series, of several as one, or of all, over what a Scope of these describes; a series
+        never seen is empty. Raises OutOfReach."""
         self.start()
         scope, extras = Scope(window, last, at), Extras(edges, percentiles)
-        kind = "percentiles" if percentiles else "last of all"
-        if percentiles is not None or (series is None and window is None and last is not None):
-            asked = Asked(extras, self.clock())
-            return ask(self._level, kind, lambda seen: self._statistics(seen, series, scope, asked))
+        if isinstance(series, Several) or percentiles is not None or (series is None and window is None and last):
+            asked, kind = Asked(extras, self.clock()), "percentiles" if percentiles else "last of all"
+            return self._ask(kind, series, lambda seen: self._statistics(seen, series, scope, asked))
         with self._level as projection:
-            span, number = self._span(projection, scope, self.clock()), _number(projection, series)
+            span, number = self._span(projection, scope, self.clock()), number_of(projection, series)
             tail = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
-            return _answer(projection, number, tail)
+            return _answer(projection, Members(number), tail)
 
     def rules_in_force(self) -> tuple[Rules, int]:
         """Return the rules in force, and the position up to which the view had read."""
@@ -94,31 +96,37 @@ class Questions:
         with self._level as projection:
             return projection.rules, projection.cursor.position
 
-    def histogram(self, series: str | None, scope: Scope, divide: Divide) -> tuple[Histogram, int]:
-        """Count the events of a scope of a series, or of all, by their values; also the view's position. Raises
-        OutOfReach."""
+    def histogram(self, series: Which, scope: Scope, divide: Divide) -> Distribution:
+        """Count the events of a scope of a series, of several as one, or of all, by their values. Raises OutOfReach."""
         self.start()
         now = self.clock()
 
-        def question(seen: Seen) -> tuple[Histogram, int]:
-            found = seen.view.histogram(_number(seen, series), self._span(seen, scope, now), divide)
-            return found, seen.cursor.position
+        def question(seen: Seen) -> Distribution:
+            among = members_of(seen, series)
+            found = seen.view.histogram(among.ids, self._span(seen, scope, now), divide)
+            return Distribution(found.bounds, found.counts, seen.cursor.position, among.matched)
 
-        return ask(self._level, "histogram", question)
+        return self._ask("histogram", series, question)
+
+    def matched(self, several: Several) -> int:
+        """Return how many series match."""
+        self.start()
+        return self._ask("matches", several, lambda seen: len(seen.matches.find(seen, several)[0]))
 
     def history(
         self,
-        series: str | None = None,
+        series: Which = None,
         *,
         window: int | None = None,
         step: int | None = None,
         at: int | None = None,
         extras: Extras = NO_EXTRAS,
     ) -> History:
-        """The events of a window of a series, or of all, laid out in steps. Raises OutOfReach, TooManyPoints."""
+        """The events of a window of a series, of several as one, or of all, laid out in steps. Raises OutOfReach,
+        TooManyPoints."""
         self.start()
         scope, asked = Scope(window, None, at), Asked(extras, self.clock())
-        return ask(self._level, "history", lambda seen: self._history(seen, series, scope, step, asked))
+        return self._ask("history", series, lambda seen: self._history(seen, series, scope, step, asked))
 
     def series(
         self,
@@ -183,6 +191,10 @@ class Questions:
 
         return ask(self._level, "stretches", question)
 
+    def _ask(self, kind: str, series: Which, question: Callable[[Seen], T]) -> T:
+        """Put a question to what takes long. One about several series takes longer than others of its kind."""
+        return ask(self._level, f"{kind} of several" if isinstance(series, Several) else kind, question)
+
     def _span(self, projection: Seen, scope: Scope, now: int) -> Span:
         window, last, at = scope
         retention = projection.rules.retention
@@ -198,25 +210,25 @@ class Questions:
             raise OutOfReach(at, window, end + window, now + projection.rules.max_future)
         return Span(cutoff, at - window, at, last)
 
-    def _statistics(self, seen: Seen, series: str | None, scope: Scope, asked: Asked) -> Answer:
+    def _statistics(self, seen: Seen, series: Which, scope: Scope, asked: Asked) -> Answer:
         extras, now = asked
-        span, number = self._span(seen, scope, now), _number(seen, series)
-        tail, found = seen.view.figures(number, span, ends=extras.edges, wanted=extras.percentiles)
-        return _answer(seen, number, tail, found)
+        span, among = self._span(seen, scope, now), members_of(seen, series)
+        tail, found = seen.view.figures(among.ids, span, ends=extras.edges, wanted=extras.percentiles)
+        return _answer(seen, among, tail, found)
 
-    def _history(self, seen: Seen, series: str | None, scope: Scope, step: int | None, asked: Asked) -> History:
+    def _history(self, seen: Seen, series: Which, scope: Scope, step: int | None, asked: Asked) -> History:
         extras, now = asked
-        span, number = self._span(seen, scope, now), _number(seen, series)
+        span, among = self._span(seen, scope, now), members_of(seen, series)
         assert span.after is not None
         # Without a moment the window has no end: some events may be dated ahead of the clock.
-        until = max(now, seen.view.newest(number)) if span.until is None else span.until
+        until = max(now, seen.view.newest(among.ids)) if span.until is None else span.until
         length = step or preferred_step(span.after, until)
         if (steps := touched(span.after, now if span.until is None else until, length)) > MOST_POINTS:
             raise TooManyPoints(steps)
         bounds = _bounds(span.after, until, length)
-        points = seen.view.history(number, span.after, until, bounds, ends=extras.edges, wanted=extras.percentiles)
+        points = seen.view.history(among.ids, span.after, until, bounds, ends=extras.edges, wanted=extras.percentiles)
         figures = list(zip(bounds, map(_figures_of, points), strict=False))
-        return History(length, figures, (until // length + 1) * length, seen.cursor.position)
+        return History(length, figures, (until // length + 1) * length, seen.cursor.position, among.matched)
 
 
 def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
@@ -241,13 +253,11 @@ def _bounds(after: int, until: int, length: int) -> list[int]:
     return edges(after, length, steps)
 
 
-def _number(projection: Seen, series: str | None) -> int | None:
-    return None if series is None else projection.ids.get(series, NEVER_SEEN)
-
-
-def _answer(projection: Seen, number: int | None, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
-    window = None if number is None else projection.view.windows.get(number)
-    arrived = projection.view.taken if number is None else window.taken if window is not None else 0
+def _answer(projection: Seen, among: Members, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
+    arrived = among.arrived
+    if arrived is None:
+        window = projection.view.windows.get(among.ids) if isinstance(among.ids, int) else projection.view
+        arrived = 0 if window is None else window.taken
     return Answer(
         tail.summary,
         end_of(tail.first),
@@ -255,7 +265,8 @@ def _answer(projection: Seen, number: int | None, tail: Tail, percentiles: Seque
         percentiles,
         projection.cursor.position,
         arrived,
-        known=number != NEVER_SEEN,
+        known=among.ids != NEVER_SEEN,
+        matched=among.matched,
     )
 
 

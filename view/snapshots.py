@@ -14,6 +14,7 @@ from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
 from event_log.series import Ends, Series
 from rolling.reading import Reading
+from view.matches import Matches
 
 MOST_ALIVE = 2
 """Maximum number of snapshots that live at a time."""
@@ -31,6 +32,8 @@ class Seen:
         self.series: dict[int, Series] = {}
         """The series that live, by id. Each has its window."""
         self.ids: dict[str, int] = {}
+        self.matches = Matches()
+        """Matches of patterns; a projection and its snapshots share them."""
         self.jumps: list[tuple[int, int]] = []
         """Jumps of positions, as (from, to): what may once have stood between them, `to` included, was lost."""
         self.ended = Ends()

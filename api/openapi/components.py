@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.answers import POSITION, SERIES_KNOWN
+from api.answers import POSITION, SERIES_KNOWN, SERIES_MATCHED
 from api.idempotency import KEY, PATTERN, REPLAYED
 from api.openapi.operation import Json
 from api.problems import MEDIA_TYPE as PROBLEM
@@ -58,6 +58,10 @@ HEADERS: dict[str, Json] = {
     SERIES_KNOWN: {
         "description": "`false` where the series does not exist: the statistics are those of no events.",
         "schema": {"type": "string", "const": "false"},
+    },
+    SERIES_MATCHED: {
+        "description": "Of a question with `series`: how many series matched, of those that the key may see.",
+        "schema": COUNT,
     },
     REPLAYED: {
         "description": "`true` where the request was done before, and this is the answer it got then.",
@@ -137,6 +141,8 @@ RESPONSES: dict[str, Json] = {
 
 POSITIONED = (POSITION,)
 """The headers of answers about events."""
+POSITIONED_OF_SEVERAL = (*POSITIONED, SERIES_MATCHED)
+"""Those of answers that may be about several series as one."""
 WRITTEN = (POSITION, REPLAYED)
 """The headers of answers to events."""
 READ_ERRORS = ("400-Invalid", "503-Unavailable")

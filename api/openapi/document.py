@@ -171,5 +171,6 @@ def _json_schema(_converter: Any, field: Field[Any], ret: Json) -> Json:
 
 
 def _separated_by_commas(_converter: Any, field: Field[Any], ret: Json) -> Json:
-    """Return the style of an array in a query."""
-    return {"style": "form", "explode": False} if ret["schema"].get("type") == "array" else {}
+    """Return how an array stands in a query: separated by commas, or one parameter for each."""
+    is_array, repeated = ret["schema"].get("type") == "array", getattr(field, "is_repeated", False)
+    return {"style": "form", "explode": repeated} if is_array else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote, unquote, unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from flask import request
 from marshmallow import ValidationError, pre_load, validates_schema
@@ -20,11 +20,12 @@ from api.reading.query_fields import (
     Interpolation,
     Moment,
     Prefix,
+    SeriesPatterns,
     Sort,
     Whole,
     Window,
 )
-from api.reading.schemas import LONGEST_NAME, SeriesName, Strict
+from api.reading.schemas import SeriesName, Strict
 from times import parse_duration
 
 _PLAIN_STATISTICS = re.compile(r"(?:window=(?P<window>[0-9.dhms]+)(?:&(?!\Z)|\Z))?(?:last=(?P<last>[0-9]{1,8}))?")
@@ -45,31 +46,39 @@ class WindowQuery(Query):
     percentiles = Interpolation(load_default=False)
 
 
-class PathQuery(Query):
-    """A query of a route whose path names a series."""
-
-    path: ClassVar[str]
+class OfOneSeries(Query):
+    """Where a series is named in the path."""
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
-        """Refuse `series`, with the path that names one instead."""
+        """A question is about what the path names, or about what the query names."""
         if "series" in data:
-            path = f"{self.path}/{quote(data['series'][:LONGEST_NAME])}"
-            raise ValidationError(f"One series has its own path: {path}.", "series")
+            raise ValidationError("The path names a series already; leave it out there to ask for several.", "series")
         return data
 
 
-class StatisticsQuery(WindowQuery, PathQuery):
+class OfSeries(Query):
+    """The series of a question whose path names none: several as one, or all without any."""
+
+    series = SeriesPatterns(load_default=None)
+
+
+class StatisticsQuery(WindowQuery, OfSeries):
     """`GET /statistics`, now or as of a moment."""
 
-    path = "/statistics"
     at = Moment()
 
 
-class HistogramQuery(PathQuery):
+class StatisticsOfOneQuery(StatisticsQuery, OfOneSeries):
+    """`GET /statistics/<series>`."""
+
+    class Meta:
+        exclude = ("series",)
+
+
+class HistogramQuery(OfSeries):
     """Parameters of `GET /histogram`: the events that it counts, and the bounds between its bins."""
 
-    path = "/histogram"
     window = Window()
     last = Whole(1, LARGEST_LAST)
     at = Moment()
@@ -83,15 +92,28 @@ class HistogramQuery(PathQuery):
             raise ValidationError("Does not go with `bounds`; give one of the two.", "bins")
 
 
-class HistoryQuery(PathQuery):
+class HistogramOfOneQuery(HistogramQuery, OfOneSeries):
+    """`GET /histogram/<series>`."""
+
+    class Meta:
+        exclude = ("series",)
+
+
+class HistoryQuery(OfSeries):
     """Parameters of `GET /history`: its window, and the steps of that."""
 
-    path = "/history"
     window = Window()
     step = Window()
     at = Moment()
     include = Include(load_default=())
     percentiles = Interpolation(load_default=False)
+
+
+class HistoryOfOneQuery(HistoryQuery, OfOneSeries):
+    """`GET /history/<series>`."""
+
+    class Meta:
+        exclude = ("series",)
 
 
 class SeriesQuery(WindowQuery):
@@ -119,11 +141,12 @@ def load_query(schema: Query, parameters: MultiDict[str, str]) -> dict[str, Any]
     """The parameters as the schema reads them; 400 says which is wrong, unknown or repeated."""
     if garbled := {name: ["Not UTF-8."] for name in _garbled(request.query_string)}:
         raise invalid(garbled)
-    repeated = {name: ["Given more than once."] for name, found in parameters.lists() if len(found) > 1}
-    if repeated:
+    given: dict[str, Any] = dict(parameters.lists())
+    single = given.keys() - {name for name, field in schema.fields.items() if getattr(field, "is_repeated", False)}
+    if repeated := {name: ["Given more than once."] for name in schema.fields.keys() & single if len(given[name]) > 1}:
         raise invalid(repeated)
     try:
-        query: dict[str, Any] = schema.load(parameters.to_dict())
+        query: dict[str, Any] = schema.load(given | {name: given[name][0] for name in single})
     except ValidationError as fault:
         raise invalid(fault.messages_dict) from fault
     return query

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from api.context import service
 from api.reading.epoch import number_in
-from api.reading.schemas import RequestField, SeriesName, Timestamp, text_of_name
+from api.reading.schemas import RequestField, SeriesName, Timestamp, series_name, text_of_name
 from api.statistics import (
     BASIC,
     INCLUDABLE,
@@ -27,6 +27,8 @@ from api.statistics import (
 from times import UNITS, format_duration, parse_duration
 
 LARGEST_LAST = 10**8
+MOST_PATTERNS = 20
+"""Of series, in one question."""
 MOST_BOUNDS = 1000
 """Of one histogram; as many are the most bins."""
 _NUMBER = "[0-9]+([.][0-9]+)?"
@@ -178,6 +180,26 @@ class Sort(RequestField):
         if name != "name" and name not in BASIC and not is_includable(name):
             raise ValidationError(no_such_statistic(name, f"name, {', '.join(BASIC)}, {KNOWN}"))
         return name, value != name
+
+
+class SeriesPatterns(RequestField):
+    """Names and shell patterns of series, each a parameter of its own."""
+
+    is_repeated = True
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "array",
+        "items": {key: SeriesName.json_schema[key] for key in ("type", "minLength", "maxLength", "pattern")},
+        "minItems": 1,
+        "maxItems": MOST_PATTERNS,
+        "description": "Several series as one: all that match any of these shell patterns. A name without `*?[` is "
+        "itself; such a character in a name is written `[*]`, `[?]`, `[[]`.",
+        "examples": [["web/*", "AAPL"]],
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        if len(value) > MOST_PATTERNS:
+            raise ValidationError(f"Given {len(value)} times; {MOST_PATTERNS} are the most.")
+        return tuple(map(series_name, value))
 
 
 class Prefix(RequestField):

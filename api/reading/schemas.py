@@ -49,6 +49,8 @@ class RequestField(fields.Field[Any]):
 
     json_schema: ClassVar[dict[str, Any]] = {}
     """Schema of the field in the OpenAPI document."""
+    is_repeated: ClassVar[bool] = False
+    """True if a query may give it several times: then it takes a list."""
     default_error_messages = {"required": _REQUIRED}
 
     def __init__(self, **options: Any) -> None:

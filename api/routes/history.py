@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from access.keys import READ
-from api.answers import POSITION, answer, in_portions
+from api.answers import answer, in_portions, written
+from api.asked import asked, number_of
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
-from api.openapi.components import POSITIONED, READ_ERRORS, SCHEMAS, TEXT, TIME, array, object_of, ref, share
+from api.openapi.components import (
+    POSITIONED,
+    POSITIONED_OF_SEVERAL,
+    READ_ERRORS,
+    SCHEMAS,
+    TEXT,
+    TIME,
+    array,
+    object_of,
+    ref,
+    share,
+)
 from api.openapi.operation import JSON, Json, Operation, Reply, describe
 from api.reading.paths import SERIES_IN_PATH, series_in_path
-from api.reading.queries import HistoryQuery, load_query
+from api.reading.queries import HistoryOfOneQuery, HistoryQuery, Query, load_query
 from api.statistics import BASIC, STATISTICS, extras, shown
 from rolling.grid import FEW
 from times import format_duration, format_timestamp
-from view.answers import MOST_POINTS, History
+from view.answers import MOST_POINTS, History, Which
 
 CSV = "text/csv"
 _CSV_IN_UTF8 = f"{CSV}; charset=utf-8"
 
 bp = Blueprint("history", __name__)
 _QUERY = HistoryQuery()
+_OF_ONE = HistoryOfOneQuery()
 
 
 @bp.get("/history")
-@needs(READ, all_series=True)
+@needs(READ)
 def get_history() -> Response:
-    """The history of all series."""
-    return _history(None)
+    """The history of all series, or of several."""
+    query = load_query(_QUERY, request.args)
+    return _history(asked(query["series"]), query)
 
 
 @bp.get("/history/<series:series>")
 @needs(READ, series="series")
 def get_history_of_series(series: str) -> Response:
     """The history of one series; of one never seen all steps are empty."""
-    return _history(series_in_path(series))
+    return _history(series_in_path(series), load_query(_OF_ONE, request.args))
 
 
-def _history(series: str | None) -> Response:
-    query = load_query(_QUERY, request.args)
+def _history(series: Which, query: Mapping[str, Any]) -> Response:
     include = query["include"]
     with within_reach():
         found = service().history(
@@ -57,11 +70,11 @@ def _history(series: str | None) -> Response:
         )
     points = _points(found, include)
     if request.accept_mimetypes.best_match([JSON, CSV, _CSV_IN_UTF8], JSON) != JSON:
-        response = Response(_csv(points, include), content_type=_CSV_IN_UTF8)
-        response.headers[POSITION] = str(found.position)
+        matched = number_of(found.matched)
+        response = written(_csv(points, include).encode(), _CSV_IN_UTF8, position=found.position, matched=matched)
     else:
         body = {"step": format_duration(found.step), "points": list(points)}
-        response = answer(body, position=found.position)
+        response = answer(body, position=found.position, matched=number_of(found.matched))
     response.vary.add("Accept")
     return response
 
@@ -112,7 +125,7 @@ _POINT = {
 }
 
 
-def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
+def _described(summary: str, query: type[Query], path: dict[str, Json], headers: tuple[str, ...]) -> Operation:
     return Operation(
         tag="statistics",
         summary=summary,
@@ -122,15 +135,15 @@ def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
         f"{MOST_POINTS}: where events dated ahead of the clock would make more, the last point holds all of those. The "
         "counts add up to that of `GET /statistics` over the same window and moment. With "
         "`Accept: text/csv` the points are lines of CSV.",
-        path=path or {},
-        query=HistoryQuery,
+        path=path,
+        query=query,
         replies={
             200: Reply(
                 description="The points.",
                 schema="History",
                 example={"step": "1m", "points": [_POINT]},
                 other_media={CSV: "Text"},
-                headers=POSITIONED,
+                headers=headers,
             )
         },
         errors=READ_ERRORS,
@@ -139,7 +152,14 @@ def _described(summary: str, path: dict[str, Json] | None = None) -> Operation:
 
 describe(
     {
-        get_history: _described("The events of a window of all series, laid out in steps"),
-        get_history_of_series: _described("The events of a window of one series, laid out in steps", SERIES_IN_PATH),
+        get_history: _described(
+            "The events of a window of all series, or of several as one, laid out in steps",
+            HistoryQuery,
+            {},
+            POSITIONED_OF_SEVERAL,
+        ),
+        get_history_of_series: _described(
+            "The events of a window of one series, laid out in steps", HistoryOfOneQuery, SERIES_IN_PATH, POSITIONED
+        ),
     }
 )

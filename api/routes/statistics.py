@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from access.keys import READ
 from api.answers import SERIES_KNOWN, answer
+from api.asked import asked, number_of
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
-from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL, READ_ERRORS
 from api.openapi.operation import Json, Operation, Reply, describe
 from api.reading.paths import SERIES_IN_PATH, series_in_path
-from api.reading.queries import StatisticsQuery, load_query
+from api.reading.queries import Query, StatisticsOfOneQuery, StatisticsQuery, load_query
 from api.statistics import extras, shown
-from view.answers import Answer
+from view.answers import Answer, Which
 
 bp = Blueprint("statistics", __name__)
 _QUERY = StatisticsQuery()
+_OF_ONE = StatisticsOfOneQuery()
 
 
 @bp.get("/statistics")
-@needs(READ, all_series=True)
+@needs(READ)
 def get_statistics() -> Response:
-    """Statistics over all series."""
-    return _statistics(None)
+    """Statistics over all series, or several."""
+    query = load_query(_QUERY, request.args) if request.query_string else {}
+    return _statistics(asked(query.get("series")), query)
 
 
 @bp.get("/statistics/<series:series>")
 @needs(READ, series="series")
 def get_statistics_of_series(series: str) -> Response:
     """Statistics of one series; of one never seen they are those of no events."""
-    return _statistics(series_in_path(series))
+    query = load_query(_OF_ONE, request.args) if request.query_string else {}
+    return _statistics(series_in_path(series), query)
 
 
-def _statistics(series: str | None) -> Response:
-    query = load_query(_QUERY, request.args) if request.query_string else {}
+def _statistics(series: Which, query: Mapping[str, Any]) -> Response:
     if not query:
         found = service().statistics(series)
         return _answer(found, shown(found))
@@ -54,7 +60,7 @@ def _statistics(series: str | None) -> Response:
 
 
 def _answer(found: Answer, body: Json) -> Response:
-    response = answer(body, position=found.position)
+    response = answer(body, position=found.position, matched=number_of(found.matched))
     if not found.known:
         response.headers[SERIES_KNOWN] = "false"
     return response
@@ -63,7 +69,7 @@ def _answer(found: Answer, body: Json) -> Response:
 _STATISTICS = {"count": 4, "min": 1.0, "max": 42.0, "mean": 12.3}
 
 
-def _described(summary: str, path: dict[str, Json] | None = None, headers: tuple[str, ...] = POSITIONED) -> Operation:
+def _described(summary: str, query: type[Query], path: dict[str, Json], headers: tuple[str, ...]) -> Operation:
     return Operation(
         tag="statistics",
         summary=summary,
@@ -72,8 +78,8 @@ def _described(summary: str, path: dict[str, Json] | None = None, headers: tuple
         "the retention; `last` alone then reaches back to its end. A moment ahead of the clock by no more than "
         "MAX_FUTURE may be asked for; its answer can still change. Exact: correctly rounded doubles, the same on every "
         "worker; a percentile is the value of an event, unless `percentiles=linear`.",
-        path=path or {},
-        query=StatisticsQuery,
+        path=path,
+        query=query,
         replies={200: Reply(description="The statistics.", schema="Statistics", example=_STATISTICS, headers=headers)},
         errors=READ_ERRORS,
     )
@@ -81,11 +87,14 @@ def _described(summary: str, path: dict[str, Json] | None = None, headers: tuple
 
 describe(
     {
-        get_statistics: _described("Statistics over all series"),
+        get_statistics: _described(
+            "Statistics over all series, or over several as one", StatisticsQuery, {}, POSITIONED_OF_SEVERAL
+        ),
         get_statistics_of_series: _described(
             "Statistics of one series; those of no events if never seen",
+            StatisticsOfOneQuery,
             SERIES_IN_PATH,
-            headers=(*POSITIONED, SERIES_KNOWN),
+            (*POSITIONED, SERIES_KNOWN),
         ),
     }
 )

@@ -12,16 +12,17 @@ from marshmallow import ValidationError, fields, validates_schema
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from access.keys import READ
+from api.asked import asked, lease_of
 from api.context import service
-from api.guard import lease, lease_as_is, needs, permit, visible
+from api.guard import lease, lease_as_is, needs, visible
 from api.handshake import refuse_other_requests, websocket_route
-from api.openapi.components import POSITIONED, READ_ERRORS
+from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.problems import Problem, invalid, render
 from api.reading.paths import SERIES_IN_PATH, series_in_path
 from api.reading.queries import Query, WindowQuery, load_query
-from api.reading.query_fields import Duration
-from api.reading.schemas import RequestField, SeriesName
+from api.reading.query_fields import Duration, SeriesPatterns
+from api.reading.schemas import RequestField
 from api.stream_answers import (
     EVENT_STREAM,
     Subject,
@@ -82,7 +83,7 @@ class Position(fields.Field[int]):
 class StreamQuery(WindowQuery):
     """Parameters of `GET /stream`: what it covers, and how often it answers."""
 
-    series = SeriesName(load_default=None)
+    series = SeriesPatterns(load_default=None)
     interval = Interval(load_default=SECOND)
     alerts = Alerts(load_default=False)
 
@@ -134,16 +135,16 @@ def stream_statistics() -> Response:
     query = load_query(_STREAM, request.args)
     if query["alerts"]:
         return open_alerts(Subscriber(client_socket(), SSE_HEARTBEAT, allowed=lease_as_is()), visible(), _seen())
-    permit(query["series"])
+    series = asked(query["series"])
     subject = Subject(
-        query["series"],
+        series,
         query.get("window"),
         query.get("last"),
         query["include"],
         interval := query["interval"],
         linear=query["percentiles"],
     )
-    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True, allowed=lease(query["series"]))
+    subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, only_latest=True, allowed=lease_of(series))
     return open_statistics(subscriber, Question(subject, interval / SECOND))
 
 
@@ -223,7 +224,11 @@ describe(
             f"each change, its position as `id`, and behind `Last-Event-ID` the changes since. {_ENDS}",
             query=StreamQuery,
             headers=(LAST_EVENT_ID,),
-            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
+            replies={
+                200: Reply(
+                    description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED_OF_SEVERAL
+                )
+            },
             errors=_STREAM_ERRORS,
         ),
         stream_events: Operation(

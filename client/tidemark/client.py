@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
@@ -129,7 +130,9 @@ class Tidemark:
         self, series: str | None = None, *, window: str | float | None = None, interval: str | float | None = None
     ) -> Generator[Statistics, None, None]:
         """Yield the statistics of a series, or of all, each interval, without end."""
-        query = _query(series=series, window=window, interval=interval)
+        # A name, not a pattern of names.
+        itself = None if series is None else _WILD.sub(r"[\g<0>]", series)
+        query = _query(series=itself, window=window, interval=interval)
         for message in follow(self._sender.transport(), "/stream", query):
             if message.kind == "statistics":
                 yield Statistics(message.data, int(message.id or 0))
@@ -138,6 +141,7 @@ class Tidemark:
         return self._sender.transport().get(path, _query(**parameters))
 
 
+_WILD = re.compile(r"[*?\[]")
 _BEYOND = float("inf")
 _TYPES = (int, float)
 

@@ -160,3 +160,4 @@ def test_a_server_on_all_addresses_knows_the_one_of_the_connection(worker_class:
             assert b"TIDEMARK_ALLOWED_HOSTS" in answer
         assert b" 201 " in raw(server, "POST /events HTTP/1.0\r\nContent-Type: application/json", '{"values": [1]}')
         assert server.get("/statistics").json()["count"] == 7
+        assert server.output().count("To close the door") == 1

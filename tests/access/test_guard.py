@@ -178,7 +178,7 @@ def assert_opens_what_it_may(call: Call, name: str, shared: Flask) -> None:
         # None of these requests is for its series: it may open pages, look at lists, and nothing else.
         # (A stream of all series finds no server that could hold it before it comes to that.)
         listed = call.url.endswith(
-            ("/alerts", "/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
+            ("/alerts", "/rules", "/series", "/tickers", "/tickers/", "/metrics", "/metrics/windows", "/settings")
         ) or call.path.startswith("/prometheus/")  # where only what the key may see is there
         assert (answer.status_code not in (403, 501)) == (listed or "/{name}" in call.path or is_page(call)), call
     else:
@@ -441,7 +441,7 @@ CHANGES = (
 
 
 # Each way to write meets one of the changes, and each change several of the ways.
-@pytest.mark.parametrize(("call", "change"), zip(WRITES, cycle(CHANGES), strict=False), ids=map(str, WRITES))
+@pytest.mark.parametrize(("call", "change"), list(zip(WRITES, cycle(CHANGES), strict=False)), ids=map(str, WRITES))
 def test_nor_does_one_that_is_changed_meanwhile(
     call: Call,
     change: tuple[str, str, int],

@@ -34,7 +34,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(key_file: Path) -> Iterator[Server]:
-    with Server(["-w", "2"], {"TIDEMARK_KEYS": str(key_file)}) as server:
+    with Server(["-w", "2"], {"TIDEMARK_KEYS": str(key_file), "HOST": "0.0.0.0"}) as server:
         server.wait_for_workers(2)
         yield server
 
@@ -190,11 +190,6 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_line(tmp_path: Path
     assert "it cannot be read: No such file or directory" in line
 
 
-@pytest.mark.parametrize(("keys", "warned"), [(False, 1), (True, 0)])
-def test_the_start_says_how_to_close_an_open_door(keys: bool, warned: int, tmp_path: Path) -> None:
-    """The cases of addresses stand in `test_exposure`."""
-    write_keys(tmp_path / "keys.toml")
-    env = {"HOST": "0.0.0.0"} | ({"TIDEMARK_KEYS": str(tmp_path / "keys.toml")} if keys else {})
-    with Server(["-w", "1"], env) as server:
-        lines = [line for line in server.output().splitlines() if "To close the door" in line]
-    assert len(lines) == warned
+def test_the_start_with_keys_tells_of_no_open_door(running: Server) -> None:
+    """Without keys it does: `test_boundary`."""
+    assert "To close the door" not in running.output()

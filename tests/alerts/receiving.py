@@ -34,7 +34,7 @@ class Receiving(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.taken: list[Taken] = []
-        self.ending = threading.Event()
+        self.ending, self.dripping = threading.Event(), threading.Event()
 
     @property
     def url(self) -> str:
@@ -76,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write_on(65_536 if self.path == "/large" else 1)
 
     def _write_on(self, size: int) -> None:
+        self.server.dripping.set()
         try:
             while not self.server.ending.wait(0.01 if size == 1 else 0):
                 self.wfile.write(bytes(size))

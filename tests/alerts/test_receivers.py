@@ -6,9 +6,11 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,8 +52,25 @@ def test_an_endless_answer_is_read_to_its_bound(url: str) -> None:
     send(Receiver("ops", url + "/large", False), b"{}", 7)
 
 
-def test_an_answer_without_end_is_cut_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers, "MOST_SECONDS", 0.5)
+def test_an_answer_without_end_is_cut_off(server: Receiving, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.dripping.clear()
+
+    class Timer(threading.Thread):
+        """Its seconds are over when the answer has begun."""
+
+        def __init__(self, seconds: float, call: Callable[..., object], arguments: tuple[object, ...]) -> None:
+            super().__init__()
+            assert seconds == receivers.MOST_SECONDS
+            self._end = partial(call, *arguments)
+
+        def run(self) -> None:
+            if server.dripping.wait(60):
+                self._end()
+
+        def cancel(self) -> None:
+            self.join(60)
+
+    monkeypatch.setattr(receivers, "threading", SimpleNamespace(Timer=Timer))
     send(Receiver("ops", url + "/drip", False), b"{}", 7)  # it has said that it took it
 
 

@@ -33,7 +33,7 @@ below = 0.5
 [[alert]]
 name = "rate"
 statistic = "rate"
-window = "10s"
+window = "230s"
 above = 1000
 [[alert]]
 name = "last"
@@ -102,7 +102,7 @@ def test_each_rule_is_shown_with_its_value_and_state(
     assert "high: s/00: mean is 0.25: it does not hold; inactive" in lines
     assert "high: and 3 more series" in lines
     assert "p99: s/a: p99.90 is 1: it does not hold; inactive" in lines
-    assert "rate: all series: rate is 2.3: it does not hold; inactive" in lines
+    assert "rate: all series: rate is 0.1: it does not hold; inactive" in lines
     assert "last: none: last of nothing: no value; inactive" in lines
     assert any(line.startswith("silent: s/a: silent for ") and line.endswith("not hold; inactive") for line in lines)
     assert "nothing: no series matches other/*" in lines

@@ -155,24 +155,22 @@ def test_a_packed_body_is_the_one_it_unpacks_to(client: FlaskClient, service: Ev
     assert count(service) == 3
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é", "\x7f", "a\tb"])
 @pytest.mark.parametrize(("path", "body"), [("/event", EVENT), (DIALECTS[0], TICK), (DIALECTS[2], BATCH)])
-def test_a_key_that_is_none_is_refused(
-    key: str, path: str, body: Any, client: FlaskClient, service: EventService
-) -> None:
-    refused = post(client, path, body, environ_overrides={"HTTP_IDEMPOTENCY_KEY": key})
-    if path in DIALECTS:
-        assert refused.status_code == 400
-        assert "Must be 1 to 255 visible ASCII characters" in refused.get_json()["detail"]
-    else:
-        assert_names(refused, "Idempotency-Key", "Must be 1 to 255 visible ASCII characters")
+def test_a_key_that_is_none_is_refused(path: str, body: Any, client: FlaskClient, service: EventService) -> None:
+    for key in ("", " ", "a b", "x" * 256, "é", "\x7f", "a\tb"):
+        refused = post(client, path, body, environ_overrides={"HTTP_IDEMPOTENCY_KEY": key})
+        if path in DIALECTS:
+            assert refused.status_code == 400
+            assert "Must be 1 to 255 visible ASCII characters" in refused.get_json()["detail"]
+        else:
+            assert_names(refused, "Idempotency-Key", "Must be 1 to 255 visible ASCII characters")
     assert count(service) == 0
 
 
-@pytest.mark.parametrize("key", ["x" * 255, "!", "~", '"8e03978e-40d5-43e8-bc93-6894a57f9324"', "a,b"])
-def test_any_visible_characters_are_a_key(key: str, client: FlaskClient) -> None:
-    post(client, "/event", EVENT, key)
-    assert "Idempotent-Replayed" in post(client, "/event", EVENT, key).headers
+def test_any_visible_characters_are_a_key(client: FlaskClient) -> None:
+    for key in ("x" * 255, "!", "~", '"8e03978e-40d5-43e8-bc93-6894a57f9324"', "a,b"):
+        post(client, "/event", EVENT, key)
+        assert "Idempotent-Replayed" in post(client, "/event", EVENT, key).headers
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
+from tests.browser import PATIENCE_MS
 from tests.servers import Server, until
 
 DESKTOP = (1280, 800)
@@ -22,8 +23,9 @@ OpenPage = Callable[..., Page]
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A worker over a log of its own, shared by the tests of a module. It takes events far ahead of the clock: those
-    are in the shortest of windows for as long as a slow machine may take to open a page."""
-    with Server(["-w", "1"], {"TIDEMARK_MAX_FUTURE": "10m"}) as running:
+    are in the shortest of windows for as long as a slow machine may take to open a page. gunicorn lets a test halt the
+    worker for long."""
+    with Server(["-w", "1", "--timeout", "600"], {"TIDEMARK_MAX_FUTURE": "10m"}) as running:
         yield running
 
 
@@ -44,6 +46,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                 viewport={"width": width, "height": height}, color_scheme=theme, locale="en-GB", timezone_id="UTC"
             )
             stack.callback(context.close)
+            context.set_default_timeout(PATIENCE_MS)
             page = context.new_page()
             faults = watch(page, url)
             if not expect_faults:
@@ -96,3 +99,25 @@ def hover(page: Page, x: float, y: float) -> None:
         return page.locator("#readout").is_visible()
 
     until(reads_out, "the chart to read out what is under the mouse")
+
+
+def drag(page: Page, begin: float, end: float) -> None:
+    """Drag over the chart between two places, from its left in pixels, until it is zoomed: a chart that is drawn anew
+    meanwhile, for an event or the time that has passed, loses what is dragged."""
+
+    def is_zoomed() -> bool:
+        box = page.locator("#plot .u-over").bounding_box()
+        assert box
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + begin, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + end, middle, steps=5)
+        page.mouse.up()
+        return reset_zoom(page).is_visible()
+
+    until(is_zoomed, "the chart to be zoomed")
+
+
+def reset_zoom(page: Page) -> Locator:
+    """Return the button that is there while the chart is zoomed."""
+    return page.get_by_role("button", name="Reset zoom")

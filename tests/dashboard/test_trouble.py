@@ -147,8 +147,13 @@ def test_page_opens_while_its_server_refuses_questions(open_page: OpenPage) -> N
             (files if is_file(answer, server) else questions).add(answer.status)
 
         page = open_page(server.url, expect_faults=True, prepare=lambda page: page.on("response", note))
+
+        def is_refused() -> bool:
+            page.wait_for_timeout(20)  # lets Playwright hear of it
+            return 503 in questions
+
         for _ in range(3):
             is_complete(page)
+            until(is_refused, "a question to be refused")
             page.reload()
-        assert 503 in questions
         assert files <= {200, 304}

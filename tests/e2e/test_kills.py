@@ -49,7 +49,7 @@ def answers_of_each(server: Server) -> list[list[Any]]:
     return server.ask_each_worker(lambda: [server.get(question).json() for question in QUESTIONS])
 
 
-@pytest.mark.soak(kills=(3, 100))
+@pytest.mark.soak(kills=(2, 100))
 def test_workers_killed_while_they_compact_lose_nothing_and_count_nothing_twice(kills: int) -> None:
     """Events expire at once while each is still retained: compactions run, and are killed, all the time."""
     env = {"TIDEMARK_RETENTION": "0.1s", "TIDEMARK_KEEP_LAST": "1000000"}

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
+from event_log import aside
 from event_log.aside import REST_SECONDS, TURN_SECONDS, Turns
 
 
@@ -29,3 +34,10 @@ def test_a_turn_that_is_over_ends_with_a_rest_and_the_next_one_begins_behind_it(
     turns.give_way()
     turns.give_way()
     assert clock.rests == [REST_SECONDS]
+
+
+def test_giving_way_takes_next_to_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(aside, "time", SimpleNamespace(sleep=slept.append))
+    aside.give_way()
+    assert 0 < slept[0] <= 0.001

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 
@@ -34,7 +34,7 @@ class Trips:
         self._may_go = Event()
         self.ends: list[Callable[[Group], list[Group]]] = []
         self.gathering = Gathering(self._settle)
-        self._pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
+        self.pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
 
     def append(self, count: int, record: Record = ONE) -> list[Future[Appended]]:
         """Append in threads of their own; return once all have gathered, and those who lead have taken whom they take
@@ -51,7 +51,7 @@ class Trips:
         return self.gathering._under_way >= self.gathering._leaders
 
     def one(self, record: Record = ONE) -> Future[Appended]:
-        return self._pool.submit(self.gathering.append, record, Guard(1))
+        return self.pool.submit(self.gathering.append, record, Guard(1))
 
     def go(self) -> None:
         self._may_go.set()
@@ -82,8 +82,11 @@ class Trips:
 
 
 @pytest.fixture
-def trips() -> Trips:
-    return Trips()
+def trips() -> Iterator[Trips]:
+    trips = Trips()
+    yield trips
+    trips.go()
+    trips.pool.shutdown()
 
 
 def given(futures: list[Future[Appended]]) -> list[int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from event_log.batch import Batch
 from event_log.errors import TooManyKeepers, TooManySeries
 from event_log.log import Log
+from event_log.redis import appending, connection
 from event_log.redis.store import RedisStore
 from event_log.redis.url import parse_redis_url
 from event_log.rules import Rules
@@ -29,6 +31,9 @@ MOST = 40
 RULES = Rules(10 * 365 * 24 * HOUR, 10**6, HOUR, MINUTE, MOST, 10)
 Stored = list[tuple[str, float]]
 Work = Callable[[str, int], Stored]
+InProcesses = Callable[[Work, str], list[Stored]]
+processes: list[Barrier] = []
+"""The barrier that the processes wait for; one in each of them."""
 
 
 @pytest.fixture
@@ -45,10 +50,24 @@ def open_log(url: str) -> Log:
     return Log(RedisStore(parse_redis_url(url), max_bytes=2**30))
 
 
-def in_processes(work: Work, url: str) -> list[Stored]:
-    """Return what each of the processes that do this work says it has stored."""
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(work, [url] * PROCESSES, range(PROCESSES)))
+@pytest.fixture(scope="module")
+def in_processes() -> Iterator[InProcesses]:
+    """Return what each of the processes that do some work says it has stored."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, spawn, initializer=begin_process, initargs=(spawn.Barrier(PROCESSES),)) as pool:
+        yield lambda work, url: list(pool.map(at_once, [work] * PROCESSES, [url] * PROCESSES, range(PROCESSES)))
+
+
+def begin_process(barrier: Barrier) -> None:
+    """Have a process wait for the others before each work, and for a Redis that is slow beside other tests."""
+    connection.PATIENCE = appending.UNCERTAIN = 60.0
+    processes.append(barrier)
+
+
+def at_once(work: Work, url: str, number: int) -> Stored:
+    """Do some work when all processes are there for it."""
+    processes[0].wait(300)
+    return work(url, number)
 
 
 def followed(url: str) -> dict[str, list[float]]:
@@ -121,7 +140,7 @@ def end(url: str, number: int) -> Stored:
     return []
 
 
-def test_overlapping_names_are_registered_once_and_the_limit_holds_exactly(url: str) -> None:
+def test_overlapping_names_are_registered_once_and_the_limit_holds_exactly(url: str, in_processes: InProcesses) -> None:
     assert len(check(url, in_processes(register, url))) == MOST
     log = open_log(url)
     log.catch_up()
@@ -131,11 +150,11 @@ def test_overlapping_names_are_registered_once_and_the_limit_holds_exactly(url: 
     log.store.close()
 
 
-def test_symbols_are_as_many_as_allowed_and_the_same_everywhere(url: str) -> None:
+def test_symbols_are_as_many_as_allowed_and_the_same_everywhere(url: str, in_processes: InProcesses) -> None:
     assert len(check(url, in_processes(keep, url))) == 10
 
 
-def test_series_that_end_and_begin_anew_meanwhile_mix_no_events(url: str) -> None:
+def test_series_that_end_and_begin_anew_meanwhile_mix_no_events(url: str, in_processes: InProcesses) -> None:
     """An acknowledged event stands under its own name, or has gone with the series' end."""
     in_processes(end, url)
     for name, values in followed(url).items():

@@ -42,7 +42,7 @@ class Relay:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(30)
+        assert self._listening.wait(60)
         return self
 
     def __exit__(

@@ -85,10 +85,12 @@ def now() -> str:
 
 
 def test_recycled_workers_leave_no_trace_but_their_counts() -> None:
-    with Server(["-w", "2", "--max-requests", "20"]) as server:
-        for number in range(50):
+    with Server(["-w", "1", "--max-requests", "20"]) as server:
+        [before] = server.wait_for_workers(1)
+        for number in range(30):
             assert server.post("/events", {"values": [1.0, 2.0]}).status_code == 201, number
-        assert sums(server)["tidemark_events_stored_total"] == 100
+        assert sums(server)["tidemark_events_stored_total"] == 60
+        until(lambda: before not in server.workers(), "the worker to be recycled")
         files = {path.name for path in server.directory.iterdir()}
         assert files == {"printed", "log"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
@@ -127,10 +128,16 @@ class Model:
         del self.series[series]
 
     def rows(
-        self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
+        self,
+        series: int | Sequence[int] | None,
+        after: int | None,
+        cutoff: int,
+        last: int | None,
+        until: int | None = None,
     ) -> list[Row]:
         """The rows a question is about, in order."""
-        chosen = list(self.series.values()) if series is None else [self.series[series]]
+        numbers = list(self.series) if series is None else [series] if isinstance(series, int) else series
+        chosen = [self.series[number] for number in numbers]
         if after is None:
             rows = [row for kept in chosen for row in kept.live(max(cutoff, self.horizon))]
         else:

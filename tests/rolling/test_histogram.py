@@ -11,7 +11,7 @@ import pytest
 from rolling.histogram import Histogram, at_bounds, in_bins
 from rolling.span import Span
 from tests.rolling.model import Row
-from tests.rolling.test_last_of_all import happen, quiet
+from tests.rolling.test_last_of_several import happen, quiet
 from tests.rolling.test_view import Pair
 
 

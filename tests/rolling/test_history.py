@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,12 @@ SIZES = pytest.mark.usefixtures("small_blocks")
 
 
 def expected(
-    pair: Pair, series: int | None, after: int, until: int, edges: list[int], wanted: Percentiles | None
+    pair: Pair,
+    series: int | Sequence[int] | None,
+    after: int,
+    until: int,
+    edges: list[int],
+    wanted: Percentiles | None,
 ) -> list[Point]:
     rows = pair.model.rows(series, after, 0, None, until)
     points = []
@@ -35,7 +41,7 @@ def expected(
     return points
 
 
-def check(pair: Pair, series: int | None, after: int, until: int, edges: list[int]) -> None:
+def check(pair: Pair, series: int | Sequence[int] | None, after: int, until: int, edges: list[int]) -> None:
     for wanted in (None, NEAREST):
         points = pair.view.history(series, after, until, edges, ends=True, wanted=wanted)
         assert points == expected(pair, series, after, until, edges, wanted)
@@ -81,9 +87,9 @@ def test_counts_add_up_to_the_statistics_of_the_window(step: int, sizes: None) -
 
 
 @SIZES
-@pytest.mark.parametrize("series", [None, 0])
-@pytest.mark.parametrize("wanted", [None, LINEAR])
-@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize(
+    ("series", "wanted", "prune"), [(None, None, True), (None, LINEAR, False), (0, None, False), (0, LINEAR, True)]
+)
 def test_the_points_are_those_of_the_first_moment(series: int | None, wanted: Percentiles | None, prune: bool) -> None:
     generator = random.Random(5)
     pair = Pair.keeping(0, 0)

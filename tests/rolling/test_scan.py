@@ -15,7 +15,7 @@ from rolling.reading import Reading
 from rolling.span import Range, Span
 from rolling.steps import nothing
 from tests.rolling.model import percentiles_of
-from tests.rolling.test_last_of_all import MEDIAN, happen, quiet
+from tests.rolling.test_last_of_several import MEDIAN, happen, quiet
 from tests.rolling.test_view import Pair
 
 MANY = Percentiles(tuple(Fraction(number, 12) for number in range(13)), linear=True)

@@ -54,7 +54,7 @@ def expected(pair: Pair) -> list[Found]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.soak(seed=(range(4), range(10)))
 def test_all_that_is_found_is_of_the_first_moment(seed: int) -> None:
     generator = random.Random(seed)
     pair = some(20)
@@ -79,7 +79,7 @@ def test_all_that_is_found_is_of_the_first_moment(seed: int) -> None:
     pair.view._check()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.soak(seed=(range(2), range(6)))
 def test_several_are_held_across_changes_of_every_kind_and_closed_in_any_order(seed: int) -> None:
     generator = random.Random(seed)
     keeps = (0, None, 50, 1000)

@@ -97,7 +97,7 @@ def test_windows_at_random_have_no_sums_worked_out(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.soak(seed=(range(2), range(5)))
 def test_windows_that_move_over_late_events_and_the_horizon(seed: int) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 40, None)

@@ -77,15 +77,15 @@ def test_dropping_blocks_from_the_front_leaves_the_rest_whole(batches: list[int 
 @pytest.mark.parametrize("arranged", [sorted, lambda times: sorted(times, reverse=True), list])
 def test_a_deep_tree_grows_from_any_order_of_arrival(arranged: object) -> None:
     assert callable(arranged)
-    shuffled = np.random.default_rng(3).permutation(2000).tolist()
-    timeline, rows = timeline_of([arranged(shuffled)[start : start + 40] for start in range(0, 2000, 40)])
+    shuffled = np.random.default_rng(3).permutation(1200).tolist()
+    timeline, rows = timeline_of([arranged(shuffled)[start : start + 40] for start in range(0, 1200, 40)])
     depth = 0
     node: object = timeline._root
     while isinstance(node, Deck):
         node = node.children[0]
         depth += 1
     assert depth >= 3
-    assert rows_of(timeline.rows(2000)) == rows
+    assert rows_of(timeline.rows(1200)) == rows
 
 
 def test_one_instant_may_fill_many_blocks() -> None:

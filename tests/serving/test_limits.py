@@ -29,6 +29,7 @@ from serving.worker import Worker
 from tests.patient import PATIENT
 from tests.servers import CHECKOUT, Server, until
 from tests.serving.in_process import connected, serving
+from tests.streaming.sse import Stream
 from tests.tls import TlsServer, certificate, trusted_certificate
 
 KIB = 1024
@@ -365,16 +366,17 @@ def test_the_worker_imports_nothing_that_makes_threads_or_sockets() -> None:
     assert not {"flask", "werkzeug", "redis", "requests", "numpy"} & set(found)
 
 
-def test_a_worker_takes_as_many_requests_as_it_may() -> None:
-    with Server(["-w", "1", "--max-requests", "3"], SETTINGS) as server:
+def test_a_worker_takes_as_many_requests_as_it_may_and_ends_its_streams() -> None:
+    with Server(["-w", "1", "--max-requests", "5"], SETTINGS) as server:
         [first] = server.wait_for_workers(1)
-        with connect(server) as connection:
+        with Stream(f"{server.url}/series/a/stream") as stream, connect(server) as connection:
             said = []
-            for _ in range(3):
+            for _ in range(5):
                 connection.sendall(b"GET /statistics HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 said.append(b"\r\nConnection: close\r\n" in connection.recv(65_536))
                 if said[-1]:
                     break
+            assert [message.event for message in stream] == ["close"]
         assert said[-1]
         until(lambda: not psutil.pid_exists(first), "the end of the worker")
         assert server.get("/statistics").status_code == 200

@@ -29,7 +29,7 @@ from view.level import Level, Listener
 from view.projection import Projection
 
 RULES = Rules(HOUR, 3, HOUR, MINUTE, 1000, 3)
-EVENTS = 3000
+EVENTS = 1200
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from event_log import aside
 from view import portions
-from view.portions import give_way, giving_way, run_for
+from view.portions import giving_way, run_for
 
 
 @pytest.fixture
@@ -35,13 +34,6 @@ def test_at_least_one_step_is_taken(seconds: list[float]) -> None:
     seconds[:] = [0.0, 99.0]
     assert not run_for(work)
     assert next(work) == 1
-
-
-def test_giving_way_takes_next_to_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(aside, "time", SimpleNamespace(sleep=slept.append))
-    give_way()
-    assert 0 < slept[0] <= 0.001
 
 
 def test_between_items_others_are_let_in_once_the_time_is_over(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from itertools import count
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -26,7 +26,8 @@ UNLIKE = ["2025-06-26T14:30:00.25Z" if number % 2 else "2025-06-26T14:30:00.250"
 def given_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Notes each time others are let in, by a clock that shows a while more at each look."""
     looks, times = count(), list[int]()
-    monkeypatch.setattr(time, "perf_counter", lambda: next(looks) * SECONDS_AN_ITEM)
+    clock = SimpleNamespace(perf_counter=lambda: next(looks) * SECONDS_AN_ITEM)
+    monkeypatch.setattr(portions, "time", clock)  # not that of the threads that other tests have left
     monkeypatch.setattr(portions, "give_way", lambda: times.append(1))
     return times
 

@@ -66,7 +66,6 @@ def test_an_empty_window_has_no_bounds(client: FlaskClient, query: str) -> None:
         (f"bounds={','.join(map(str, range(1001)))}", "bounds", "Has 1001 numbers"),
         ("bins=0", "bins", "from 1 to 1000"),
         ("bins=1001", "bins", "from 1 to 1000"),
-        ("series=py", "series", "One series has its own path: /histogram/py."),
         ("window=2h", "window", "longer than the retention"),
         ("at=2025-06-26T10:00:00Z", "at", "reaches behind the retention"),
         ("step=1m", "step", ""),

@@ -257,9 +257,7 @@ def test_the_replacement_character_is_a_name_like_another(client: FlaskClient) -
         ("include=counts", "include", "known are"),
         ("include=" + "x" * 3000, "include", "known are"),
         ("include=sum&include=last", "include", "more than once"),
-        ("series=py", "series", "One series has its own path: /statistics/py."),
-        ("series=a b/c", "series", "One series has its own path: /statistics/a%20b/c."),
-        ("windows=60s", "windows", "Unknown parameter; known are window, last, include, percentiles, at."),
+        ("windows=60s", "windows", "window, last, include, percentiles, at."),
         ("=1", "", "Unknown parameter"),
     ],
 )

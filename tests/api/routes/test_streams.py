@@ -21,6 +21,7 @@ from tests.api.problems import assert_problem
 from tests.conftest import START, FakeClock
 from tests.streaming.sse import Message, parse
 from times import SECOND, format_timestamp
+from view.answers import Several
 
 THREADED = {"SERVER_SOFTWARE": "Werkzeug/3"}
 """Environ of the development server, which has a thread for each request."""
@@ -286,7 +287,7 @@ def test_the_rate_counts_what_arrives_however_it_is_dated(
     client: FlaskClient, service: EventService, clock: FakeClock
 ) -> None:
     rates = Rates()
-    subject = stream_answers.Subject("AAPL", None, None, (), SECOND)
+    subject = stream_answers.Subject(Several(("AAPL",)), None, None, (), SECOND)
 
     def look() -> object:
         [message] = parse(stream_answers._statistics(service, subject, rates).chunk)

@@ -65,7 +65,7 @@ def flips(folder: Path, step: int) -> Iterator[tuple[Path, int]]:
 
 
 @pytest.mark.parametrize("boot", ["boot", "another"])
-@pytest.mark.soak(step=(13, 1))
+@pytest.mark.soak(step=(31, 1))
 def test_no_flipped_bit_costs_more_than_three_records(tmp_path: Path, boot: str, step: int) -> None:
     whole = small_log(tmp_path / "log")
     count = 0
