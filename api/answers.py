@@ -59,16 +59,22 @@ def answer(
     matched: int | None = None,
     end: bytes = LINE_END,
 ) -> Response:
-    """A JSON answer, a large one as gzip where the client takes that; one about events names the log position, one
-    about several series as one how many they are."""
-    encoded = encode(body, end)
-    response = Response(encoded, status, content_type=JSON)
+    """A JSON answer."""
+    return written(encode(body, end), JSON, status, position=position, matched=matched)
+
+
+def written(
+    body: bytes, content_type: str, status: int = 200, *, position: int | None = None, matched: int | None = None
+) -> Response:
+    """An answer in any format, a large one as gzip where the client takes that; one about events names the log
+    position, one about several series the number of them."""
+    response = Response(body, status, content_type=content_type)
     tell_place(response, position, matched)
-    return response if len(encoded) < WORTH_IT else offer(response)
+    return response if len(body) < WORTH_IT else offer(response)
 
 
 def tell_place(response: Response, position: int | None, matched: int | None) -> None:
-    """Name the log position of an answer, and how many series it is about, where there are any to name."""
+    """Name the log position of an answer, and the number of series that it is about, where there are any to name."""
     if position is not None:
         response.headers[POSITION] = str(position)
     if matched is not None:

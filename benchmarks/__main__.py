@@ -20,6 +20,7 @@ BENCHMARKS = (
     "redis",
     "streams",
     "holds",
+    "backups",
     "symbols",
     "alerts",
     "overload",

@@ -30,7 +30,7 @@ _SPECIAL = ("\\", '"', "\r", "#", "\t")
 _NUMBERS = {int, float}
 _LARGEST_INTEGER = 2**63 - 1
 _SPACE, _LINE_END, _NINE = b" \n9"
-_NO_MARKS = bytes(set(range(256)) - set(b"=,"))
+_NO_MARKS = bytes(set(range(256)) - set(b"=, "))
 
 
 class Chunk(NamedTuple):
@@ -69,14 +69,19 @@ def parse_columns(text: str, precision: Precision, first_line: int, known: Known
     width = len(words) // lines
     if width not in (2, 3) or not _are_rows(text, width):
         return None
-    cells = _cells(words[1::width])
+    heads, fields = words[::width], words[1::width]
+    cells, alike = _cells(fields)
     values = None if cells is None else _values(cells[1::2])
     times = _times(words[2::3], precision) if width == 3 else np.full(lines, ON_ARRIVAL, np.int64)
     if cells is None or values is None or times is None:
         return None
-    rows = _rows(words[1::width], len(values))
     try:
-        names, which = _numbered(words[::width], cells[::2], rows, known)
+        if alike:
+            rows = np.repeat(np.arange(lines), len(alike))
+            names, which = _numbered_alike(heads, alike, known)
+        else:
+            rows = np.repeat(np.arange(lines), [field.count("=") for field in fields])
+            names, which = _numbered(heads, cells[::2], rows, known)
     except ValueError:
         return None
     return Chunk(names, which, times[rows], values, (rows + first_line).astype(np.uint32), lines, 0)
@@ -92,13 +97,19 @@ def _are_rows(text: str, width: int) -> bool:
     return bool((found[:, -1] == _LINE_END).all() and (found[:, :-1] == _SPACE).all())
 
 
-def _cells(fields: list[str]) -> list[str] | None:
-    """Return names and values of all fields in turn; None where `=` and `,` do not take turns."""
-    joined = ",".join(fields)
+def _cells(fields: list[str]) -> tuple[list[str] | None, list[str]]:
+    """Return names and values of all fields in turn, None where `=` and `,` do not take turns; and the names of a
+    line's fields where all lines have the same ones in the same order, as most bodies do, else none."""
+    joined = " ".join(fields)
     marks = joined.encode().translate(None, _NO_MARKS)
-    if marks != (b"=," * (len(marks) // 2 + 1))[:-1]:
-        return None
-    return joined.replace("=", ",").split(",")
+    width = fields[0].count("=")
+    are_as_many = marks == ((b"=," * (width - 1) + b"= ") * len(fields))[:-1]
+    if not are_as_many and marks.replace(b" ", b",") != (b"=," * (len(marks) // 2 + 1))[:-1]:
+        return None, []
+    cells = joined.replace(" ", ",").replace("=", ",").split(",")
+    names = cells[: 2 * width : 2] if are_as_many else []
+    is_same = all(cells[2 * place :: 2 * width].count(name) == len(fields) for place, name in enumerate(names))
+    return cells, names if is_same and len(set(names)) == len(names) else []
 
 
 def _values(cells: list[str]) -> Values | None:
@@ -140,10 +151,15 @@ def _json(joined: str, count: int) -> list[int | float] | None:
     return values if len(values) == count else None
 
 
-def _rows(fields: list[str], values: int) -> NDArray[np.int64]:
-    """Return the row of each value."""
-    rows = np.arange(len(fields))
-    return rows if values == len(fields) else np.repeat(rows, [field.count(",") + 1 for field in fields])
+def _numbered_alike(heads: list[str], fields: list[str], known: Known) -> tuple[list[str], Ids]:
+    """Return the series and the index of each value's own, where all lines have these fields. Raises ValueError where a
+    name is not valid."""
+    head_ids = defaultdict[str, int](count().__next__)
+    of_heads = np.fromiter(map(head_ids.__getitem__, heads), np.int64, len(heads))
+    names = dict[str, int]()
+    table = [names.setdefault(_series(head, field, known), len(names)) for head in head_ids for field in fields]
+    which = (of_heads[:, np.newaxis] * len(fields) + np.arange(len(fields))).ravel()
+    return list(names), np.array(table, np.uint32)[which]
 
 
 def _numbered(heads: list[str], fields: list[str], rows: NDArray[np.int64], known: Known) -> tuple[list[str], Ids]:

@@ -18,8 +18,8 @@ from rolling.span import Range
 from rolling.steps import Pause
 from rolling.window import RollingWindow
 
-SORTED_AT_ONCE = 2**18
-"""Maximum number of events that are sorted by time at once, to find the last of them: that takes some 3 ms."""
+SORTED_AT_ONCE = 2**19
+"""Maximum number of events that are sorted by time at once, to find the last of them: that takes some 5 ms."""
 Live = dict[Any, tuple[int, int]]
 """Events of each series that may be among the last of all, as (begin, end): its last `begin` without its last `end`."""
 Open = dict[RollingWindow, tuple[int, int]]

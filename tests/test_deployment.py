@@ -330,7 +330,7 @@ def test_without_a_fitting_python_make_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_log_of_an_older_format_stops_the_start_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "settled").write_bytes(b"of release 1.0")
-    server = Server(["-w", "3"], {"TIDEMARK_LOG_URL": f"file:{tmp_path}", "TIDEMARK_LOG_LEVEL": "ERROR"})
+    server = Server(["-w", "2"], {"TIDEMARK_LOG_URL": f"file:{tmp_path}", "TIDEMARK_LOG_LEVEL": "ERROR"})
     with pytest.raises(ServerFailed) as failure, server:
         pass
     assert server.process.returncode == 4

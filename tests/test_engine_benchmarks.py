@@ -64,7 +64,7 @@ def test_the_sending_benchmark_prints_what_client_and_server_cost() -> None:
 def test_the_log_benchmark_prints_its_tables_and_the_machine() -> None:
     printed = run("benchmarks.log")
     for row in (
-        "| files | 4 ",
+        "| files | 2 ",
         "nothing new",
         "the same, compacted",
         "an idempotency record",

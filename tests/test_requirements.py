@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -43,6 +44,7 @@ FINDERS = ("folder_in_package", "find_spec", "import_module", "files")
 """Calls whose first argument names a package."""
 
 
+@cache
 def pins(name: str) -> dict[str, str]:
     lines = (CHECKOUT / name).read_text().splitlines()
     matches = [LINE.fullmatch(line) for line in lines if line and not line.startswith("#")]
@@ -81,6 +83,7 @@ def imported() -> set[str]:
     return names
 
 
+@cache
 def packages_imported() -> set[str]:
     ours = {path.stem for path in CHECKOUT.glob("*.py")} | {*ROOMS, "tidemark"}
     foreign = imported() - ours - set(sys.stdlib_module_names)

@@ -22,20 +22,16 @@ def test_events_outlast_a_kill_and_each_worker_answers_for_itself_while_none_is_
         assert server.workers() == []
         server.restart(["-w", "2"])
         workers = server.wait_for_workers(2)
-        for way in ([], ["-k", "sync"]):
-            if way:
-                server.restart(["-w", "2", *way])
-                workers = server.wait_for_workers(2)
 
-            def ask(workers: list[int] = workers) -> tuple[set[int], set[str]]:
-                answers = [server.get("/statistics/AAPL") for _ in range(5)]
-                assert {answer.json()["count"] for answer in answers} == {3}
-                states = {str(psutil.Process(pid).status()) for pid in workers}
-                return {int(answer.headers["Worker"]) for answer in answers}, states
+        def ask() -> tuple[set[int], set[str]]:
+            answers = [server.get("/statistics/AAPL") for _ in range(5)]
+            assert {answer.json()["count"] for answer in answers} == {3}
+            states = {str(psutil.Process(pid).status()) for pid in workers}
+            return {int(answer.headers["Worker"]) for answer in answers}, states
 
-            answers = server.ask_each_worker(ask)
-            assert [pids for pids, _ in answers] == [{pid} for pid in workers]
-            assert all(psutil.STATUS_STOPPED not in states for _, states in answers)
+        answers = server.ask_each_worker(ask)
+    assert [pids for pids, _ in answers] == [{pid} for pid in workers]
+    assert all(psutil.STATUS_STOPPED not in states for _, states in answers)
 
 
 def test_nothing_is_left_where_a_test_fails_and_only_the_master_was_killed() -> None:

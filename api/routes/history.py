@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from access.keys import READ
-from api.answers import answer, in_portions, tell_place
+from api.answers import answer, in_portions, written
 from api.asked import asked, number_of
 from api.context import service
 from api.guard import needs
@@ -70,8 +70,8 @@ def _history(series: Which, query: Mapping[str, Any]) -> Response:
         )
     points = _points(found, include)
     if request.accept_mimetypes.best_match([JSON, CSV, _CSV_IN_UTF8], JSON) != JSON:
-        response = Response(_csv(points, include), content_type=_CSV_IN_UTF8)
-        tell_place(response, found.position, number_of(found.matched))
+        matched = number_of(found.matched)
+        response = written(_csv(points, include).encode(), _CSV_IN_UTF8, position=found.position, matched=matched)
     else:
         body = {"step": format_duration(found.step), "points": list(points)}
         response = answer(body, position=found.position, matched=number_of(found.matched))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
 
 from access.keys import METRICS
 from alerts.states import shown as shown_state
-from api.answers import in_portions
+from api.answers import in_portions, written
 from api.context import context, meter, service
 from api.guard import needs, visible
-from api.openapi.components import READ_ERRORS
+from api.openapi.components import POSITIONED, READ_ERRORS
 from api.openapi.operation import Operation, Reply, describe
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Include, Prefix, Window
@@ -68,8 +69,8 @@ def get_windows() -> Response:
     return _windows()
 
 
-def _text(families: Iterable[Metric]) -> Response:
-    return Response(exposition.write(families), content_type=exposition.CONTENT_TYPE)
+def _text(families: Iterable[Metric], position: int | None = None) -> Response:
+    return written(exposition.write(families), exposition.CONTENT_TYPE, position=position)
 
 
 def _standing() -> exposition.Gauges:
@@ -103,7 +104,7 @@ def _windows() -> Response:
     query = load_query(_QUERY, request.args)
     window = query.get("window") or service().rules.window
     include = query["include"]
-    infos, following, _ = service().ranking(
+    infos, following, position = service().ranking(
         query.get("series", ""), MOST_SERIES, None, Scope(window), Order(visible=visible()), extras(include)
     )
     samples = (
@@ -117,7 +118,8 @@ def _windows() -> Response:
         [
             exposition.labelled("window", "A statistic of the events of a series in a window.", labels, samples),
             *exposition.gauges([left_out]),
-        ]
+        ],
+        position,
     )
 
 
@@ -130,7 +132,7 @@ def _numbers(info: SeriesInfo, include: Iterable[str]) -> Iterator[tuple[str, fl
             yield name, number
 
 
-_TEXT = {200: Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")}
+_TEXT = Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")
 
 describe(
     {
@@ -141,7 +143,7 @@ describe(
             "cannot be read, `tidemark_log_up` is 0, and what the log tells is left out. With any parameter it is "
             "`GET /metrics/windows`, and has no counters.",
             query=MetricsQuery,
-            replies=_TEXT,
+            replies={200: _TEXT},
             errors=READ_ERRORS,
         ),
         get_windows: Operation(
@@ -150,7 +152,7 @@ describe(
             description=f"The statistics of each series in a window, as the gauge `tidemark_window`, of at most "
             f"{MOST_SERIES:,} series by name; `tidemark_windows_left_out` is 1 where more match.",
             query=MetricsQuery,
-            replies=_TEXT,
+            replies={200: replace(_TEXT, headers=POSITIONED)},
             errors=READ_ERRORS,
         ),
     }

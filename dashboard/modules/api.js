@@ -59,11 +59,6 @@ export function url(path, parameters = {}) {
   return address;
 }
 
-/** The pattern that only this name matches. */
-export function itself(name) {
-  return name === null ? null : name.replace(/[*?[]/g, "[$&]");
-}
-
 let ahead = 0;
 
 /** Seconds since the epoch by the server's clock, as well as its answers tell. */

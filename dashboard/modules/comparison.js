@@ -2,6 +2,7 @@
 
 import { Legend } from "./legend.js";
 import { MOST_SERIES, Overlays } from "./overlays.js";
+import { nameOf } from "./patterns.js";
 import { brief, earlier, lengthOf, UNKNOWN_RETENTION, windowOf } from "./windows.js";
 
 const NONE = "Compare\u2026";
@@ -26,11 +27,11 @@ export class Comparison {
   /** Follows what this view names; `drawn()` says what steps the chart shows, `retention` is a window, or null. */
   follow(view, drawn, retention) {
     this.#view = view;
-    const { series, others, ago } = view;
+    const { series, match, others, ago } = view;
     const lines = others.filter((other) => other !== series).map((other) => ({ name: other, series: other, shift: 0 }));
-    if (ago) lines.push({ name: `${lengthOf(ago.seconds)} earlier`, series, shift: ago.seconds });
+    if (ago) lines.push({ name: `${lengthOf(ago.seconds)} earlier`, series, match, shift: ago.seconds });
     this.overlays.follow(lines, drawn, retention?.seconds);
-    this.legend.show(series ?? "All series", this.lines);
+    this.legend.show(nameOf(view), this.lines);
     this.#offer(retention ?? UNKNOWN_RETENTION);
   }
 

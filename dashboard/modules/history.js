@@ -1,6 +1,7 @@
 // The window laid out in steps, as `GET /history` has it: fetched whole, then kept up where events come in.
 
 import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { pathOf } from "./patterns.js";
 import { stepFor, wholeSteps } from "./steps.js";
 
 const EVERY = 1000; // milliseconds
@@ -34,8 +35,8 @@ export class History {
   #isBeyond = false; // a window of so many events begins before the retention: draw the configured one
 
   /** `on`: changed() after each change, refused(problem), width() in pixels of what it is drawn on. */
-  constructor({ series, window, show, step }, on) {
-    this.path = series === null ? "history" : `history/${encodeURIComponent(series)}`;
+  constructor({ series, match, window, show, step }, on) {
+    this.path = pathOf("history", { series, match });
     this.window = window;
     this.include = show.join(",") || null;
     this.chosenStep = step;

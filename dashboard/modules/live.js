@@ -1,6 +1,7 @@
 // The statistics of the view, twice a second over a stream, or by polling; and how well that goes.
 
-import { getJson, itself, pauseAfter, Problem, serverNow, url } from "./api.js";
+import { getJson, pauseAfter, Problem, serverNow, url } from "./api.js";
+import { itself, pathOf } from "./patterns.js";
 import { Stream } from "./stream.js";
 import { query } from "./windows.js";
 
@@ -60,7 +61,7 @@ export class Live {
 
   #openStream() {
     this.#reason = null;
-    const parameters = { series: itself(this.#view.series), ...this.#question, interval: INTERVAL };
+    const parameters = { series: this.#view.match ?? itself(this.#view.series), ...this.#question, interval: INTERVAL };
     this.#stream = new Stream(url("stream", parameters), {
       opened: () => {},
       message: ({ event, data, id }) => event === "statistics" && this.#take(JSON.parse(data), Number(id)),
@@ -104,8 +105,7 @@ export class Live {
 
   async #poll() {
     const { signal } = this.#abort;
-    const { series } = this.#view;
-    const path = series === null ? "statistics" : `statistics/${encodeURIComponent(series)}`;
+    const path = pathOf("statistics", this.#view);
     let pause = POLL_EVERY;
     try {
       const { body, position } = await getJson(path, this.#question, signal);

@@ -13,6 +13,7 @@ import { History } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { Live } from "./live.js";
 import { Panels } from "./panels.js";
+import { nameOf, pathOf } from "./patterns.js";
 import { Percentiles } from "./percentiles.js";
 import { Picker } from "./picker.js";
 import { FETCHED } from "./points.js";
@@ -54,9 +55,9 @@ const status = new Status($("#status"), { silence: () => live.silence, outdated 
 const stretch = new Stretch(showNumbers);
 const store = new SeriesStore(listed);
 const list = new SeriesList($("#sheet"), store, precision, {
-  choose: (series) => {
+  choose: (series, match) => {
     sheet.close();
-    go({ ...view, series });
+    go({ ...view, series, match });
   },
   add: (series) => comparison.toggle(series),
   sort: (sort) => settle({ sort }),
@@ -98,12 +99,12 @@ function enter() {
 
 function ask() {
   statistics = null;
-  $("#title").textContent = view.series ?? "All series";
+  $("#title").textContent = nameOf(view);
   $("#notice").hidden = true;
-  document.title = `${view.series ?? "All series"} · Tidemark`;
+  document.title = `${nameOf(view)} · Tidemark`;
   picker.show(view.window);
   percentiles.show(view.show);
-  list.choose(view.series);
+  list.choose(view);
   tiles.choose(view.show);
   tiles.clear();
   readout.hide();
@@ -142,11 +143,11 @@ function drawn() {
 function lookCloser() {
   stretch.look(chart.zoomed, { ...view, include: include(), retention: retention?.seconds });
   $("#tiles").classList.toggle("zoomed", chart.zoomed !== null);
-  const { series, kind, show, window } = view;
-  const path = series === null ? "*" : `*/${encodeURIComponent(series)}`;
+  const { kind, show, window } = view;
+  const path = pathOf("*", view);
   const asked = chart.zoomed ? questionOf(chart.zoomed, retention?.seconds ?? Infinity) : query(window);
   const known = () => (chart.statistics.count ? chart.statistics : null);
-  const question = { path, query: asked, show, name: series ?? "all series", retention: (retention ?? UNKNOWN_RETENTION).seconds };
+  const question = { path, query: asked, show, name: nameOf(view, "all series"), retention: (retention ?? UNKNOWN_RETENTION).seconds };
   panels.follow(kind, question, known, () => chart.shown);
   showNumbers();
 }
@@ -221,7 +222,7 @@ function describeChart() {
   tellLegend();
   const isUnknown = view.series !== null && store.loaded && !store.infos.has(view.series);
   quiet.show(statistics !== null && statistics.count === 0, isUnknown, view);
-  $("#plot").setAttribute("aria-label", summaryOf(view.series ?? "all series", view.window, chart.zoomed, chart.statistics));
+  $("#plot").setAttribute("aria-label", summaryOf(nameOf(view, "all series"), view.window, chart.zoomed, chart.statistics));
 }
 
 /** The values of all lines where the pointer is, or the newest. */
@@ -264,7 +265,7 @@ async function askSettings() {
 }
 
 function refused(problem, show = () => {}) {
-  if (view.series === null && problem.status === FORBIDDEN) return keepToSome();
+  if (nameOf(view, null) === null && problem.status === FORBIDDEN) return keepToSome();
   show();
   tell(explain(problem).join(" "));
 }
@@ -282,7 +283,7 @@ function keepToSome() {
 }
 
 function land() {
-  if (seesAll || view.series !== null || list.first === null) return;
+  if (seesAll || nameOf(view, null) !== null || list.first === null) return;
   window.history.replaceState(null, "", hashOf({ ...view, series: list.first }));
   enter();
 }
@@ -333,7 +334,7 @@ function wake() {
 async function save() {
   const { series, window } = view;
   const { zoomed } = chart;
-  const name = [series ?? "all", window.last ? `last-${window.last}` : window.text].join("-");
+  const name = [nameOf(view, "all"), window.last ? `last-${window.last}` : window.text].join("-");
   try {
     if (!chart.source.history) await saveEvents(series, chart.shown, name);
     else await saveHistory(history.path, history.query(zoomed, history.stepWithin(zoomed) ?? undefined), name);

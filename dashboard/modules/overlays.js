@@ -1,6 +1,7 @@
 // Further lines in the chart: other series, or the same one earlier, as the means of the same steps.
 
 import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { pathOf } from "./patterns.js";
 import { wholeSteps } from "./steps.js";
 import { earliest } from "./stretch.js";
 
@@ -21,10 +22,11 @@ export class Overlays {
     this.changed = changed;
   }
 
-  /** Follows these lines, [{name, series, shift}]; `drawn()` says what the chart has: {min, max, step}, null for now. */
+  /** Follows these lines, [{name, series, match, shift}]; `drawn()` says what the chart has: {min, max, step}, null for now. */
   follow(lines, drawn, retention) {
     this.stop();
-    const known = ({ series, shift }) => this.lines.find((line) => line.series === series && line.shift === shift);
+    const same = (a, b) => a.series === b.series && a.match === b.match && a.shift === b.shift;
+    const known = (line) => this.lines.find((other) => same(line, other));
     this.lines = lines.map((line, number) => ({ ...line, number, means: known(line)?.means ?? new Map() }));
     this.#abort = new AbortController();
     if (lines.length) this.#run(drawn, retention ?? Infinity, this.#abort.signal);
@@ -54,7 +56,7 @@ export class Overlays {
   }
 
   async #read(line, { min, max, step }, retention, signal) {
-    const path = line.series === null ? "history" : `history/${encodeURIComponent(line.series)}`;
+    const path = pathOf("history", line);
     const now = serverNow();
     const range = { min: min - line.shift, max: max - line.shift };
     const { window, at } = wholeSteps(range, step, now - retention + step, now);

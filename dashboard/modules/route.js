@@ -9,7 +9,7 @@ const MOST_THRESHOLDS = 4;
 /** A view looked at in the usual way. */
 const PLAIN = { sort: "name", zoom: null, kind: "chart", others: [], ago: null, unit: null, thresholds: [] };
 
-/** The view the address names: a series (null: all of them), a window, the percentiles shown, the length of a step
+/** The view the address names: a series, or a pattern of those that it shows as one (both null: all of them), a window, the percentiles shown, the length of a step
     (null: as suits the chart), what the list is sorted by, and the stretch of time zoomed to (null: all of it);
     how it is shown, further series in its chart, how much earlier it is compared with, unit and thresholds.
     `usual` is the window where it names none. */
@@ -19,6 +19,7 @@ export function readView(usual) {
   const shown = (hash.get("show") ?? "").split(",");
   return {
     series: hash.get("series") || null,
+    match: (!hash.get("series") && hash.get("match")) || null,
     window: window ?? usual,
     show: percentilesAmong(shown),
     step: parseDuration(hash.get("step")) || null,
@@ -43,9 +44,10 @@ function zoomOf(from, to) {
 }
 
 /** The address of a view, relative to the page. */
-export function hashOf({ series, window, show, step, sort, zoom, kind, others, ago, unit, thresholds }) {
+export function hashOf({ series, match, window, show, step, sort, zoom, kind, others, ago, unit, thresholds }) {
   const hash = new URLSearchParams(query(window));
   if (series) hash.set("series", series);
+  else if (match) hash.set("match", match);
   if (show.length) hash.set("show", show.join(","));
   if (step) hash.set("step", step);
   if (sort !== "name") hash.set("sort", sort);

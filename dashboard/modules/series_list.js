@@ -2,6 +2,7 @@
 
 import { serverNow } from "./api.js";
 import { ago, count, number, steady } from "./format.js";
+import { isPattern, matcher, nameOf } from "./patterns.js";
 import { Ranking } from "./ranking.js";
 import { Sparklines } from "./sparklines.js";
 import { describe } from "./windows.js";
@@ -21,11 +22,11 @@ const COMPUTED = new Set(["mean", "stddev"]);
 const DESCENDING = /^-/;
 
 export class SeriesList {
-  #items = []; // the first is null: all series, where they may be seen together
+  #items = []; // the first is null: all series, where they may be seen together; then {match, found}: several as one
   #hasAll = true;
   #rows = new Map(); // index -> row element
   #spare = [];
-  #chosen = null;
+  #chosen = { series: null, match: null };
   #active = 0; // index of the row the keyboard is on
   #sort = "name";
   #window = null;
@@ -34,7 +35,7 @@ export class SeriesList {
   #lines = new Map(); // of the series in the chart: the number of its line
   isAdding = false; // a click adds to the chart, or takes out
 
-  /** `on`: choose(series or null), add(series), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
+  /** `on`: choose(series or null, pattern or null), add(series), sort(order such as `-p99`). Parts of `root` are found by their data-part. */
   constructor(root, store, precision, on) {
     const part = (name) => root.querySelector(`[data-part=${name}]`);
     [this.search, this.order, this.direction, this.box, this.total] = ["search", "order", "direction", "box", "total"].map(part);
@@ -63,15 +64,18 @@ export class SeriesList {
 
   /** Takes the store's series as they are now. */
   update(fromTop = false) {
-    const wanted = this.search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    const matches = ({ series }) => wanted.every((word) => series.toLowerCase().includes(word));
-    const found = [...this.store.infos.values()].filter(matches).sort(this.#compare());
-    const active = this.#items[this.#active]?.series;
-    this.#items = wanted.length || !this.#hasAll ? found : [null, ...found];
-    this.#active = fromTop ? 0 : Math.max(0, this.#items.findIndex((item) => item?.series === active));
+    const text = this.search.value.trim();
+    const infos = [...this.store.infos.values()];
+    const found = infos.filter(searched(text)).sort(this.#compare());
+    const match = isPattern(text) ? text : text ? null : this.#chosen.match;
+    const several = match ? [{ match, found: text ? found.length : infos.filter(searched(match)).length }] : [];
+    const active = this.#items[this.#active];
+    this.#items = [...(text || !this.#hasAll ? [] : [null]), ...several, ...found];
+    const isActive = (item) => item?.series === active?.series && item?.match === active?.match;
+    this.#active = fromTop ? 0 : Math.max(0, this.#items.findIndex(isActive));
     if (fromTop) this.box.scrollTop = 0;
     this.sizer.style.height = `${this.#items.length * ROW}px`;
-    this.#tellTotal(found.length, wanted.length > 0);
+    this.#tellTotal(found.length, text !== "");
     this.#render();
   }
 
@@ -101,7 +105,7 @@ export class SeriesList {
 
   /** The series of the first row; null when there is none. */
   get first() {
-    return this.#items.find(Boolean)?.series ?? null;
+    return this.#items.find((item) => item?.series)?.series ?? null;
   }
 
   /** Lets go of the ranking, and takes it up again. */
@@ -130,9 +134,10 @@ export class SeriesList {
     return (a, b) => place(a) - place(b) || byName(a.series, b.series);
   }
 
-  choose(series) {
-    this.#chosen = series;
-    this.#render();
+  /** Marks the row of a view. */
+  choose({ series, match }) {
+    this.#chosen = { series, match };
+    this.update();
   }
 
   /** Marks the series that have a line of their own in the chart, [{series, number}]. */
@@ -150,7 +155,7 @@ export class SeriesList {
     const all = this.store.infos.size;
     set(this.total, searching ? `${count(found)} of ${count(all)}` : `${count(all)} series`);
     this.none.hidden = !searching || found > 0;
-    if (!this.none.hidden) set(this.none.firstElementChild, `No series has \u201c${this.search.value.trim()}\u201d in its name.`);
+    if (!this.none.hidden) set(this.none.firstElementChild, isPattern(this.search.value) ? "No series matches yet." : `No series has \u201c${this.search.value.trim()}\u201d in its name.`);
   }
 
   #inSight() {
@@ -187,16 +192,18 @@ export class SeriesList {
   #write(row, index) {
     const item = this.#items[index];
     const [name, age, value, line] = row.querySelectorAll("[data-cell]");
-    set(name, item?.series ?? "All series");
-    name.title = item?.series ?? "";
-    set(age, item ? (item.last ? ago(serverNow() - Date.parse(item.last.timestamp) / 1000) : "no events") : "");
-    set(value, item ? this.#value(item) : count(this.store.infos.size));
-    const path = item ? this.#sparklines.path(item.series) : "";
+    const isOne = item?.series !== undefined;
+    set(name, nameOf(item ?? {}));
+    name.title = isOne ? item.series : item ? `All series that match ${item.match}, as one` : "";
+    set(age, isOne ? (item.last ? ago(serverNow() - Date.parse(item.last.timestamp) / 1000) : "no events") : item ? "as one" : "");
+    set(value, isOne ? this.#value(item) : count(item?.found ?? this.store.infos.size));
+    const path = isOne ? this.#sparklines.path(item.series) : "";
     if (line.getAttribute("d") !== path) line.setAttribute("d", path);
     row.dataset.line = this.#lines.get(item?.series) ?? "";
     row.classList.toggle("all", !item);
+    row.classList.toggle("several", item?.match !== undefined);
     row.classList.toggle("active", index === this.#active);
-    row.setAttribute("aria-selected", (item?.series ?? null) === this.#chosen);
+    row.setAttribute("aria-selected", (item?.series ?? null) === this.#chosen.series && (item?.match ?? null) === this.#chosen.match);
     row.setAttribute("aria-setsize", this.#items.length);
   }
 
@@ -213,7 +220,7 @@ export class SeriesList {
   #look() {
     if (document.hidden || this.box.clientHeight === 0) return;
     const [first, last] = this.#inSight();
-    this.#sparklines.want(this.#items.slice(first, last).filter(Boolean));
+    this.#sparklines.want(this.#items.slice(first, last).filter((item) => item?.series));
     for (const [index, row] of this.#rows) this.#write(row, index);
   }
 
@@ -227,7 +234,7 @@ export class SeriesList {
     this.#active = index;
     const series = this.#items[index]?.series;
     if (isAdded && series !== undefined) this.on.add(series);
-    else if (index < this.#items.length) this.on.choose(this.#items[index]?.series ?? null);
+    else if (index < this.#items.length) this.on.choose(series ?? null, this.#items[index]?.match ?? null);
   }
 
   #searchKey(event) {
@@ -268,6 +275,13 @@ export class SeriesList {
 
 function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** Which series a text finds: those that match it as a pattern, or have all of its words in their names. */
+function searched(text) {
+  const matches = isPattern(text) && matcher(text);
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return ({ series }) => (matches ? matches(series) : words.every((word) => series.toLowerCase().includes(word)));
 }
 
 const sameWindow = (a, b) => a?.text === b?.text && a?.last === b?.last;

@@ -1,6 +1,7 @@
 // The statistics of the stretch of time that the chart is zoomed to.
 
 import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { pathOf } from "./patterns.js";
 
 const SETTLED_AFTER = 250; // milliseconds for which a zoom stands still before it is asked about
 const AGAIN_AFTER = 4000; // late events change what is past
@@ -18,13 +19,13 @@ export class Stretch {
     this.changed = changed;
   }
 
-  /** Follows this range ({min, max} in seconds) of a series; null: none. `retention` in seconds, if it is known. */
-  look(range, { series, include, retention }) {
+  /** Follows this range ({min, max} in seconds) of a series, or of those that match; null: none. `retention` in seconds, if it is known. */
+  look(range, { series, match, include, retention }) {
     this.stop();
     [this.range, this.statistics] = [range, null];
     if (!range) return;
     this.#abort = new AbortController();
-    const path = series === null ? "statistics" : `statistics/${encodeURIComponent(series)}`;
+    const path = pathOf("statistics", { series, match });
     this.#timer = setTimeout(() => this.#run(path, range, include, retention ?? Infinity, this.#abort.signal), SETTLED_AFTER);
   }
 

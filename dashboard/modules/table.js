@@ -38,7 +38,7 @@ export class Table {
     let pause = EVERY;
     try {
       this.#show((await getJson(path, question, signal)).body);
-      this.link.href = `${path}?${new URLSearchParams(question)}`.replaceAll("%2C", ",");
+      this.link.href = `${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams(question)}`.replaceAll("%2C", ",");
     } catch (error) {
       if (signal.aborted) return;
       if (!passes(error)) return this.refused(error);

@@ -103,7 +103,9 @@ def many(client: FlaskClient) -> FlaskClient:
     return client
 
 
-@pytest.mark.parametrize("path", ["/series", "/dialects/tickers/api/v1/tickers"])
+@pytest.mark.parametrize(
+    "path", ["/series", "/dialects/tickers/api/v1/tickers", "/metrics/windows", "/v1/metrics?series=s&include=p99"]
+)
 def test_a_large_answer_goes_out_packed_where_it_is_wanted(many: FlaskClient, path: str) -> None:
     plain, packed = many.get(path), many.get(path, headers=GZIP)
     assert unpacked(packed) == plain.data
@@ -112,6 +114,15 @@ def test_a_large_answer_goes_out_packed_where_it_is_wanted(many: FlaskClient, pa
     assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
     assert packed.headers["Log-Position"] == plain.headers["Log-Position"]
     assert packed.mimetype == plain.mimetype
+
+
+def test_csv_and_counters_go_out_packed_too(many: FlaskClient) -> None:
+    csv = {"Accept": "text/csv"}
+    plain, packed = (many.get("/history?window=200s&step=2s", headers=csv | more) for more in ({}, GZIP))
+    assert unpacked(packed) == plain.data
+    assert packed.headers["Log-Position"] == plain.headers["Log-Position"]
+    assert set(packed.headers["Vary"].split(", ")) == {"Accept", "Accept-Encoding"}
+    assert unpacked(many.get("/metrics", headers=GZIP)).startswith(b"# HELP tidemark_requests_total")
 
 
 def test_a_small_answer_goes_out_as_it_is(client: FlaskClient) -> None:

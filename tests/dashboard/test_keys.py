@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, HttpCredentials, Page, expect
 
 from access.keys import hash_of
+from tests.browser import PATIENCE_MS
 from tests.dashboard.conftest import stamp
 from tests.servers import Server
 
@@ -49,6 +50,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of somebody who answers the browser's question for a password with the token of this key."""
     credentials: HttpCredentials = {"username": "me", "password": TOKENS[request.param]}
     with browser.new_context(http_credentials=credentials, locale="en-GB") as context:
+        context.set_default_timeout(PATIENCE_MS)
         yield context.new_page()
 
 

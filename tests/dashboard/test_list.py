@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -91,6 +92,26 @@ def test_search_finds_by_every_word_in_any_case(crowded: Server, open_page: Open
     search.fill("zulu")
     search.press("Escape")
     expect(page.locator("[data-part=total]")).to_have_text("1,001 series")
+
+
+def test_a_pattern_shows_those_that_match_as_one(crowded: Server, open_page: OpenPage) -> None:
+    page = open_page(crowded.url)
+    search = page.get_by_role("searchbox", name="Search series")
+    search.fill("sensor-99*")
+    expect(page.locator("[data-part=total]")).to_have_text("11 of 1,001")
+    assert names(page)[:3] == ["sensor-99*", "sensor-99", "sensor-990"]
+    expect(page.get_by_role("option", name="sensor-99* as one")).to_contain_text("11")
+    search.press("Enter")
+    expect(page.get_by_role("heading", name="sensor-99*", exact=True)).to_be_visible()
+    expect(page.locator("[data-tile=count]")).to_have_text("33")
+    expect(page.locator("[data-tile=max]")).to_contain_text("999.5")
+    expect(page).to_have_url(re.compile("#window=.*&match=sensor-99"))
+    page.get_by_role("searchbox").fill("")
+    expect(page.get_by_role("option", name="sensor-99* as one")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("radio", name="Table").check()
+    expect(page.get_by_role("row", name=re.compile("^count ")).get_by_role("cell")).to_have_text("33")
+    page.reload()
+    expect(page.locator("[data-tile=count]")).to_have_text("33")
 
 
 def test_sorted_by_newest_event(crowded: Server, open_page: OpenPage) -> None:

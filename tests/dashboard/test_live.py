@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -12,6 +13,12 @@ from playwright.sync_api import Page, expect
 from tests.dashboard.conftest import OpenPage, post, stamp
 from tests.servers import Server, until
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 HIDE = """(hidden) => {
     Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
@@ -194,6 +201,10 @@ def test_polls_where_workers_cannot_stream(open_page: OpenPage) -> None:
         expect(page.locator("#value")).to_have_text("2.5")
         expect(page.locator("[data-tile=count]")).to_have_text("2")
         chart_ends_with(page, "2.5")
+        refused = server.get("/stream")
+        assert (refused.status_code, refused.headers["Content-Type"]) == (501, "application/problem+json")
+        assert "-k gevent" in refused.json()["detail"]
+        assert server.get("/ws/poll", headers=UPGRADE).status_code == 501
 
 
 def test_polls_while_no_stream_is_to_be_had(open_page: OpenPage) -> None:
@@ -285,3 +296,11 @@ def test_keyboard_steps_through_events_of_the_same_moment(server: Server, open_p
         expect(page.locator("#readout dd")).to_have_text(value)
     page.locator("#plot").blur()
     expect(page.locator("#readout")).to_be_hidden()
+
+
+def test_a_name_with_signs_of_patterns_is_itself(server: Server, open_page: OpenPage) -> None:
+    for name in ("what[1]?", "what1x"):
+        server.post("/event", {"series": name, "timestamp": stamp(), "value": 7.0}).raise_for_status()
+    page = open_page(f"{server.url}/#series={quote('what[1]?')}")
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    expect(page.locator("[data-tile=count]")).to_have_text("1")

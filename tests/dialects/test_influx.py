@@ -247,11 +247,37 @@ def test_columns_and_single_lines_come_to_the_same() -> None:
         read_both("".join(changed), is_plain=False)
 
 
+def test_lines_with_the_same_fields_come_to_the_same_as_others() -> None:
+    rng = random.Random(5)
+    for _ in range(100):
+        fields = rng.sample("vwxyz", rng.randrange(1, 5))
+        rows = [[f"{name}={number}" for number, name in enumerate(fields, rng.randrange(9))] for _ in range(7)]
+        heads = [f"m,host={rng.choice('ab')},dc={rng.choice('cd')}" for _ in rows]
+        read_both(joined_lines(heads, rows), is_plain=True)
+        rng.shuffle(rng.choice(rows))
+        read_both(joined_lines(heads, rows), is_plain=True)
+        taker, giver = rng.sample(rows, 2)
+        taker.append(giver.pop().replace("=", "2="))
+        read_both(joined_lines(heads, rows), is_plain=all(rows))
+        for row in rows:
+            row.append("u=1")
+            row.append("u=2")
+        read_both(joined_lines(heads, rows), is_plain=False)
+
+
+def joined_lines(heads: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"{head} {','.join(row)} {NS}" for head, row in zip(heads, rows, strict=True))
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *(
             "a v=1,v=2",
+            "a v=1,v=2\nb v=1,v=2",
+            "a v=1,w=2\na v=1\na w=2,v=3,w=4",
+            "a v=1\na v=2,w=3",
+            "a v=1,w\na v=1,=2",
             "a,b=c,b=d v=1",
             "a v=1=b,2",
             "a v=1,b w=2",

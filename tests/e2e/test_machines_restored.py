@@ -109,10 +109,13 @@ def test_an_older_backup_is_swapped_in_whole_on_all_hosts_and_streams_are_told(h
     kept = OLD * BATCH
     lost = hosts.fill(LOST, 100.0)
     everything = (lost, kept + LOST * BATCH, kept + LOST * BATCH * 100.0)
-    until(lambda: one.get("/statistics").json()["count"] == everything[1], "the host to have read all")
+    until(
+        lambda: [found["count"] for found in hosts.each("/statistics")] == [everything[1]] * 2 * WORKERS,
+        "each worker to have read all",
+    )
     askers = [Asker(server) for server in hosts.servers]
     with ExitStack() as stack:
-        streams = [stack.enter_context(Stream(f"{s.url}/series/a/stream", lost, 30)) for s in hosts.servers]
+        streams = [stack.enter_context(Stream(f"{s.url}/series/a/stream", lost)) for s in hosts.servers]
         for asker in askers:
             asker.start()
             stack.callback(asker.stop)

@@ -209,19 +209,6 @@ def an_older_format(host: Host) -> Iterator[None]:
             client.rename("aside", HEAD)
 
 
-@contextmanager
-def a_newer_format(host: Host) -> Iterator[None]:
-    """The same of a release to come."""
-    with host.admin() as client:
-        before = client.hget(HEAD, "mark") or b""
-        client.hset(HEAD, "mark", b"4" + before[1:])
-        try:
-            replace_workers(host)
-            yield
-        finally:
-            client.hset(HEAD, "mark", before)
-
-
 def replace_workers(host: Host) -> None:
     for pid in host.server.workers():
         os.kill(pid, signal.SIGKILL)
@@ -276,9 +263,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "too few replicas": (configured("min-replicas-to-write", "1"), "has fewer replicas"),
     "a full disk": (a_full_disk, "cannot save to its disk"),
     "a text": (keys_of(lambda client: client.set(HEAD, "x")), r"another program .* choose another with \?name="),
-    "a hash": (keys_of(lambda client: client.hset(HEAD, "x", "y")), r"another program .* choose another with \?name="),
     "an older format": (an_older_format, "holds 'tidemark log 2', not 'tidemark log 3'"),
-    "a newer format": (a_newer_format, "holds 'tidemark log 4', not 'tidemark log 3'"),
     "a cluster": (a_cluster, "is a Cluster that is down"),
     "another node": (a_cluster_with_the_keys_elsewhere, "is a node of a Cluster that does not hold these keys"),
 }

@@ -55,10 +55,10 @@ def four_workers(seed: str) -> Iterator[System]:
     with Server(["-w", "4"], RETENTION) as server, Relay(server.port, seed) as relay:
         faults = {
             "a worker is killed": lambda rng: kill_a_worker(server, rng),
-            "all are killed": lambda _: restart(server),
-            "the master is killed": lambda _: kill_the_master(server),
-            "workers are replaced": lambda _: server.process.send_signal(signal.SIGHUP),
             "a bad network": lambda rng: storm([relay], rng),
+            "the master is killed": lambda _: kill_the_master(server),
+            "all are killed": lambda _: restart(server),
+            "workers are replaced": lambda _: server.process.send_signal(signal.SIGHUP),
         }
         yield System([server], [relay], faults)
 

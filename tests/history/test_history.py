@@ -28,7 +28,7 @@ SEED = "TIDEMARK_HISTORY_SEED"
     [(four_workers, 5500, 5), (two_hosts, 3500, 5), (failovers, 1000, 3)],
     ids=["four workers", "two hosts", "failovers"],
 )
-@pytest.mark.soak(run=(range(1), range(40)), share=(0.2, 1.0))
+@pytest.mark.soak(run=(range(1), range(40)), share=(0.12, 1.0))
 def test_nothing_is_wrong_in_a_history(
     start: Callable[[str], AbstractContextManager[System]], operations: int, faults: int, run: int, share: float
 ) -> None:

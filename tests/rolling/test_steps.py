@@ -15,7 +15,7 @@ from rolling.shared_block import SharedBlock
 from rolling.view import View
 from rolling.window import RollingWindow
 
-BATCH = 10_000
+BATCH = 4_000
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, *methods: tuple[type, str]) -> dict[str, int]:
@@ -67,14 +67,14 @@ BLOCKS = ((Block, "extend"), (Block, "split"), (Block, "append"), (SharedBlock, 
 
 def test_a_batch_out_of_order_takes_a_few_blocks_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = View()
-    filled(whole, 1, 50_000)
+    filled(whole, 1, 30_000)
     generator = random.Random(1)
-    times = [generator.randrange(500_000) for _ in range(BATCH)]
+    times = [generator.randrange(300_000) for _ in range(BATCH)]
     calls = counted(monkeypatch, *BLOCKS)
-    found = most(calls, batch(whole, [1] * BATCH, times, 50_001))
+    found = most(calls, batch(whole, [1] * BATCH, times, 30_001))
     assert found["Block.extend"] <= all_series.BLOCKS_A_STEP
     assert found["Block.split"] <= all_series.BLOCKS_A_STEP
-    assert len(whole) == 50_000 + BATCH
+    assert len(whole) == 30_000 + BATCH
     whole._check()
 
 

@@ -377,27 +377,6 @@ def test_when_workers_end_their_streams_go_on_elsewhere_and_nothing_is_lost(two:
         assert followed.result() == list(range(40))
 
 
-@pytest.mark.no_cover
-def test_a_worker_that_has_served_its_last_request_ends_its_streams() -> None:
-    with Server(["-w", "1", "--max-requests", "5"]) as server:
-        with Stream(f"{server.url}/series/a/stream") as stream:
-            for _ in range(5):
-                server.get("/health")
-            assert [message.event for message in stream] == ["close"]
-        with Stream(f"{server.url}/stream") as stream:
-            assert stream.take(1)[0].event == "statistics"
-
-
-@pytest.mark.no_cover
-def test_a_worker_class_that_cannot_stream_says_so_and_serves_the_rest() -> None:
-    with Server(["-w", "1", "-k", "gthread", "--threads", "2"]) as server:
-        refused = server.get("/stream")
-        assert (refused.status_code, refused.headers["Content-Type"]) == (501, "application/problem+json")
-        assert "-k gevent" in refused.json()["detail"]
-        assert refusal(server, "/ws/a") == 501
-        assert server.get("/statistics").json()["count"] == 0
-
-
 @contextmanager
 def development_server() -> Iterator[str]:
     """`python app.py`, and its URL."""
