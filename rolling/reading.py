@@ -17,7 +17,7 @@ from rolling.history import Point, bounds_of, sweep
 from rolling.last_of_several import last_of_several
 from rolling.memory import Memory
 from rolling.percentiles import Percentiles
-from rolling.several import first_and_last, percentiles_of_steps, summarised, sweep_several
+from rolling.several import SERIES_AT_ONCE, first_and_last, percentiles_of_steps, summarised, sweep_several
 from rolling.span import Range, Span
 from rolling.steps import Pause, nothing
 from rolling.suffixes import Suffixes
@@ -121,14 +121,15 @@ class Reading:
         each = span._replace(last=None)
         after = EARLIEST if span.after is None else max(span.after, self.horizon)
         found: list[Range] = []
-        for number in series:
+        for done, number in enumerate(series):
             if span.after is None:
                 found += self.ranges(number, each)
             elif (window := self.windows[number]).last.newest > after:
                 begin, end = window.count_after(after), 0 if span.until is None else window.count_after(span.until)
                 if end < begin:
                     found.append(Range(window, begin, end))
-            self.pause()
+            if done % SERIES_AT_ONCE == 0:
+                self.pause()
         return found if span.last is None else last_of_several(found, span.last, self.pause)
 
     def figures(

@@ -25,6 +25,8 @@ from rolling.steps import Pause
 from rolling.summary import Summary
 from rolling.timeline import Row, Timeline
 
+SERIES_AT_ONCE = 8
+"""Number of series that are looked at between two pauses, each of which costs a tenth of such a look."""
 MERGED_AT_ONCE = 1024
 """Number of summaries that are merged between two pauses."""
 AT_ONCE = 2**19
@@ -36,7 +38,7 @@ def summarised(ranges: Sequence[Range], pause: Pause) -> Summary:
     result = Summary()
     ready: list[Summary] = []
     loose = array("d")
-    for one in ranges:
+    for done, one in enumerate(ranges):
         timeline, begin, end = one
         if not end and begin == len(timeline):
             ready.append(timeline.summary)
@@ -52,7 +54,8 @@ def summarised(ranges: Sequence[Range], pause: Pause) -> Summary:
         if len(loose) >= PORTION or len(ready) >= MERGED_AT_ONCE:
             _merge(result, ready, loose)
             ready, loose = [], array("d")
-        pause()
+        if done % SERIES_AT_ONCE == 0:
+            pause()
     _merge(result, ready, loose)
     return result
 
@@ -162,6 +165,7 @@ def _deal(loose: _Loose, bounds: list[int], steps: list[_Step], pause: Pause) ->
     if not loose.times:
         return
     columns = loose.columns()
+    pause()
     for _, piece in parts(columns, np.arange(0, len(columns[0]), WIDEST_ROW), bounds):
         assert isinstance(piece.first, tuple)
         assert isinstance(piece.last, tuple)

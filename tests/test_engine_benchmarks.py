@@ -40,6 +40,17 @@ def test_the_percentiles_benchmark_prints_its_tables_and_the_machine() -> None:
     assert "Python" in printed.splitlines()[-1]
 
 
+def test_the_benchmark_of_several_series_prints_what_each_question_takes() -> None:
+    printed = run("benchmarks.several")
+    for row in (
+        "matching 20 hostile patterns anew",
+        "statistics, 20 minutes",
+        "the last 100,000",
+        "a history, 60 steps",
+    ):
+        assert f"| {row} " in printed
+
+
 def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) -> None:
     picture = tmp_path / "picture.svg"
     assert "| deque / Tidemark |" in run("benchmarks.naive", "--picture", str(picture))

@@ -11,12 +11,16 @@ const MOST_CROSSINGS = 200;
 /** Statistics that are values of events, or lie among them: thresholds of others have no place on the chart's axis. */
 const AMONG_VALUES = /^(min|max|mean|first|last|median|p\d.*)$/;
 
-const shownSeries = () => new URLSearchParams(location.hash.slice(1)).get("series") || null;
+/** The series that is shown; null: all of them; undefined: several as one, which no alert is about. */
+function shownSeries() {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  return hash.get("series") || (hash.get("match") ? undefined : null);
+}
 
 /** The address of a series in the window that is shown. */
 function addressOf(series) {
   const hash = new URLSearchParams(location.hash.slice(1));
-  for (const name of ["series", "from", "to", "with"]) hash.delete(name);
+  for (const name of ["series", "match", "from", "to", "with"]) hash.delete(name);
   if (series !== null) hash.set("series", series);
   return `#${hash}`;
 }
@@ -76,12 +80,12 @@ class Alerts {
     const series = shownSeries();
     if (series !== this.#series) this.#crossings.clear();
     if (series !== this.#series || performance.now() - this.#readAt > RULES_EVERY) {
-      const { rules } = (await getJson("alerts/rules", { series }, signal)).body;
+      const { rules } = series === undefined ? { rules: [] } : (await getJson("alerts/rules", { series }, signal)).body;
       this.#rules = series === null ? rules.filter((rule) => rule.series === null) : rules;
       [this.#series, this.#readAt] = [series, performance.now()];
     }
     const isAsked = series !== null && this.#rules.length;
-    const alerts = isAsked ? (await getJson("alerts", { series }, signal)).body.alerts : firing.filter((alert) => alert.series === null);
+    const alerts = isAsked ? (await getJson("alerts", { series }, signal)).body.alerts : firing.filter((alert) => alert.series === series);
     for (const { name, state, since } of alerts) {
       if (since && state !== "pending") this.#crossings.set(`${name} ${since}`, { at: Date.parse(since) / 1000, fires: state === "firing" });
     }
