@@ -17,6 +17,7 @@ from alerts.board import Board
 from alerts.evaluation import Evaluator
 from alerts.rows import RULES, pack_rules
 from benchmarks.table import machine, show
+from event_log import aside
 from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.tables import Change
@@ -24,7 +25,6 @@ from event_service import EventService
 from serving.garbage import Survivors
 from settings import Settings
 from times import SECOND
-from view import portions
 
 RATE = 1_000
 SERIES_A_RULE = 10
@@ -102,7 +102,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
     board = Board(service)
     evaluator, holds = Evaluator(service, board), Holds()
     Survivors().begin()  # as in a worker
-    setattr(portions, "time", _Noting(holds))  # noqa: B010 - a stand-in is no module
+    setattr(aside, "time", _Noting(holds))  # noqa: B010 - a stand-in is no module
     costs = []
     for look in range(WARM + looks):
         next(load)
@@ -113,7 +113,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
         evaluator.look()
         costs.append(time.process_time() - began)
         holds.note()
-    setattr(portions, "time", time)  # noqa: B010
+    setattr(aside, "time", time)  # noqa: B010
     Survivors.end()
     alerts = len(board.standing().targets)
     cost = sum(costs[WARM:]) / looks
@@ -125,7 +125,7 @@ def measure(rule_count: int, events: int, looks: int) -> list[list[str]]:
 
 
 class _Noting:
-    """The module `time`, for portions: their rest is when others may go first."""
+    """The module `time`, for `give_way`: its rest is when others may go first."""
 
     def __init__(self, holds: Holds) -> None:
         self._holds = holds

@@ -10,6 +10,7 @@ import promql_parser
 import re2  # type: ignore[import-untyped]
 
 from prometheus.answers import bad_data
+from prometheus.patterns import refuse_large_patterns
 from prometheus.vectors import METRIC, NAME, SERIES
 
 LONGEST_QUERY = 8192
@@ -39,6 +40,7 @@ def parse(query: str) -> promql_parser.Expr:
     if len(query.encode()) > LONGEST_QUERY:
         raise bad_data(f'"query" is longer than {LONGEST_QUERY} bytes; ask in several queries')
     _refuse_depth(query)
+    refuse_large_patterns(query)
     try:
         return promql_parser.parse(query)
     except ValueError as fault:

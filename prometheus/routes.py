@@ -25,6 +25,7 @@ from prometheus.source import Limits, Source
 from prometheus.vectors import METRIC, NAME, SERIES, Times, labels_of
 from settings import VERSION
 from streaming.polling import is_disconnected
+from view.portions import giving_way
 
 MOST_STEPS = 11_000
 MOST_POINTS = 100_000
@@ -132,7 +133,7 @@ def _matching() -> tuple[list[str], int]:
     for name in ("start", "end"):
         if text := argument(name):
             moment(name, text)
-    selectors = [selector_of(text) for text in texts]
+    selectors = [selector_of(text) for text in giving_way(texts)]
     source = _source()
     return source.names(lambda name: not selectors or any(one(name) for one in selectors)), source.position
 

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LIVELY = ("--distribution", "lognormal", "--jitter", "0.5", "--burst", "20s:4s:5", "--idle", "60s:3s")
 """Default options of the simulator in the demo: something to look at, percentiles too."""
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
-START_SECONDS = 30.0
+START_SECONDS = 120.0
+"""Time that a server may take to start: a machine that is busy with other things is slow, and Ctrl+C ends it sooner."""
 STOP_SECONDS = 10.0
 LOOK = 0.1
 

@@ -7,13 +7,15 @@ import math
 import statistics
 import time
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
 from event_service import EventService
-from prometheus import evaluation, routes
+from prometheus import evaluation, patterns, routes
+from prometheus.patterns import size_of
 from times import SECOND
 
 from ..conftest import START
@@ -243,6 +245,61 @@ def test_limits_are_told(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(routes, "MOST_SECONDS", 0.0)
     answer = client.get(path, query_string=query)
     assert (answer.status_code, answer.get_json()["errorType"]) == (503, "timeout")
+
+
+SLOW = "x{0,1000}" * 100
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("web/.*|a+?(?:b)", 7),
+        ("x{0,1000}", 1000),
+        ("x{,9}{ 2, 3 }y{4,}z{0}", 27 + 4 + 1),
+        ("(?i)((a?){10}b){10}", 110),
+        ("[0-9a-f]{8}-[^x]", 451),
+        (r"\w[]x]\{3}[\]]{2}", 50 + 50 + 3 + 100),
+        ("a{))(((b){3", 5),
+        ("(xx(?i)y){10}(?P<n>a(?i:b)){3}", 30 + 6),
+        ("[[a]]{3}", 150),
+        (SLOW, patterns.LARGEST + 1),
+        (r"\pL" * 40, 40 * 51),
+    ],
+)
+def test_a_pattern_is_as_large_as_it_is_written_out(pattern: str, size: int) -> None:
+    assert size_of(pattern) == size
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f'tidemark{{series=~"{SLOW}"}}',
+        f"tidemark{{series!~'{SLOW}'}}",
+        f"tidemark{{series=~`{SLOW}`}}",
+        'tidemark{series=~"a"' + ',series=~"x{0,999}"' * 5 + "}",
+        f"tidemark # a comment\n{{series=~ # '\n '{SLOW}'}}",
+        f'tidemark{{series=~"{SLOW}"}}'.replace("0,", "\\x30,"),
+        f"tidemark{{series=~'{SLOW}'}}".replace("0,", "\\60,"),
+    ],
+)
+@pytest.mark.parametrize("call", ["query?query=", "series?match[]="])
+def test_a_pattern_that_takes_long_to_compile_is_refused(client: FlaskClient, call: str, query: str) -> None:
+    """RE2 compiled the first one for a minute."""
+    began = time.thread_time()
+    answer = client.get(f"/prometheus/api/v1/{call}{quote(query)}")
+    assert time.thread_time() - began < 2
+    assert (answer.status_code, answer.get_json()["errorType"]) == (400, "bad_data")
+    assert "written out" in answer.get_json()["error"] or "takes no escape" in answer.get_json()["error"]
+
+
+def test_braces_and_escapes_that_are_no_repetition_are_taken(client: FlaskClient) -> None:
+    for query in (
+        f'tidemark{{series="{SLOW}"}}',
+        'tidemark{series=~"a|[[:alpha:]]\\\\{3}"}',
+        "tidemark{series='\\x61'}",
+    ):
+        ask(client, query)
+    assert vector(client, 'count_over_time(tidemark{series=~"[a-z](/c{1,2})?"}[1h])') == {"a": 6.0, "b/c": 2.0}
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -52,7 +52,7 @@ def test_a_demo_shows_a_dashboard_and_ends_cleanly(env: dict[str, str], port: in
 def test_options_go_to_the_simulator(env: dict[str, str]) -> None:
     with Program("simulator.demo", "--rate 0 --count 20 -q", env) as demo:
         code, said = demo.end()
-    assert code == 0
+    assert code == 0, said
     assert "events    20 accepted" in said
 
 
