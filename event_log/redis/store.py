@@ -94,23 +94,11 @@ class RedisStore(RecordStore):
 
     def notice(self) -> str | None:
         _, (lost,) = self._reading.head("lost")
-<<<<<<< HEAD
         found = [*self._facts.notices(), self._clock.notice()]
         if lost is not None:
             begin = f"Redis has lost what stood behind position {lost.decode()}"
             found.insert(0, f"{begin}, on all hosts alike: one that had less took over, or older data was restored")
         return "; ".join(filter(None, found)) or None
-=======
-        loss = (
-            None
-            if lost is None
-            else (
-                f"Redis has lost what stood behind position {lost.decode()}, on all hosts alike: one that had less "
-                "took over, or older data was restored"
-            )
-        )
-        return "; ".join(filter(None, [loss, *self._facts.notices(), self._clock.notice()])) or None
->>>>>>> main
 
     def usage(self) -> Usage:
         _, (used,) = self._reading.head("bytes")
