@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from rolling.block import CAPACITY, EARLIEST, NOTHING, Columns, Values
 from rolling.deck import Deck
 from rolling.epochs import Epochs
 from rolling.exact import summarise
-from rolling.shared_block import Ids, SharedBlock
+from rolling.shared_block import LOADED, Ids, Loaded, SharedBlock
 from rolling.steps import Pause, Steps, finished, nothing
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
@@ -28,10 +28,10 @@ Stretch = tuple[tuple[int, int], tuple[int, int]]
 
 BLOCKS_A_STEP = 4
 """Maximum number of blocks that take events in, or lose those of a series, at a time."""
+UNLOADED_A_STEP = 64
+"""Number of blocks that are unloaded at a time."""
 MEMBERS_A_STEP = 100
 """Number of series that a block which fetches its columns looks into at a time: a millisecond of work."""
-LOADED = 256
-"""Maximum number of blocks that hold columns at a time: some 7 MB."""
 MEMBERS_AT_ONCE = 500
 """Number of series that are looked into for one chunk of values: some 5 ms of work."""
 LOADED_SINGLY = 2
@@ -48,7 +48,7 @@ class AllSeries(Timeline[SharedBlock]):
 
     def __init__(self, windows: Mapping[int, RollingWindow], epochs: Epochs | None = None) -> None:
         self._windows = windows
-        self._loaded: dict[SharedBlock, None] = {}  # least recently used first; snapshots share it
+        self._loaded = Loaded()
         self.pause: Pause = nothing
         """Is called while a block gathers its columns for a question."""
         super().__init__(SharedBlock(EARLIEST, 0), epochs)
@@ -63,31 +63,34 @@ class AllSeries(Timeline[SharedBlock]):
     def own(self, path: Path[SharedBlock], block: SharedBlock) -> tuple[Path[SharedBlock], SharedBlock]:
         path, owned = super().own(path, block)
         if owned is not block and owned.loaded:
-            self._note_loaded(owned)
+            self._loaded.note(owned)
         return path, owned
 
     def insert(self, path: Path[SharedBlock], block: SharedBlock, new: SharedBlock) -> None:
         super().insert(path, block, new)
         if new.loaded:  # most likely the newest of all, which will be asked for soon
-            self._note_loaded(new)
+            self._loaded.note(new)
 
     def take(self, series: int, time: int, value: float, position: int, parts: tuple[int, int]) -> None:
         """`add` for an event of a series. To be called before the series takes it."""
         block = self.add(time, value, position, parts)
         block.note(series)
         if block.summary.count == 1:
-            self._note_loaded(block)
+            self._loaded.note(block)
 
     def take_many(self, ids: Ids, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[None]:
         """`add_many` for events of several series, in steps. To be called before the series take them; until the last
         step nothing may be asked of any of them."""
         alone = bool((ids == ids[0]).all())
+        self._loaded.is_kept = True
         for number, taken in enumerate(self.add_many(columns, summaries), 1):
             if taken is not None:
                 block, i, j = taken
                 block.note_many(ids[i:j], alone=alone)
             if taken is None or number % BLOCKS_A_STEP == 0:
                 yield
+        self._loaded.is_kept = False
+        yield from islice(self._loaded.trim(), None, None, UNLOADED_A_STEP)
 
     def ready(self, time: int) -> Iterator[None]:
         """See, in steps, that an event of this time can be taken in at once."""
@@ -102,7 +105,7 @@ class AllSeries(Timeline[SharedBlock]):
             return
         if not block.loaded:
             block.hold(*(yield from self._gather(block)))
-        self._note_loaded(block)
+        self._loaded.note(block)
 
     def prune(self, horizon: int) -> None:
         """Let go of all events that are not later than `horizon`. To be called before the series do."""
@@ -111,7 +114,7 @@ class AllSeries(Timeline[SharedBlock]):
         dead = before = len(self)
         dead -= self.count_after(horizon)
         for block in self.drop(dead, SharedBlock(EARLIEST, 0)):
-            self._loaded.pop(block, None)
+            self._loaded.drop(block)
         dead -= before - len(self)
         if dead:
             self.drop_rows(dead)
@@ -149,7 +152,7 @@ class AllSeries(Timeline[SharedBlock]):
             node = yield from self._subtract(series, window, node)
         if node.summary.count:
             return node
-        self._loaded.pop(node, None)
+        self._loaded.drop(node)
         return None
 
     def _subtract(self, series: int, window: RollingWindow, block: SharedBlock) -> Steps[SharedBlock]:
@@ -161,7 +164,7 @@ class AllSeries(Timeline[SharedBlock]):
         if block.epoch <= self.epochs.frozen:
             block = block.copy(self.epochs.now)
             if block.loaded:
-                self._note_loaded(block)
+                self._loaded.note(block)
         whole, own = block.summary, summarise(columns[2])
         inside = block.oldest < columns[0][0] and columns[0][-1] < block.newest
         if block.loaded or not inside or not whole.minimum < own.minimum <= own.maximum < whole.maximum:
@@ -178,16 +181,8 @@ class AllSeries(Timeline[SharedBlock]):
             found = finished(self._gather(block), self.pause)
             if not block.loaded:  # else another question did the same meanwhile
                 block.hold(*found)
-        self._note_loaded(block)
+        self._loaded.note(block)
         return block
-
-    def _note_loaded(self, block: SharedBlock) -> None:
-        self._loaded.pop(block, None)
-        self._loaded[block] = None
-        if len(self._loaded) > LOADED:
-            oldest = next(iter(self._loaded))
-            del self._loaded[oldest]
-            oldest.unload()
 
     def values(self, blocks: Sequence[SharedBlock], pause: Pause) -> Values:
         """A copy of all values of neighbouring blocks; where one holds no columns, each series has to be looked into

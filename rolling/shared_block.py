@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from rolling.exact import summarise
 from rolling.summary import Summary
 
 Ids = NDArray[np.uint32]
+
+LOADED = 256
+"""Maximum number of blocks that hold columns at a time: some 7 MB."""
 
 
 class SharedBlock(Block):
@@ -113,3 +117,39 @@ class SharedBlock(Block):
         self.oldest = oldest
         if newest >= self.newest or not self.summary.count:
             self.newest, self.newest_position = newest, position
+
+
+class Loaded:
+    """The blocks that hold columns, least recently used first. All series and their snapshots share one."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[SharedBlock, None] = {}
+        self.is_kept = False
+        """True while events are taken in: a block may have some that its series are yet to be given, which it could not
+        fetch again, and questions on snapshots look for room between the steps."""
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __iter__(self) -> Iterator[SharedBlock]:
+        return iter(self._blocks)
+
+    def note(self, block: SharedBlock) -> None:
+        """Note that a block is used, and unload those used longest ago, beyond LOADED."""
+        self._blocks.pop(block, None)
+        self._blocks[block] = None
+        if not self.is_kept:
+            for _ in self.trim():
+                pass
+
+    def drop(self, block: SharedBlock) -> None:
+        """Forget a block that is let go of."""
+        self._blocks.pop(block, None)
+
+    def trim(self) -> Iterator[None]:
+        """Unload the blocks beyond LOADED, in steps."""
+        while len(self._blocks) > LOADED:
+            oldest = next(iter(self._blocks))
+            del self._blocks[oldest]
+            oldest.unload()
+            yield

@@ -21,6 +21,7 @@ from rolling import (
     runs,
     scan,
     several,
+    shared_block,
     suffixes,
     timeline,
     tree,
@@ -81,6 +82,7 @@ MODULES: tuple[ModuleType, ...] = (
     runs,
     scan,
     several,
+    shared_block,
     suffixes,
 )
 

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
 import pytest
 
-from rolling import all_series
+from rolling import all_series, shared_block
 from rolling.all_series import AllSeries
 from rolling.shared_block import SharedBlock
+from rolling.view import View
 from rolling.window import RollingWindow
 from tests.rolling.test_steps import counted, most
 from tests.rolling.test_view import Pair
@@ -24,11 +29,11 @@ def test_only_a_few_blocks_hold_columns() -> None:
     pair = Pair.keeping(0, 0, 0)
     for start in range(0, 400, 5):
         pair.add([(i % 3, i, float(i)) for i in range(start + 1, start + 6)])
-        assert loaded(pair.view._all) <= all_series.LOADED
+        assert loaded(pair.view._all) <= shared_block.LOADED
     assert len(blocks(pair.view._all)) > 20
     for after in range(0, 400, 11):
         pair.ask(None, after, 0, None)
-        assert loaded(pair.view._all) <= all_series.LOADED
+        assert loaded(pair.view._all) <= shared_block.LOADED
         pair.view._check()
 
 
@@ -72,3 +77,25 @@ def test_a_series_leaves_a_block_of_many_in_steps(monkeypatch: pytest.MonkeyPatc
     pair.model.end_series(0)
     pair.view._check()
     pair.ask_all(0)
+
+
+def test_no_block_loses_events_that_its_series_lack_while_a_snapshot_is_asked() -> None:
+    random, view, position = np.random.default_rng(1), View(), 0
+
+    def taking(size: int) -> Iterator[None]:
+        nonlocal position
+        ids = random.integers(0, 12, size).astype(np.uint32)
+        positions = np.arange(position + 1, position + size + 1)
+        position += size
+        return view.add_many(ids, random.integers(0, 10_000, size), random.normal(0, 1, size), positions)
+
+    deque(taking(300), maxlen=0)
+    for _ in range(3):
+        snapshot = view.snapshot()
+        for _ in taking(100):
+            for block in snapshot._all.blocks():
+                if block.summary.count:
+                    snapshot._all.open(block)
+        snapshot._check()
+        snapshot.close()
+        view._check()
