@@ -40,9 +40,6 @@ MOST_PARAMETERS = 6
 """Maximum parameters of a function, without `self` and `cls`."""
 EXCEPTIONS = {
     "benchmarks/asking.py": 380,
-    "event_log/machine.py": 310,
-    "event_service.py": 350,
-    "rolling/all_series.py": 380,
     "code of append in event_log/files/writing.py": 46,
     "parameters of refusal in access/foreign.py": 9,
     "parameters of __init__ in alerts/courier.py": 7,
@@ -54,7 +51,7 @@ EXCEPTIONS = {
     "parameters of __init__ in streaming/feed.py": 7,
 }
 """Limits of what was beyond the common ones when these came; lines in tens. Only to be lowered."""
-ALL_CODE_LINES = 21_800
+ALL_CODE_LINES = 21_000
 """Maximum code lines of the service and its tools together. Only to be lowered: 12,500 is the aim."""
 ASIDE = ("tests/", "benchmarks/", "client/")
 """Folders whose lines are not counted among these."""
