@@ -84,6 +84,7 @@ def test_a_body_of_which_no_more_comes_is_given_up(worker: Worker, path: bytes) 
 def dribble(worker: Worker, connection: Any, path: bytes) -> bytes:
     """Send a body byte by byte; return the answer, at the end or before."""
     connection.sendall(HEAD % (path, b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY)))
+    until(lambda: worker.waits.busy, "the body to be waited for")  # before, it is the head
     for number in range(1, len(BODY)):
         until(lambda: worker.waits.busy or worker.waits.idle, "more to be waited for")
         if worker.waits.idle:
