@@ -1,7 +1,7 @@
 """The series that each pattern of the rules matches, kept up to date as series come and end.
 
-Ids of series only rise, so the highest one and their number tell if any has come or gone. A name is matched only with
-the patterns that begin as it does: a thousand rules over series of their own cost no more than a few.
+Ids of series only rise, so those above the highest one that was matched are new. A name is matched only with the
+patterns that begin as it does: a thousand rules over series of their own cost no more than a few.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from alerts.rules import Rule
 from event_log.patterns import literal_prefix
 from event_log.series import Series
+from view.matches import newer
 
 
 class Members:
@@ -29,14 +30,7 @@ class Members:
 
     def new(self, series: dict[int, Series]) -> list[tuple[int, str]]:
         """Return the series that are yet to be matched, in order."""
-        if not self._of:
-            return []
-        found = []
-        for number in reversed(series):
-            if number <= self._highest:
-                break
-            found.append((number, series[number].name))
-        return found[::-1]
+        return list(newer(series, self._highest))[::-1] if self._of else []
 
     def match(self, number: int, name: str) -> None:
         """Find the patterns of a series that has come."""

@@ -95,8 +95,8 @@ class Applied:
             self._loading = beginning.loading
             self._loaded_to = beginning.machine.cursor
             self._told.clear()
+            # True if what has been applied and told is no longer to be relied on: the next who reads begins anew.
             self._is_broken = False
-            """True if what has been applied and told is no longer to be relied on: the next who reads begins anew."""
 
     def _aside(self, work: Callable[[], T]) -> T:
         """Do what reads blobs, which may be large."""

@@ -51,8 +51,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def size_of(pattern: str) -> int:
     """Return about how many characters and classes a pattern has with its repetitions written out."""
-    sizes, last = [0], 0
-    """Of each group that is open, and of what a repetition would repeat."""
+    sizes, last = [0], 0  # of each group that is open, and of what a repetition would repeat
     for piece in _PIECES.finditer(pattern):
         if piece["open"]:
             sizes.append(0)

@@ -16,7 +16,7 @@ from rolling.block import CAPACITY, EARLIEST, NOTHING, Columns, Values
 from rolling.deck import Deck
 from rolling.epochs import Epochs
 from rolling.exact import summarise
-from rolling.shared_block import LOADED, Ids, Loaded, SharedBlock
+from rolling.shared_block import Ids, Loaded, SharedBlock
 from rolling.steps import Pause, Steps, finished, nothing
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
@@ -241,8 +241,7 @@ class AllSeries(Timeline[SharedBlock]):
 
     def _check(self) -> None:
         super()._check()
-        assert len(self._loaded) <= LOADED
-        assert all(block.loaded for block in self._loaded)
+        self._loaded._check()
         for block in self.blocks():
             columns, members = finished(self._gather(block))
             assert summarise(columns[2]) == block.summary

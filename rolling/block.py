@@ -154,8 +154,7 @@ class Block:
 
     def columns(self) -> Columns:
         """All its events in order. The arrays are views: good until the block changes."""
-        if not self.ordered:
-            self._sort()
+        self._put_in_order()
         return self._arrays()
 
     def values(self) -> Values:
@@ -169,15 +168,13 @@ class Block:
             return self.summary.count
         if time >= self.newest:
             return 0
-        if not self.ordered:
-            self._sort()
+        self._put_in_order()
         assert self._times is not None
         return len(self._times) - bisect_right(self._times, time)
 
     def row(self, place: int) -> tuple[int, int, float]:
         """The time, position and value of one of its events in order, counted as in a list."""
-        if not self.ordered:
-            self._sort()
+        self._put_in_order()
         assert self._values is not None
         place %= len(self._values)
         offset = place if self._positions is None else self._positions[place]
@@ -186,23 +183,20 @@ class Block:
     def piece(self, start: int, end: int) -> array[float]:
         """A copy of the values of its events in order, from one place up to another. A tenth of what arrays of numpy
         would take, where there are few."""
-        if not self.ordered:
-            self._sort()
+        self._put_in_order()
         assert self._values is not None
         return self._values[start:end]
 
     def times(self, start: int, end: int) -> array[int]:
         """The same of their times."""
-        if not self.ordered:
-            self._sort()
+        self._put_in_order()
         return array("q", [self.newest]) * (end - start) if self._times is None else self._times[start:end]
 
     def tail(self, count: int) -> Summary:
         """The summary of its last `count` events, at least one."""
         if count == self.summary.count:
             return self.summary
-        if not self.ordered:
-            self._sort()
+        self._put_in_order()
         return summarise(self.values()[-count:])
 
     def split(self, last: bool, epoch: int = 0) -> Self:
@@ -235,6 +229,10 @@ class Block:
             return times, np.arange(self._base, self._base + len(values)), values
         offsets = np.frombuffer(self._positions, self._positions.typecode)
         return times, offsets.astype(np.int64) + self._base, values
+
+    def _put_in_order(self) -> None:
+        if not self.ordered:
+            self._sort()
 
     def _sort(self) -> NDArray[np.intp]:
         """Bring the rows into order, in place; returns the places they come from."""

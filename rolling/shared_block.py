@@ -128,12 +128,6 @@ class Loaded:
         """True while events are taken in: a block may have some that its series are yet to be given, which it could not
         fetch again, and questions on snapshots look for room between the steps."""
 
-    def __len__(self) -> int:
-        return len(self._blocks)
-
-    def __iter__(self) -> Iterator[SharedBlock]:
-        return iter(self._blocks)
-
     def note(self, block: SharedBlock) -> None:
         """Note that a block is used, and unload those used longest ago, beyond LOADED."""
         self._blocks.pop(block, None)
@@ -153,3 +147,8 @@ class Loaded:
             del self._blocks[oldest]
             oldest.unload()
             yield
+
+    def _check(self) -> None:
+        """Every invariant, as assertions. For tests."""
+        assert len(self._blocks) <= LOADED
+        assert all(block.loaded for block in self._blocks)

@@ -90,7 +90,7 @@ def _new(seen: Seen, several: Several, highest: int) -> list[int]:
         matchers.append(compiled(text).match)
         seen.view.pause()
     found: list[int] = []
-    for done, (number, name) in enumerate(_names(seen.series, highest), 1):
+    for done, (number, name) in enumerate(newer(seen.series, highest), 1):
         if several.among is None or name in several.among:
             for match in matchers:
                 if match(name):
@@ -101,8 +101,8 @@ def _new(seen: Seen, several: Several, highest: int) -> list[int]:
     return found[::-1]
 
 
-def _names(series: dict[int, Series], highest: int) -> Iterator[tuple[int, str]]:
-    """Return the series above an id, the newest first."""
+def newer(series: dict[int, Series], highest: int) -> Iterator[tuple[int, str]]:
+    """Yield id and name of the series that began after the one with the id `highest`, the newest first."""
     for number in reversed(series):
         if number <= highest:
             return

@@ -107,14 +107,18 @@ def test_starting_twice_runs_once() -> None:
         assert set(threading.enumerate()) <= before  # those of other tests may end meanwhile
 
 
+def assert_ended(threads: set[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
+
+
 def test_once_stopped_it_ends_and_stays_stopped() -> None:
     work = Work([])
     with following(work, interval=60.0) as (background, threads):
         work.next(2)
         background.stop()
-        for thread in threads:
-            thread.join(SOON)
-            assert not thread.is_alive()
+        assert_ended(threads)
         assert not background.start()
 
 
@@ -123,9 +127,7 @@ def test_stopping_ends_it_between_two_pieces() -> None:
     with following(work, interval=60.0) as (background, threads):
         work.next(1)
         background.stop()
-        for thread in threads:
-            thread.join(SOON)
-            assert not thread.is_alive()
+        assert_ended(threads)
 
 
 def run(script: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -238,14 +238,6 @@ def test_as_many_patterns_as_may_be_are_taken(client: FlaskClient) -> None:
     query = "&".join(f"series=x{number}*" for number in range(20))
     assert client.get(f"/statistics?{query}").headers["Series-Matched"] == "1"
     assert client.get(f"/statistics?series={'*' * 128}").headers["Series-Matched"] == "1"
-
-
-@pytest.fixture
-def feed(app: Flask) -> Iterator[Feed]:
-    with app.app_context():
-        feed = stream_answers.feed()
-    yield feed
-    feed.close()
 
 
 def test_a_stream_is_of_several_and_asked_once_for_all_who_ask_the_same(

@@ -33,15 +33,6 @@ def settings() -> Settings:
     return Settings(max_streams=2)
 
 
-@pytest.fixture
-def feed(app: Flask) -> Iterator[Feed]:
-    """The feed behind the client."""
-    with app.app_context():
-        feed = stream_answers.feed()
-    yield feed
-    feed.close()
-
-
 @contextmanager
 def opened(client: FlaskClient, path: str, headers: dict[str, str] | None = None) -> Iterator[TestResponse]:
     """A stream that is left at the end."""
