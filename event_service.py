@@ -82,7 +82,7 @@ class EventService(Questions):
         self._opening: dict[int, threading.Lock] = {}  # by process: locks must be made after the fork
         self._attempts = 0
         self._fault = LogUnavailable()
-        """Why the last attempt to open it failed."""
+        """Fault of the last attempt to open the log."""
         self._background = Background(self.tick, store.sync, blocks=store.blocks) if follow else None
 
     @property
@@ -193,7 +193,7 @@ class EventService(Questions):
             self.start()
             with self._level:
                 pass
-        elif self._pid != os.getpid():  # the background is opening the log, which takes as long as that is
+        elif self._pid != os.getpid():  # a background thread is opening the log, which may take long
             if self._attempts:
                 raise LogUnavailable(str(self._fault)) from self._fault
             return False

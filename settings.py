@@ -13,7 +13,7 @@ from event_log.urls import checked_url, printable_url
 from times import format_duration, parse_duration
 
 VERSION = "1.0.0"
-"""Of the service, wherever it says which it is; the changelog names it first."""
+"""Version of the service, wherever it says which it is; the changelog names it first."""
 GIB = 1024**3
 MOST_WORKERS = 1000
 """A worker for each core is what serves fastest; this many is a slip of the keyboard."""

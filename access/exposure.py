@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 Address = tuple[str, int] | str | int
-"""As gunicorn has it: host and port, the path of a Unix socket, or an inherited descriptor."""
+"""An address as gunicorn has it: host and port, the path of a Unix socket, or an inherited descriptor."""
 
 
 def exposed(addresses: Iterable[Address]) -> str | None:

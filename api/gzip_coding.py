@@ -12,7 +12,7 @@ GZIP = "gzip"
 WORTH_IT = 1400
 """Bytes; a smaller answer fits into one packet as it is."""
 MOST_MEMBERS = 1000
-"""Of one body; each costs some microseconds, however little it holds."""
+"""Maximum number of gzip members of one body; each costs some microseconds, however little it holds."""
 _GZIP_FORMAT = 31
 _FASTEST = 1
 """Measured on a listing of 1,000 series (164 kB): 0.5 ms and 16 % of its size; level 6 takes 1.7 ms for 14 %."""

@@ -63,7 +63,7 @@ def _digest_of_request(kind: str, body: bytes) -> bytes:
 
 
 def _digest(*parts: str | bytes) -> bytes:
-    """Of parts of which none but the last has a NUL in it."""
+    """Return a digest of these parts. None but the last may have a NUL in it."""
     joined = b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)
     return blake2b(joined, digest_size=16).digest()
 

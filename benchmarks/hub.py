@@ -26,7 +26,7 @@ globals().update({name: value for name, value in _common.items() if not name.sta
 
 
 def post_worker_init(worker: Worker) -> None:
-    """As ever, and begin to take notes."""
+    """Do what the service does here, and begin to take notes."""
     _common["post_worker_init"](worker)
     gevent.spawn(_watch, Path(os.environ["HUB_NOTES"]))
 

@@ -30,7 +30,7 @@ class Hold(NamedTuple):
     typical: float
     p99: float
     longest: float
-    """Of what the probe waited for its answers."""
+    """Longest wait of the probe for an answer."""
     hub: float
     """The longest that the worker itself held its hub: what the machine did meanwhile does not count."""
     used: float
@@ -52,11 +52,11 @@ class Notes:
         return [row for row in self._rows if row[0] < end and row[1] > begin]
 
     def longest_ms(self, begin: float, end: float) -> float:
-        """Of the hub's notes: the longest that the worker itself held it between these two moments."""
+        """Return the longest that the worker itself held its hub between these two moments, by the hub's notes."""
         return max((1000 * row[2] for row in self.during(begin, end)), default=0.0)
 
     def most_used_ms(self, begin: float, end: float) -> float:
-        """Of the hub's notes: the most that its thread computed at a time between these two moments."""
+        """Return the most that its thread computed at a time between these two moments, by the hub's notes."""
         return max((1000 * row[3] for row in self.during(begin, end)), default=0.0)
 
     def wait_for(self, moment: float) -> None:

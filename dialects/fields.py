@@ -22,7 +22,7 @@ from event_log.batch import Values
 _MILLISECOND = 1000
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?\d+(?:_\d+)*)(?:\.0+)?\s*", re.ASCII)
 _MOST_DIGITS = 4300
-"""As far as Python converts digits to an integer."""
+"""Maximum number of digits that Python converts to an integer."""
 
 TEXT = fault("string_type", "Input should be a valid string")
 NUMBER = fault("float_type", "Input should be a valid number")

@@ -31,7 +31,7 @@ from times import format_timestamp
 
 UNKNOWN_TICKER = 4004
 DECIMALS = 2
-"""Of the prices in answers; the price updates have all of theirs."""
+"""Decimals of the prices in answers; price updates have all of theirs."""
 _NUMBERED = re.compile(r"ITEM_(\d{2,})", re.ASCII)
 
 bp = Blueprint("tickers", __name__)

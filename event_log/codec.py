@@ -21,9 +21,9 @@ from event_log.rules import RULES, Rules
 Data = bytes | memoryview
 
 VERSION = 1
-"""Of the meaning that is written."""
+"""Version of the meaning that is written."""
 NEWEST = 2
-"""Of the meaning that can be read."""
+"""Newest version of the meaning that can be read."""
 _VERSION = VERSION << 4
 SINGLE = _VERSION | 1
 """One event of a known series."""
@@ -72,7 +72,7 @@ class Singles(NamedTuple):
 
     positions: Times
     rows: NDArray[np.void]
-    """Of SINGLE_ROW, perhaps with more fields."""
+    """Rows of SINGLE_ROW, perhaps with more fields."""
 
     def __len__(self) -> int:
         return len(self.positions)

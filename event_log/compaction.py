@@ -103,7 +103,7 @@ class Content:
     """The newest digest of the machine that compacted, and the number of its record."""
 
     def pack(self) -> bytes:
-        """As the data of a manifest."""
+        """Return this as the data of a manifest."""
         parts = [[part.name, part.rows, part.expired, part.oldest, part.newest] for part in self.parts]
         return json.dumps([self.checkpoint, parts, self.runs, self.digest]).encode()
 

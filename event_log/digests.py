@@ -9,7 +9,7 @@ MOST = 1000
 
 
 class Digests:
-    """Of the states of a machine at some records, each chained with the one before."""
+    """Digests of the states of a machine at some records, each chained with the one before."""
 
     def __init__(self, last: tuple[int, int] = (0, 0)) -> None:
         """Go on from the last one of a checkpoint, which is the number of a record and a digest."""

@@ -1,4 +1,4 @@
-"""Why a log cannot do what was asked."""
+"""Errors of a log: each says why it cannot do what was asked."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Guard(NamedTuple):
     """Conditions of an append. Nothing is stored where one does not hold."""
 
     history: int
-    """Of the ids in the payload. Where it is another one: HistoryChanged."""
+    """History of the ids in the payload. Where the log has another one: HistoryChanged."""
     known: int | None = None
     """Stale if the last fence has a higher number. None: the record needs no such promise."""
     oldest: int | None = None

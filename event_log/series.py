@@ -32,10 +32,10 @@ class Series(NamedTuple):
 
 
 class Ends:
-    """Where the last series of each name ended, for the names that ended last."""
+    """Positions at which the last series of each name ended, for the names that ended last."""
 
     def __init__(self, names: Mapping[str, int] | None = None, until: int = 0) -> None:
-        """Of a name that is not in `names` a series may have ended at or before the position `until`."""
+        """`until`: at or before this position a series may have ended whose name is not in `names`."""
         self.names = dict(names or {})
         """The latest end comes last."""
         self.until = until

@@ -30,7 +30,7 @@ REASONS = {
     500: "error",
     503: "unavailable",
 }
-"""Why events are refused, by the status that says so."""
+"""Reasons for which events are refused, by the status that says so."""
 
 
 @cache

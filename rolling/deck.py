@@ -23,7 +23,7 @@ B = TypeVar("B", bound=Block)
 
 
 class Deck(Generic[B]):
-    """Up to FAN_OUT blocks, or decks, in order of time; `starts` repeats theirs, `summary` covers them all."""
+    """At most FAN_OUT blocks, or decks, in order of time; `starts` repeats theirs, `summary` covers them all."""
 
     __slots__ = ("children", "epoch", "held", "late", "starts", "summary")
 

@@ -97,9 +97,8 @@ class Reading:
         return Tail(summary, timeline.row(begin), timeline.row(end + 1)) if ends else Tail(summary)
 
     def ranges(self, series: Ids, span: Span) -> Sequence[Range]:
-        """Where the events of a span are to be found: in one range, or in one of each series where they are those of
-        several, or the last ones of all series and reach behind the cutoff, where every series keeps its own. No range
-        is empty."""
+        """Return the ranges of the events of a span: one, or one of each series where they are those of several, or the
+        last ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
         if isinstance(series, Sequence):
             return self._of_several(series, span)
         timeline = self._timeline(series)

@@ -73,7 +73,7 @@ class Worker(GeventWorker):
     held = 0
     """Bytes of bodies that requests hold in memory, but for what came with their heads."""
     declined: Sequence[str] = ("begin",)
-    """Why gunicorn's own loop serves all connections: settings of it, or because `begin` was not called."""
+    """Reasons for which gunicorn's own loop serves all connections: settings of it, or that `begin` was not called."""
     _listeners: Mapping[Any, ListenerName] = MappingProxyType({})
     _hands_over = False
 

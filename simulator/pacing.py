@@ -74,7 +74,7 @@ class Timetable:
         self.gap = 1 / rate
 
     def due(self, events: int, now: float) -> float:
-        """As Schedule says; more than CATCH_UP behind, what was missed before is given up."""
+        """Return what Schedule says; more than CATCH_UP behind, what was missed before is given up."""
         due = self._advance(events)
         if now - due > CATCH_UP:
             due = now - CATCH_UP
@@ -95,7 +95,7 @@ class Timetable:
 
 
 class Unpaced:
-    """As fast as possible, but for the silences."""
+    """A pace as fast as possible, but for the silences."""
 
     def __init__(self, phases: Phases) -> None:
         self._phases = phases

@@ -51,7 +51,7 @@ def compiled_once(rule: Rule, append_unknown: bool = True) -> Builder:
 Rule._compile_builder = compiled_once  # type: ignore[assignment]
 
 TRACING = "COVERAGE_PROCESS_CONFIG"
-"""Where coverage tells the processes that tests start to trace, and how."""
+"""Variable in which coverage tells the processes that tests start to trace, and how."""
 UNTRACED = (
     *("tests/access/", "tests/api/routes/test_docs.py", "tests/dashboard/", "tests/e2e/"),
     *("tests/serving/test_ends.py", "tests/serving/test_wire.py", "tests/simulator/test_docs.py"),

@@ -19,7 +19,7 @@ from tests.redis_server import RedisServer
 from tests.servers import Server
 
 CLONE_NEWNET = 0x40000000
-"""Of the kernel's sched.h."""
+"""Flag of the kernel's sched.h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class ServerAt(Server):
 
     @property
     def url(self) -> str:
-        """Where the test reaches it."""
+        """The URL by which the test reaches it."""
         return f"http://{self._side.test_address}:{self.port}"
 
 

@@ -50,13 +50,13 @@ class RedisServer:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """As last started."""
+        """The process as last started."""
         assert self._process is not None
         return self._process
 
     @property
     def socket(self) -> Path:
-        """Where it listens besides its port."""
+        """The socket on which it listens besides its port."""
         return self.directory / "redis.sock"
 
     def url(self, query: str = "") -> str:

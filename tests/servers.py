@@ -97,7 +97,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it answers, without a slash at the end."""
+        """The URL at which it answers, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
     @property

@@ -58,7 +58,7 @@ def load_config() -> Config:
 
 
 def master(**settings: Any) -> SimpleNamespace:
-    """As much of gunicorn's Arbiter as the hooks look at."""
+    """Return as much of gunicorn's Arbiter as the hooks look at."""
     settings = {"address": [], "reuse_port": False, "is_ssl": False} | settings
     return SimpleNamespace(cfg=SimpleNamespace(**settings), master_pid=0, LISTENERS=[])
 

@@ -507,7 +507,7 @@ class TestFullLog:
 
 
 class TestAWrongClock:
-    """Of a host among others: it goes by theirs, and what it stamps on arrival counts for all alike."""
+    """The clock of one host among others: it goes by theirs, and what it stamps on arrival counts for all alike."""
 
     @pytest.fixture
     def store(self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> RecordStore:

@@ -11,7 +11,7 @@ from rolling.percentiles import Percentiles
 from rolling.summary import Summary
 
 MOST_POINTS = 2000
-"""Of one history."""
+"""Maximum number of points of one history."""
 End = tuple[int, float] | None
 """The time and value of an event."""
 

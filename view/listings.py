@@ -15,7 +15,7 @@ from view.snapshots import Seen
 
 
 class Page(NamedTuple):
-    """Up to `limit` series, or all, of those whose names begin with `prefix` and come behind `after`."""
+    """A page: at most `limit` series, or all, of those whose names begin with `prefix` and come behind `after`."""
 
     prefix: str = ""
     limit: int | None = 100

@@ -135,15 +135,15 @@ class Questions:
         after: str | None = None,
         visible: Callable[[str], bool] | None = None,
     ) -> Listed:
-        """Up to `limit` series by name, or all, those that begin with `prefix`, come behind `after` and are visible;
+        """List at most `limit` series by name, or all, that begin with `prefix`, come behind `after` and are visible;
         then the name to go on after, None at the end; then the position that the view had read."""
         self.start()
         page, order, now = Page(prefix, limit, after), Order(visible=visible), self.clock()
         return ask(self._level, "listing", lambda seen: listed(seen, page, order, Over(now - seen.rules.retention)))
 
     def ranking(self, prefix: str, limit: int, after: str | None, scope: Scope, order: Order, extras: Extras) -> Listed:
-        """As `series`, with the figures of each series over a scope, in this order. There is no name to go on after
-        but in the order of names."""
+        """List as `series` does, with the figures of each series over a scope, in this order. There is no name to go on
+        after but in the order of names."""
         self.start()
         page, now = Page(prefix, limit, after), self.clock()
 
@@ -171,8 +171,7 @@ class Questions:
             return Course((known.created, known.initial), times, values, position)
 
     def replay(self, series: str, after: int, limit: int) -> Replayed:
-        """Up to `limit` events of a series behind a position, the first ones, from the view. A series never seen has
-        none."""
+        """Return the first events of a series behind a position, `limit` at most. A series never seen has none."""
         self.start()
         return ask(self._level, "replay", lambda seen: _replay(seen, series, after, limit))
 

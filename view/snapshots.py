@@ -46,7 +46,7 @@ class Seen:
         return self._names
 
     def page(self, prefix: str, limit: int | None, after: str | None) -> list[str]:
-        """Up to `limit` names, or all, that begin with `prefix` and come behind `after`, sorted."""
+        """Return at most `limit` names, or all, that begin with `prefix` and come behind `after`, sorted."""
         names = self.names()
         start = bisect_right(names, after) if after is not None and after >= prefix else 0
         start = max(start, bisect_right(names, prefix) - (prefix in self.ids))

@@ -20,7 +20,7 @@ from api.problems import Problem, invalid_body
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
 _MOST_DIGITS = 400
-"""Of a whole number that is read as one; a longer one is no finite double."""
+"""Maximum digits of a whole number that is read as one; a longer one is no finite double."""
 _PLAIN = {"identity", ""}
 """Content-Encodings that change nothing."""
 _GZIPS = {GZIP, f"x-{GZIP}"}

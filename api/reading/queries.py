@@ -47,7 +47,7 @@ class WindowQuery(Query):
 
 
 class OfOneSeries(Query):
-    """Where a series is named in the path."""
+    """A query of a route whose path names a series."""
 
     @pre_load
     def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:

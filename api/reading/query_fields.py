@@ -28,9 +28,9 @@ from times import UNITS, format_duration, parse_duration
 
 LARGEST_LAST = 10**8
 MOST_PATTERNS = 20
-"""Of series, in one question."""
+"""Maximum number of patterns of series in one question."""
 MOST_BOUNDS = 1000
-"""Of one histogram; as many are the most bins."""
+"""Maximum number of bounds of one histogram, and of its bins."""
 _NUMBER = "[0-9]+([.][0-9]+)?"
 _UNQUOTED_PLUS = re.compile(r"(.{8,10}[Tt ][0-9:.,]+) ([0-9]{2}(?::?[0-9]{2})?)")
 """A date, a time and an offset whose `+` was not percent-encoded: in a query it says a space."""

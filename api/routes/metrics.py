@@ -27,7 +27,7 @@ from times import format_duration
 from view.answers import Order, Scope, SeriesInfo
 
 MOST_SERIES = 1000
-"""Of those whose windows are shown."""
+"""Maximum number of series whose windows are shown."""
 
 bp = Blueprint("metrics", __name__)
 

@@ -19,7 +19,7 @@ class Asked(NamedTuple):
     body: bytes
     headers: Mapping[str, str]
     port: int = 0
-    """Where it came from: another one for each connection."""
+    """Port that it came from: another one for each connection."""
 
     @property
     def events(self) -> list[Any]:

@@ -99,7 +99,7 @@ class OpenLog:
         self.words = self.head.words
         self.page = self.head.page
         self.fault: LogUnavailable | None = None
-        """Why the last append was refused, until the room that the next ones need has been tried."""
+        """Fault for which the last append was refused, until the room that the next ones need has been tried."""
         self._segment = self._history = -1
         self._stored: Stored | None = None
         self._time = 0

@@ -33,7 +33,7 @@ class Reader:
         self._places: dict[tuple[int, int], Tail] = {}
 
     def read(self, cursor: Cursor, limit: int) -> Chunk:
-        """As `RecordStore.read` promises it. Where records are damaged it begins another history without them."""
+        """Read as `RecordStore.read` promises it. Where records are damaged it begins another history without them."""
         sequence, tail = self._files.head.tail()
         if cursor.history != tail.history:
             raise HistoryChanged("the log has begun anew")

@@ -61,7 +61,7 @@ def _save_unsynced(files: OpenLog, synced: Tail) -> Tail:
 
 
 def heal(files: OpenLog, place: Tail) -> None:
-    """Where the records behind a place are damaged, begin another history with what is intact.
+    """Begin another history with what is intact where the records behind a place are damaged.
 
     For a real thread. Raises LogDamaged where that cannot be written down."""
     with files.syncing.held(), files.appending.held():

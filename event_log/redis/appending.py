@@ -61,7 +61,7 @@ class Appending:
         """Makes the reading that goes with records which are decided when they are applied, and takes the answers."""
 
     def append(self, record: Record, guard: Guard) -> Appended:
-        """As the port says."""
+        """Append as the port says."""
         return self._gathering.append(record, guard)
 
     def note(self, end: Appended) -> None:

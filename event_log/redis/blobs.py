@@ -60,7 +60,7 @@ class Blobs:
         return Manifest(self._reading.generation, cursor, data or b"", tuple((blobs or b"").decode().split()))
 
     def swap(self, manifest: Manifest) -> bool:
-        """As the port says."""
+        """Swap as the port says."""
         before, _, _, _, named, size, swaps = self._fields()
         if int(before or 0) != manifest.generation - 1:
             return False

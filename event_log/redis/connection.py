@@ -24,7 +24,7 @@ BUFFER = 1 << 18
 _INCOMPLETE = object()
 Command = tuple[bytes | str | int, ...]
 Reply = Any
-"""As Redis sent it, or the error it sent."""
+"""An answer as Redis sent it, or the error it sent."""
 
 
 class Packed(NamedTuple):

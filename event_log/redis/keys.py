@@ -14,7 +14,7 @@ CHUNK = 1024 * 1024
 
 NAME = "tidemark log"
 FORMAT = "3"
-"""Of the records and all that stands beside them."""
+"""Format of the records and of all that stands beside them."""
 
 
 class Mark(NamedTuple):

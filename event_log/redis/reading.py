@@ -45,11 +45,11 @@ class Reading:
         self.history = 0
         """That of the last records or manifest read."""
         self.generation = 0
-        """As of the last read."""
+        """Generation of the manifest as of the last read."""
         appending.follow = self._follow
 
     def read(self, cursor: Cursor, limit: int) -> Chunk:
-        """As the port says."""
+        """Read as the port says."""
         ahead = self._ahead
         if ahead is not None and ahead.cursor == cursor:
             self._ahead = None

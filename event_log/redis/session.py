@@ -34,7 +34,7 @@ class Client(NamedTuple):
     """A connection as Redis knows it."""
 
     run: str
-    """Of the process, another one after each start."""
+    """Id of the process of Redis, another one after each start."""
     id: int
 
 
@@ -44,7 +44,7 @@ class Session(Connection):
     def __init__(self, url: RedisUrl) -> None:
         self._where = str(url)
         self.stamp = ""
-        """Of this Redis as a master: another one after each start and each promotion."""
+        """Stamp of this Redis as a master: another one after each start and each promotion."""
         address = None if url.path is not None else url.hosts[0] if url.master is None else _master(url)
         try:
             super().__init__(connect(url, address))

@@ -70,7 +70,7 @@ class RedisStore(RecordStore):
         return self._blobs.manifest()
 
     def generation(self) -> int:
-        """As of the last read."""
+        """Return the generation as of the last read."""
         return self._reading.generation
 
     def swap(self, manifest: Manifest) -> bool:

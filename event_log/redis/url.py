@@ -28,7 +28,7 @@ class RedisUrl:
     master: str | None = None
     """Name of the master at the sentinels; None where there are no sentinels."""
     path: str | None = None
-    """Of the socket, where it is one."""
+    """Path of the socket; None where it is reached by TCP."""
     db: int = 0
     name: str = "tidemark"
     """Prefix of all keys."""

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from access.keys import hash_of
 
 START = "2025-06-26T14:30:00Z"
-"""Where the clock of the tests stands."""
+"""Time at which the clock of the tests stands."""
 KEYS = {
     "everything": 'can = ["write", "read", "delete", "metrics"]',
     "reading": 'can = ["read"]',

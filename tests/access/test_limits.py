@@ -22,7 +22,7 @@ from ..conftest import START, FakeClock
 from ..servers import Server
 
 TOKENS = {"slow": "tm_slow", "other": "tm_other", "free": "tm_free"}
-"""Of ten events a second, twenty at once; the same; as many as it likes."""
+"""Tokens of keys: ten events a second, twenty at once; the same; no limit."""
 NOW = "2025-06-26T14:30:00Z"
 
 

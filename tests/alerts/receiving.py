@@ -38,7 +38,7 @@ class Receiving(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it is, without a slash at the end."""
+        """Its URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def at(self, path: str) -> list[Taken]:

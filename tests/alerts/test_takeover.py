@@ -1,4 +1,4 @@
-"""Whoever evaluates, and whenever it is killed or stalls: each change stands in the log once, in the right order."""
+"""Each change stands in the log once, in the right order, whoever evaluates and whenever it is killed or stalls."""
 
 from __future__ import annotations
 

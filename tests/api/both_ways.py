@@ -22,7 +22,7 @@ from tests.conftest import FakeClock
 from tests.event_log.projection import Projection
 
 SEED = 3
-"""Of six seeds the one by which the wrong fast paths are found soonest."""
+"""The one of six seeds by which the wrong fast paths are found soonest."""
 OWN = "127.0.0.1"
 """The address of our side of each connection, and of the other."""
 ENOUGH = 2_000
@@ -127,7 +127,7 @@ def _told(answer: bytes) -> Told:
 
 
 def _environ(request: Generated) -> dict[str, Any]:
-    """As gunicorn makes it."""
+    """Return the environ as gunicorn makes it."""
     return {
         "wsgi.errors": sys.stderr,
         "wsgi.version": (1, 0),

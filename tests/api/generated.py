@@ -12,7 +12,7 @@ from times import MINUTE, SECOND, format_timestamp
 MAX_BODY = 2_000
 MAX_BATCH = 12
 RARE = 3
-"""Of a hundred."""
+"""Percentage of requests."""
 
 PATHS = (
     *("/event", "/event", "/event", "/v1/event", "/events", "/events", "/v1/events"),

@@ -25,7 +25,7 @@ PRICES = {
 SHOWN = "ASML"
 STEP = 0.0003
 SPREAD = 0.0012
-"""Of what is paid around the price, so that minimum, percentiles and maximum differ."""
+"""Spread of what is paid around the price, so that minimum, percentiles and maximum differ."""
 HISTORY_SECONDS = 20 * 60
 EVENTS_A_SECOND = 60.0
 LARGEST = 200_000

@@ -45,7 +45,7 @@ def chart_ends_with(page: Page, value: str) -> None:
 
 
 def first_value(page: Page) -> str | None:
-    """Of the first event that the chart has by now."""
+    """Return the value of the first event that the chart has by now."""
     page.keyboard.press("Home")
     return page.locator("#readout dd").text_content()
 

@@ -53,5 +53,5 @@ def history(events: Iterable[Event], series: str) -> list[dict[str, Any]]:
 
 
 def position(answer: requests.Response) -> int:
-    """Where an answer stood in the log."""
+    """Return the position of an answer in the log."""
     return int(answer.headers["Log-Position"])

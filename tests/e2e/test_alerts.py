@@ -51,7 +51,7 @@ def receiver() -> Iterator[Receiving]:
 
 @pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a real Alertmanager answers, that tells nobody."""
+    """The URL of a real Alertmanager that tells nobody."""
     folder = tmp_path_factory.mktemp("alertmanager")
     (folder / "am.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
     with reserve_port() as reservation:  # until the end: nobody else is given the port

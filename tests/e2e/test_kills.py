@@ -73,7 +73,7 @@ def test_workers_killed_while_they_compact_lose_nothing_and_count_nothing_twice(
 
 
 def check_counts(server: Server, load: Load) -> None:
-    """Whatever was acknowledged is stored, once; beyond it only whole requests whose answer was lost."""
+    """Check that all that was acknowledged is stored, once; beyond it only whole requests whose answer was lost."""
     for series in SERIES:
         acknowledged = load.values(series, load.acknowledged)
         sent = load.values(series, load.sent)

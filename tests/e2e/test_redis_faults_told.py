@@ -1,4 +1,4 @@
-"""Whatever befalls Redis, a host says so in a clear line, goes on without a restart when it is over, and betrays no
+"""Faults of Redis: a host tells each in a clear line, goes on without a restart when it is over, and betrays no
 secret of the URL. Each fault is taken back also where its test fails, so that the next one finds a sound Redis."""
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def configured(name: str, value: str) -> Callable[[Host], AbstractContextManager
 
 @contextmanager
 def a_full_disk(host: Host) -> Iterator[None]:
-    """As Redis sees it: what it would write to is a directory."""
+    """Have Redis see a full disk: what it would write to is a directory."""
     (host.redis.directory / "directory").mkdir()
     with configured("save", "3600 1")(host), configured("dbfilename", "directory")(host), host.admin() as client:
         saved(client, "err")

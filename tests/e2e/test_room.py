@@ -122,7 +122,7 @@ def small_disk(path: Path) -> Iterator[Callable[[], object]]:
 
 @contextmanager
 def disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[list[int]], object]]]:
-    """Where a log of little room may stand, and what gives it more: a small disk, where one can be mounted."""
+    """Yield a folder for a log of little room, and what gives it more: a small disk, where one can be mounted."""
     if may_mount():
         with small_disk(tmp_path / "disk") as enlarge:
             yield tmp_path / "disk" / "log", lambda pids: enlarge()

@@ -100,7 +100,7 @@ class Projection:
         return found
 
     def judge(self, number: int) -> Verdict:
-        """As a compaction asks."""
+        """Say what is dead for good, as a compaction asks."""
         self.follow()
         if self.number < number:
             raise HistoryChanged("what was to be judged is lost")

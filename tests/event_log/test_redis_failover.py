@@ -33,7 +33,7 @@ KEY = Conditions(once=Once(b"k" * 16, b"b" * 16))
 COPIED_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 FAILOVER_SECONDS = 180.0
 DOWN_MILLISECONDS, NEVER_MILLISECONDS = 400, 600_000
-"""When sentinels take the master for dead: while it is, and while it may only be slow beside other tests."""
+"""Milliseconds after which sentinels take the master for dead: while it is, and while it may only be slow."""
 T = TypeVar("T")
 
 

@@ -38,7 +38,7 @@ processes: list[Barrier] = []
 
 @pytest.fixture
 def url() -> str:
-    """Of an empty log."""
+    """The URL of an empty log."""
     url = shared().url(f"name={secrets.token_hex(8)}")
     log = open_log(url)
     log.claim(RULES, "start")

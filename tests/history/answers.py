@@ -17,7 +17,7 @@ from tests.history.recording import Attempt, Delete, History, Read, Write
 MOST_AT_ONCE = 3
 """Writes of unknown outcome that may turn up between two answers about their series."""
 MOST_TRIED = 5000
-"""So that a fault among many of unknown outcome is told within a minute."""
+"""Maximum number of choices tried, so that a fault among many of unknown outcome is told within a minute."""
 
 
 class State:

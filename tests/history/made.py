@@ -14,7 +14,7 @@ ALL = Question("statistics", "a", last=1000, include=("sum", "last"))
 
 
 def at(value: float) -> int:
-    """When the event of a value is dated."""
+    """Return the time of the event of a value."""
     return START + int(value) * 1000
 
 

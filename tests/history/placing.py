@@ -1,4 +1,4 @@
-"""Where each write of a history stands in the log, as far as anybody was told."""
+"""The place of each write of a history in the log, as far as anybody was told."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from times import format_duration, format_timestamp, wall_clock
 
 NEVER = 1 << 63
-"""When an operation ended of which nobody was told the end."""
+"""End of an operation of which nobody was told the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Question:
 
     @property
     def path(self) -> str:
-        """Where to ask it."""
+        """The path of the question."""
         durations = {name: format_duration(value) for name in ("window", "step") if (value := getattr(self, name))}
         last = {} if self.last is None else {"limit" if self.kind == "events" else "last": str(self.last)}
         at = {} if self.at is None else {"at": format_timestamp(self.at)}

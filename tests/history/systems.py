@@ -18,7 +18,7 @@ from tests.servers import Server, until
 RETENTION = {"TIDEMARK_RETENTION": "5m", "TIDEMARK_KEEP_LAST": "10000000"}
 """Longer than a request can wait for a server to start; nothing is gone from the streams that tell all at the end."""
 DOWN_MILLISECONDS, NEVER_MILLISECONDS = 1000, 600_000
-"""When sentinels take the master for dead: while it is, and while it may only be slow beside other tests."""
+"""Milliseconds after which sentinels take the master for dead: while it is, and while it may only be slow."""
 COPIED_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 

@@ -177,6 +177,6 @@ def test_promtool_asks_us_as_it_asks_prometheus(two: Server) -> None:
 
 
 def running() -> list[str]:
-    """Where each Prometheus of this machine runs."""
+    """Return the working folder of each Prometheus of this machine."""
     found = psutil.process_iter(["cwd", "name"])
     return [str(process.info["cwd"]) for process in found if process.info["name"] == "prometheus"]

@@ -62,7 +62,7 @@ class Worker:
 
 
 class Listener:
-    """Where the connections come from."""
+    """A listening socket, of which only the name is asked."""
 
     def getsockname(self) -> tuple[str, int]:
         return "127.0.0.1", 5000

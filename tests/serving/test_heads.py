@@ -209,7 +209,7 @@ def test_names_that_come_twice_and_long_heads_are_left_to_gunicorn(field: bytes)
 
 
 WORST_SECONDS = 0.005
-"""Of a processor, a hundred times what it takes; an expression that goes back takes more."""
+"""Maximum seconds of a processor: a hundred times what it takes; an expression that goes back takes more."""
 WORST = [
     b"a:" + b" " * 4000,
     b"a:" + b" \t" * 2000 + b"x" + b" \t" * 30,

@@ -27,7 +27,7 @@ def all_of(connection: socket.socket) -> bytes:
 
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Server]:
-    """As it is served."""
+    """The service as it is."""
     with Server(["-w", "1"], SETTINGS, "tests.still:app") as server:
         yield server
 

@@ -19,7 +19,7 @@ ITEMS = 400
 SECONDS_AN_ITEM = 0.001
 STAMPS = [f"2025-06-26T14:30:00{'Z' if number % 2 else '+02:00'}" for number in range(ITEMS)]
 UNLIKE = ["2025-06-26T14:30:00.25Z" if number % 2 else "2025-06-26T14:30:00.250" for number in range(ITEMS)]
-"""Of one length, and yet of two forms."""
+"""Timestamps of one length, and yet of two forms."""
 
 
 @pytest.fixture
