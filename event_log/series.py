@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from event_log.batch import Ids, Times
 
+LONGEST_NAME = 128
+"""Maximum characters of the name of a series."""
 MOST_ENDED = 10_000
 """Maximum number of ended names whose end position is remembered."""
 GONE = -1
