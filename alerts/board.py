@@ -28,6 +28,7 @@ from alerts.rows import (
 )
 from alerts.rules import MOST_ALERTS
 from alerts.states import shown
+from event_log.aside import give_way
 from event_log.tables import Row
 from event_service import EventService
 from view.matches import Revision, revision_of
@@ -80,13 +81,17 @@ class Board:
                     follows = text == self._text and self._projection is not None and self._projection() is projection
                     new = self._members.new(projection.series) if follows else []
                     if follows and len(new) <= FEW:
-                        for number, name in new:
-                            self._members.match(number, name)
-                        return self._stand(projection)
+                        self._follow(projection, new)
+                        rows, position = dict(projection.tables.rows(ALERTS)), projection.cursor.position
+                        break
                 if not follows:
                     self._begin_anew(projection, text)
                 for number, name in giving_way(new, SECONDS):
                     self._members.match(number, name)
+                give_way()
+            targets, left_out = self._targets or self._list(rows)
+            self._targets = None if left_out else (targets, 0)  # which are left out depends on states
+            return Standing(self._rules, rows, targets, left_out, position)
 
     def is_looked_at(self) -> bool:
         """Return whether some process holds the lease, as far as the log is applied."""
@@ -116,15 +121,14 @@ class Board:
         self._revision, self._targets = Revision(), None
         self._projection, self._text = weakref.ref(projection), text
 
-    def _stand(self, projection: Projection) -> Standing:
+    def _follow(self, projection: Projection, new: Sequence[tuple[int, str]]) -> None:
+        """Follow the series that have come and ended."""
+        for number, name in new:
+            self._members.match(number, name)
         revision = revision_of(projection.series)
         if revision != self._revision:
             self._members.forget_ended(projection.series)
             self._revision, self._targets = revision, None
-        rows = dict(projection.tables.rows(ALERTS))
-        targets, left_out = self._targets or self._list(rows)
-        self._targets = None if left_out else (targets, 0)  # which are left out depends on states
-        return Standing(self._rules, rows, targets, left_out, projection.cursor.position)
 
     def _list(self, rows: Mapping[str, Row]) -> tuple[Sequence[Key], int]:
         """Return the alerts that there are, and the number of those left out: first the inactive ones."""
@@ -134,7 +138,7 @@ class Board:
             row = rows.get(row_key(key))
             return row is None or shown(alert_of(row).state) == "inactive"
 
-        for name, rule in self._rules.rules.items():
+        for name, rule in giving_way(self._rules.rules.items(), SECONDS):
             keys = [(name, series) for series in self._members.of(rule)]
             if len(keys) > rule.limit:
                 keys.sort(key=is_quiet)

@@ -28,6 +28,7 @@ from alerts.rows import (
     row_key,
 )
 from alerts.states import RUNS_OUT, Found, shown, step
+from event_log.aside import give_way
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
@@ -85,11 +86,13 @@ class Evaluator:
             return None
         measures, self._measures = self._measures or Measures(self._service), None  # whatever fails, measure all anew
         standing = self._board.standing()
+        give_way()
         now = self._service.store.time()
         pause = now - self._counted.at
         self._counted = Counted(self._counted.looked + (pause if 0 <= pause <= MOST_PAUSE else 0), now)
         moment = Moment(now, self._counted.looked)
         found = measures.look(standing)
+        give_way()
         running = {text for text, row in standing.rows.items() if alert_of(row).state in RUNS_OUT}
         to_judge = {**found, **{text: measures.alerts[text] for text in running if text in measures.alerts}}
         changes = [*_gone(standing, measures.alerts, moment), *_changes(standing, to_judge.values(), moment)]
