@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,25 @@ def test_a_host_that_lacks_a_receiver_does_not_evaluate(
     assert MISSING in caplog.text
     process.tick()
     assert process.post.told() == [("firing", "s/a")]
+
+
+def test_the_file_that_changed_last_is_in_force_on_hosts_with_different_ones(start: Start, path: Path) -> None:
+    one, other = start(OPS + HIGH), start(OPS + HIGH.replace("high", "higher"), path.with_name("other.toml"))
+    in_force, are_level = list[str](), list[bool]()
+    one.service.add("s/a", None, 1.0)
+    for changed in (HIGH, HIGH, HIGH.replace("high", "highest")):
+        path.write_text(OPS + changed)
+        for _ in range(5):
+            for host in (one, other):
+                host.tick()
+                standings = [Boards(each.service).here().standing() for each in (one, other)]
+                in_force.extend(standings[0].rules.rules)
+                are_level.append(standings[0] == standings[1])
+    assert [name for name, _ in groupby(in_force)] == ["high", "higher", "highest"]  # they do not go back and forth
+    assert all(are_level)
+    told = [(body["status"], body["commonLabels"]["alertname"]) for _, _, body in one.post.taken]
+    changes = [("firing", "higher"), ("resolved", "high"), ("firing", "highest"), ("resolved", "higher")]
+    assert told == [("firing", "high"), *changes]
 
 
 def test_too_many_waiting_changes_are_dropped_the_oldest_first(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ from alerts.board import Board, Standing
 from alerts.evaluation import Evaluator
 from alerts.members import Members
 from alerts.rows import ALERTS, RULES, key_of, pack_rules
+from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
-from times import MINUTE, SECOND
+from times import HOUR, MINUTE, SECOND
 from view import asking, portions
 
 SLOW = {"name": "slow", "series": "web/*", "statistic": "mean", "window": "10s", "above": 1.0, "summary": "{value}"}
@@ -162,6 +163,18 @@ def test_a_short_restart_in_the_middle_of_for_is_no_break(looking: Looking, stor
     looking.clock.advance(7 * SECOND)
     after_a_restart = Looking(EventService(store, looking.service.settings, looking.clock), looking.clock)
     assert after_a_restart.look() == {("slow", "web/a"): "firing"}
+
+
+def test_a_wall_clock_that_steps_counts_for_nothing(clock: FakeClock) -> None:
+    steps = [0]
+    store = MemoryStore(lambda: Moment(clock.now + steps[-1], clock.now))
+    looking = Looking(EventService(store, Settings(), lambda: clock.now + steps[-1]), clock)
+    looking.put({"name": "quiet", "series": "a", "statistic": "count", "window": "10s", "below": 1, "for": "8s"})
+    states = list[str]()
+    for step in (0, 0, 0, HOUR, HOUR, -HOUR, -HOUR, 0, 0):
+        steps.append(step)
+        states.extend(looking.look().values())
+    assert states == ["pending"] * 8 + ["firing"]
 
 
 def test_who_has_lost_the_lease_changes_nothing(looking: Looking, store: MemoryStore) -> None:
