@@ -13,20 +13,17 @@ from alerts.rows import (
     ALERTS,
     CLOCK,
     INACTIVE,
-    LEASE,
-    NO_RULES,
     RECEIVERS,
     RULES,
     SLOW,
     Alert,
-    InForce,
     Key,
     alert_of,
     row_key,
     rules_of,
     told_of,
 )
-from alerts.rules import MOST_ALERTS
+from alerts.rules import MOST_ALERTS, Rule
 from alerts.states import shown
 from event_log.aside import give_way
 from event_log.tables import Row
@@ -44,7 +41,8 @@ SECONDS = 0.005
 class Standing(NamedTuple):
     """All alerts at one position of the log."""
 
-    rules: InForce
+    rules: Mapping[str, Rule]
+    """The rules in force, by name."""
     rows: Mapping[str, Row]
     targets: Sequence[Key]
     """The alerts that there are."""
@@ -67,7 +65,7 @@ class Board:
         # All below: under _lock.
         self._projection: weakref.ref[Projection] | None = None
         self._text = ""
-        self._rules = NO_RULES
+        self._rules: Mapping[str, Rule] = {}
         self._members = Members(())
         self._revision = Revision()
         self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
@@ -93,10 +91,6 @@ class Board:
             self._targets = None if left_out else (targets, 0)  # which are left out depends on states
             return Standing(self._rules, rows, targets, left_out, position)
 
-    def is_looked_at(self) -> bool:
-        """Return whether some process holds the lease, as far as the log is applied."""
-        return self._service.has_holder(LEASE)
-
     def notices(self) -> list[str]:
         """Return warnings for people about alerts that work all the same. Raises LogError."""
         standing = self.standing()
@@ -116,8 +110,8 @@ class Board:
 
     def _begin_anew(self, projection: Projection, text: str) -> None:
         """Follow other rules, or another projection."""
-        self._rules = rules_of(text) if text else NO_RULES
-        self._members = Members(giving_way(self._rules.rules.values(), SECONDS))
+        self._rules = rules_of(text) if text else {}
+        self._members = Members(giving_way(self._rules.values(), SECONDS))
         self._revision, self._targets = Revision(), None
         self._projection, self._text = weakref.ref(projection), text
 
@@ -138,7 +132,7 @@ class Board:
             row = rows.get(row_key(key))
             return row is None or shown(alert_of(row).state) == "inactive"
 
-        for name, rule in giving_way(self._rules.rules.items(), SECONDS):
+        for name, rule in giving_way(self._rules.items(), SECONDS):
             keys = [(name, series) for series in self._members.of(rule)]
             if len(keys) > rule.limit:
                 keys.sort(key=is_quiet)

@@ -69,7 +69,7 @@ class AlertsFollower:
             self._evaluator = Evaluator(self._service, board)
         standing = board.standing()
         self._note_missing(file, standing)
-        if self.lacks_a_receiver or not (standing.rules.rules or standing.rows):
+        if self.lacks_a_receiver or not (standing.rules or standing.rows):
             self.delivery.stop()
             return
         self._look(self._evaluator, file)
@@ -98,7 +98,7 @@ class AlertsFollower:
             self._change([change], (LEASE, lease))
 
     def _note_missing(self, file: AlertsFile, standing: Standing) -> None:
-        named = {name for rule in standing.rules.rules.values() for name in rule.to or ()}
+        named = {name for rule in standing.rules.values() for name in rule.to or ()}
         lacks = not named <= set(file.receivers)
         if lacks and not self.lacks_a_receiver:
             logger.error("%s", MISSING)
@@ -118,9 +118,9 @@ class AlertsFollower:
         if known is None and len(starts) >= MOST_STARTS:
             oldest, its = min(starts.items(), key=lambda item: item[1].position)
             changes.append(Change(STARTS, oldest, None, its.position))
-        before = None if row is None else rules_of(row.value)
         if row is None or digest(entries_of(row.value)) != what:
-            text = pack_rules(file.entries, {} if before is None else before.since, self._service.store.time())
+            before = {} if row is None else rules_of(row.value)
+            text = pack_rules(file.entries, before, self._service.store.time())
             changes.append(Change(RULES, RULES, text, 0 if row is None else row.position))
         return self._change(changes)
 

@@ -67,6 +67,8 @@ class Rule:
     to: tuple[str, ...] | None
     """Names of receivers; None: all."""
     limit: int
+    since: int = 0
+    """Log time since when the rule is in force."""
 
     @cached_property
     def is_pattern(self) -> bool:

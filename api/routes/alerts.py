@@ -11,10 +11,11 @@ from marshmallow import ValidationError
 from access.keys import READ
 from alerts.board import Standing
 from alerts.changes import entry, may_see, may_see_rule
+from alerts.rows import LEASE
 from alerts.rules import CONDITIONS, LONGEST_NAME, Rule
 from alerts.states import shown
 from api.answers import answer, in_portions
-from api.context import context, settings
+from api.context import context, service, settings
 from api.guard import needs, permit, visible
 from api.openapi.components import (
     COUNT,
@@ -87,13 +88,12 @@ def get_alerts() -> Response:
     query = load_query(_QUERY, request.args)
     if query["series"] is not None:
         permit(query["series"])
-    board = context().boards.here()
-    standing = board.standing()
+    standing = context().boards.here().standing()
     found = list(_entries(standing, query, query["limit"] + 1))
     page = found[: query["limit"]]
     following = f"{page[-1]['name']}\n{page[-1]['series'] or ''}" if len(found) > len(page) else None
     body = {"alerts": page, "next": following, "left_out": standing.left_out}
-    if not board.is_looked_at() and (standing.rules.rules or standing.rows or not settings().alerts):
+    if not service().has_holder(LEASE) and (standing.rules or standing.rows or not settings().alerts):
         body["notice"] = NOBODY
     return answer(body, position=standing.position)
 
@@ -110,7 +110,7 @@ def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[d
         if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
             continue
         count += 1
-        yield entry(key, alert, standing.rules.rules[key[0]].labels)
+        yield entry(key, alert, standing.rules[key[0]].labels)
         if count == most:
             return
 
@@ -126,7 +126,7 @@ def get_rules() -> Response:
     about = None if series is None else {name for name, of in in_portions(standing.targets) if of == series}
     rules = [
         _rule(rule)
-        for rule in in_portions(standing.rules.rules.values())
+        for rule in in_portions(standing.rules.values())
         if may_see_rule(sees, rule) and (about is None or rule.name in about)
     ]
     return answer({"rules": rules}, position=standing.position)

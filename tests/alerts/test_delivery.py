@@ -266,7 +266,7 @@ def test_the_file_that_changed_last_is_in_force_on_hosts_with_different_ones(sta
             for host in (one, other):
                 host.tick()
                 standings = [Boards(each.service).here().standing() for each in (one, other)]
-                in_force.extend(standings[0].rules.rules)
+                in_force.extend(standings[0].rules)
                 are_level.append(standings[0] == standings[1])
     assert [name for name, _ in groupby(in_force)] == ["high", "higher", "highest"]  # they do not go back and forth
     assert all(are_level)
