@@ -76,6 +76,13 @@ class Note(NamedTuple):
     to: Sequence[str] | None
 
 
+class Waiting(NamedTuple):
+    """A change that waits to be told, and its position."""
+
+    position: int
+    note: Note
+
+
 class Told(NamedTuple):
     """Progress of one receiver."""
 
@@ -117,9 +124,9 @@ def alert_of(row: Row) -> Alert:
 
 
 @lru_cache(4 * MOST_ALERTS)
-def note_of(row: Row) -> tuple[int, Note]:
-    """Return a change that waits to be told, and its position: the row of the alert came right before."""
-    return row.position - 1, Note(*orjson.loads(row.value))
+def waiting_of(row: Row) -> Waiting:
+    """Return a change that waits to be told. Its position is that of the alert's row, which came right before."""
+    return Waiting(row.position - 1, Note(*orjson.loads(row.value)))
 
 
 def told_of(row: Row | None) -> Told:
