@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -147,16 +146,3 @@ class Board:
 def _rules_text(projection: Projection) -> str:
     row = projection.tables.rows(RULES).get(RULES)
     return "" if row is None else row.value
-
-
-class Boards:
-    """The board of the process that asks: locks must be made after the fork."""
-
-    def __init__(self, service: EventService) -> None:
-        self._service = service
-        self._of: dict[int, Board] = {}
-
-    def here(self) -> Board:
-        """Return it; made by the first to ask."""
-        pid = os.getpid()
-        return self._of.get(pid) or self._of.setdefault(pid, Board(self._service))

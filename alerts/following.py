@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from alerts.board import Boards, Standing
+from alerts.board import Board, Standing
 from alerts.courier import Count, Send
 from alerts.delivery import Delivery
 from alerts.evaluation import Evaluator
@@ -19,6 +19,7 @@ from alerts.watch import AlertsWatch
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
+from view.per_process import PerProcess
 
 SLOW_SECONDS = 0.2
 """Seconds of a look above which looks come less often."""
@@ -37,7 +38,7 @@ class AlertsFollower:
         self,
         watch: AlertsWatch,
         service: EventService,
-        boards: Boards,
+        boards: PerProcess[Board],
         *,
         count: Count = lambda receiver, outcome, number: None,
         observe: Callable[[float], None] = lambda seconds: None,
