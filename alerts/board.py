@@ -27,14 +27,13 @@ from alerts.states import shown
 from event_log.aside import give_way
 from event_log.tables import Row
 from event_service import EventService
+from view.asking import SECONDS
 from view.matches import Revision, revision_of
 from view.portions import giving_way
 from view.projection import Projection
 
 FEW = 256
 """Number of new series that are matched with the view locked: a millisecond."""
-SECONDS = 0.005
-"""Seconds that a board works before it lets others go first."""
 
 
 class Standing(NamedTuple):

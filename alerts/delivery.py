@@ -17,13 +17,12 @@ from alerts.states import shown
 from event_log.outcomes import Void
 from event_log.tables import Change, Row
 from event_service import EventService
+from view.asking import SECONDS
 from view.portions import giving_way
 
 MOST_WAITING = 20_000
 """Maximum number of changes that wait; the oldest are dropped for those that come."""
 REMOVED_AT_A_TIME = 500
-SECONDS = 0.005
-"""Maximum seconds for which what waits is looked through before others go first."""
 
 
 class Delivery:
@@ -104,10 +103,10 @@ class Delivery:
     def _reached(self, told: Mapping[str, Row]) -> Iterator[Change]:
         for name, courier in self._couriers.items():
             if courier.told != told_of(told.get(name)):
-                yield Change(RECEIVERS, name, pack(courier.told), told[name].position if name in told else 0)
+                yield Change.replacing(told.get(name), RECEIVERS, name, pack(courier.told))
         for name, row in told.items():
             if name not in self._couriers:
-                yield Change(RECEIVERS, name, None, row.position)
+                yield Change.replacing(row, RECEIVERS, name, None)
 
     def _removed(self, outbox: Mapping[str, Row]) -> Iterator[Change]:
         done = [key for key, row in giving_way(outbox.items(), SECONDS) if self._is_done(row)]
@@ -117,7 +116,7 @@ class Delivery:
             for courier in self._couriers.values():
                 courier.drop([change for change in dropped if _is_for(change.note, courier.receiver)])
         for key in done[:REMOVED_AT_A_TIME]:
-            yield Change(OUTBOX, key, None, outbox[key].position)
+            yield Change.replacing(outbox[key], OUTBOX, key, None)
 
     def _is_done(self, row: Row) -> bool:
         position, note = waiting_of(row)

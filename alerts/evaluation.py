@@ -32,6 +32,7 @@ from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
 from times import SECOND
+from view.asking import SECONDS
 from view.portions import giving_way
 
 TERM = 6.0
@@ -40,8 +41,6 @@ MOST_PAUSE = 10 * SECOND
 """Microseconds between two looks that count as time in which somebody looked."""
 NOTED = 5 * SECOND
 """Microseconds after which the time counted is noted in the log again, while it matters to an alert."""
-SECONDS = 0.005
-"""Seconds that a look works before it lets others go first."""
 CHANGES_A_RECORD = 400
 CHARACTERS_A_RECORD = 200_000
 logger = logging.getLogger("tidemark.alerts")
@@ -117,7 +116,7 @@ class Evaluator:
     def _clock_row(self) -> Change:
         with self._service.level() as projection:
             row = projection.tables.rows(CLOCK).get(CLOCK)
-        return Change(CLOCK, CLOCK, pack(self._counted), 0 if row is None else row.position)
+        return Change.replacing(row, CLOCK, CLOCK, pack(self._counted))
 
 
 def _gone(standing: Standing, there: Container[str], moment: Counted) -> Iterator[tuple[Key, Alert | None]]:
@@ -170,8 +169,7 @@ def _rows(
     rows = list[tuple[int, list[Change]]]()
     for number, (key, alert) in enumerate(giving_way(changes, SECONDS)):
         text = row_key(key)
-        row = standing.rows.get(text)
-        pair = [Change(ALERTS, text, None if alert is None else pack(alert), 0 if row is None else row.position)]
+        pair = [Change.replacing(standing.rows.get(text), ALERTS, text, None if alert is None else pack(alert))]
         note = None if alert is None else _note(standing.alert(key), key, alert, now)
         if note is not None and notes:
             pair.append(Change(OUTBOX, f"{now}.{number}", pack(note)))

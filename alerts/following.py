@@ -95,8 +95,7 @@ class AlertsFollower:
         with self._service.level() as projection:
             row = projection.tables.rows(CLOCK).get(SLOW)
         if (row is not None) != bool(pause):
-            change = Change(CLOCK, SLOW, str(pause) if pause else None, 0 if row is None else row.position)
-            self._change([change], (LEASE, lease))
+            self._change([Change.replacing(row, CLOCK, SLOW, str(pause) if pause else None)], (LEASE, lease))
 
     def _note_missing(self, file: AlertsFile, standing: Standing) -> None:
         named = {name for rule in standing.rules.values() for name in rule.to or ()}
@@ -115,14 +114,14 @@ class AlertsFollower:
         known = starts.get(start)
         if known is not None and known.value == what:
             return True
-        changes = [Change(STARTS, start, what, 0 if known is None else known.position)]
+        changes = [Change.replacing(known, STARTS, start, what)]
         if known is None and len(starts) >= MOST_STARTS:
             oldest, its = min(starts.items(), key=lambda item: item[1].position)
-            changes.append(Change(STARTS, oldest, None, its.position))
+            changes.append(Change.replacing(its, STARTS, oldest, None))
         if row is None or digest(entries_of(row.value)) != what:
             before = {} if row is None else rules_of(row.value)
             text = pack_rules(file.entries, before, self._service.store.time())
-            changes.append(Change(RULES, RULES, text, 0 if row is None else row.position))
+            changes.append(Change.replacing(row, RULES, RULES, text))
         return self._change(changes)
 
     def _change(self, changes: Sequence[Change], lease: tuple[str, int] | None = None) -> bool:
