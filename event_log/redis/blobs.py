@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import secrets
 
-from redis.exceptions import RedisError
-
 from event_log.port import Behind, Cursor, Manifest
 from event_log.redis.appending import Appending
 from event_log.redis.clock import RedisClock
 from event_log.redis.connection import call
-from event_log.redis.faults import code_of, unavailable
-from event_log.redis.keys import CHUNK, FORMAT, Keys
+from event_log.redis.keys import CHUNK, Keys
 from event_log.redis.pool import Pool
 from event_log.redis.reading import Reading
 from event_log.redis.scripts import OTHER_MARK, SWAP
@@ -121,15 +118,11 @@ class Blobs:
 
     def _swapped(self, keys: tuple[bytes, ...], history: int, rest: tuple[bytes | str | int, ...]) -> bool:
         """Return whether it was done."""
-        url = self._pool.url
         try:
             with self._pool.session() as session:
-                mark = f"{FORMAT} {session.stamp} {history}"
-                command = call(SWAP, (self._keys.head, self._keys.manifest, *keys), mark, *rest)
+                command = call(SWAP, (self._keys.head, self._keys.manifest, *keys), session.mark(history), *rest)
                 done = session.ask(command)[0]
-        except (RedisError, OSError) as fault:
-            if isinstance(fault, RedisError) and code_of(fault):
-                raise unavailable(str(url), fault) from fault
+        except OSError:
             return False
         if done == OTHER_MARK:
             self._appending.renew(history)

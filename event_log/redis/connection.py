@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hiredis import Reader, pack_command
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from event_log.redis.scripts import Script
@@ -58,11 +57,11 @@ class Connection:
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
-        self._reader = Reader(replyError=ResponseError, notEnoughData=_INCOMPLETE)
+        self._reader = Reader(protocolError=OSError, replyError=ResponseError, notEnoughData=_INCOMPLETE)
         self._buffer = bytearray(BUFFER)
 
     def trip(self, packed: Packed) -> list[Reply]:
-        """Send commands and return all answers, errors among them. Raises OSError or RedisError when it broke."""
+        """Send commands and return all answers, errors among them. Raises OSError when it broke."""
         sent = self._socket.send(packed.data)  # under gevent cheaper than `sendall`, which looks at the socket's buffer
         if sent < len(packed.data):
             self._socket.sendall(memoryview(packed.data)[sent:])
@@ -82,7 +81,7 @@ class Connection:
     def _receive(self) -> None:
         received = self._socket.recv_into(self._buffer)
         if not received:
-            raise RedisConnectionError("Connection closed by server.")
+            raise ConnectionResetError("Connection closed by server.")
         self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]
 
 
