@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
-from event_log.errors import HistoryChanged, LogDamaged, LogError, LogFull, LogUnavailable, LogUncertain
-from event_log.port import Appended, Guard, Record, Stale
+from event_log.errors import HistoryChanged, LogError, LogFull, LogUnavailable, LogUncertain
+from event_log.port import Appended, Cursor, Guard, Record, Stale
 from event_log.redis.connection import NOTHING, Command, Packed, Reply, call, pack
-from event_log.redis.entries import end_of, nonce_of
-from event_log.redis.faults import code_of, other_format, other_keys, unavailable
+from event_log.redis.entries import MOST_ENTRIES, end_of, nonce_of, read_entries
+from event_log.redis.faults import code_of, other_keys, unavailable
 from event_log.redis.groups import Gathering, Group
-from event_log.redis.keys import FORMAT, NAME, Keys, Mark
+from event_log.redis.keys import Keys, history_of, other_format
 from event_log.redis.pool import Pool
 from event_log.redis.scripts import APPEND, ARRIVE, FULL, HEAL, OTHER_KEYS, OTHER_MARK, STALE, Script
 from event_log.redis.session import Session
@@ -32,9 +33,6 @@ HEALING_SHARE = 64
 """Divisor of the room: one part is reserved for records that make room."""
 NEVER = 9 * 10**18
 """In place of what a writer knows, or of its oldest event, where that does not matter."""
-
-Follow = Callable[[], tuple[Packed, Callable[[list[Reply]], None]]]
-_NO_FOLLOWING = NOTHING, list[Reply].clear
 
 
 class Appending:
@@ -52,8 +50,10 @@ class Appending:
         """The newest record this process knows of."""
         self.copied = Appended(0, 0)
         """The newest record of which it knows that as many replicas as asked for have it, and all before."""
-        self.follow: Follow = lambda: _NO_FOLLOWING
-        """Makes the reading that goes with records which are decided when they are applied, and takes the answers."""
+        self.furthest = Cursor(0)
+        """Cursor of the reader that is furthest in this history."""
+        self.ahead: tuple[Cursor, list[Reply]] = self.furthest, []
+        """Answers that came along with that to an append, for the next read behind a cursor."""
 
     def append(self, record: Record, guard: Guard) -> Appended:
         """Append as the port says."""
@@ -94,16 +94,16 @@ class Appending:
         keys = (self._keys.head, self._keys.stream, self._keys.manifest, self._keys.former)
         command = call(ARRIVE, keys, session.mark(), history, self.tip.position, self._now())
         if session.ask(command)[0] == OTHER_KEYS:
-            raise self._other(session)
+            self._refuse(session)
 
-    def _other(self, session: Session) -> LogDamaged:
-        """Return the error for keys that are not those of a log of this format."""
+    def _refuse(self, session: Session) -> NoReturn:
+        """Raise the error for keys that are not those of a log of this format."""
         mark, former = session.trip(pack(("HGET", self._keys.head, "mark"), ("HGET", self._keys.former, "format")))
         if isinstance(mark, bytes):
-            return Mark.foreign(mark, self._where)
+            history_of(mark, self._where)
         if isinstance(former, bytes):
-            return other_format(self._where, former.decode(errors="replace"), f"{NAME} {FORMAT}")
-        return other_keys(self._where)
+            raise other_format(self._where, former.decode(errors="replace"))
+        raise other_keys(self._where)
 
     def _settle(self, group: Group) -> None:
         """Append a group, or find out that it was; leave it unanswered where its records are to be tried one by one."""
@@ -152,7 +152,9 @@ class Appending:
         if group.sent_by is None:
             group.behind, group.deadline = self.tip, time.monotonic() + UNCERTAIN
         group.sent_by = session
-        follow, take = self.follow() if any(job.guard.known is None for job in group.jobs) else _NO_FOLLOWING
+        cursor, follow = self.furthest, NOTHING
+        if cursor.history and any(job.guard.known is None for job in group.jobs):  # it is decided when it is applied
+            follow = read_entries(self._keys, cursor, MOST_ENTRIES)
         reply, *more = session.trip(pack(self._command(session, group)) + follow + self._wait)
         if not isinstance(reply, bytes):
             group.sent_by = None
@@ -160,8 +162,8 @@ class Appending:
             return
         end = end_of(reply)
         self.note(end)
-        if follow.answers:
-            take(more[: follow.answers])
+        if not any(isinstance(one, Exception) for one in more[: follow.answers]):
+            self.ahead = cursor, more[: follow.answers]
         self._check_copies(more[follow.answers :], end)
         group.answer(end)
 
@@ -185,7 +187,7 @@ class Appending:
     def _current(self, session: Session) -> int:
         """Return the history of the log: another one than before if Redis was started or promoted since."""
         self._arrive(session)
-        return Mark.read(session.ask(("HGET", self._keys.head, "mark"))[0], self._where).history
+        return history_of(session.ask(("HGET", self._keys.head, "mark"))[0], self._where)
 
     def _affirm(self, session: Session, script: Script, history: int, wait: Packed) -> bool:
         """Write something that is no record; False where the log has another history."""

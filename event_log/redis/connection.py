@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hiredis import Reader, pack_command
@@ -87,24 +86,15 @@ class Connection:
 
 def connect(url: RedisUrl, address: tuple[str, int] | None) -> socket.socket:
     """Connect to an address, or to the socket in the file system that the URL names. Raises OSError."""
-    if address is None:
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        opened.settimeout(PATIENCE)
-        _or_close(opened, lambda: opened.connect(url.path or ""))
-        return opened
-    opened = socket.create_connection(address, PATIENCE)
-    _or_close(opened, lambda: opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
-    if url.tls is not None:
-        tls = url.tls
-        opened = _or_close(opened, lambda: _context(tls).wrap_socket(opened, server_hostname=address[0]))
-    return opened
-
-
-def _or_close(opened: socket.socket, work: Callable[[], Any]) -> Any:
-    """Do more to an open socket; close it where that fails, also in a greenlet that is killed."""
+    opened = socket.socket(socket.AF_UNIX) if address is None else socket.create_connection(address, PATIENCE)
     try:
-        return work()
-    except BaseException:
+        opened.settimeout(PATIENCE)
+        if address is None:
+            opened.connect(url.path or "")
+            return opened
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened if url.tls is None else _context(url.tls).wrap_socket(opened, server_hostname=address[0])
+    except BaseException:  # also in a greenlet that is killed
         opened.close()
         raise
 
