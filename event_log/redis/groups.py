@@ -113,21 +113,21 @@ class Gathering:
         """Trips that may be under way at once."""
         self._mutex = threading.Lock()
         # Under _mutex.
-        self._waiting: deque[Job] = deque()
-        self._leaders = 0
-        self._under_way = 0  # records
+        self.waiting: deque[Job] = deque()
+        self.leaders = 0
+        self.under_way = 0  # records
         self._many = 0.0  # how many there were at most, under way or waiting, of late
 
     def append(self, record: Record, guard: Guard) -> Appended:
         """Append a record with those of others. Raises what `settle` has said."""
         job = Job(record, guard)
         with self._mutex:
-            job.leads = self._leaders < self.most and self._is_time(1)
+            job.leads = self.leaders < self.most and self._is_time(1)
             if job.leads:
-                self._leaders += 1
+                self.leaders += 1
             else:
                 job.prepare()
-                self._waiting.append(job)
+                self.waiting.append(job)
         try:
             job.wait()
             if job.leads:
@@ -142,8 +142,8 @@ class Gathering:
             time.sleep(0)  # whoever is about to append goes with this trip
         with self._mutex:
             group = self._take(job)
-            self._under_way += len(group.jobs)
-            self._many = max(self._under_way + len(self._waiting), FADING * self._many)
+            self.under_way += len(group.jobs)
+            self._many = max(self.under_way + len(self.waiting), FADING * self._many)
         begun = deque([group])
         try:
             while begun:
@@ -155,7 +155,7 @@ class Gathering:
                 left.fail(LogUncertain("who was to store this with others was killed; it may have been stored"))
                 self._wake(left, job)
             with self._mutex:
-                self._under_way -= len(group.jobs)
+                self.under_way -= len(group.jobs)
 
     @staticmethod
     def _wake(group: Group, leader: Job) -> None:
@@ -165,11 +165,11 @@ class Gathering:
 
     def _is_time(self, more: int) -> bool:
         """Return whether to make a trip for those who wait and `more`: beside another one only for enough of them."""
-        return not self._leaders or len(self._waiting) + more >= self._many / self.most
+        return not self.leaders or len(self.waiting) + more >= self._many / self.most
 
     def _take(self, first: Job) -> Group:
         """The next records that can go together."""
-        waiting = self._waiting
+        waiting = self.waiting
         jobs, size = [first], len(first.packed)
         while waiting and len(jobs) < MOST_TOGETHER and not first.is_alone:
             size += len(waiting[0].packed)
@@ -182,13 +182,13 @@ class Gathering:
         """Hand over where this one has led, or would have; it may have been killed."""
         with self._mutex:
             if not job.leads:
-                if job in self._waiting:
-                    self._waiting.remove(job)
+                if job in self.waiting:
+                    self.waiting.remove(job)
                 return
-            self._leaders -= 1
-            if not self._waiting or not self._is_time(0):
+            self.leaders -= 1
+            if not self.waiting or not self._is_time(0):
                 return
-            heir = self._waiting.popleft()
+            heir = self.waiting.popleft()
             heir.leads = True
-            self._leaders += 1
+            self.leaders += 1
         heir.wake()

@@ -45,10 +45,10 @@ class Trips:
         return found
 
     def _gathered(self) -> int:
-        return len(self.gathering._waiting) + self.gathering._leaders
+        return len(self.gathering.waiting) + self.gathering.leaders
 
     def _all_have_taken(self) -> bool:
-        return self.gathering._under_way >= self.gathering._leaders
+        return self.gathering.under_way >= self.gathering.leaders
 
     def one(self, record: Record = ONE) -> Future[Appended]:
         return self.pool.submit(self.gathering.append, record, Guard(1))
