@@ -159,7 +159,7 @@ class IdempotencyRecords:
                 break
             del self._newest[key]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         newest = list(self._newest.values())
         assert [record.number for record in newest] == sorted(record.number for record in newest)

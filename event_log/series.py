@@ -137,7 +137,7 @@ class SeriesTable:
         except KeyError:
             return None
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         assert self.ids == {series.name: number for number, series in self.by_id.items()}
         assert list(self.by_id) == sorted(self.by_id)

@@ -34,7 +34,8 @@ class Upkeep:
         self._log = log
         self._judge = judge
         self._pause = self._not_before = 0  # of compactions for want of room, in the log's time
-        self._content: tuple[int, Content] | None = None  # and its generation
+        self.content: tuple[int, Content] | None = None
+        """The generation of the blobs, and what they hold."""
 
     def tick(self, now: int) -> bool:
         """Do what is due; `now` is the time by this host's clock. Says whether a compaction was done."""
@@ -49,12 +50,12 @@ class Upkeep:
         """Return whether it is time for a compaction."""
         store, machine = self._log.store, self._log.machine
         manifest = store.manifest()
-        if self._content is None or self._content[0] != manifest.generation:
-            self._content = manifest.generation, Content.of(manifest)
+        if self.content is None or self.content[0] != manifest.generation:
+            self.content = manifest.generation, Content.of(manifest)
         tail = machine.cursor.position - manifest.cursor.position
         if tail >= TAIL:
             return True
-        dead = any(part.dead_share(machine.horizon) >= MOSTLY_DEAD for part in self._content[1].parts)
+        dead = any(part.dead_share(machine.horizon) >= MOSTLY_DEAD for part in self.content[1].parts)
         usage = store.usage()
         return dead or (tail > 0 and self._lacks_room(usage))
 

@@ -239,9 +239,9 @@ class AllSeries(Timeline[SharedBlock]):
         found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
         return {member: columns for member, columns in found.items() if columns}
 
-    def _check(self) -> None:
-        super()._check()
-        self._loaded._check()
+    def check(self) -> None:
+        super().check()
+        self._loaded.check()
         for block in self.blocks():
             columns, members = finished(self._gather(block))
             assert summarise(columns[2]) == block.summary

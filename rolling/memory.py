@@ -24,8 +24,8 @@ class Memory:
     """The runs of all timelines, in a bounded number of bytes. Not thread safe: the caller holds the view's lock."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._ranks = Ranks()
+        self.most_bytes = most_bytes
+        self.ranks = Ranks()
         self._tick = 0  # counts questions
         self._ticks: deque[tuple[int, int]] = deque()  # moments, and the tick at each
 
@@ -37,7 +37,7 @@ class Memory:
         if len(ranges) == 1:
             self._tick += 1
             tick = self._tick
-            found = self._ranks.find(ranges[0], wanted.ranks(size), tick, lambda more: self._grant(more, tick), pause)
+            found = self.ranks.find(ranges[0], wanted.ranks(size), tick, lambda more: self._grant(more, tick), pause)
             if found is not None:
                 return wanted.values(size, found)
         return scan(ranges, wanted, pause)
@@ -49,27 +49,27 @@ class Memory:
         unused = -1
         while self._ticks[0][0] <= moment - idle:
             unused = self._ticks.popleft()[1]
-        self._ranks.forget(unused)
+        self.ranks.forget(unused)
 
     @property
     def held(self) -> int:
         """The bytes that all runs take."""
-        return sum(holder.run.nbytes for holder in self._ranks.holders if holder.run is not None)
+        return sum(holder.run.nbytes for holder in self.ranks.holders if holder.run is not None)
 
     def _grant(self, size: int, tick: int) -> bool:
         """Make room for `size` bytes at the cost of runs last asked for before a tick; False if that is not enough."""
-        spare = self._most_bytes - self.held - size
+        spare = self.most_bytes - self.held - size
         if spare >= 0:
             return True
-        others = [holder for holder in self._ranks.holders if holder.run is not None and holder.used < tick]
+        others = [holder for holder in self.ranks.holders if holder.run is not None and holder.used < tick]
         for holder in sorted(others, key=lambda holder: holder.used):
             assert holder.run is not None
             spare += holder.run.nbytes
-            self._ranks.drop(holder)
+            self.ranks.drop(holder)
             if spare >= 0:
                 return True
         return False
 
-    def _check(self) -> None:
-        """Every invariant, as assertions. For tests."""
-        self._ranks._check()
+    def check(self) -> None:
+        """Assert every invariant. For tests."""
+        self.ranks.check()

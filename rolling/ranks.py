@@ -123,8 +123,8 @@ class Ranks:
         self.places[runs] = found
         return found
 
-    def _check(self) -> None:
-        """Every invariant, as assertions. For tests."""
+    def check(self) -> None:
+        """Assert every invariant. For tests."""
         assert len(self.places) <= PLACES
         assert len(self._edges) <= EDGES
         for runs, place in self.places.items():

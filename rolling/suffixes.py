@@ -103,8 +103,8 @@ class Suffixes:
         _hold(self._cuts, block, cut, MOST_BLOCKS)
         return cut.sums
 
-    def _check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
-        """Every invariant, as assertions, for the blocks of these that are held; each is given with what opens it. For
+    def check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
+        """Assert every invariant for the blocks of these that are held; each is given with what opens it. For
         tests."""
         assert len(self._cuts) <= MOST_BLOCKS
         assert len(self._seen) <= MOST_SEEN

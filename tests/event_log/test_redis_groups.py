@@ -45,7 +45,7 @@ class Trips:
         return found
 
     def _gathered(self) -> int:
-        return len(self.gathering._waiting) + self._under_way
+        return len(self.gathering.waiting) + self._under_way
 
     def one(self, record: Record = ONE) -> Future[Appended]:
         return self.pool.submit(self.gathering.append, record, Guard(1))

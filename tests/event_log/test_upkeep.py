@@ -68,7 +68,7 @@ def test_what_has_mostly_died_is_compacted_though_nothing_comes_any_more(monkeyp
         one.log.append(some(clocks))
         one.projection.follow()
         one.upkeep.tick(clocks.wall)
-    rows = [part.rows for part in one.upkeep._content[1].parts] if one.upkeep._content else []
+    rows = [part.rows for part in one.upkeep.content[1].parts] if one.upkeep.content else []
     done = 0
     for _ in range(70):
         clocks.advance(MINUTE)
@@ -76,8 +76,8 @@ def test_what_has_mostly_died_is_compacted_though_nothing_comes_any_more(monkeyp
         done += one.upkeep.tick(clocks.wall)
     assert done >= 1
     assert not one.upkeep.is_due()
-    assert one.upkeep._content is not None
-    assert sum(part.rows for part in one.upkeep._content[1].parts) == RULES.keep_last < sum(rows or [1000])
+    assert one.upkeep.content is not None
+    assert sum(part.rows for part in one.upkeep.content[1].parts) == RULES.keep_last < sum(rows or [1000])
 
 
 def test_a_log_that_stays_nearly_full_is_not_compacted_each_second() -> None:
@@ -194,7 +194,7 @@ from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection
 
 faulthandler.dump_traceback_later(120, exit=True)  # a halted hub has no other end
-upkeep.TAIL = 500
+upkeep.TAIL = 250
 store = MemoryStore()
 logs = [Log(store) for _ in range(2)]
 logs[0].claim(Rules(3600 * 10**6, 2, 1, 1, 100, 3), "start")
@@ -217,7 +217,7 @@ def keep_up(number):
         gevent.sleep(0.001)
     return done
 
-writers = [gevent.spawn(write, number) for number in range(20)]
+writers = [gevent.spawn(write, number) for number in range(10)]
 keepers = [gevent.spawn(keep_up, number) for number in (0, 1)]
 gevent.joinall(writers + keepers, raise_error=True)
 projections.append(Projection(Log(store)))
@@ -227,11 +227,12 @@ print(*(len(projection.live()["a"]) for projection in projections), sum(one.valu
 """
 
 
+@pytest.mark.no_cover
 def test_greenlets_write_and_compact_together() -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNDER_GEVENT], cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8"
     )
-    assert (done.stdout.split(), done.returncode) == (["3000", "3000", "3000", "True"], 0), done.stderr
+    assert (done.stdout.split(), done.returncode) == (["1500", "1500", "1500", "True"], 0), done.stderr
 
 
 def test_a_tick_raises_the_horizon() -> None:

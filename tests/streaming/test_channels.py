@@ -85,7 +85,7 @@ class Following:
 
     def compact(self, worker: EventService) -> None:
         """Have another worker put blobs in place of all records, and the store forget those at once."""
-        assert compact(self.store, worker._level.judge)
+        assert compact(self.store, worker.level().judge)
         self.clock.advance(GRACE)
         self.store.sync()
 
