@@ -22,7 +22,6 @@ from api.openapi.components import (
     NAME_OR_NULL,
     NUMBER_OR_NULL,
     POSITIONED,
-    READ_ERRORS,
     TEXT,
     TIME,
     array,
@@ -30,7 +29,7 @@ from api.openapi.components import (
     ref,
     share,
 )
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
@@ -83,8 +82,14 @@ _RULES_QUERY = RulesQuery()
 
 @bp.get("/alerts")
 @needs(READ)
+@Operation(query=AlertsQuery, replies={200: Reply("A page of them.", "AlertsPage", headers=POSITIONED)})
 def get_alerts() -> Response:
-    """A page of the alerts, sorted by name and series."""
+    """The alerts, sorted by name and series.
+
+    The state of each alert of the rules in force, as it stands in the log: every worker tells the same at the same
+    position. `value`, `since` and `summary` are those of the last change, null before the first. `left_out`: the number
+    of alerts beyond the limits. `next`, unless null, is what to ask for with `after`.
+    """
     query = load_query(_QUERY, request.args)
     if query["series"] is not None:
         permit(query["series"])
@@ -117,8 +122,14 @@ def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[d
 
 @bp.get("/alerts/rules")
 @needs(READ)
+@Operation(query=RulesQuery, replies={200: Reply("All of them.", "AlertRules", headers=POSITIONED)})
 def get_rules() -> Response:
-    """The rules in force, in the order of the file."""
+    """The rules in force, in the order of their file.
+
+    What each rule looks at, and when its condition holds: `bounds` is one number, or two for `outside`; for `absent` it
+    is seconds. `series` is a name, a pattern, or null for all series together. With `?series=` only the rules that this
+    series has an alert of.
+    """
     series = load_query(_RULES_QUERY, request.args)["series"]
     if series is not None:
         permit(series)
@@ -180,29 +191,4 @@ share(
         }
     ),
     AlertsPage=object_of({"alerts": array(ref("Alert")), "next": NAME_OR_NULL, "left_out": COUNT}, {"notice": TEXT}),
-)
-describe(
-    {
-        get_alerts: Operation(
-            tag="alerts",
-            summary="The alerts, sorted by name and series",
-            description="The state of each alert of the rules in force, as it stands in the log: every worker tells "
-            "the same at the same position. `value`, `since` and `summary` are those of the last change, null before "
-            "the first. `left_out`: the number of alerts beyond the limits. `next`, unless null, is what to ask for "
-            "with `after`.",
-            query=AlertsQuery,
-            replies={200: Reply(description="A page of them.", schema="AlertsPage", headers=POSITIONED)},
-            errors=READ_ERRORS,
-        ),
-        get_rules: Operation(
-            tag="alerts",
-            summary="The rules in force, in the order of their file",
-            description="What each rule looks at, and when its condition holds: `bounds` is one number, or two for "
-            "`outside`; for `absent` it is seconds. `series` is a name, a pattern, or null for all series together. "
-            "With `?series=` only the rules that this series has an alert of.",
-            query=RulesQuery,
-            replies={200: Reply(description="All of them.", schema="AlertRules", headers=POSITIONED)},
-            errors=READ_ERRORS,
-        ),
-    }
 )
