@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from alerts import bodies
 from alerts.file import Receiver
-from alerts.receivers import SendFailed, send
+from alerts.receivers import SendFailed
 from alerts.rows import Told, Waiting
 from times import HOUR, MINUTE
 
@@ -55,10 +55,9 @@ class Courier:
         receiver: Receiver,
         told: Told,
         count: Count,
+        post: Send,
         clock: Callable[[], int],
-        *,
-        post: Send = send,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
     ) -> None:
         """`clock` tells the log's time."""
         self.receiver = receiver
@@ -87,11 +86,6 @@ class Courier:
         """Send some of what waits, in the background; then `again`, the alerts that fire."""
         self._thread = threading.Thread(target=self._run, args=(waiting, again), name="courier", daemon=True)
         self._thread.start()
-
-    def join(self, seconds: float) -> None:
-        """Wait for what is being sent."""
-        if self._thread is not None:
-            self._thread.join(seconds)
 
     def drop(self, waiting: Sequence[Waiting]) -> None:
         """Give up changes, the oldest that wait: their receiver is never told."""
