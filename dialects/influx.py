@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from access.keys import WRITE
 from api.answers import POSITION
-from api.context import context, service, settings
+from api.context import service, settings
 from api.guard import conditions, needs, open_to_all, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import TEXT, array, error, object_of, share, share_errors
@@ -16,8 +16,8 @@ from api.openapi.operation import JSON, Body, Operation, Reply, describe
 from api.problems import Problem, shaped
 from api.reading.bodies import read_body
 from dialects.answers import END, answer
-from dialects.line_columns import Precision
-from dialects.lines import PRECISIONS, PRECISIONS_OF_1, Points, TooMany, parse
+from dialects.line_columns import Chunk, Precision
+from dialects.lines import PRECISIONS, PRECISIONS_OF_1, TooMany, parse
 from dialects.single_lines import BadLine
 from event_log.errors import LogError
 from event_log.outcomes import Stored
@@ -28,6 +28,14 @@ from times import format_duration
 EXPIRED = "Events-Expired"
 LEFT_OUT = "Fields-Left-Out"
 VERSION = "tidemark"
+_HEALTH = {
+    "name": "influxdb",
+    "message": "ready for queries and writes",
+    "status": "pass",
+    "checks": [],
+    "version": VERSION,
+    "commit": "",
+}
 _CODES = {
     401: "unauthorized",
     403: "forbidden",
@@ -79,7 +87,7 @@ def _write(precisions: Mapping[str, Precision]) -> Response:
     return _written(accepted, points)
 
 
-def _parse(body: bytes, precision: Precision) -> Points:
+def _parse(body: bytes, precision: Precision) -> Chunk:
     most = settings().max_batch
     try:
         return parse(body.decode(), precision, most)
@@ -93,7 +101,7 @@ def _parse(body: bytes, precision: Precision) -> Points:
         raise Problem(413, detail) from fault
 
 
-def _written(accepted: Stored, points: Points) -> Response:
+def _written(accepted: Stored, points: Chunk) -> Response:
     response = Response(status=204)
     del response.headers["Content-Type"]
     response.headers[POSITION] = str(accepted.position)
@@ -117,14 +125,11 @@ def ping() -> Response:
 @open_to_all
 def health() -> Response:
     """Answer as InfluxDB 2 does: `pass`, or 503 and `fail` when the log cannot be read or written."""
-    body = {"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "checks": []}
-    status = 200
     try:
-        context().service.check()
+        service().check()
     except LogError as fault:
-        body |= {"message": str(fault), "status": "fail"}
-        status = 503
-    return answer(body | {"version": VERSION, "commit": ""}, status)
+        return answer(_HEALTH | {"message": str(fault), "status": "fail"}, 503)
+    return answer(_HEALTH)
 
 
 def influx_shape(problem: Problem) -> Response:
@@ -183,14 +188,6 @@ def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) ->
     )
 
 
-_HEALTH = {
-    "name": "influxdb",
-    "message": "ready for queries and writes",
-    "status": "pass",
-    "checks": [],
-    "version": VERSION,
-    "commit": "",
-}
 describe(
     {
         write_lines: _writing("Take line protocol, all lines or none", PRECISIONS, "`org` and `bucket`"),
