@@ -1,4 +1,4 @@
-"""What people would pick instead, with the same samples: `python -m benchmarks.peers`.
+"""Tidemark beside what people would pick instead, with the same samples: `python -m benchmarks.peers`.
 
 VictoriaMetrics and Prometheus, Debian's packages, which are unpacked beside the Python packages where they are missing
 and of which no service is started. Each in turn is started on a port and a folder of its own, takes in a million
@@ -141,7 +141,7 @@ class Truth:
 
 
 class Measured:
-    """What the services took, by row and service, over all rounds."""
+    """Measurements of the services, by row and service, over all rounds."""
 
     def __init__(self, samples: Samples, requests: int, seconds: float) -> None:
         self._samples, self._requests, self._seconds = samples, requests, seconds

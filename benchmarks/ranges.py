@@ -34,7 +34,7 @@ QUERIES = (
     "quantile_over_time(0.99, x[10m])",
     "quantile_over_time(0.99, x[1h])",
 )
-"""What is asked, `x` being all series; windows of 1,500 ms do not overlap."""
+"""Queries, `x` being all series; windows of 1,500 ms do not overlap."""
 ROUNDS = 5
 BATCH = 10_000
 
