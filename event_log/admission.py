@@ -10,7 +10,7 @@ from event_log.writes import Conditions
 
 
 def changed_keeps(table: SeriesTable, rules: Rules, batch: Batch, asked: Conditions) -> list[int]:
-    """Return the series whose keep a write changes. Raises TooManySeries, TooManyKeepers."""
+    """Return the series whose keep a write raises. Raises TooManySeries, TooManyKeepers."""
     ids = [table.ids.get(name) for name in batch.names]
     new = ids.count(None)
     if new and len(table) + new > rules.max_series:
@@ -19,7 +19,7 @@ def changed_keeps(table: SeriesTable, rules: Rules, batch: Batch, asked: Conditi
         raise TooManySeries(asked.owner.most, asked.owner.name)
     if asked.keep is None:
         return []
-    changed = [number for number in ids if number is not None and table.by_id[number].keep != asked.keep]
+    changed = table.keeping_less([number for number in ids if number is not None], asked.keep)
     keepers = new + sum(table.by_id[number].keep is None for number in changed)
     if asked.symbols and keepers and table.keepers + keepers > rules.max_symbols:
         raise TooManyKeepers(f"the limit of {rules.max_symbols} series with a keep of their own is reached")

@@ -99,6 +99,11 @@ class SeriesTable:
         self.keepers += series.keep is None
         self.by_id[number] = series._replace(keep=keep)
 
+    def keeping_less(self, numbers: Iterable[int], keep: int) -> list[int]:
+        """Return those of these series that have no keep of their own which is as great."""
+        own = ((number, self.by_id.get(number)) for number in numbers)
+        return [number for number, series in own if series is None or series.keep is None or series.keep < keep]
+
     def end(self, number: int, position: int) -> Series:
         """Let a series end; returns it."""
         series = self.by_id.pop(number)
