@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from flask import Response, current_app, request
@@ -29,6 +29,7 @@ from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
 from times import SECOND
 from view.answers import Several
+from view.per_process import PerProcess
 
 EVENT_STREAM = "text/event-stream"
 _FEEDS = "tidemark_feeds"
@@ -53,8 +54,8 @@ class Subject(NamedTuple):
 
 def feed() -> Feed:
     """The feed of this process, made when the first stream asks for it; so never before a fork."""
-    feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
-    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(context()))
+    feeds: PerProcess[Feed] = current_app.extensions.setdefault(_FEEDS, PerProcess(partial(_new_feed, context())))
+    return feeds.here()
 
 
 def require_streaming() -> None:

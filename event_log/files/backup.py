@@ -32,6 +32,8 @@ WAIT_SECONDS = 150.0
 """Maximum seconds to wait for a compaction to end."""
 ATTEMPTS = 5
 """Maximum copies that are begun anew because a segment went for want of room, or the history was replaced."""
+CHUNK = 2**20
+"""Bytes that are written before they are synced: the service waits for what the disk has to take at that moment."""
 _NO_BOOT = bytes(16)
 _POLL_SECONDS = 0.1
 
@@ -102,11 +104,12 @@ def _copy(files: OpenLog, folder: Path, hold: Callable[[], None]) -> Backup:
 
     def write(path: Path, data: bytes) -> None:
         nonlocal size
-        hold()
         make_folder(path.parent)
         file = File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        write_all(file.number, data, 0)
-        sync_file(file.number)
+        for offset in range(0, len(data), CHUNK):
+            hold()
+            write_all(file.number, memoryview(data)[offset : offset + CHUNK], offset)
+            sync_file(file.number)
         size += len(data)
 
     for name, measured in manifest.blobs.items():
