@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from alerts.board import Boards, Standing
+from alerts.board import Board, Standing
 from alerts.rows import ALERTS, Alert, Key, alert_of, key_of
 from alerts.rules import Rule
 from alerts.states import shown
@@ -73,8 +72,8 @@ def may_see_rule(sees: Sees, rule: Rule) -> bool:
 class Changes:
     """The changes that one process has been told of, and their subscribers."""
 
-    def __init__(self, service: EventService, boards: Boards) -> None:
-        self._board = boards.here()
+    def __init__(self, service: EventService, board: Board) -> None:
+        self._board = board
         self._lock = threading.Lock()
         # All below: under _lock, which is never held over a reading of the log.
         self._recent: deque[Seen] = deque(maxlen=MOST_CHANGES)
@@ -154,20 +153,6 @@ class Changes:
         self._complete_since = None
         for subscriber in self._readers:
             _end(subscriber, NO_LOG)
-
-
-class ChangesHere:
-    """The changes of the process that asks: locks must be made after the fork."""
-
-    def __init__(self, service: EventService, boards: Boards) -> None:
-        self._service = service
-        self._boards = boards
-        self._of: dict[int, Changes] = {}
-
-    def here(self) -> Changes:
-        """Return them; made by the first to ask."""
-        pid = os.getpid()
-        return self._of.get(pid) or self._of.setdefault(pid, Changes(self._service, self._boards))
 
 
 def _active(standing: Standing) -> list[Seen]:

@@ -11,12 +11,11 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from alerts import bodies
 from alerts.file import Receiver
 from alerts.receivers import SendFailed, send
-from alerts.rows import Note, Told
+from alerts.rows import Note, Told, Waiting
 from times import HOUR, MINUTE
 
 MOST_ALERTS_A_BODY = 100
@@ -32,13 +31,6 @@ Send = Callable[[Receiver, bytes, int], None]
 Count = Callable[[str, str, int], None]
 """Count notifications: the receiver, the outcome, their number."""
 logger = logging.getLogger("tidemark.alerts")
-
-
-class Waiting(NamedTuple):
-    """A change that waits to be told, and its position."""
-
-    position: int
-    note: Note
 
 
 def bodies_of(waiting: Sequence[Waiting]) -> list[list[Waiting]]:
@@ -67,7 +59,6 @@ class Courier:
         *,
         post: Send = send,
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`clock` tells the log's time."""
         self.receiver = receiver
@@ -77,20 +68,16 @@ class Courier:
         self._clock = clock
         self._post = post
         self._monotonic = monotonic
-        self._sleep = sleep
         self._stopped = False
         self._pause = 0.0
         self._next = -math.inf  # when it may be tried again
         self._refreshed = 0  # log time at which firing alerts were last sent again
         self._thread: threading.Thread | None = None
 
-    def is_busy(self) -> bool:
-        """Return whether something is being sent."""
-        return self._thread is not None and self._thread.is_alive()
-
     def is_due(self) -> bool:
         """Return whether more could be sent now."""
-        return not self.is_busy() and self._monotonic() >= self._next
+        is_busy = self._thread is not None and self._thread.is_alive()
+        return not is_busy and self._monotonic() >= self._next
 
     def wants_again(self, now: int) -> bool:
         """Return whether firing alerts are to be sent again."""
@@ -108,20 +95,20 @@ class Courier:
 
     def _run(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:
         try:
-            self.deliver(waiting, again)
+            self._deliver(waiting, again)
         except Exception:  # the next try is in the thread that follows
             logger.exception("sending to receiver %s failed", self.receiver.name)
             self._fail()
 
-    def deliver(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:
+    def _deliver(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:
         """Send until all is sent, or something fails."""
         for body in bodies_of(waiting)[:MOST_BODIES]:
             if self._stopped:
                 return
-            if not self._deliver(body):
+            if not self._tell(body):
                 self._give_up(waiting)
                 return
-            self._sleep(1 / MOST_BODIES)
+            time.sleep(1 / MOST_BODIES)
         if again:
             self._send_again(again)
 
@@ -136,7 +123,7 @@ class Courier:
         """Send no more: another process does, which goes on behind what the log knows."""
         self._stopped = True
 
-    def _deliver(self, body: list[Waiting]) -> bool:
+    def _tell(self, body: list[Waiting]) -> bool:
         """Send one body; False where it is to be tried again."""
         position = body[-1].position
         try:
@@ -164,7 +151,7 @@ class Courier:
             for start in range(0, len(firing), MOST_ALERTS_A_BODY):
                 some = firing[start : start + MOST_ALERTS_A_BODY]
                 self._send([change.note for change in some], max(change.position for change in some))
-                self._sleep(1 / MOST_BODIES)
+                time.sleep(1 / MOST_BODIES)
         except SendFailed as fault:
             self._count(self.receiver.name, "failed", 1)
             logger.warning("%s; alerts that fire are sent again in a minute", fault)

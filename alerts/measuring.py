@@ -28,13 +28,11 @@ Asked = dict[tuple[str, int | None, int | None, str], tuple[float | None, Row | 
 class Measured:
     """One alert, its value, and when that ceases to hold."""
 
-    __slots__ = ("is_there", "key", "number", "oldest", "rule", "since", "taken", "until", "value")
+    __slots__ = ("is_there", "key", "number", "oldest", "rule", "taken", "until", "value")
 
-    def __init__(self, key: Key, rule: Rule, since: int) -> None:
-        """`since`: the log time since when the rule is in force."""
+    def __init__(self, key: Key, rule: Rule) -> None:
         self.key = key
         self.rule = rule
-        self.since = since
         self.value: float | None = None
         self.is_there = False
         """True if its series lives."""
@@ -83,11 +81,10 @@ class Measures:
         if of != self._of:
             self._of, self._targets, self.alerts = of, None, {}
         if standing.targets is not self._targets:
-            rules, since = standing.rules
             alerts = dict[str, Measured]()
             for key in standing.targets:
                 text = row_key(key)
-                alerts[text] = self.alerts.get(text) or Measured(key, rules[key[0]], since[key[0]])
+                alerts[text] = self.alerts.get(text) or Measured(key, standing.rules[key[0]])
                 seen.view.pause()
             self.alerts, self._targets = alerts, standing.targets
 
@@ -122,7 +119,7 @@ def _measure_silence(alert: Measured, seen: Seen, window: RollingWindow | None, 
     """Work out the microseconds without an event. They are the same at no other moment: it is remembered until when
     they are too few."""
     latest = EARLIEST if not alert.is_there else _latest(seen) if window is None else window.latest
-    newest = latest if latest > EARLIEST else alert.since
+    newest = latest if latest > EARLIEST else alert.rule.since
     alert.value = float(min(now - min(newest, now), seen.rules.retention))
     if not alert.rule.is_met(alert.value):
         alert.until = newest + alert.rule.bounds[0]

@@ -18,6 +18,8 @@ from api.other_protocols import instead
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM = "Problem"
+"""Name of the schema of an error in the OpenAPI document, where no prefix has another shape."""
 MOST_ERRORS = 20
 """Maximum number of wrong fields or items that an answer lists; it counts the rest."""
 BODY = "body"
@@ -45,6 +47,10 @@ class Problem(HTTPException):
         self.detail = detail
         self.errors = errors
         self.extra_headers = dict(headers or {})
+
+
+Shape = Callable[[Problem], Response]
+"""Words an error."""
 
 
 def invalid(errors: Errors, more: int = 0) -> Problem:
@@ -94,9 +100,17 @@ def problem_shape(problem: Problem) -> Response:
     return shaped(body, problem, MEDIA_TYPE)
 
 
-def add_shape(app: Flask, prefix: str, shape: Callable[[Problem], Response]) -> None:
-    """Answer the errors of paths below `prefix` in this shape, where no view or blueprint has answered itself."""
-    app.extensions.setdefault(_SHAPES, {})[prefix] = shape
+def add_shape(app: Flask, prefix: str, shape: Shape, schema: str) -> None:
+    """Answer the errors of paths below `prefix` in this shape, where no view or blueprint has answered itself; it is
+    described by this schema of the OpenAPI document."""
+    app.extensions.setdefault(_SHAPES, {})[prefix] = shape, schema
+
+
+def shape_of(app: Flask, path: str) -> tuple[Shape, str]:
+    """Return the shape that errors have at this path, and the name of its schema."""
+    shapes: dict[str, tuple[Shape, str]] = app.extensions.get(_SHAPES, {})
+    found = (shape for prefix, shape in shapes.items() if path.startswith(prefix))
+    return next(found, (problem_shape, PROBLEM))
 
 
 def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: bytes = LINE_END) -> Response:
@@ -106,9 +120,8 @@ def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: byte
 
 def render(problem: Problem) -> Response:
     """The answer in the shape that holds at the path asked for."""
-    shapes: dict[str, Callable[[Problem], Response]] = current_app.extensions.get(_SHAPES, {})
-    found = (shape for prefix, shape in shapes.items() if request.path.startswith(prefix))
-    return next(found, problem_shape)(problem)
+    shape, _ = shape_of(current_app, request.path)
+    return shape(problem)
 
 
 def register(app: Flask) -> None:

@@ -28,6 +28,11 @@ class Change(NamedTuple):
     leaves: int = 0
     """The position of the row as it is before; 0: there is none."""
 
+    @classmethod
+    def replacing(cls, row: Row | None, table: str, key: str, value: str | None) -> Change:
+        """Return a change that is made only while the row is still this one; None: while there is none."""
+        return cls(table, key, value, 0 if row is None else row.position)
+
 
 class Changes(NamedTuple):
     """Changes of rows by one record: all of them are made, or none."""

@@ -31,7 +31,7 @@ def groups() -> tuple[list[Entry], int]:
     of_rule = defaultdict(list)
     for name, entry in _alerts(standing):
         of_rule[name].append(entry)
-    sees, in_force = visible(), standing.rules.rules.values()
+    sees, in_force = visible(), standing.rules.values()
     rules = [_rule(rule, of_rule[rule.name]) for rule in in_force if may_see_rule(sees, rule)]
     return [{"name": "tidemark", "file": "", "interval": 1, "rules": rules}] if rules else [], standing.position
 
@@ -44,7 +44,7 @@ def _alerts(standing: Standing) -> Iterator[tuple[str, Entry]]:
         if state == "inactive" or not may_see(sees, key):
             continue
         name, series = key
-        labels = {ALERT_NAME: name, **({"series": series} if series else {}), **standing.rules.rules[name].labels}
+        labels = {ALERT_NAME: name, **({"series": series} if series else {}), **standing.rules[name].labels}
         yield (
             name,
             {

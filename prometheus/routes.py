@@ -14,7 +14,7 @@ from access.keys import READ
 from api.context import service
 from api.guard import needs, visible
 from api.openapi.components import object_of, share
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from api.stream_answers import client_socket
 from prometheus import alerting
 from prometheus.answers import Refused, bad_data, instant, matrix, success
@@ -36,6 +36,17 @@ RANGES_AT_A_TIME = 2
 """Maximum number of range questions that a worker works at; others wait."""
 _PLACES = "tidemark_prometheus_ranges"
 
+share(
+    PrometheusAnswer={"type": "object", "required": ["status"]},
+    PrometheusError=object_of(
+        {"status": {"const": "error"}, "errorType": {"type": "string"}, "error": {"type": "string"}}
+    ),
+)
+_DESCRIBED = Operation(
+    description="As Prometheus' HTTP API has it, with the parameters in the query or in a form.",
+    replies={200: Reply("The answer.", "PrometheusAnswer")},
+    errors=(400, 408, 413, 415, 422, 503),
+)
 bp = Blueprint("prometheus", __name__)
 View = TypeVar("View", bound=Callable[..., Response])
 
@@ -49,7 +60,7 @@ def _route(path: str) -> Callable[[View], View]:
     def add(view: View) -> View:
         for route in (bp.get, bp.post):  # two rules: the document describes each method
             view = route(f"/api/v1/{path}")(view)
-        return view
+        return _DESCRIBED(view)
 
     return add
 
@@ -196,41 +207,3 @@ def alerts() -> Response:
     """List the alerts that are pending or firing."""
     found, position = alerting.alerts()
     return success({"alerts": found}, position=position)
-
-
-share(
-    PrometheusAnswer={"type": "object", "required": ["status"]},
-    PrometheusError=object_of(
-        {"status": {"const": "error"}, "errorType": {"type": "string"}, "error": {"type": "string"}}
-    ),
-)
-
-
-def _described(summary: str) -> Operation:
-    refusals = {
-        400: "The question is wrong, or of something that is not there.",
-        401: "No access key, or an unknown one.",
-        403: "The access key may not do this.",
-        408: "No more of the form came for 30 seconds.",
-        413: "The body is larger than MAX_BODY.",
-        415: "The form is packed otherwise than with gzip.",
-        421: "The Host is not ours.",
-        422: "The question goes beyond a limit.",
-        503: "The question took too long, or the log cannot be read.",
-    }
-    errors = {status: Reply(description=said, schema="PrometheusError") for status, said in refusals.items()}
-    return Operation(
-        tag="prometheus",
-        summary=summary,
-        description="As Prometheus' HTTP API has it, with the parameters in the query or in a form.",
-        replies={200: Reply(description="The answer.", schema="PrometheusAnswer"), **errors},
-        key_errors=(),
-    )
-
-
-describe(
-    {
-        view: _described(str(view.__doc__).rstrip("."))
-        for view in (query, query_range, series, labels, label_values, metadata, buildinfo, rules, alerts)
-    }
-)

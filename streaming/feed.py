@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Hashable
 
 from event_log.applied import Begun, Told
 from event_log.errors import LogUnavailable
-from streaming.channels import Channel, Channels, Source
-from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_SLOW, Ending
+from event_service import EventService
+from streaming.channels import Channel, Channels
+from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_MANY_STREAMS, TOO_SLOW, Ending
 from streaming.polling import DISCONNECTED, READABLE, SocketPoll
 from streaming.pulses import Answered, Pulses, Question
 from streaming.subscriber import Subscriber
@@ -31,12 +32,12 @@ CUT_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class TooManyStreams(Exception):
-    """All places of this worker are taken."""
+class NoPlace(Exception):
+    """This worker takes no more streams: all places are taken, or it is shutting down."""
 
-
-class ShuttingDown(Exception):
-    """This worker is shutting down and takes no more streams."""
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.reason)
+        self.ending = ending
 
 
 def _in_thread(run: Callable[[], None]) -> None:
@@ -52,7 +53,7 @@ class Feed:
 
     def __init__(
         self,
-        source: Source,
+        source: EventService,
         answer: Callable[[Hashable], Answered],
         max_streams: int,
         *,
@@ -86,14 +87,14 @@ class Feed:
         return len(self._places)
 
     def check(self) -> None:
-        """Raises TooManyStreams or ShuttingDown when no stream can be opened now."""
+        """Raises NoPlace when no stream can be opened now."""
         if self._closed or self._worker_is_stopping():
-            raise ShuttingDown
+            raise NoPlace(SHUTDOWN)
         if len(self._places) >= self._max_streams:
-            raise TooManyStreams
+            raise NoPlace(TOO_MANY_STREAMS)
 
     def enter(self, subscriber: Subscriber) -> None:
-        """Take a place. Raises TooManyStreams or Closing."""
+        """Take a place. Raises NoPlace."""
         with self._lock:
             self.check()
             fileno = subscriber.fileno()
@@ -117,10 +118,14 @@ class Feed:
 
     def events(self, subscriber: Subscriber, channel: Channel, after: int) -> Generator[bytes]:
         """The channel's events after position `after`, those that exist and then those to come."""
+        behind: int | None = after
         try:
-            yield from self._channels.join(subscriber, channel, after)
-            self._something_new.set()  # the thread may be in a longer rest than one who wants events can bear
-            yield from subscriber
+            while behind is not None:
+                subscriber.behind = None
+                yield from self._channels.join(subscriber, channel, behind)
+                self._something_new.set()  # the thread may be in a longer rest than one who wants events can bear
+                yield from subscriber
+                behind = subscriber.behind
         except LogUnavailable:
             self._end(subscriber, NO_LOG)
         finally:

@@ -37,12 +37,14 @@ class Subscriber:
         self.ending: Ending | None = None
         self.cut_at = 0.0
         """Time at which the socket is shut down if the stream has not ended by itself; set with `ending`."""
+        self.behind: int | None = None
+        """Position behind which the reader has to fetch events by itself before it is given more."""
         self.quiet_sweeps = 0
         """Number of looks of the feed since it last put something in."""
         self._socket = sock
         self._heartbeat = heartbeat
         self._only_latest = only_latest
-        self._allowed = allowed
+        self.allowed = allowed
         self._chunks: deque[bytes] = deque()
         self._put_bytes = 0  # changed by the feed only
         self._taken_bytes = 0  # changed by the reader only
@@ -80,6 +82,11 @@ class Subscriber:
             self._chunks.clear()
             self._wake()
 
+    def fall_behind(self, position: int) -> None:
+        """Have the reader fetch by itself what stands behind a position, once it has taken all that waits."""
+        self.behind = position
+        self._wake()
+
     def cut(self) -> None:
         """End the connection, and with it a write that is stuck."""
         if self._socket is not None:
@@ -94,12 +101,15 @@ class Subscriber:
 
     def barred(self) -> bool:
         """Return whether this stream may go on no longer."""
-        return self._allowed is not None and not self._allowed()
+        return self.allowed is not None and not self.allowed()
 
     def __iter__(self) -> Generator[bytes]:
-        """Everything that is put, as it comes, until the ending; what waited together comes as one piece."""
-        while self.ending is None:
+        """Everything that is put, as it comes, until the ending, or until it has fallen behind; what waited together
+        comes as one piece."""
+        is_behind = False
+        while self.ending is None and not is_behind:
             self._news.acquire()
+            is_behind = self.behind is not None  # looked at before what waits is taken, as nothing more is put then
             if waiting := self.take():
                 yield waiting
 

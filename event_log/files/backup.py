@@ -27,11 +27,13 @@ from event_log.files.syncing import sync
 from event_log.port import Behind
 
 RIGHT_SECONDS = 60.0
-"""Seconds for which the right to compact is taken; it is prolonged before each file that is copied."""
+"""Seconds for which the right to compact is taken; it is prolonged before each chunk that is copied."""
 WAIT_SECONDS = 150.0
 """Maximum seconds to wait for a compaction to end."""
 ATTEMPTS = 5
 """Maximum copies that are begun anew because a segment went for want of room, or the history was replaced."""
+CHUNK = 2**20
+"""Bytes that are written before they are synced: the service waits for what the disk has to take at that moment."""
 _NO_BOOT = bytes(16)
 _POLL_SECONDS = 0.1
 
@@ -84,12 +86,13 @@ def _copy(files: OpenLog, folder: Path, owner: int) -> Backup:
 
     def write(path: Path, data: bytes) -> None:
         nonlocal size
-        if not may_compact(files, owner, RIGHT_SECONDS):
-            raise Behind("another process has the right to compact")
         make_folder(path.parent)
         file = File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        write_all(file.number, data, 0)
-        sync_file(file.number)
+        for offset in range(0, len(data), CHUNK):
+            if not may_compact(files, owner, RIGHT_SECONDS):
+                raise Behind("another process has the right to compact")
+            write_all(file.number, memoryview(data)[offset : offset + CHUNK], offset)
+            sync_file(file.number)
         size += len(data)
 
     for name in manifest.blobs:

@@ -55,6 +55,7 @@ class Following:
         """Log that another worker writes to."""
         self.accepted: list[tuple[str, int]] = []
         self.received: dict[Subscriber, bytes] = {}
+        self.series: dict[Subscriber, str] = {}
 
     def another(self, keep_last: int) -> EventService:
         return EventService(self.store, Settings(log_url="memory:", keep_last=keep_last), self.clock)
@@ -95,11 +96,17 @@ class Following:
 
     def join(self, series: str, after: int) -> Subscriber:
         subscriber = Subscriber()
+        self.series[subscriber] = series
         self.received[subscriber] = b"".join(self.channels.join(subscriber, (series, TEXT), after))
         return subscriber
 
     def read(self, subscriber: Subscriber) -> bytes:
+        """What it has had by now, as its own thread reads it."""
         self.received[subscriber] += subscriber.take()
+        if (behind := subscriber.behind) is not None:
+            subscriber.behind = None
+            channel = self.series[subscriber], TEXT
+            self.received[subscriber] += b"".join(self.channels.join(subscriber, channel, behind))
         return self.received[subscriber]
 
     def expected(self, series: str, after: int) -> bytes:
