@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import randbits
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakMethod
 
 from event_log.aside import aside
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
@@ -37,7 +37,8 @@ class FilesStore(RecordStore):
         self.files: OpenLog | None = None
         """The log as this process has it open."""
         self._locks: dict[str, threading.Lock] = {}
-        _forget_in_children(self)
+        forget = WeakMethod(self.forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def open(self) -> OpenLog:
         """Open the log, unless this process has."""
@@ -100,8 +101,7 @@ class FilesStore(RecordStore):
         return swapping.put_blob(self.files or self.open(), data)
 
     def blob(self, name: str) -> bytes:
-        files = self.files or self.open()
-        return files.blobs.get(name, files.manifest().blobs.get(name))
+        return (self.files or self.open()).blobs.get(name)
 
     def manifest(self) -> Manifest:
         return swapping.manifest(self.files or self.open())
@@ -173,18 +173,3 @@ class FilesStore(RecordStore):
         if files is not None:
             with suppress(LogUnavailable):  # the disk has failed, which was told
                 files.close(lambda: sync(files))
-
-
-_stores: WeakSet[FilesStore] = WeakSet()
-
-
-def _forget_in_children(store: FilesStore) -> None:
-    """A forked child must not have what it inherits: its parent's locks would outlive the parent with it."""
-    if not _stores:
-        os.register_at_fork(after_in_child=_forget_all)
-    _stores.add(store)
-
-
-def _forget_all() -> None:
-    for store in list(_stores):
-        store.forget()

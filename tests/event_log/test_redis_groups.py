@@ -41,7 +41,7 @@ class Trips:
         wanted = self._gathered() + count
         found = [self.one(record) for _ in range(count)]
         until(lambda: self._gathered() == wanted and self._under_way == 1, "all to wait", SOON)
-        until(lambda: len(self.gathering._flight._waiting) == wanted - 1, "all to wait for their turn", SOON)
+        until(lambda: len(self.gathering._flight.waiting) == wanted - 1, "all to wait for their turn", SOON)
         return found
 
     def _gathered(self) -> int:

@@ -32,6 +32,14 @@ class TestRefused:
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
         assert (tmp_path / name).read_bytes() == b"older"
 
+    def test_files_of_the_format_before_are_not_touched(self, tmp_path: Path) -> None:
+        page = b"tidemark log 3".ljust(4096, b"\0")
+        (tmp_path / "head").write_bytes(page)
+        with pytest.raises(LogDamaged, match="older format"):
+            open_files(tmp_path).check()
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "head"]
+        assert (tmp_path / "head").read_bytes() == page
+
     def test_a_network_file_system_is_named(self, tmp_path: Path) -> None:
         device = tmp_path.stat().st_dev
         mounts = tmp_path / "mountinfo"
