@@ -13,6 +13,7 @@ import numpy as np
 
 from rolling.block import CAPACITY, Block
 from rolling.exact import WIDEST_ROW, cut_up, join, limb_sums, summarise
+from rolling.recent import Recent
 from rolling.summary import Summary
 
 MOST_BLOCKS = 64
@@ -27,11 +28,10 @@ assert CAPACITY <= WIDEST_ROW  # else the sums of products are not exact
 class SuffixSums:
     """The summary of each tail of one block, as the block was when this was made."""
 
-    __slots__ = ("_maxima", "_minima", "_sums", "_times", "_unit", "_values")
+    __slots__ = ("_maxima", "_minima", "_sums", "_unit", "_values")
 
     def __init__(self, block: Block) -> None:
-        times, _, values = block.columns()
-        self._times, self._values = times.copy(), values.copy()  # a view would keep others from adding to the block
+        values = self._values = block.columns()[2].copy()  # a view would keep others from adding to the block
         self._sums = None
         cut = cut_up(values)
         if cut is not None:
@@ -39,10 +39,6 @@ class SuffixSums:
             self._sums = limb_sums(limbs, lambda row: row[::-1].cumsum())
             self._minima = np.minimum.accumulate(values[::-1])
             self._maxima = np.maximum.accumulate(values[::-1])
-
-    def count_after(self, time: int) -> int:
-        """Return the number of events that are later than `time`."""
-        return len(self._times) - int(self._times.searchsorted(time, side="right"))
 
     def tail(self, count: int) -> Summary:
         """Return the summary of the last `count` events, at least one."""
@@ -66,35 +62,24 @@ class Suffixes:
     """The blocks that were cut lately. Not thread safe: the caller holds the lock of the windows."""
 
     def __init__(self) -> None:
-        # Both least recently used first.
-        self._seen: dict[Block, _Cut] = {}
-        self._cuts: dict[Block, _Cut] = {}
+        self._seen = Recent[Block, _Cut](MOST_SEEN)
+        self._cuts = Recent[Block, _Cut](MOST_BLOCKS)
 
     def tail(self, block: Block, count: int) -> Summary:
         """Return the summary of the last `count` events of a block, at least one."""
+        if count == block.summary.count:
+            return block.summary
         sums = self._sums(block)
         return block.tail(count) if sums is None else sums.tail(count)
-
-    def tail_after(self, block: Block, time: int) -> Summary:
-        """Return the summary of the events of a block that are later than `time`."""
-        if time < block.oldest:
-            return block.summary
-        if time >= block.newest:
-            return Summary()
-        sums = self._sums(block)
-        if sums is None:
-            return block.tail(block.count_after(time))
-        return sums.tail(sums.count_after(time))
 
     def _sums(self, block: Block) -> SuffixSums | None:
         cut = self._cuts.pop(block, None) or self._seen.pop(block, None)
         if cut is None or cut.summary is not block.summary or cut.size != block.summary.count:
-            _hold(self._seen, block, _Cut(block.summary, block.summary.count), MOST_SEEN)
+            self._seen.put(block, _Cut(block.summary, block.summary.count))
             return None
         if cut.sums is None:
             cut = cut._replace(sums=SuffixSums(block))
-        _hold(self._cuts, block, cut, MOST_BLOCKS)
-        return cut.sums
+        return self._cuts.put(block, cut).sums
 
     def _check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
         """Every invariant, as assertions, for the blocks of these that are held; each is given with what opens it. For
@@ -107,10 +92,3 @@ class Suffixes:
                 values = blocks[block](block).columns()[2].copy()
                 for count in {1, len(values) // 2 + 1, len(values)}:
                     assert cut.sums.tail(count) == summarise(values[-count:])
-
-
-def _hold(cuts: dict[Block, _Cut], block: Block, cut: _Cut, most: int) -> None:
-    """Put a cut behind the others, and drop the first where there are too many."""
-    cuts[block] = cut
-    if len(cuts) > most:
-        del cuts[next(iter(cuts))]

@@ -95,8 +95,7 @@ class RollingWindow(Timeline[Block]):
 
     def prune(self, horizon: int) -> None:
         """Let go of whole blocks that are dead under `horizon`."""
-        if self.may_prune(horizon):
-            self._drop_blocks(len(self) - self.live(horizon))
+        self._drop_blocks(len(self) - self.live(horizon))
 
     def _drop_blocks(self, count: int) -> int:
         """Let go of the blocks that lie whole among the first `count` events; return the number of events left."""

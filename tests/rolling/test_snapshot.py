@@ -38,8 +38,8 @@ def of_each(series: list[int]) -> Callable[[Reading], list[Found]]:
     def question(reading: Reading) -> list[Found]:
         found = []
         for number in series:
-            tail, percentiles = reading.figures(number, Span(0, SINCE), ends=False, wanted=MEDIAN)
-            found.append((tail.summary, percentiles))
+            figures = reading.figures(number, Span(0, SINCE), ends=False, wanted=MEDIAN)
+            found.append((figures.summary, list(figures.percentiles)))
         return found
 
     return question
