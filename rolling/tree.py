@@ -73,13 +73,7 @@ class Tree(Generic[B]):
         """Return a block and the decks above it, to be changed: copies in their place where a snapshot has them."""
         if block.epoch > self.epochs.frozen:
             return path, block
-        owned: Path[B] = []
-        for deck in path:
-            mine = deck
-            if deck.epoch <= self.epochs.frozen:
-                mine = deck.copy(self.epochs.now)
-                self._replace(deck, mine, owned)
-            owned.append(mine)
+        owned = self.own_decks(path)
         other = block.copy(self.epochs.now)
         self._replace(block, other, owned)
         if block is self.first:
@@ -87,6 +81,17 @@ class Tree(Generic[B]):
         if block is self.last:
             self.last, self._edge = other, owned
         return owned, other
+
+    def own_decks(self, path: Path[B]) -> Path[B]:
+        """Return the decks above a block, to be changed."""
+        owned: Path[B] = []
+        for deck in path:
+            mine = deck
+            if deck.epoch <= self.epochs.frozen:
+                mine = deck.copy(self.epochs.now)
+                self._replace(deck, mine, owned)
+            owned.append(mine)
+        return owned
 
     def _replace(self, node: Deck[B] | B, other: Deck[B] | B, above: Path[B]) -> None:
         """Put another node in place of one below these decks."""

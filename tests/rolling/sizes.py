@@ -35,6 +35,7 @@ SMALL = {
     "BLOCKS_A_STEP": 2,
     "CAPACITY": 16,
     "COARSE": 2,
+    "COPIED": 4,
     "EDGES": 3,
     "FAN_OUT": 4,
     "FEW": 4,
