@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolling.reading import Reading, Tail
+from rolling.figures import Figures
+from rolling.reading import Reading
 from rolling.span import Span
 from rolling.steps import nothing
 from rolling.summary import Summary
@@ -39,10 +40,10 @@ class Asked:
     ) -> None:
         rows = self.model.rows(series, after, cutoff, last, until)
         assert_tail(self.view.tail(series, after, cutoff, last, True, until), rows)
-        assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
+        assert self.view.tail(series, after, cutoff, last, False, until) == Figures(
             self.view.tail(series, after, cutoff, last, True, until).summary
         )
-        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True)[0], rows)
+        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True), rows)
 
     def ask_all(self, cutoff: int) -> None:
         for series in (None, *self.model.series):
@@ -464,4 +465,4 @@ def test_an_empty_view_has_empty_answers() -> None:
     assert len(pair.view) == 0
     pair.view.check()
     pair.ask_all(0)
-    assert View().tail(None, None, 0, 5, True) == Tail(Summary())
+    assert View().tail(None, None, 0, 5, True) == Figures(Summary())

@@ -12,8 +12,8 @@ import pytest
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from rolling.epochs import NONE
-from rolling.memory import Memory
 from rolling.percentiles import Percentiles, percent
+from rolling.ranks import Ranks
 from rolling.span import Range
 from rolling.steps import Pause
 from rolling.window import RollingWindow
@@ -330,11 +330,11 @@ def test_a_history_with_percentiles_is_worked_out_once_while_all_are_written(
 ) -> None:
     names = [f"s{number:02}" for number in range(40)]
     looked: list[int] = []
-    percentiles = Memory.percentiles
+    percentiles = Ranks.percentiles
 
-    def counted(memory: Memory, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+    def counted(ranks: Ranks, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
         looked.append(1)
-        return percentiles(memory, ranges, wanted, pause)
+        return percentiles(ranks, ranges, wanted, pause)
 
     def happen() -> None:
         service.add_many(names, np.arange(len(names), dtype=np.uint32), None, np.full(len(names), 50.0))
@@ -342,7 +342,7 @@ def test_a_history_with_percentiles_is_worked_out_once_while_all_are_written(
 
     with small():
         fill(service, *names)
-        monkeypatch.setattr(Memory, "percentiles", counted)
+        monkeypatch.setattr(Ranks, "percentiles", counted)
         turns = between_turns(monkeypatch, happen)
         found = service.history(window=40 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
     assert len(turns) > 40
@@ -464,12 +464,12 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
         fill(service, "a", "b")
         service.tick()
         service.statistics("a", percentiles=MEDIAN)
-        memory = service.level().projection.view.memory
-        assert memory.held
+        ranks = service._level.projection.view.ranks
+        assert ranks.held
         for _ in range(6):
             clock.advance(MINUTE + SECOND)
             service.tick()
-        assert not memory.held
+        assert not ranks.held
 
 
 def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
@@ -478,7 +478,7 @@ def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
         fill(service, "a")
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
-        assert service.level().projection.view.memory.held == 0
+        assert service._level.projection.view.ranks.held == 0
 
 
 def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: EventService, clock: FakeClock) -> None:
@@ -494,5 +494,5 @@ def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: Eve
             level.prune()
         assert len(projection.view) == before
         level.prune()
-        assert len(projection.view) < before == len(snapshot.seen.view)
+        assert len(projection.view) < before == len(snapshot.view)
         projection.snapshots.leave(snapshot)
