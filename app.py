@@ -23,8 +23,8 @@ import prometheus
 from access.exposure import exposed
 from access.foreign import Boundary
 from access.watch import Watch
-from alerts.board import Boards
-from alerts.changes import ChangesHere
+from alerts.board import Board
+from alerts.changes import Changes
 from alerts.following import AlertsFollower
 from alerts.watch import AlertsWatch
 from api import logs
@@ -42,6 +42,7 @@ from metrics.service import MeteredService
 from serving.addresses import CannotListen, check_free, local_url
 from settings import START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
+from view.per_process import PerProcess
 from watched.file import BadFile
 
 _CANNOT_LISTEN = 1
@@ -66,10 +67,10 @@ def create_app(
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
     service = MeteredService(meter, store, settings, clock, follow=follow, start=os.environ.get(START_ID))
-    boards = Boards(service)
+    boards = PerProcess(lambda: Board(service))
+    changes = PerProcess(lambda: Changes(service, boards.here()))
     alerts = open_alerts(settings, service, boards, meter)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    changes = ChangesHere(service, boards)
     attach(app, Context(service, settings, meter, boundary, boards, changes, overloaded_at(app), alerts))
     api.boundary.register(app)
     if guard is not None:
@@ -95,7 +96,9 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
         raise BadSetting(str(fault)) from fault
 
 
-def open_alerts(settings: Settings, service: MeteredService, boards: Boards, meter: Meter) -> AlertsFollower | None:
+def open_alerts(
+    settings: Settings, service: MeteredService, boards: PerProcess[Board], meter: Meter
+) -> AlertsFollower | None:
     """Have the service look at the alerts that ALERTS names; None where it names none. Raises BadSetting."""
     if not settings.alerts:
         return None

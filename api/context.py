@@ -9,12 +9,13 @@ from typing import Any
 from flask import Flask, Response, current_app
 
 from access.foreign import Boundary
-from alerts.board import Boards
-from alerts.changes import ChangesHere
+from alerts.board import Board
+from alerts.changes import Changes
 from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
+from view.per_process import PerProcess
 
 EXTENSION = "tidemark"
 
@@ -28,9 +29,9 @@ class Context:
     meter: Meter
     boundary: Boundary
     """Refuses the requests of foreign pages."""
-    boards: Boards
+    boards: PerProcess[Board]
     """Tell how alerts stand."""
-    alert_changes: ChangesHere
+    alert_changes: PerProcess[Changes]
     """Hand changes of alerts to streams."""
     overloaded: Callable[[str], Response]
     """Give the answer of an overloaded worker at a path."""

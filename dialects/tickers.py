@@ -19,7 +19,7 @@ from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object
 from api.openapi.operation import Operation, Reply
 from api.reading.schemas import NAME
 from api.routes import health
-from api.stream_answers import feed, give_places_back, require_place, require_streaming
+from api.stream_answers import feed, require_streaming
 from dialects.answers import END, answer
 from dialects.descriptions import READ_ERRORS
 from dialects.fields import Limit, Model
@@ -135,13 +135,9 @@ def require_a_server_that_streams() -> None:
     if request.method == "OPTIONS":
         return
     require_streaming()
-    require_place()
     found = service().events((request.view_args or {})["ticker"], 1)
     g.is_known = found is not None and len(found[0]) > 0
     g.beginning = service().position()
-
-
-give_places_back(stream)
 
 
 @websocket_route(stream, "/ws/<series:ticker>")

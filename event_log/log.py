@@ -14,12 +14,12 @@ from event_log.batch import Batch
 from event_log.codec import NONCE, Claim, End
 from event_log.errors import HistoryChanged, LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
-from event_log.leases import Asked, pack_lease
+from event_log.leases import Asked
 from event_log.machine import Machine
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Appended, Guard, Record, RecordStore, Stale
 from event_log.rules import UNCLAIMED, Rules
-from event_log.tables import Change, Changes, pack_changes
+from event_log.tables import Change, Changes
 from event_log.writes import PLAIN, Conditions, Write, pack_write, unexpired
 from times import SECOND
 
@@ -179,13 +179,13 @@ class Log(Applied):
         """Put these rules in force, unless this start of the service (a random id that all its processes share) has
         claimed before, or a later one has. `began`: the log's time when that start first asked."""
         began = self.store.time() if began is None else began
-        digest = blake2b(start.encode(), digest_size=16).digest()
+        digest = blake2b(start.encode(), digest_size=16).hexdigest()
         for _ in range(MOST_TRIES):
             self.catch_up()
             if digest in self.machine.starts:
                 return
             takes = int(self.machine.rules not in (rules, UNCLAIMED))
-            payload = codec.pack_claim(Claim(digest, began, rules))
+            payload = codec.pack_json(Claim(digest, began, rules))
             try:
                 self._decided(Record(codec.CLAIM, payload, takes, timed=True, fences=True))
             except Void:
@@ -200,7 +200,7 @@ class Log(Applied):
         self.catch_up()
         if not self.machine.series.may_end(series, quiet_since):
             return None
-        payload = codec.pack_end(End(series, quiet_since))
+        payload = codec.pack_json(End(series, quiet_since))
         try:
             return self._decided(Record(codec.END, payload, 1, fences=True)).position
         except (Void, TryAgain):  # in another history the id may be that of another series
@@ -214,7 +214,7 @@ class Log(Applied):
         if lease is not None and lease.holder != self.holder:
             return None
         if lease is None or not duration or lease.until - now <= duration // 2:
-            payload = pack_lease(Asked(name, self.holder, duration))
+            payload = codec.pack_json(Asked(name, self.holder, duration))
             try:
                 self._decided(Record(codec.LEASE, payload, timed=True))
             except (Void, TryAgain):
@@ -233,7 +233,7 @@ class Log(Applied):
             self.catch_up()
             self._look_at(asked)
         try:
-            return self._decided(Record(codec.CHANGE, pack_changes(asked), len(changes), timed=True)).position
+            return self._decided(Record(codec.CHANGE, codec.pack_json(asked), len(changes), timed=True)).position
         except TryAgain as change:  # in another history the rows may be others
             raise Void from change
 
@@ -248,7 +248,7 @@ class Log(Applied):
         span = machine.rules.retention
         if machine.rules == UNCLAIMED or now - span < machine.horizon + max(SECOND, span // HORIZON_STEPS):
             return False
-        record = Record(codec.HORIZON, codec.pack_horizon(now), timed=True, raises=(now, span))
+        record = Record(codec.HORIZON, codec.pack_json(now), timed=True, raises=(now, span))
         try:
             self.store.append(record, Guard(machine.cursor.history, machine.cursor.number))
         except (Stale, HistoryChanged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
@@ -11,10 +12,11 @@ from marshmallow import ValidationError
 from access.keys import READ
 from alerts.board import Standing
 from alerts.changes import entry, may_see, may_see_rule
+from alerts.rows import LEASE
 from alerts.rules import CONDITIONS, Rule
 from alerts.states import shown
 from api.answers import answer, in_portions
-from api.context import context, settings
+from api.context import context, service, settings
 from api.guard import needs, permit, visible
 from api.openapi.components import (
     COUNT,
@@ -67,7 +69,7 @@ class AlertsQuery(Query):
     state = State(load_default=None)
     series = SeriesName(load_default=None)
     limit = Whole(1, 1000, load_default=1000)
-    after = After(load_default=None)
+    after = After(load_default=("", ""))
 
 
 class RulesQuery(Query):
@@ -93,32 +95,24 @@ def get_alerts() -> Response:
     query = load_query(_QUERY, request.args)
     if query["series"] is not None:
         permit(query["series"])
-    board = context().boards.here()
-    standing = board.standing()
-    found = list(_entries(standing, query, query["limit"] + 1))
+    standing = context().boards.here().standing()
+    found = list(islice(_entries(standing, query), query["limit"] + 1))
     page = found[: query["limit"]]
     following = f"{page[-1]['name']}\n{page[-1]['series'] or ''}" if len(found) > len(page) else None
     body = {"alerts": page, "next": following, "left_out": standing.left_out}
-    if not board.is_looked_at() and (standing.rules.rules or standing.rows or not settings().alerts):
+    if not service().has_holder(LEASE) and (standing.rules or standing.rows or not settings().alerts):
         body["notice"] = NOBODY
     return answer(body, position=standing.position)
 
 
-def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
-    sees, count = visible(), 0
+def _entries(standing: Standing, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    sees = visible()
     for key in in_portions(sorted(standing.targets)):
-        series = key[1]
-        if query["after"] is not None and key <= query["after"]:
-            continue
-        if not may_see(sees, key):
+        if key <= query["after"] or query["series"] not in (None, key[1]) or not may_see(sees, key):
             continue
         alert = standing.alert(key)
-        if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
-            continue
-        count += 1
-        yield entry(key, alert, standing.rules.rules[key[0]].labels)
-        if count == most:
-            return
+        if query["state"] in (None, shown(alert.state)):
+            yield entry(key, alert, standing.rules[key[0]].labels)
 
 
 @bp.get("/alerts/rules")
@@ -138,7 +132,7 @@ def get_rules() -> Response:
     about = None if series is None else {name for name, of in in_portions(standing.targets) if of == series}
     rules = [
         _rule(rule)
-        for rule in in_portions(standing.rules.rules.values())
+        for rule in in_portions(standing.rules.values())
         if may_see_rule(sees, rule) and (about is None or rule.name in about)
     ]
     return answer({"rules": rules}, position=standing.position)

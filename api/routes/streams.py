@@ -28,11 +28,9 @@ from api.stream_answers import (
     Subject,
     client_socket,
     feed,
-    give_places_back,
     open_alerts,
     open_events,
     open_statistics,
-    require_place,
     require_streaming,
 )
 from streaming import Subscriber
@@ -136,12 +134,8 @@ def require_a_server_that_streams() -> None:
         return
     require_streaming()
     if request.url_rule is not None and request.url_rule.websocket:
-        require_place()
         series_in_path((request.view_args or {})["series"])
         g.beginning = _beginning()
-
-
-give_places_back(bp)
 
 
 @bp.get("/stream")

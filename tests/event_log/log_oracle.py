@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from math import inf
 
 from event_log import codec
-from event_log.codec import NONCE
+from event_log.codec import NONCE, End
 from event_log.errors import LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.idempotency import Done
-from event_log.leases import unpack_lease
+from event_log.leases import Asked
 from event_log.outcomes import Repeated, Stored, TryAgain, Void
 from event_log.port import Record
 from event_log.rules import UNCLAIMED, Rules
@@ -69,7 +69,7 @@ class Oracle:
         self.horizon = EARLIEST
         self.forgotten = EARLIEST
         self.next_id = 1
-        self.starts: list[bytes] = []
+        self.starts: list[str] = []
         self.ids: dict[str, int] = {}
         self.series: dict[int, OneSeries] = {}
         self.done: dict[bytes, tuple[Done, int]] = {}
@@ -100,7 +100,7 @@ class Oracle:
             self.jumps.append((first, self.position))
         elif kind == codec.HORIZON:
             self._forget(time)
-            self.horizon = max(self.horizon, min(codec.unpack_horizon(payload), time) - self.rules.retention)
+            self.horizon = max(self.horizon, min(codec.unpack_json(payload), time) - self.rules.retention)
         else:
             carry_out: Callable[[bytes, int, int, int], Stored] = {
                 codec.WRITE: self._write,
@@ -217,7 +217,7 @@ class Oracle:
 
     def _end(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
         del time
-        end = codec.unpack_end(payload)
+        end = End(*codec.unpack_json(payload))
         one = self.series.get(end.series)
         if one is None or (end.quiet_since is not None and one.latest > end.quiet_since):
             raise Void
@@ -225,7 +225,7 @@ class Oracle:
         return Stored(0, 0, position + takes)
 
     def _lease(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
-        asked = unpack_lease(payload)
+        asked = Asked(*codec.unpack_json(payload))
         holder, number, until = self.leases.get(asked.name, (asked.holder, self.number, 0))
         if holder != asked.holder and time < until:
             raise Void
