@@ -61,14 +61,8 @@ def _entry(options: argparse.Namespace, hashed: str) -> str:
         lines.append(f"series = {_toml_list(options.series)}")
     if options.rate is not None:
         lines.append(f"rate = {_toml(options.rate)}")
-    if options.burst is not None:
-        lines.append(f"burst = {options.burst}")
-    if options.max_streams is not None:
-        lines.append(f"max_streams = {options.max_streams}")
-    if options.max_series is not None:
-        lines.append(f"max_series = {options.max_series}")
-    if options.expires is not None:
-        lines.append(f"expires = {options.expires}")
+    bare = {name: getattr(options, name) for name in ("burst", "max_streams", "max_series", "expires")}
+    lines += [f"{name} = {value}" for name, value in bare.items() if value is not None]
     return "\n".join(lines)
 
 

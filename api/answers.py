@@ -63,6 +63,15 @@ def answer(
     return written(encode(body, end), JSON, status, position=position, matched=matched)
 
 
+def answer_of(outcome: Outcome) -> Response:
+    """Return the answer to a request about events; one without a body has no media type either."""
+    if outcome.body is not None:
+        return answer(outcome.body, outcome.status, position=outcome.position, end=outcome.end)
+    response = Response(status=outcome.status, headers={POSITION: str(outcome.position)})
+    del response.headers["Content-Type"]
+    return response
+
+
 def written(
     body: bytes, content_type: str, status: int = 200, *, position: int | None = None, matched: int | None = None
 ) -> Response:

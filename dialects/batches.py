@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from marshmallow import fields
 
 from access.keys import READ, WRITE
-from api.answers import Outcome
+from api.answers import Outcome, answer_of
 from api.context import service
 from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
@@ -97,8 +97,7 @@ def add_batch() -> Response:
         )
     except TooManyKeepers as error:
         raise Refused(400, f"Maximum number of symbols ({service().rules.max_symbols}) reached") from error
-    outcome = added_outcome(symbol, accepted)
-    return answer(outcome.body, outcome.status, position=outcome.position)
+    return answer_of(added_outcome(symbol, accepted))
 
 
 def added_outcome(symbol: str, accepted: Stored) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, request
 
 from access.keys import WRITE
-from api.answers import POSITION
+from api.answers import NO_CONTENT, POSITION, Outcome, answer_of
 from api.context import service, settings
 from api.guard import conditions, needs, open_to_all, permit_each
 from api.idempotency import KEY, at_most_once
@@ -125,9 +125,7 @@ def _parse(body: bytes, precision: Precision) -> Chunk:
 
 
 def _written(accepted: Stored, points: Chunk) -> Response:
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    response.headers[POSITION] = str(accepted.position)
+    response = answer_of(Outcome(None, NO_CONTENT, accepted.position))
     if accepted.expired:
         response.headers[EXPIRED] = str(accepted.expired)
     if points.left_out:

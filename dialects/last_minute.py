@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Response
 
-from api.answers import JSON, POSITION, Outcome
+from api.answers import JSON
 from api.context import service
 from api.guard import conditions
 from api.idempotency import at_most_once
@@ -38,16 +38,6 @@ def add(body: bytes, series: str, time: int, value: float) -> Stored:
     except TooFarAhead as error:
         msg = f"the timestamp is more than {format_duration(error.limit)} ahead of the clock"
         refuse(value_error(msg), ["body", "timestamp"], time // 1000)
-
-
-def answer_added(outcome: Outcome) -> Response:
-    """The answer to an event; one without a body has no media type either."""
-    if outcome.body is not None:
-        return answer(outcome.body, outcome.status, position=outcome.position)
-    response = Response(status=outcome.status)
-    del response.headers["Content-Type"]
-    response.headers[POSITION] = str(outcome.position)
-    return response
 
 
 def statistics(series: str | None, *names: str) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from access.keys import READ, WRITE
-from api.answers import Outcome
+from api.answers import Outcome, answer_of
 from api.guard import needs, permit
 from api.idempotency import KEY
 from api.openapi.components import COUNT, NUMBER_OR_NULL, POSITIONED, WRITTEN, object_of, share
@@ -50,9 +50,7 @@ def add_tick() -> Response:
     body = read_body()
     tick = load_body(_TICK, body)
     permit(tick["instrument"])
-    return last_minute.answer_added(
-        added_outcome(last_minute.add(body, tick["instrument"], tick["timestamp"], tick["price"]))
-    )
+    return answer_of(added_outcome(last_minute.add(body, tick["instrument"], tick["timestamp"], tick["price"])))
 
 
 def added_outcome(accepted: Stored) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from access.keys import DELETE, READ, WRITE
-from api.answers import Outcome
+from api.answers import Outcome, answer_of
 from api.context import service
 from api.guard import needs, permit
 from api.idempotency import KEY
@@ -53,9 +53,7 @@ def add_transaction() -> Response:
     body = read_body()
     transaction = load_body(_TRANSACTION, body)
     permit(SERIES)
-    return last_minute.answer_added(
-        added_outcome(last_minute.add(body, SERIES, transaction["timestamp"], transaction["amount"]))
-    )
+    return answer_of(added_outcome(last_minute.add(body, SERIES, transaction["timestamp"], transaction["amount"])))
 
 
 def added_outcome(accepted: Stored) -> Outcome:
@@ -69,7 +67,7 @@ def added_outcome(accepted: Stored) -> Outcome:
 def end_transactions() -> Response:
     """Forget all transactions; there may be none."""
     permit(SERIES)
-    return last_minute.answer_added(Outcome(None, 204, service().end_series(SERIES).position))
+    return answer_of(Outcome(None, 204, service().end_series(SERIES).position))
 
 
 @bp.get("/statistics", strict_slashes=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, request
 
 from access.keys import WRITE
-from api.answers import Outcome, answer
+from api.answers import Outcome, answer_of
 from api.context import service
 from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
@@ -143,8 +143,7 @@ def accepted_outcome(accepted: Stored, oldest: Callable[[], Oldest | None], rete
 
 
 def _answer(accepted: Stored, oldest: Callable[[], Oldest | None]) -> Response:
-    outcome = accepted_outcome(accepted, oldest, service().rules.retention)
-    return answer(outcome.body, outcome.status, position=outcome.position)
+    return answer_of(accepted_outcome(accepted, oldest, service().rules.retention))
 
 
 def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from access.keys import DELETE, READ
-from api.answers import POSITION, answer, in_portions
+from api.answers import NO_CONTENT, POSITION, Outcome, answer, answer_of, in_portions
 from api.context import service
 from api.guard import needs, visible
 from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, array, object_of, ref, share
@@ -102,9 +102,7 @@ def delete_series(series: str) -> Response:
     ended = service().end_series(series)
     if not ended.was_there:
         raise _no_series(series, ended.position)
-    response = Response(status=204, headers={POSITION: str(ended.position)})
-    del response.headers["Content-Type"]
-    return response
+    return answer_of(Outcome(None, NO_CONTENT, ended.position))
 
 
 def _no_series(series: str, position: int) -> Problem:

@@ -14,16 +14,6 @@ from times import format_duration
 
 bp = Blueprint("settings", __name__)
 
-share(
-    Settings=object_of(
-        {
-            **dict.fromkeys(("window", "retention"), TEXT),
-            "keep_last": COUNT,
-            "max_future": TEXT,
-            **dict.fromkeys(("max_series", "max_symbols"), COUNT),
-        }
-    )
-)
 _EXAMPLE = {
     "window": "1h",
     "retention": "1h",
@@ -32,6 +22,7 @@ _EXAMPLE = {
     "max_series": 10000,
     "max_symbols": 10,
 }
+share(Settings=object_of({name: COUNT if isinstance(value, int) else TEXT for name, value in _EXAMPLE.items()}))
 
 
 @bp.get("/settings")
