@@ -95,14 +95,11 @@ def _packed(keys: np.ndarray, rows: np.ndarray) -> bytes:
 class IdempotencyRecords:
     """All that are remembered at one point of the log."""
 
-    def __init__(self, forgotten: int = EARLIEST) -> None:
-        self.forgotten = forgotten
+    def __init__(self) -> None:
+        self.forgotten = EARLIEST
         """Time in microseconds: records of writes at or before it are forgotten. It only rises."""
         self.runs: Sequence[Run] = ()
         self._newest: dict[bytes, Remembered] = {}  # in the order of their numbers, so of their times too
-
-    def __len__(self) -> int:
-        return len(self._newest) + sum(map(len, self.runs))
 
     def find(self, key: bytes, after: int = EARLIEST) -> Done | None:
         """Return the outcome of the write with this key, if that was after a time and is not forgotten."""
