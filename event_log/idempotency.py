@@ -140,7 +140,7 @@ class IdempotencyRecords:
         while self._newest and is_over(self._newest[key := next(iter(self._newest))]):
             del self._newest[key]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         newest = list(self._newest.values())
         assert [record.number for record in newest] == sorted(record.number for record in newest)

@@ -58,11 +58,9 @@ class Log(Applied):
         """Store a batch atomically; says what became of it, its events that have expired left out. `expired`: how many
         more the request had. Raises LogFull, TooManySeries, TooManyKeepers, OverBudget or Repeated."""
         self.check()
-        # One that sets what its series keep is decided as it is applied: another process may have set it otherwise, of
-        # which this one has not heard.
-        if conditions.once is None and conditions.budget is None and conditions.keep is None and len(batch):
+        if conditions.once is None and conditions.budget is None and len(batch):
             try:
-                stored = self._append_known(batch, expired)
+                stored = self._append_known(batch, conditions.keep, expired)
             except (Stale, HistoryChanged):
                 self.catch_up()
             else:
@@ -70,12 +68,14 @@ class Log(Applied):
                     return stored
         return self._write(Write(batch, conditions, expired))
 
-    def _append_known(self, batch: Batch, expired: int) -> Stored | None:
-        """Store a batch whose series are all known; None where one is not. Raises Stale."""
+    def _append_known(self, batch: Batch, keep: int | None, expired: int) -> Stored | None:
+        """Store a batch whose series are all known, and have the keep that it asks for; None where one is not or has
+        not. Raises Stale."""
         machine = self.machine
         known = machine.cursor
         ids = machine.series.known(batch.names)
-        if ids is None:
+        # While a series lives its keep only rises, so that it is enough to know an older one.
+        if ids is None or (keep is not None and machine.series.keeping_less(ids, keep)):
             return None
         oldest = batch.times if isinstance(batch.times, int) else int(batch.times.min())
         record = Record(codec.BATCH, codec.pack_batch(batch, ids), len(batch))

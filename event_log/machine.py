@@ -91,10 +91,10 @@ class Machine:
         self.cursor = chunk.cursor
         return self._steps
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two chunks."""
-        self.series._check()
-        self.done._check()
+        self.series.check()
+        self.done.check()
         assert self._number == self.cursor.number
         assert len(self.starts) <= MOST_STARTS
         assert len(self.jumps) <= MOST_JUMPS

@@ -102,6 +102,11 @@ class SeriesTable:
         self.keepers += series.keep is None
         self.by_id[number] = series._replace(keep=keep)
 
+    def keeping_less(self, numbers: Iterable[int], keep: int) -> list[int]:
+        """Return those of these series that have no keep of their own which is as great."""
+        own = ((number, self.by_id.get(number)) for number in numbers)
+        return [number for number, series in own if series is None or series.keep is None or series.keep < keep]
+
     def end(self, number: int, position: int) -> Series:
         """Let a series end; returns it."""
         series = self.by_id.pop(number)
@@ -134,7 +139,7 @@ class SeriesTable:
         self.latest[ids] = positions
 
     def changed_keeps(self, names: Sequence[str], asked: Conditions, rules: Rules) -> list[int]:
-        """Return the series whose keep a write changes. Raises TooManySeries, TooManyKeepers."""
+        """Return the series whose keep a write raises. Raises TooManySeries, TooManyKeepers."""
         ids = [self.ids.get(name) for name in names]
         new = ids.count(None)
         if new and len(self) + new > rules.max_series:
@@ -143,7 +148,7 @@ class SeriesTable:
             raise TooManySeries(asked.owner.most, asked.owner.name)
         if asked.keep is None:
             return []
-        changed = [number for number in ids if number is not None and self.by_id[number].keep != asked.keep]
+        changed = self.keeping_less([number for number in ids if number is not None], asked.keep)
         keepers = new + sum(self.by_id[number].keep is None for number in changed)
         if asked.symbols and keepers and self.keepers + keepers > rules.max_symbols:
             raise TooManyKeepers(f"the limit of {rules.max_symbols} series with a keep of their own is reached")
@@ -156,7 +161,7 @@ class SeriesTable:
         except KeyError:
             return None
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         assert self.ids == {series.name: number for number, series in self.by_id.items()}
         assert list(self.by_id) == sorted(self.by_id)

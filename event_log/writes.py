@@ -44,7 +44,8 @@ class Conditions:
     """Conditions of a write, and what it asks beside the storing of its events."""
 
     keep: int | None = None
-    """Number of last events that its series retain from this write on, this write's included."""
+    """Number of last events that its series retain from this write on at least, this write's included. It only rises:
+    a greater one in force stays."""
     symbols: bool = False
     """With `keep`: whether only MAX_SYMBOLS series, by the rules in force, may have a keep of their own."""
     once: Once | None = None

@@ -37,6 +37,9 @@ class OneSeries:
     forgotten: int = 0
     events: list[Event] = field(default_factory=list)
 
+    def keeps_less(self, keep: int | None) -> bool:
+        return keep is not None and (self.keep is None or self.keep < keep)
+
     def live(self, horizon: int, keep_last: int) -> list[Event]:
         first = self._first(keep_last)
         return [event for i, event in enumerate(self.events) if i >= first or event[0] > horizon]
@@ -135,7 +138,7 @@ class Oracle:
             if owned + len(new) > asked.owner.most:
                 raise TooManySeries(0)
         raised = [self.ids[name] for name in names if name in self.ids] if asked.keep is not None else []
-        raised = [number for number in raised if self.series[number].keep != asked.keep]
+        raised = [number for number in raised if self.series[number].keeps_less(asked.keep)]
         more = len(new) + sum(self.series[number].keep is None for number in raised)
         keepers = sum(one.keep is not None for one in self.series.values())
         if asked.keep is not None and asked.symbols and more and keepers + more > self.rules.max_symbols:
@@ -195,7 +198,7 @@ class Oracle:
     def _raised(self, write: Write) -> list[int]:
         keep, names = write.conditions.keep, {row[0] for row in self.rows(write)}
         ids = [self.ids[name] for name in names if name in self.ids]
-        return [] if keep is None else [number for number in ids if self.series[number].keep != keep]
+        return [] if keep is None else [number for number in ids if self.series[number].keeps_less(keep)]
 
     def _claim(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
         claim = codec.unpack_claim(payload)

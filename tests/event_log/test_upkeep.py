@@ -194,7 +194,7 @@ from event_log.writes import Conditions, Once
 from tests.event_log.projection import Projection
 
 faulthandler.dump_traceback_later(120, exit=True)  # a halted hub has no other end
-upkeep.TAIL = 500
+upkeep.TAIL = 250
 store = MemoryStore()
 logs = [Log(store) for _ in range(2)]
 logs[0].claim(Rules(3600 * 10**6, 2, 1, 1, 100, 3), "start")
@@ -217,7 +217,7 @@ def keep_up(number):
         gevent.sleep(0.001)
     return done
 
-writers = [gevent.spawn(write, number) for number in range(20)]
+writers = [gevent.spawn(write, number) for number in range(10)]
 keepers = [gevent.spawn(keep_up, number) for number in (0, 1)]
 gevent.joinall(writers + keepers, raise_error=True)
 projections.append(Projection(Log(store)))
@@ -227,11 +227,12 @@ print(*(len(projection.live()["a"]) for projection in projections), sum(one.valu
 """
 
 
+@pytest.mark.no_cover
 def test_greenlets_write_and_compact_together() -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNDER_GEVENT], cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8"
     )
-    assert (done.stdout.split(), done.returncode) == (["3000", "3000", "3000", "True"], 0), done.stderr
+    assert (done.stdout.split(), done.returncode) == (["1500", "1500", "1500", "True"], 0), done.stderr
 
 
 def test_a_tick_raises_the_horizon() -> None:

@@ -217,7 +217,7 @@ def client():
     for _ in range(20):
         appended = store.append(Record(SINGLE, pack_single(1, 1, 1.0), 1), guard)
         store.confirm(appended)
-        assert store._files.words[SYNCED_NUMBER] >= appended.number
+        assert store.files.words[SYNCED_NUMBER] >= appended.number
 
 gevent.joinall([gevent.spawn(client) for _ in range(50)], raise_error=True)
 print(store.end().number, len(syncs))
@@ -241,12 +241,12 @@ def test_greenlets_share_each_sync(tmp_path: Path) -> None:
 
 def test_segments_stay_within_an_eighth_of_the_room() -> None:
     for max_bytes, size in ((1, LEAST // 8), (2**27, 2**24), (2**40, 2**24), (2**25, 2**22)):
-        assert FilesStore(Path("nowhere"), max_bytes=max_bytes)._options.segment_bytes == size
+        assert FilesStore(Path("nowhere"), max_bytes=max_bytes).options.segment_bytes == size
 
 
 def test_the_clocks_of_this_machine_are_read() -> None:
     store = FilesStore(Path("nowhere"), max_bytes=1)
-    before, read = Moment.now().wall, store._options.clock().wall
+    before, read = Moment.now().wall, store.options.clock().wall
     assert before <= read <= Moment.now().wall
 
 
