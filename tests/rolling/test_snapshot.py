@@ -123,9 +123,9 @@ def test_what_is_kept_no_more_was_kept(own: int | None, changed: int | None) -> 
     held = pair.hold()
     for keep in (1, 5):
         pair.change_keep(changed, 50, keep, [])
-    assert held.view.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
+    assert held.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
     held.close()
-    assert pair.view.tail(0, None, 0, 5, False).summary.count == 1
+    assert pair.tail(0, None, 0, 5, False).summary.count == 1
 
 
 def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
