@@ -86,6 +86,12 @@ class Questions:
         with self._level as projection:
             return projection.rules, projection.cursor.position
 
+    def snapshots(self) -> tuple[int, float]:
+        """Return the number of snapshots that long questions read in this process, and the age of the oldest."""
+        self.start()
+        with self._level as projection:
+            return projection.snapshots.standing()
+
     def histogram(self, series: Which, scope: Scope, divide: Divide) -> Distribution:
         """Count the events of a scope of a series, of several as one, or of all, by their values. Raises OutOfReach."""
         self.start()
