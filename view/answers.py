@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from event_log.batch import Times, Values
 from rolling.figures import End
@@ -46,11 +46,18 @@ class Scope(NamedTuple):
     at: int | None = None
 
 
+class Names(Protocol):
+    """Some names of series."""
+
+    def __contains__(self, name: str, /) -> bool:
+        """Return whether a name is one of them."""
+
+
 class Several(NamedTuple):
     """Several series as one: all that match any of these shell patterns, of those among which they are looked up."""
 
     patterns: tuple[str, ...]
-    among: Container[str] | None = None
+    among: Names | None = None
     """Hashable; None: all."""
 
 
