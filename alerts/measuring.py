@@ -142,6 +142,6 @@ def _ask(rule: Rule, seen: Seen, number: int | None, span: Span) -> tuple[float 
     tail = seen.view.tail_of(ranges, ends=rule.statistic in ("first", "last"))
     if rule.statistic in ("first", "last"):
         event = tail.first if rule.statistic == "first" else tail.last
-        return None if event is None else event[2], first
+        return None if event is None else event[1], first
     value: float | None = getattr(tail.summary, rule.statistic)
     return value, first

@@ -6,7 +6,7 @@ The newest are Python objects. A compaction writes those of the records that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -138,11 +138,7 @@ class IdempotencyRecords:
         if time <= self.forgotten:
             return
         self.forgotten = time
-        while self._newest:
-            key = next(iter(self._newest))
-            if self._newest[key].time > time:
-                break
-            del self._newest[key]
+        self._drop_while(lambda record: record.time <= time)
         if any(run.latest <= time for run in self.runs):
             self.runs = [run for run in self.runs if run.latest > time]
 
@@ -153,13 +149,14 @@ class IdempotencyRecords:
     def adopt(self, runs: Sequence[Run], number: int) -> None:
         """Go on with runs that hold all of the records up to a number."""
         self.runs = [run for run in runs if run.latest > self.forgotten]
-        while self._newest:
-            key = next(iter(self._newest))
-            if self._newest[key].number > number:
-                break
+        self._drop_while(lambda record: record.number <= number)
+
+    def _drop_while(self, is_over: Callable[[Remembered], bool]) -> None:
+        """Drop the oldest of the newest."""
+        while self._newest and is_over(self._newest[key := next(iter(self._newest))]):
             del self._newest[key]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         newest = list(self._newest.values())
         assert [record.number for record in newest] == sorted(record.number for record in newest)

@@ -99,7 +99,7 @@ class Level:
         self.run(lambda projection: projection.view.prune(projection.view.horizon))
 
     def maintain(self, moment: int, idle: int) -> None:
-        """Let go of what percentiles needed; see `rolling.memory.Memory.maintain`."""
+        """Let go of what percentiles needed; see `rolling.ranks.Ranks.maintain`."""
         with self.held() as projection:
             projection.view.maintain(moment, idle)
 

@@ -42,17 +42,7 @@ class Projection(Seen):
     def snapshot(self) -> Snapshot | None:
         """Return a snapshot of all this, shared with the questions that began at the same place; None where as many
         live as may. Not while something is being taken in."""
-        return self.snapshots.take(self.cursor, self._snapshot)
-
-    def _snapshot(self) -> Snapshot:
-        view = self.view.snapshot()
-        seen = Seen(view)
-        seen.origin = self.origin
-        seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
-        seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
-        seen.ended = self.ended.copy()
-        seen.matches = self.matches
-        return Snapshot(seen, view.close)
+        return self.snapshots.take(self.cursor, lambda: Snapshot(self, self.view.snapshot()))
 
     def take(self, told: Told) -> Iterator[None]:
         """Take in what was told next, in steps."""

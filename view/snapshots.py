@@ -14,6 +14,7 @@ from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
 from event_log.series import Ends, Series
 from rolling.reading import Reading
+from rolling.view import Snapshot as SnapshotOfView
 from view.matches import Matches
 
 MOST_ALIVE = 2
@@ -53,13 +54,17 @@ class Seen:
         return [name for name in names[start : None if limit is None else start + limit] if name.startswith(prefix)]
 
 
-class Snapshot:
+class Snapshot(Seen):
     """A projection as it was, for as long as anybody uses it."""
 
-    def __init__(self, seen: Seen, close: Callable[[], None]) -> None:
-        self.seen = seen
-        self.close = close
+    view: SnapshotOfView
+
+    def __init__(self, seen: Seen, view: SnapshotOfView) -> None:
+        super().__init__(view)
         self.users = 0
+        self.origin, self.rules, self.cursor, self.matches = seen.origin, seen.rules, seen.cursor, seen.matches
+        self.jumps, self.series, self.ids = seen.jumps[:], seen.series.copy(), seen.ids.copy()
+        self.ended, self._names = seen.ended.copy(), seen._names
 
 
 class Snapshots:
@@ -74,7 +79,7 @@ class Snapshots:
     def take(self, cursor: Cursor, new: Callable[[], Snapshot]) -> Snapshot | None:
         """Return a snapshot of this place, made by `new` unless there is one; None where as many live as may."""
         self.settle()
-        found = next((snapshot for snapshot in self.alive if snapshot.seen.cursor == cursor), None)
+        found = next((snapshot for snapshot in self.alive if snapshot.cursor == cursor), None)
         if found is None:
             if len(self.alive) >= MOST_ALIVE:
                 return None
@@ -94,4 +99,4 @@ class Snapshots:
             snapshot.users -= 1
             if not snapshot.users:
                 self.alive.remove(snapshot)
-                snapshot.close()
+                snapshot.view.close()

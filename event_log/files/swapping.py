@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from event_log.errors import LogFull
-from event_log.files.blobs import STAY_SECONDS, Stored
-from event_log.files.disk import sync_folder
+from event_log.files.blobs import STAY_SECONDS, Stored, pack
+from event_log.files.disk import sync_folder, write_aside
 from event_log.files.head import GENERATION, OWNED_UNTIL, OWNER
 from event_log.files.opening import OpenLog
-from event_log.files.room import WAYS_OUT, bytes_used, collect, take_ballast, with_room
+from event_log.files.room import check_room, take_ballast, with_room
 from event_log.files.syncing import sync
-from event_log.port import Behind, Cursor, Manifest
+from event_log.port import Cursor, Manifest
 from times import SECOND
 
 
@@ -22,10 +21,7 @@ def manifest(files: OpenLog) -> Manifest:
 
 def put_blob(files: OpenLog, data: bytes) -> str:
     """Write a blob. Raises LogFull, LogUnavailable."""
-    if bytes_used(files) + len(data) > files.options.most_bytes:
-        collect(files, stay_seconds=0)
-        if bytes_used(files) + len(data) > files.options.most_bytes:
-            raise LogFull(f"the log at {files.path} is full ({files.options.most_bytes} bytes); {WAYS_OUT}")
+    check_room(files, len(data))
     return with_room(files, lambda: files.blobs.put(data, files.time()), ballast=True)
 
 
@@ -35,25 +31,23 @@ def swap(files: OpenLog, new: Manifest) -> bool:
     The records behind it are synced before, and the last one is never removed: the tail stands in its segment."""
     sync(files)
     old, tail = files.manifest(), files.head.tail()[1]
-    try:
-        blobs = {name: files.blobs.measure(name, old.blobs.get(name)) for name in new.blobs}
-    except Behind:
+    if not all((files.blobs.folder / name).exists() for name in new.blobs):
         return False
     if old.generation + 1 != new.generation or tail.history != new.cursor.history:
         return False
     now = files.time()
     dropped = [entry for entry in old.dropped if entry[0] > now - 2 * STAY_SECONDS * SECOND]
-    dropped.append((now, new.cursor.number, [name for name in old.blobs if name not in blobs]))
+    dropped.append((now, new.cursor.number, [name for name in old.blobs if name not in new.blobs]))
     stored = Stored(
         new.generation,
         new.cursor.number,
         new.cursor.position,
         tail.horizon,
-        blobs,
+        list(new.blobs),
         dropped,
         new.data.decode("latin-1"),
     )
-    path = with_room(files, lambda: files.blobs.write_manifest(stored), ballast=True)
+    path = with_room(files, lambda: write_aside(files.blobs.folder, pack(stored)), ballast=True)
     with files.appending.held():
         generation = files.blobs.manifest().generation
         files.words[GENERATION] = generation  # its maker may have died before it had said so

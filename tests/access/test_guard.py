@@ -81,8 +81,8 @@ def look(guard: Guard) -> Callable[[], None]:
     """Let the time pass after which the file is looked at again."""
 
     def look() -> None:
-        guard.watch._pause = lambda seconds: None
-        guard.watch._looked_at -= 10 * LOOK_SECONDS
+        guard.watch.pause = lambda seconds: None
+        guard.watch.looked_at -= 10 * LOOK_SECONDS
 
     return look
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import OpenPage, post, stamp
+from tests.dashboard.conftest import OpenPage, is_live, post, stamp
 from tests.servers import Server, until
 
 UPGRADE = {
@@ -23,10 +23,6 @@ HIDE = """(hidden) => {
     Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
-
-
-def is_live(page: Page) -> None:
-    expect(page.locator("#status")).to_have_attribute("data-state", "live")
 
 
 def tile(page: Page, name: str) -> str:
@@ -302,5 +298,5 @@ def test_a_name_with_signs_of_patterns_is_itself(server: Server, open_page: Open
     for name in ("what[1]?", "what1x"):
         server.post("/event", {"series": name, "timestamp": stamp(), "value": 7.0}).raise_for_status()
     page = open_page(f"{server.url}/#series={quote('what[1]?')}")
-    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    is_live(page)
     expect(page.locator("[data-tile=count]")).to_have_text("1")

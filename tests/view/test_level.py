@@ -85,7 +85,7 @@ def append(log: Log, seed: int = 1) -> list[float]:
 
 def summary(level: Level) -> object:
     with level as projection:
-        projection.view._check()
+        projection.view.check()
         return projection.view.tail(None, WALL - HOUR, WALL - HOUR, None, False).summary
 
 
