@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from access.keys import WRITE
 from api.answers import POSITION
-from api.context import context, service, settings
+from api.context import service, settings
 from api.guard import conditions, needs, open_to_all, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import TEXT, WRITE_ERRORS, array, object_of, share
@@ -16,8 +16,8 @@ from api.openapi.operation import JSON, Body, Operation, Reply
 from api.problems import Problem, shaped
 from api.reading.bodies import read_body
 from dialects.answers import END, answer
-from dialects.line_columns import Precision
-from dialects.lines import PRECISIONS, PRECISIONS_OF_1, Points, TooMany, parse
+from dialects.line_columns import Chunk, Precision
+from dialects.lines import PRECISIONS, PRECISIONS_OF_1, TooMany, parse
 from dialects.single_lines import BadLine
 from event_log.errors import LogError
 from event_log.outcomes import Stored
@@ -110,7 +110,7 @@ def _write(precisions: Mapping[str, Precision]) -> Response:
     return _written(accepted, points)
 
 
-def _parse(body: bytes, precision: Precision) -> Points:
+def _parse(body: bytes, precision: Precision) -> Chunk:
     most = settings().max_batch
     try:
         return parse(body.decode(), precision, most)
@@ -124,7 +124,7 @@ def _parse(body: bytes, precision: Precision) -> Points:
         raise Problem(413, detail) from fault
 
 
-def _written(accepted: Stored, points: Points) -> Response:
+def _written(accepted: Stored, points: Chunk) -> Response:
     response = Response(status=204)
     del response.headers["Content-Type"]
     response.headers[POSITION] = str(accepted.position)
@@ -153,13 +153,11 @@ def ping() -> Response:
 )
 def health() -> Response:
     """Answer as InfluxDB 2 does: `pass`, or 503 and `fail` when the log cannot be read or written."""
-    body, status = dict(_HEALTH), 200
     try:
-        context().service.check()
+        service().check()
     except LogError as fault:
-        body |= {"message": str(fault), "status": "fail"}
-        status = 503
-    return answer(body, status)
+        return answer(_HEALTH | {"message": str(fault), "status": "fail"}, 503)
+    return answer(_HEALTH)
 
 
 def influx_shape(problem: Problem) -> Response:

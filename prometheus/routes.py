@@ -57,10 +57,12 @@ def _make_places(state: Any) -> None:
 
 
 def _route(path: str) -> Callable[[View], View]:
+    """Return the decorator that gives a view its routes, opens it to keys that may read, and describes it."""
+
     def add(view: View) -> View:
         for route in (bp.get, bp.post):  # two rules: the document describes each method
             view = route(f"/api/v1/{path}")(view)
-        return _DESCRIBED(view)
+        return needs(READ)(_DESCRIBED(view))
 
     return add
 
@@ -88,7 +90,6 @@ def _place(limits: Limits) -> Iterator[None]:
 
 
 @_route("query")
-@needs(READ)
 def query() -> Response:
     """Answer a question of one moment."""
     expression = parse(argument("query"))
@@ -100,7 +101,6 @@ def query() -> Response:
 
 
 @_route("query_range")
-@needs(READ)
 def query_range() -> Response:
     """Answer a question of moments a step apart."""
     expression, times, limits = parse(argument("query")), _steps(), _limits()
@@ -150,7 +150,6 @@ def _matching() -> tuple[list[str], int]:
 
 
 @_route("series")
-@needs(READ)
 def series() -> Response:
     """List the label sets of the series that match."""
     if not arguments().getlist("match[]"):
@@ -160,7 +159,6 @@ def series() -> Response:
 
 
 @_route("labels")
-@needs(READ)
 def labels() -> Response:
     """List the names of the labels."""
     limit, (names, position) = _limit(), _matching()
@@ -168,7 +166,6 @@ def labels() -> Response:
 
 
 @_route("label/<name>/values")
-@needs(READ)
 def label_values(name: str) -> Response:
     """List the values of a label."""
     limit, (names, position) = _limit(), _matching()
@@ -177,7 +174,6 @@ def label_values(name: str) -> Response:
 
 
 @_route("metadata")
-@needs(READ)
 def metadata() -> Response:
     """Say what the metric is."""
     wanted = argument("metric", METRIC) == METRIC
@@ -186,7 +182,6 @@ def metadata() -> Response:
 
 
 @_route("status/buildinfo")
-@needs(READ)
 def buildinfo() -> Response:
     """Say which version this is."""
     names = ("revision", "branch", "buildUser", "buildDate", "goVersion")
@@ -194,7 +189,6 @@ def buildinfo() -> Response:
 
 
 @_route("rules")
-@needs(READ)
 def rules() -> Response:
     """List the rules of alerts."""
     found, position = alerting.groups()
@@ -202,7 +196,6 @@ def rules() -> Response:
 
 
 @_route("alerts")
-@needs(READ)
 def alerts() -> Response:
     """List the alerts that are pending or firing."""
     found, position = alerting.alerts()

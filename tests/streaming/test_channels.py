@@ -80,7 +80,7 @@ class Following:
 
     def compact(self, worker: EventService) -> None:
         """Have another worker put blobs in place of all records, and the store forget those at once."""
-        assert compact(self.store, worker._level.judge)
+        assert compact(self.store, worker.level().judge)
         self.clock.advance(GRACE)
         self.store.sync()
 
@@ -96,7 +96,7 @@ class Following:
         return subscriber
 
     def read(self, subscriber: Subscriber) -> bytes:
-        """Return all that it has had by now, as its own thread reads it."""
+        """Return what it has had by now, as its own thread reads it."""
         self.received[subscriber] += subscriber.take()
         if (behind := subscriber.behind) is not None:
             subscriber.behind = None
