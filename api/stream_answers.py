@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Generator, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -70,36 +70,30 @@ def require_streaming() -> None:
 def place() -> Iterator[None]:
     """Hold the place of a WebSocket's key. 503 where that or this worker has none: it must be said before the
     handshake."""
-    give_back = take_place_of_key()
-    try:
-        feed().check()
+    with ExitStack() as held:
+        _take_place_of_key(held)
+        try:
+            feed().check()
+        except NoPlace as fault:
+            if fault.ending is SHUTDOWN:
+                raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
+            raise too_many_streams() from fault
         yield
-    except NoPlace as fault:
-        if fault.ending is SHUTDOWN:
-            raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
-        raise too_many_streams() from fault
-    finally:
-        give_back()
 
 
-def take_place_of_key() -> Callable[[], None]:
-    """Take one of the streams that the key of this request may have open in this worker; return what gives it back.
-    503 where it has them all."""
+def _take_place_of_key(held: ExitStack) -> None:
+    """Hold one of the streams that the key of this request may have open in this worker. 503 where it has them all."""
     guard, key = guard_of(), current_key()
     if guard is None or key is None:
-        return _nothing
+        return
     try:
-        return guard.places.take(key)
+        held.callback(guard.places.take(key))
     except AllTaken as fault:
         detail = (
             f"The key {key.name} has {key.max_streams} open streams in this worker, which is its limit (max_streams); "
             "try again later."
         )
         raise Problem(503, detail, headers={"Retry-After": str(_RETRY_SECONDS_WHEN_FULL)}) from fault
-
-
-def _nothing() -> None:
-    """Give back nothing."""
 
 
 def too_many_streams() -> Problem:
@@ -146,22 +140,19 @@ def open_statistics(subscriber: Subscriber, question: Question) -> Response:
 
 def _enter(subscriber: Subscriber) -> Callable[[], None]:
     """Take a place in the worker and one of the key; return what gives both back, which may be called twice."""
-    entered, give_back = feed(), take_place_of_key()
-
-    def leave() -> None:
-        entered.leave(subscriber)
-        give_back()
-
-    if sock := client_socket():
-        notice_silence(sock)
-    try:
-        entered.enter(subscriber)
-    except NoPlace as fault:
-        if fault.ending is not SHUTDOWN:
-            leave()
-            raise too_many_streams() from fault
-        subscriber.end(SHUTDOWN)  # not 503: a browser's EventSource would never try again
-    return leave
+    entered = feed()
+    with ExitStack() as held:
+        _take_place_of_key(held)
+        held.callback(entered.leave, subscriber)
+        if sock := client_socket():
+            notice_silence(sock)
+        try:
+            entered.enter(subscriber)
+        except NoPlace as fault:
+            if fault.ending is not SHUTDOWN:
+                raise too_many_streams() from fault
+            subscriber.end(SHUTDOWN)  # not 503: a browser's EventSource would never try again
+        return held.pop_all().close
 
 
 def _response(

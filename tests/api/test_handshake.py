@@ -69,21 +69,20 @@ def test_a_key_that_is_none_is_refused(key: str) -> None:
     assert refused.value.code == 400
 
 
-def test_a_view_that_fails_closes_and_sends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_view_that_fails_closes_and_sends_nothing_else(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     bp = Blueprint("failing", __name__)
 
     @websocket_route(bp, "/ws")
     def fail(ws: WebSocket) -> None:
         raise RuntimeError("a bug")
 
-    app = Flask(__name__)
-    app.register_blueprint(bp)
+    app.register_blueprint(bp, url_prefix="/failing")
     ours, theirs = socket.socketpair()
     with ours, theirs:
         client = Connection(ConnectionType.CLIENT)
         theirs.sendall(client.send(CloseConnection(1000)))
         with pytest.raises(BrokenPipeError):
-            app.test_client().get("/ws", headers=WHOLE, environ_overrides={"werkzeug.socket": ours})
+            app.test_client().get("/failing/ws", headers=WHOLE, environ_overrides={"werkzeug.socket": ours})
         head, _, rest = theirs.recv(4096, socket.MSG_WAITALL).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
     assert rest[2:4] == (1011).to_bytes(2, "big")
