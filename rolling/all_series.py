@@ -41,8 +41,6 @@ class AllSeries(Timeline[SharedBlock]):
     """The events of all series that are later than the horizon: those and no others, so that what the series
     have let go of, or took in too late, is never missed or met when a block fetches its columns."""
 
-    COST = 8
-
     __slots__ = ("_loaded", "_windows", "pause")
 
     def __init__(self, windows: Mapping[int, RollingWindow], epochs: Epochs | None = None) -> None:

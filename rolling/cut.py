@@ -99,7 +99,7 @@ def pieces(ranges: Sequence[Range], pause: Pause) -> Iterator[Values]:
     for part in ranges:
         for values in _pieces(part, pause):
             some.append(values)
-            work += max(len(values), SMALLEST) * part.timeline.COST
+            work += max(len(values), SMALLEST)
             if work >= PORTION:
                 yield np.concatenate(some)
                 some, work = [], 0

@@ -33,12 +33,6 @@ class Piece:
     first: Row | Block | None = None
     last: Row | Block | None = None
 
-    def follow(self, later: Piece) -> None:
-        """Take in what comes next of the same step."""
-        self.summary.merge(later.summary)
-        self.first = later.first if self.first is None else self.first
-        self.last = later.last
-
 
 def bounds_of(edges: Sequence[int], after: int, until: int) -> list[int]:
     """Return the bounds of steps: step i holds the events later than the i-th bound, but not later than the next.
@@ -57,7 +51,10 @@ def sweep(timeline: Timeline[Any], bounds: list[int], *, ends: bool, pause: Paus
             continue
         step = step_of(node, bounds)
         for piece in _read(timeline, node, bounds, pause) if step is None else [_piece(step, node)]:
-            whole[piece.step].follow(piece)
+            found = whole[piece.step]
+            found.summary.merge(piece.summary)
+            found.first = piece.first if found.first is None else found.first
+            found.last = piece.last
         pause()
     if not ends:
         return [Figures(piece.summary) for piece in whole]

@@ -83,7 +83,8 @@ class Ranks:
         values = np.sort(np.concatenate(rest)) + 0.0
         if not runs:
             return {rank: float(values[rank]) for rank in wanted}
-        place = self._place(part.timeline, tuple(runs), pause)
+        taken = tuple(runs)
+        place = self.places.use(taken) or self.places.put(taken, _new_place(part.timeline, taken, pause))
         place.used = tick
         # Whoever changed a deck without telling its run would be found out here, before any answer is wrong.
         assert place.totals[-1] + len(values) == part.begin - part.end
@@ -156,10 +157,6 @@ class Ranks:
         if found is None:
             found = self._edges.put(key, (summaries, Run(np.sort(timeline.values(blocks, pause)) + 0.0)))
         return found[1]
-
-    def _place(self, timeline: Timeline[Any], runs: tuple[Run, ...], pause: Pause) -> Place:
-        """Return the remembered place of these runs, or a new one."""
-        return self.places.use(runs) or self.places.put(runs, _new_place(timeline, runs, pause))
 
     def check(self) -> None:
         """Every invariant, as assertions. For tests."""

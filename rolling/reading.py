@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from rolling.all_series import AllSeries
-from rolling.block import EARLIEST, LATEST, NOTHING, Columns
+from rolling.block import EARLIEST
 from rolling.figures import Figures, figures_of
 from rolling.histogram import Divide, Histogram, histogram
 from rolling.history import bounds_of, sweep
@@ -59,34 +59,6 @@ class Reading:
     def __len__(self) -> int:
         return sum(len(window) for window in self.windows.values())
 
-    def tail(
-        self,
-        series: int | None,
-        after: int | None,
-        cutoff: int,
-        last: int | None,
-        ends: bool,
-        until: int | None = None,
-    ) -> Figures:
-        """The events that a Span of these describes: their summary and, if asked for, the first and the last. For
-        windows that move: what is worked out for one is remembered for the next."""
-        timeline = self._timeline(series)
-        if timeline is not None and after is not None and last is None and until is None:
-            summary = timeline.tail_after(max(after, self.horizon), self._suffixes)
-            if not (ends and summary.count):
-                return Figures(summary)
-            return figures_of(summary, timeline.row(summary.count), timeline.row(1))
-        return self.tail_of(self.ranges(series, Span(cutoff, after, until, last)), ends, self._suffixes)
-
-    def tail_of(self, ranges: Sequence[Range], ends: bool, suffixes: Suffixes | None = None) -> Figures:
-        """The same of ranges, one for each series."""
-        if len(ranges) == 1 and not ranges[0].end:
-            summary = ranges[0].timeline.tail(ranges[0].begin, suffixes)
-        else:
-            summary = summarised(ranges, self.pause)
-        self.pause()
-        return figures_of(summary, *first_and_last(ranges, self.pause)) if ends else Figures(summary)
-
     def ranges(self, series: Ids, span: Span) -> Sequence[Range]:
         """Return the ranges of the events of a span: one, or one of each series where they are those of several, or the
         last ones of all series and reach behind the cutoff, where every series keeps its own. No range is empty."""
@@ -122,11 +94,24 @@ class Reading:
                 self.pause()
         return found if span.last is None else last_of_several(found, span.last, self.pause)
 
-    def figures(self, series: Ids, span: Span, *, ends: bool, wanted: Percentiles | None = None) -> Figures:
-        """The figures of the events of a span, with their percentiles if wanted."""
+    def figures(
+        self, series: Ids, span: Span, *, ends: bool, wanted: Percentiles | None = None, moves: bool = False
+    ) -> Figures:
+        """The figures of the events of a span, with their percentiles if wanted. Of a window that moves, what is worked
+        out is remembered for the next."""
         ranges = self.ranges(series, span)
-        found = () if wanted is None else self.ranks.percentiles(ranges, wanted, self.pause)
-        return replace(self.tail_of(ranges, ends), percentiles=found)
+        percentiles = () if wanted is None else self.ranks.percentiles(ranges, wanted, self.pause)
+        found = self.figures_of(ranges, ends, self._suffixes if moves else None)
+        return replace(found, percentiles=percentiles) if percentiles else found
+
+    def figures_of(self, ranges: Sequence[Range], ends: bool, suffixes: Suffixes | None = None) -> Figures:
+        """The figures of ranges, one for each series, without percentiles."""
+        if len(ranges) == 1 and not ranges[0].end:
+            summary = ranges[0].timeline.tail(ranges[0].begin, suffixes)
+        else:
+            summary = summarised(ranges, self.pause)
+        self.pause()
+        return figures_of(summary, *first_and_last(ranges, self.pause)) if ends else Figures(summary)
 
     def percentiles(self, series: Ids, span: Span, wanted: Percentiles) -> list[float | None]:
         """The percentiles of the events of a span."""
@@ -135,7 +120,7 @@ class Reading:
     def histogram(self, series: Ids, span: Span, divide: Divide) -> Histogram:
         """Count the events of a span by their values."""
         ranges = self.ranges(series, span)
-        return histogram(ranges, self.tail_of(ranges, ends=False).summary, divide, self.pause)
+        return histogram(ranges, self.figures_of(ranges, ends=False).summary, divide, self.pause)
 
     def history(
         self,
@@ -174,23 +159,9 @@ class Reading:
             begin -= count
             self.pause()
 
-    def behind(self, series: int, after: int, limit: int) -> Columns:
-        """The first `limit` events of a series behind a position, in order of position."""
-        window = self.windows.get(series)
-        return NOTHING if window is None else window.behind(after, limit, self.pause)
-
     def newest(self, series: Ids) -> int:
         """The time of the newest event; EARLIEST where there is none."""
         return max((timeline.last.newest for timeline in self._timelines(series) if timeline), default=EARLIEST)
-
-    def kept_since(self, series: int) -> tuple[int, int]:
-        """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
-        window = self.windows.get(series)
-        if window is None:
-            return EARLIEST, 0
-        if not window.keep:
-            return LATEST, 0
-        return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
 
     def _timelines(self, series: Ids) -> Sequence[Timeline[Any]]:
         if isinstance(series, Sequence):

@@ -33,9 +33,6 @@ Taken = tuple[B, int, int] | None
 class Timeline(Tree[B]):
     """Events in blocks of kind B."""
 
-    COST = 1
-    """Cost of reading its events, as a multiple of the cost of reading them from columns."""
-
     __slots__ = ()
 
     def count_after(self, time: int) -> int:
@@ -67,24 +64,9 @@ class Timeline(Tree[B]):
         if count:
             self.open(node)
             taken.append(suffixes.tail(node, count) if suffixes else node.tail(count))
-        return merged(taken)
-
-    def tail_after(self, time: int, suffixes: Suffixes) -> Summary:
-        """A new summary of all events later than `time`. O(log n), and half the price of finding their count first."""
-        if time < self.first.oldest:
-            return self._root.summary.copy()
-        taken = []
-        node = self._root
-        while isinstance(node, Deck):
-            index = node.index(time)
-            taken += [child.summary for child in node.children[index + 1 :]]
-            node = node.children[index]
-        if node.oldest <= time < node.newest:
-            self.open(node)
-        count = node.count_after(time)
-        if count:
-            taken.append(suffixes.tail(node, count))
-        return merged(taken)
+        found = Summary()
+        found.merge_all(taken)
+        return found
 
     def row(self, count: int) -> Row:
         """The oldest of the last `count` events, 1 <= count <= len. O(log n)."""
@@ -178,19 +160,17 @@ class Timeline(Tree[B]):
                 for time, position, value in each(part(columns, i, j)):
                     self.add(time, value, position, exact(value))
             else:
-                self._extend(path, block, part(columns, i, j))
+                chunk = part(columns, i, j)
+                block.extend(chunk)
+                summary = summarise(chunk[2])
+                block.summary.merge(summary)
+                _count_in(path, chunk, summary)
             yield block, i, j
             i = j
 
     def prepare(self, block: B, count: int) -> bool:
         """See that a block can take `count` more events, or split if that is none. True if that took long."""
         return False
-
-    def _extend(self, path: Path[B], block: B, columns: Columns) -> None:
-        block.extend(columns)
-        summary = summarise(columns[2])
-        block.summary.merge(summary)
-        _count_in(path, columns, summary)
 
     def _append(self, columns: Columns, offset: int) -> Iterator[Taken[B]]:
         """New blocks behind all others, CAPACITY events each."""
@@ -217,13 +197,6 @@ def each(columns: Columns) -> Iterator[Row]:
     """The events of some columns, one by one."""
     times, positions, values = columns
     return zip(times.tolist(), positions.tolist(), values.tolist(), strict=True)
-
-
-def merged(summaries: Iterable[Summary]) -> Summary:
-    """A new summary of all that these cover."""
-    result = Summary()
-    result.merge_all(summaries)
-    return result
 
 
 def joined(pieces: Iterable[Columns]) -> Columns:

@@ -56,6 +56,12 @@ class RollingWindow(Timeline[Block]):
         """Return the number of events that are later than `cutoff` or among the last `keep`."""
         return max(self.count_after(cutoff), min(len(self), self.keep))
 
+    def kept_since(self) -> tuple[int, int]:
+        """The (time, position) from which on an event that is not later than the horizon may be live."""
+        if not self.keep:
+            return LATEST, 0
+        return self.row(self.keep)[:2] if self.keep <= len(self) else (EARLIEST, 0)
+
     @property
     def latest(self) -> int:
         """The time of its last event; where it has none left, one not before that."""

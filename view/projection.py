@@ -120,7 +120,7 @@ class Projection(Seen):
 
     def _threshold(self, series: int) -> tuple[int, int]:
         """The (time, position) below which the events of a series are dead for good."""
-        since = min((self.view.horizon + 1, LEAST_POSITION), self.view.kept_since(series))
+        since = min((self.view.horizon + 1, LEAST_POSITION), self.view.windows[series].kept_since())
         return max(since, self._dead_before.get(series, ALL_LIVE))
 
     def judge(self, thresholds: dict[int, Threshold]) -> Iterator[None]:
@@ -134,9 +134,7 @@ class Projection(Seen):
 
     def _judged(self, series: int) -> Threshold:
         time, position = self._threshold(series)
-        window = self.view.windows.get(series)
-        if window is None:
-            return Threshold(time, position, 0)
+        window = self.view.windows[series]
         if window.live(self.view.horizon) < len(window):
             window = self.view.window(series)
             window.change_keep(self.view.horizon, window.keep)  # lets go of all that is dead, and notes it

@@ -40,7 +40,7 @@ from view.answers import (
 from view.asking import ask
 from view.level import Level
 from view.listings import Over, Page, listed
-from view.members import NEVER_SEEN, Members, members_of, number_of
+from view.members import NEVER_SEEN, Members, members_of
 from view.snapshots import Seen
 
 T = TypeVar("T")
@@ -78,15 +78,19 @@ class Questions:
             now, kind = self.clock(), "percentiles" if percentiles else "last of all"
             return self._ask(kind, series, lambda seen: self._statistics(seen, series, scope, extras, now))
         with self._level as projection:
-            span, number = self._span(projection, scope, self.clock()), number_of(projection, series)
-            found = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
-            return _answer(projection, Members(number), found)
+            return self._statistics(projection, series, scope, extras, self.clock())
 
     def rules_in_force(self) -> tuple[Rules, int]:
         """Return the rules in force, and the position up to which the view had read."""
         self.start()
         with self._level as projection:
             return projection.rules, projection.cursor.position
+
+    def snapshots(self) -> tuple[int, float]:
+        """Return the number of snapshots that long questions read in this process, and the age of the oldest."""
+        self.start()
+        with self._level as projection:
+            return projection.snapshots.standing()
 
     def histogram(self, series: Which, scope: Scope, divide: Divide) -> Distribution:
         """Count the events of a scope of a series, of several as one, or of all, by their values. Raises OutOfReach."""
@@ -203,7 +207,7 @@ class Questions:
 
     def _statistics(self, seen: Seen, series: Which, scope: Scope, extras: Extras, now: int) -> Answer:
         span, among = self._span(seen, scope, now), members_of(seen, series)
-        found = seen.view.figures(among.ids, span, ends=extras.edges, wanted=extras.percentiles)
+        found = seen.view.figures(among.ids, span, ends=extras.edges, wanted=extras.percentiles, moves=True)
         return _answer(seen, among, found)
 
     def _history(self, seen: Seen, series: Which, scope: Scope, step: int | None, extras: Extras, now: int) -> History:
@@ -227,13 +231,14 @@ class Questions:
 
 def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
     number, position = seen.ids.get(series), seen.cursor.position
-    times, positions, values = NOTHING if number is None else seen.view.behind(number, after, limit + 1)
+    window = None if number is None else seen.view.windows[number]
+    times, positions, values = NOTHING if window is None else window.behind(after, limit + 1, seen.view.pause)
     lost = after > position or after < seen.ended.at(series) or any(after < end for _, end in seen.jumps)
     return Replayed(
         positions[:limit],
         times[:limit],
         values[:limit],
-        lost or (number is not None and seen.view.windows[number].forgotten > after),
+        lost or (window is not None and window.forgotten > after),
         more=len(positions) > limit,
         position=position,
     )
@@ -261,17 +266,13 @@ def _bounds(after: int, until: int, length: int) -> list[int]:
 
 
 def _answer(projection: Seen, among: Members, found: Figures) -> Answer:
-    arrived = among.arrived
-    if arrived is None:
-        window = projection.view.windows.get(among.ids) if isinstance(among.ids, int) else projection.view
-        arrived = 0 if window is None else window.taken
     return Answer(
         found.summary,
         found.first,
         found.last,
         found.percentiles,
         projection.cursor.position,
-        arrived,
+        among.arrived,
         known=among.ids != NEVER_SEEN,
         matched=among.matched,
     )

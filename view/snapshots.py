@@ -6,6 +6,7 @@ one.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
@@ -62,6 +63,8 @@ class Snapshot(Seen):
     def __init__(self, seen: Seen, view: SnapshotOfView) -> None:
         super().__init__(view)
         self.users = 0
+        self.since = 0.0
+        """When it was taken, in seconds of the clock of Snapshots."""
         self.origin, self.rules, self.cursor, self.matches = seen.origin, seen.rules, seen.cursor, seen.matches
         self.jumps, self.series, self.ids = seen.jumps[:], seen.series.copy(), seen.ids.copy()
         self.ended, self._names = seen.ended.copy(), seen._names
@@ -70,7 +73,8 @@ class Snapshot(Seen):
 class Snapshots:
     """Those of one projection that live. Not thread safe but for `leave`: the caller holds a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.alive: list[Snapshot] = []
         self.slow: set[str] = set()
         """The kinds of questions that took long the last time: they are put to a snapshot at once."""
@@ -84,6 +88,7 @@ class Snapshots:
             if len(self.alive) >= MOST_ALIVE:
                 return None
             found = new()
+            found.since = self._clock()
             self.alive.append(found)
         found.users += 1
         return found
@@ -91,6 +96,11 @@ class Snapshots:
     def leave(self, snapshot: Snapshot) -> None:
         """Use a snapshot no more: whoever next holds the lock counts that off. Waits for nobody."""
         self._left.append(snapshot)
+
+    def standing(self) -> tuple[int, float]:
+        """Return the number of those that live, and the age of the oldest in seconds."""
+        self.settle()
+        return len(self.alive), max((self._clock() - snapshot.since for snapshot in self.alive), default=0.0)
 
     def settle(self) -> None:
         """Close the snapshots that nobody uses any more."""

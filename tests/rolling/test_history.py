@@ -83,7 +83,7 @@ def test_counts_add_up_to_the_statistics_of_the_window(step: int, sizes: None) -
         for after, until in ((0, 3000), (150, 1777), (999, 1000), (1500, 1400)):
             edges = list(range(after // step * step, max(after, until) + 2 * step, step))
             points = pair.view.history(series, after, until, edges)
-            whole = pair.view.tail(series, after, 0, None, False, until).summary
+            whole = pair.tail(series, after, 0, None, False, until).summary
             assert sum(point.summary.count for point in points) == whole.count
             assert sum(point.summary.total for point in points) == whole.total
 
@@ -98,7 +98,7 @@ def test_the_points_are_those_of_the_first_moment(series: int | None, wanted: Pe
     pair.add([(i % 2, i, float(i % 17)) for i in range(1, 1000)])
     edges = list(range(0, 1300, 13))
     points = expected(pair, series, 80, 1250, edges, wanted)
-    whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
+    whole = pair.tail(series, 80, 0, None, False, 1250).summary
 
     def between(pauses: int) -> None:
         pair.add([(generator.randrange(2), generator.randrange(100, 1200), 0.5) for _ in range(3)])

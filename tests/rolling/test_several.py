@@ -125,7 +125,7 @@ def test_whole_series_are_merged_without_reading_them() -> None:
     for window in pair.view.windows.values():
         window.first._values = None  # nothing could be read
     for after in (0, 9):
-        assert pair.view.tail_of(pair.view.ranges([0, 1], Span(0, after)), ends=False).summary.count == 200
+        assert pair.view.figures_of(pair.view.ranges([0, 1], Span(0, after)), ends=False).summary.count == 200
     assert pair.view.ranges([0, 1], Span(0, 109)) == []
     assert [window.summary for window in pair.view.windows.values()] == before
 

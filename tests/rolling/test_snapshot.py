@@ -12,12 +12,13 @@ from rolling.block import EARLIEST, Block
 from rolling.epochs import NONE, Epochs
 from rolling.percentiles import Percentiles, percent
 from rolling.reading import Reading
+from rolling.shared_block import SharedBlock
 from rolling.span import Span
 from rolling.summary import Summary, exact
 from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.test_all_series import blocks
-from tests.rolling.test_view import KEEP_LAST, Pair
+from tests.rolling.test_view import KEEP_LAST, Held, Pair
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
@@ -123,9 +124,9 @@ def test_what_is_kept_no_more_was_kept(own: int | None, changed: int | None) -> 
     held = pair.hold()
     for keep in (1, 5):
         pair.change_keep(changed, 50, keep, [])
-    assert held.view.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
+    assert held.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
     held.close()
-    assert pair.view.tail(0, None, 0, 5, False).summary.count == 1
+    assert pair.tail(0, None, 0, 5, False).summary.count == 1
 
 
 def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
@@ -207,6 +208,55 @@ def test_the_check_finds_a_last_block_that_is_not_owned() -> None:
     other.check_epochs()
     with pytest.raises(AssertionError):
         window.check_epochs()
+
+
+def refuse_frozen(patch: pytest.MonkeyPatch, epochs: Epochs) -> None:
+    """Have whoever changes a block fail where a snapshot has it too; one of all series may fetch its columns."""
+
+    def refusing(name: str) -> Callable[..., None]:
+        change = getattr(Block, name)
+
+        def refuse(block: Block, *given: object) -> None:
+            assert block.epoch > epochs.frozen or (name == "store" and isinstance(block, SharedBlock))
+            change(block, *given)
+
+        return refuse
+
+    for name in ("append", "extend", "drop", "store"):
+        patch.setattr(Block, name, refusing(name))
+
+
+def test_nobody_changes_a_block_that_a_snapshot_has_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = random.Random(1)
+    pair = Pair.keeping(0, None, 50)
+    refuse_frozen(monkeypatch, pair.view.epochs)
+    held: list[Held] = []
+    for number in range(60):
+        now = 10 * number
+        pair.add([(generator.randrange(3), now + i, float(i)) for i in range(generator.choice((1, 20)))])
+        pair.add([(generator.randrange(3), generator.randrange(now + 1), 2.0) for _ in range(generator.choice((1, 9)))])
+        match number % 6:
+            case 1:
+                pair.change_keep(generator.randrange(3), pair.model.horizon, generator.choice((0, 5, 100)), [])
+            case 3:
+                pair.prune(pair.model.horizon + 15)
+            case 5:
+                held.append(pair.hold())
+        if len(held) > 2:
+            held.pop(0).close()
+    for one in held:
+        one.close()
+
+
+def test_whoever_changes_what_a_snapshot_has_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = RollingWindow(0)
+    window.add(1, 1.0, 1, exact(1.0))
+    refuse_frozen(monkeypatch, window.epochs)
+    window.add(2, 1.0, 2, exact(1.0))
+    window.epochs.freeze()
+    with pytest.raises(AssertionError):
+        window.add(3, 1.0, 3, exact(1.0))
+    window.copy().add(3, 1.0, 3, exact(1.0))
 
 
 def test_a_copy_of_a_block_is_another_one() -> None:

@@ -108,5 +108,5 @@ def test_windows_that_move_over_late_events_and_the_horizon(seed: int) -> None:
         for series in (None, 0, 1):
             for after, last in ((now - 50, None), (now - 50, None), (None, 20), (None, 20)):
                 rows = pair.model.rows(series, after, now - 80, last)
-                assert_tail(pair.view.tail(series, after, now - 80, last, True), rows)
+                assert_tail(pair.tail(series, after, now - 80, last, True), rows)
     pair.view.check()

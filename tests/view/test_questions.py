@@ -26,7 +26,7 @@ from view import asking
 from view.answers import MOST_POINTS, Extras, Figures, Order, Scope
 from view.level import MOST_PUT_OFF
 from view.listings import Over, Page, listed
-from view.snapshots import MOST_ALIVE, Snapshot
+from view.snapshots import MOST_ALIVE, Snapshot, Snapshots
 
 SETTINGS = Settings(keep_last=3, idle=0)
 MEDIAN = Percentiles((percent("50"), percent("99")))
@@ -416,6 +416,26 @@ def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
     between_turns(monkeypatch, happen)
     assert service.series()[2] == 600
     assert max(alive) == 2
+
+
+def test_the_number_of_snapshots_and_the_age_of_the_oldest_are_told(service: EventService) -> None:
+    fill(service, "a")
+    seconds = [100.0]
+    held: list[Snapshot] = []
+    with service._level as projection:
+        projection.snapshots = Snapshots(lambda: seconds[0])
+    for expected in ((0, 0.0), (1, 3.0), (2, 6.0)):
+        assert service.snapshots() == expected
+        with service._level as projection:
+            snapshot = projection.snapshot()
+        if snapshot is not None:
+            held.append(snapshot)
+        service.add("a", None, 1.0)
+        seconds[0] += 3
+    projection.snapshots.leave(held[0])
+    assert service.snapshots() == (1, 6.0)
+    projection.snapshots.leave(held[1])
+    assert service.snapshots() == (0, 0.0)
 
 
 def test_a_question_waits_until_a_snapshot_is_free(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
