@@ -85,6 +85,13 @@ class Files:
     def service(self) -> EventService:
         return EventService(self._store, Settings(log_max_bytes=MAX_BYTES))
 
+    def event_bytes(self) -> float:
+        """The size of a live event, once compacted."""
+        from event_log.compaction import Content
+
+        parts = Content.of(self._store.manifest()).parts
+        return sum(len(self._store.blob(part.name)) for part in parts) / sum(part.rows for part in parts)
+
     def record_bytes(self) -> float:
         """The size of an idempotency record, once compacted."""
         from event_log.compaction import Content
@@ -176,25 +183,34 @@ def reading(log: Any, count: int) -> Figures:
 
 
 def replay(log: Any, count: int) -> Figures:
-    """Start a worker on a log of batches: what reading takes, and all of it."""
+    """Append batches, and start a worker on them: what reading takes, and all of it."""
     start = wall_clock() - HOUR + 10 * MINUTE
     values = np.random.default_rng(1).normal(100, 15, BATCH)
-    for number in range(max(1, count // BATCH)):
-        log.append_many(number, start + np.arange(number * BATCH, (number + 1) * BATCH), values)
+    batches = max(1, count // BATCH)
+
+    def append() -> None:
+        for number in range(batches):
+            log.append_many(number, start + np.arange(number * BATCH, (number + 1) * BATCH), values)
+
+    appended = timed(append) / (batches * BATCH)
     log.compact()
+    size = log.event_bytes() if isinstance(log, Files) else 0.0
     read = timed(log.read_all)
     ready = timed(lambda: log.service().ready())
-    return {"read": read, "ready": ready}
+    return {"batched": appended * 1e9, "live": size, "read": read, "ready": ready}
 
 
 def once(log: Any, count: int) -> Figures:
     """Write under a key each, and then again under the same ones."""
     keys = [blake2b(b"%d" % number, digest_size=16).digest() for number in range(count)]
     log.append(0)
-    first, again = ([timed(partial(log.append_once, key), time.perf_counter) for key in keys] for _ in range(2))
+    cpu = time.process_time()
+    first = [timed(partial(log.append_once, key), time.perf_counter) for key in keys]
+    cpu = time.process_time() - cpu
+    again = [timed(partial(log.append_once, key), time.perf_counter) for key in keys]
     log.compact()
     size = log.record_bytes() if isinstance(log, Files) else 0.0
-    return {"first": median(first) * 1e6, "again": median(again) * 1e6, "bytes": size}
+    return {"first": median(first) * 1e6, "spent": cpu / count * 1e6, "again": median(again) * 1e6, "bytes": size}
 
 
 def waiting(log: Any, count: int) -> Figures:

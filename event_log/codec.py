@@ -7,12 +7,12 @@ may stand side by side while one replaces the other. What is older still is only
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from event_log.batch import Batch, Ids, Times, Values
@@ -57,7 +57,6 @@ that as its own."""
 FEW = 16
 """Single events up to this number are quicker applied one by one than as columns."""
 
-_JSON = json.JSONEncoder(separators=(",", ":"))
 pack_single = _SINGLE.pack
 unpack_single = _SINGLE.unpack
 
@@ -176,12 +175,12 @@ def spread(ids: Ids | int, times: Times | int, count: int) -> tuple[Ids, Times]:
 
 def pack_json(fields: object) -> bytes:
     """The payload of every other kind of record, in full or its first part."""
-    return _JSON.encode(fields).encode()
+    return orjson.dumps(fields, default=tuple)  # a named tuple is none to it
 
 
 def unpack_json(data: Data) -> Any:
     """The same again, tuples as lists. Raises ValueError."""
-    return json.loads(str(data, "utf-8"))
+    return orjson.loads(data)
 
 
 def unpack_claim(data: Data) -> Claim:

@@ -27,11 +27,12 @@ WHOLE = st.integers(-(2**63), 2**63 - 1)
 DIGEST = st.binary(min_size=16, max_size=16)
 NAME = st.text(max_size=20)
 NUMBER = st.floats(allow_nan=False)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 CONDITIONS = st.builds(
     Conditions,
     keep=st.none() | st.integers(0, 10**6),
     once=st.none() | st.builds(Once, DIGEST, DIGEST),
-    budget=st.none() | st.builds(Budget, NAME, NUMBER, st.integers(0, 10**9)),
+    budget=st.none() | st.builds(Budget, NAME, FINITE, st.integers(0, 10**9)),
     owner=st.none() | st.builds(Owner, NAME, st.integers(0, 10**6)),
 )
 
