@@ -23,8 +23,8 @@ import prometheus
 from access.exposure import exposed
 from access.foreign import Boundary
 from access.watch import Watch
-from alerts.board import Boards
-from alerts.changes import ChangesHere
+from alerts.board import Board
+from alerts.changes import Changes
 from alerts.following import AlertsFollower
 from alerts.watch import AlertsWatch
 from api import logs
@@ -33,6 +33,7 @@ from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
 from api.guard import Guard, guard_of
 from api.guard import register as register_guard
+from api.problems import overloaded_at
 from event_log.errors import LogUnavailable
 from event_log.port import RecordStore
 from event_log.urls import open_store, printable_url
@@ -41,6 +42,7 @@ from metrics.service import MeteredService
 from serving.addresses import CannotListen, check_free, local_url
 from settings import START_ID, VERSION, BadSetting, Settings, read_address, read_settings
 from times import wall_clock
+from view.per_process import PerProcess
 from watched.file import BadFile
 
 _CANNOT_LISTEN = 1
@@ -65,10 +67,11 @@ def create_app(
     guard = open_guard(settings, clock)
     app.meter = meter = Meter(shared())
     service = MeteredService(meter, store, settings, clock, follow=follow, start=os.environ.get(START_ID))
-    boards = Boards(service)
+    boards = PerProcess(lambda: Board(service))
+    changes = PerProcess(lambda: Changes(service, boards.here()))
     alerts = open_alerts(settings, service, boards, meter)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    attach(app, Context(service, settings, meter, boundary, boards, ChangesHere(service, boards), alerts))
+    attach(app, Context(service, settings, meter, boundary, boards, changes, overloaded_at(app), alerts))
     api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)
@@ -93,7 +96,9 @@ def open_guard(settings: Settings, clock: Callable[[], int]) -> Guard | None:
         raise BadSetting(str(fault)) from fault
 
 
-def open_alerts(settings: Settings, service: MeteredService, boards: Boards, meter: Meter) -> AlertsFollower | None:
+def open_alerts(
+    settings: Settings, service: MeteredService, boards: PerProcess[Board], meter: Meter
+) -> AlertsFollower | None:
     """Have the service look at the alerts that ALERTS names; None where it names none. Raises BadSetting."""
     if not settings.alerts:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -13,37 +12,35 @@ from alerts.rows import (
     ALERTS,
     CLOCK,
     INACTIVE,
-    LEASE,
-    NO_RULES,
     RECEIVERS,
     RULES,
     SLOW,
     Alert,
-    InForce,
     Key,
     alert_of,
     row_key,
     rules_of,
     told_of,
 )
-from alerts.rules import MOST_ALERTS
+from alerts.rules import MOST_ALERTS, Rule
 from alerts.states import shown
+from event_log.aside import give_way
 from event_log.tables import Row
 from event_service import EventService
+from view.asking import SECONDS
 from view.matches import Revision, revision_of
 from view.portions import giving_way
 from view.projection import Projection
 
 FEW = 256
 """Number of new series that are matched with the view locked: a millisecond."""
-SECONDS = 0.005
-"""Seconds that a board works before it lets others go first."""
 
 
 class Standing(NamedTuple):
     """All alerts at one position of the log."""
 
-    rules: InForce
+    rules: Mapping[str, Rule]
+    """The rules in force, by name."""
     rows: Mapping[str, Row]
     targets: Sequence[Key]
     """The alerts that there are."""
@@ -66,7 +63,7 @@ class Board:
         # All below: under _lock.
         self._projection: weakref.ref[Projection] | None = None
         self._text = ""
-        self._rules = NO_RULES
+        self._rules: Mapping[str, Rule] = {}
         self._members = Members(())
         self._revision = Revision()
         self._targets: tuple[Sequence[Key], int] | None = None  # None: to be listed anew
@@ -80,17 +77,17 @@ class Board:
                     follows = text == self._text and self._projection is not None and self._projection() is projection
                     new = self._members.new(projection.series) if follows else []
                     if follows and len(new) <= FEW:
-                        for number, name in new:
-                            self._members.match(number, name)
-                        return self._stand(projection)
+                        self._follow(projection, new)
+                        rows, position = dict(projection.tables.rows(ALERTS)), projection.cursor.position
+                        break
                 if not follows:
                     self._begin_anew(projection, text)
                 for number, name in giving_way(new, SECONDS):
                     self._members.match(number, name)
-
-    def is_looked_at(self) -> bool:
-        """Return whether some process holds the lease, as far as the log is applied."""
-        return self._service.has_holder(LEASE)
+                give_way()
+            targets, left_out = self._targets or self._list(rows)
+            self._targets = None if left_out else (targets, 0)  # which are left out depends on states
+            return Standing(self._rules, rows, targets, left_out, position)
 
     def notices(self) -> list[str]:
         """Return warnings for people about alerts that work all the same. Raises LogError."""
@@ -111,20 +108,19 @@ class Board:
 
     def _begin_anew(self, projection: Projection, text: str) -> None:
         """Follow other rules, or another projection."""
-        self._rules = rules_of(text) if text else NO_RULES
-        self._members = Members(giving_way(self._rules.rules.values(), SECONDS))
+        self._rules = rules_of(text) if text else {}
+        self._members = Members(giving_way(self._rules.values(), SECONDS))
         self._revision, self._targets = Revision(), None
         self._projection, self._text = weakref.ref(projection), text
 
-    def _stand(self, projection: Projection) -> Standing:
+    def _follow(self, projection: Projection, new: Sequence[tuple[int, str]]) -> None:
+        """Follow the series that have come and ended."""
+        for number, name in new:
+            self._members.match(number, name)
         revision = revision_of(projection.series)
         if revision != self._revision:
             self._members.forget_ended(projection.series)
             self._revision, self._targets = revision, None
-        rows = dict(projection.tables.rows(ALERTS))
-        targets, left_out = self._targets or self._list(rows)
-        self._targets = None if left_out else (targets, 0)  # which are left out depends on states
-        return Standing(self._rules, rows, targets, left_out, projection.cursor.position)
 
     def _list(self, rows: Mapping[str, Row]) -> tuple[Sequence[Key], int]:
         """Return the alerts that there are, and the number of those left out: first the inactive ones."""
@@ -134,7 +130,7 @@ class Board:
             row = rows.get(row_key(key))
             return row is None or shown(alert_of(row).state) == "inactive"
 
-        for name, rule in self._rules.rules.items():
+        for name, rule in giving_way(self._rules.items(), SECONDS):
             keys = [(name, series) for series in self._members.of(rule)]
             if len(keys) > rule.limit:
                 keys.sort(key=is_quiet)
@@ -149,16 +145,3 @@ class Board:
 def _rules_text(projection: Projection) -> str:
     row = projection.tables.rows(RULES).get(RULES)
     return "" if row is None else row.value
-
-
-class Boards:
-    """The board of the process that asks: locks must be made after the fork."""
-
-    def __init__(self, service: EventService) -> None:
-        self._service = service
-        self._of: dict[int, Board] = {}
-
-    def here(self) -> Board:
-        """Return it; made by the first to ask."""
-        pid = os.getpid()
-        return self._of.get(pid) or self._of.setdefault(pid, Board(self._service))

@@ -5,37 +5,28 @@ Only whoever holds the lease does so. A change is removed once all receivers hav
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from alerts.board import Standing
-from alerts.courier import Count, Courier, Send, Waiting
+from alerts.courier import Count, Courier, Send
 from alerts.file import Receiver
-from alerts.receivers import send
-from alerts.rows import LEASE, OUTBOX, RECEIVERS, Note, alert_of, key_of, note_of, pack, told_of
+from alerts.rows import LEASE, OUTBOX, RECEIVERS, Note, Waiting, alert_of, key_of, pack, told_of, waiting_of
 from alerts.states import shown
 from event_log.outcomes import Void
 from event_log.tables import Change, Row
 from event_service import EventService
+from view.asking import SECONDS
 from view.portions import giving_way
 
 MOST_WAITING = 20_000
 """Maximum number of changes that wait; the oldest are dropped for those that come."""
 REMOVED_AT_A_TIME = 500
-SECONDS = 0.005
-"""Maximum seconds for which what waits is looked through before others go first."""
 
 
 class Delivery:
     """The couriers of the process that holds the lease. For one thread or greenlet."""
 
-    def __init__(
-        self,
-        service: EventService,
-        count: Count,
-        post: Send = send,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, service: EventService, count: Count, post: Send, monotonic: Callable[[], float]) -> None:
         self._service = service
         self._count = count
         self._post = post
@@ -55,7 +46,7 @@ class Delivery:
             if courier.is_due():
                 waiting = [
                     change
-                    for change in map(_waiting, giving_way(outbox.values(), SECONDS))
+                    for change in map(waiting_of, giving_way(outbox.values(), SECONDS))
                     if change.position > courier.told.position and _is_for(change.note, courier.receiver)
                 ]
                 again = _firing(standing, courier) if courier.wants_again(now) else ()
@@ -68,11 +59,6 @@ class Delivery:
             courier.stop()
         self._couriers.clear()
         self._lease = None
-
-    def wait(self, seconds: float) -> None:
-        """Wait for what is being sent."""
-        for courier in self._couriers.values():
-            courier.join(seconds)
 
     def _follow(self, receivers: Mapping[str, Receiver], told: Mapping[str, Row], lease: int) -> None:
         """Have a courier for each receiver of the file, which may have changed."""
@@ -88,9 +74,8 @@ class Delivery:
                 before = told_of(told.get(name)) if known is None else known.told
                 if known is not None:
                     known.stop()
-                self._couriers[name] = Courier(
-                    receiver, before, self._count, self._service.store.time, post=self._post, monotonic=self._monotonic
-                )
+                clocks = self._service.store.time, self._monotonic
+                self._couriers[name] = Courier(receiver, before, self._count, self._post, *clocks)
 
     def _note(self, outbox: Mapping[str, Row], told: Mapping[str, Row], lease: int) -> None:
         """Note in the log what receivers have been told, and remove what nobody waits for: one record a second."""
@@ -104,30 +89,26 @@ class Delivery:
     def _reached(self, told: Mapping[str, Row]) -> Iterator[Change]:
         for name, courier in self._couriers.items():
             if courier.told != told_of(told.get(name)):
-                yield Change(RECEIVERS, name, pack(courier.told), told[name].position if name in told else 0)
+                yield Change.replacing(told.get(name), RECEIVERS, name, pack(courier.told))
         for name, row in told.items():
             if name not in self._couriers:
-                yield Change(RECEIVERS, name, None, row.position)
+                yield Change.replacing(row, RECEIVERS, name, None)
 
     def _removed(self, outbox: Mapping[str, Row]) -> Iterator[Change]:
         done = [key for key, row in giving_way(outbox.items(), SECONDS) if self._is_done(row)]
         if len(outbox) - len(done) > MOST_WAITING:
             done = list(outbox)[: len(outbox) - MOST_WAITING]
-            dropped = [_waiting(outbox[key]) for key in done]
+            dropped = [waiting_of(outbox[key]) for key in done]
             for courier in self._couriers.values():
                 courier.drop([change for change in dropped if _is_for(change.note, courier.receiver)])
         for key in done[:REMOVED_AT_A_TIME]:
-            yield Change(OUTBOX, key, None, outbox[key].position)
+            yield Change.replacing(outbox[key], OUTBOX, key, None)
 
     def _is_done(self, row: Row) -> bool:
-        position, note = note_of(row)
+        position, note = waiting_of(row)
         return all(
             position <= courier.told.position for courier in self._couriers.values() if _is_for(note, courier.receiver)
         )
-
-
-def _waiting(row: Row) -> Waiting:
-    return Waiting(*note_of(row))
 
 
 def _is_for(note: Note, receiver: Receiver) -> bool:

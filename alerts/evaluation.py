@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from alerts.board import Board, Standing
 from alerts.measuring import Measured, Measures
@@ -28,10 +27,12 @@ from alerts.rows import (
     row_key,
 )
 from alerts.states import RUNS_OUT, Found, shown, step
+from event_log.aside import give_way
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
 from times import SECOND
+from view.asking import SECONDS
 from view.portions import giving_way
 
 TERM = 6.0
@@ -40,18 +41,9 @@ MOST_PAUSE = 10 * SECOND
 """Microseconds between two looks that count as time in which somebody looked."""
 NOTED = 5 * SECOND
 """Microseconds after which the time counted is noted in the log again, while it matters to an alert."""
-SECONDS = 0.005
-"""Seconds that a look works before it lets others go first."""
 CHANGES_A_RECORD = 400
 CHARACTERS_A_RECORD = 200_000
 logger = logging.getLogger("tidemark.alerts")
-
-
-class Moment(NamedTuple):
-    """The time of a look: by the log, and by the clock that counts only while somebody looks."""
-
-    now: int
-    counted: int
 
 
 class Evaluator:
@@ -85,33 +77,30 @@ class Evaluator:
             return None
         measures, self._measures = self._measures or Measures(self._service), None  # whatever fails, measure all anew
         standing = self._board.standing()
+        give_way()
         now = self._service.store.time()
         pause = now - self._counted.at
-        self._counted = Counted(self._counted.looked + (pause if 0 <= pause <= MOST_PAUSE else 0), now)
-        moment = Moment(now, self._counted.looked)
+        moment = Counted(self._counted.looked + (pause if 0 <= pause <= MOST_PAUSE else 0), now)
+        self._counted = moment
         found = measures.look(standing)
-        running = {text for text, row in standing.rows.items() if alert_of(row).state in RUNS_OUT}
+        give_way()
+        rows = giving_way(standing.rows.items(), SECONDS)
+        running = {text for text, row in rows if alert_of(row).state in RUNS_OUT}
         to_judge = {**found, **{text: measures.alerts[text] for text in running if text in measures.alerts}}
         changes = [*_gone(standing, measures.alerts, moment), *_changes(standing, to_judge.values(), moment)]
-        if self._write(standing, changes, moment, runs=bool(running), notes=notes):
+        if self._write(standing, changes, runs=bool(running), notes=notes):
             self._measures = measures
         return len(changes)
 
     def _write(
-        self,
-        standing: Standing,
-        changes: Sequence[tuple[Key, Alert | None]],
-        moment: Moment,
-        *,
-        runs: bool,
-        notes: bool,
+        self, standing: Standing, changes: Sequence[tuple[Key, Alert | None]], *, runs: bool, notes: bool
     ) -> bool:
         """Put changes into the log, those that fire first: so what one look tells of one status stands together. False
         where the lease is lost, or the log knew more. `runs`: whether the time of some alert runs out."""
         assert self._lease is not None
         begins = any(alert is not None and alert.state in RUNS_OUT for _, alert in changes)
-        noted = begins or (runs and moment.now - self._noted >= NOTED)
-        rows = _rows(standing, changes, moment, notes=notes)
+        noted = begins or (runs and self._counted.at - self._noted >= NOTED)
+        rows = _rows(standing, changes, self._counted.at, notes=notes)
         if noted:
             rows.insert(0, [self._clock_row()])
         try:
@@ -121,33 +110,33 @@ class Evaluator:
             self._lease = None
             return False
         if noted:
-            self._noted = moment.now
+            self._noted = self._counted.at
         return True
 
     def _clock_row(self) -> Change:
         with self._service.level() as projection:
             row = projection.tables.rows(CLOCK).get(CLOCK)
-        return Change(CLOCK, CLOCK, pack(self._counted), 0 if row is None else row.position)
+        return Change.replacing(row, CLOCK, CLOCK, pack(self._counted))
 
 
-def _gone(standing: Standing, there: Container[str], moment: Moment) -> Iterator[tuple[Key, Alert | None]]:
+def _gone(standing: Standing, there: Container[str], moment: Counted) -> Iterator[tuple[Key, Alert | None]]:
     """Yield the ends of alerts whose rule or series is no longer there; at the next look nothing remains of them."""
     for text, row in standing.rows.items():
         if text not in there:
             key, before = key_of(text), alert_of(row)
-            reason = "ended" if key[0] in standing.rules.rules else "removed"
-            ended = before._replace(state="inactive", begun=0, since=moment.now, position=0, reason=reason)
+            reason = "ended" if key[0] in standing.rules else "removed"
+            ended = before._replace(state="inactive", begun=0, since=moment.at, position=0, reason=reason)
             yield key, None if before.state == "inactive" else ended
 
 
-def _changes(standing: Standing, measured: Iterable[Measured], moment: Moment) -> Iterator[tuple[Key, Alert]]:
+def _changes(standing: Standing, measured: Iterable[Measured], moment: Counted) -> Iterator[tuple[Key, Alert]]:
     """Yield the alerts whose state is another one now."""
     for now in giving_way(measured, SECONDS):
         before, rule = standing.alert(now.key), now.rule
         found = _judge(now, before)
-        state, begun = step(before.state, before.begun, found, moment.counted, rule.holds, rule.keeps)
+        state, begun = step(before.state, before.begun, found, moment.looked, rule.holds, rule.keeps)
         if (state, begun) != (before.state, before.begun):
-            yield now.key, _changed(before, state, begun, moment.now, now, found)
+            yield now.key, _changed(before, state, begun, moment.at, now, found)
 
 
 def _judge(measured: Measured, before: Alert) -> Found:
@@ -174,17 +163,16 @@ def _changed(before: Alert, state: str, begun: int, now: int, measured: Measured
 
 
 def _rows(
-    standing: Standing, changes: Sequence[tuple[Key, Alert | None]], moment: Moment, *, notes: bool
+    standing: Standing, changes: Sequence[tuple[Key, Alert | None]], now: int, *, notes: bool
 ) -> list[list[Change]]:
     """Return the rows of each alert, and of what is to be told of it."""
     rows = list[tuple[int, list[Change]]]()
     for number, (key, alert) in enumerate(giving_way(changes, SECONDS)):
         text = row_key(key)
-        row = standing.rows.get(text)
-        pair = [Change(ALERTS, text, None if alert is None else pack(alert), 0 if row is None else row.position)]
-        note = None if alert is None else _note(standing.alert(key), key, alert, moment.now)
+        pair = [Change.replacing(standing.rows.get(text), ALERTS, text, None if alert is None else pack(alert))]
+        note = None if alert is None else _note(standing.alert(key), key, alert, now)
         if note is not None and notes:
-            pair.append(Change(OUTBOX, f"{moment.now}.{number}", pack(note)))
+            pair.append(Change(OUTBOX, f"{now}.{number}", pack(note)))
         rows.append((2 if note is None else note.status != "firing", pair))
     return [pair for _, pair in sorted(rows, key=lambda row: row[0])]
 

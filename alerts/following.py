@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from alerts.board import Boards, Standing
+from alerts.board import Board, Standing
 from alerts.courier import Count, Send
 from alerts.delivery import Delivery
 from alerts.evaluation import Evaluator
@@ -19,6 +19,7 @@ from alerts.watch import AlertsWatch
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
+from view.per_process import PerProcess
 
 SLOW_SECONDS = 0.2
 """Seconds of a look above which looks come less often."""
@@ -37,7 +38,7 @@ class AlertsFollower:
         self,
         watch: AlertsWatch,
         service: EventService,
-        boards: Boards,
+        boards: PerProcess[Board],
         *,
         count: Count = lambda receiver, outcome, number: None,
         observe: Callable[[float], None] = lambda seconds: None,
@@ -54,7 +55,7 @@ class AlertsFollower:
         self._evaluator: Evaluator | None = None
         self._durations: deque[float] = deque(maxlen=LOOKS)
         self._next = -math.inf
-        self.delivery = Delivery(service, count, post, monotonic)
+        self._delivery = Delivery(service, count, post, monotonic)
         self.lacks_a_receiver = False
 
     def tick(self) -> None:
@@ -69,8 +70,8 @@ class AlertsFollower:
             self._evaluator = Evaluator(self._service, board)
         standing = board.standing()
         self._note_missing(file, standing)
-        if self.lacks_a_receiver or not (standing.rules.rules or standing.rows):
-            self.delivery.stop()
+        if self.lacks_a_receiver or not (standing.rules or standing.rows):
+            self._delivery.stop()
             return
         self._look(self._evaluator, file)
 
@@ -78,12 +79,12 @@ class AlertsFollower:
         began = self._monotonic()
         changes = evaluator.look(notes=bool(file.receivers))
         if changes is None or (lease := evaluator.hold()) is None:
-            self.delivery.stop()
+            self._delivery.stop()
             return
         took = self._monotonic() - began
         self._observe(took)
         self._space_out(took, lease)
-        self.delivery.tick(file.receivers, self._boards.here().standing(), lease)
+        self._delivery.tick(file.receivers, self._boards.here().standing(), lease)
 
     def _space_out(self, took: float, lease: int) -> None:
         """Have looks come less often where they take too long, and say so in the log."""
@@ -94,11 +95,10 @@ class AlertsFollower:
         with self._service.level() as projection:
             row = projection.tables.rows(CLOCK).get(SLOW)
         if (row is not None) != bool(pause):
-            change = Change(CLOCK, SLOW, str(pause) if pause else None, 0 if row is None else row.position)
-            self._change([change], (LEASE, lease))
+            self._change([Change.replacing(row, CLOCK, SLOW, str(pause) if pause else None)], (LEASE, lease))
 
     def _note_missing(self, file: AlertsFile, standing: Standing) -> None:
-        named = {name for rule in standing.rules.rules.values() for name in rule.to or ()}
+        named = {name for rule in standing.rules.values() for name in rule.to or ()}
         lacks = not named <= set(file.receivers)
         if lacks and not self.lacks_a_receiver:
             logger.error("%s", MISSING)
@@ -114,14 +114,14 @@ class AlertsFollower:
         known = starts.get(start)
         if known is not None and known.value == what:
             return True
-        changes = [Change(STARTS, start, what, 0 if known is None else known.position)]
+        changes = [Change.replacing(known, STARTS, start, what)]
         if known is None and len(starts) >= MOST_STARTS:
             oldest, its = min(starts.items(), key=lambda item: item[1].position)
-            changes.append(Change(STARTS, oldest, None, its.position))
-        before = None if row is None else rules_of(row.value)
+            changes.append(Change.replacing(its, STARTS, oldest, None))
         if row is None or digest(entries_of(row.value)) != what:
-            text = pack_rules(file.entries, {} if before is None else before.since, self._service.store.time())
-            changes.append(Change(RULES, RULES, text, 0 if row is None else row.position))
+            before = {} if row is None else rules_of(row.value)
+            text = pack_rules(file.entries, before, self._service.store.time())
+            changes.append(Change.replacing(row, RULES, RULES, text))
         return self._change(changes)
 
     def _change(self, changes: Sequence[Change], lease: tuple[str, int] | None = None) -> bool:

@@ -7,6 +7,7 @@ ten thousand alerts costs what has changed since the one before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf
 
 from alerts.board import Standing
@@ -25,27 +26,23 @@ Asked = dict[tuple[str, int | None, int | None, str], tuple[float | None, Row | 
 """By series, window, number of last events and statistic: the value, and the oldest event of them."""
 
 
+@dataclass(slots=True, eq=False)
 class Measured:
     """One alert, its value, and when that ceases to hold."""
 
-    __slots__ = ("is_there", "key", "number", "oldest", "rule", "since", "taken", "until", "value")
-
-    def __init__(self, key: Key, rule: Rule, since: int) -> None:
-        """`since`: the log time since when the rule is in force."""
-        self.key = key
-        self.rule = rule
-        self.since = since
-        self.value: float | None = None
-        self.is_there = False
-        """True if its series lives."""
-        self.number: int | None = None
-        """Id of the series; None for all series together, and where it does not live."""
-        self.taken = -1
-        """Number of events that the series had been given."""
-        self.oldest: float = inf
-        """Time of the oldest event that counts: once that is dead, the value is another one."""
-        self.until: float = -inf
-        """Moment from which on the value may be another one though no event has come."""
+    key: Key
+    rule: Rule
+    value: float | None = None
+    is_there: bool = False
+    """True if its series lives."""
+    number: int | None = None
+    """Id of the series; None for all series together, and where it does not live."""
+    taken: int = -1
+    """Number of events that the series had been given."""
+    oldest: float = inf
+    """Time of the oldest event that counts: once that is dead, the value is another one."""
+    until: float = -inf
+    """Moment from which on the value may be another one though no event has come."""
 
 
 class Measures:
@@ -83,11 +80,10 @@ class Measures:
         if of != self._of:
             self._of, self._targets, self.alerts = of, None, {}
         if standing.targets is not self._targets:
-            rules, since = standing.rules
             alerts = dict[str, Measured]()
             for key in standing.targets:
                 text = row_key(key)
-                alerts[text] = self.alerts.get(text) or Measured(key, rules[key[0]], since[key[0]])
+                alerts[text] = self.alerts.get(text) or Measured(key, standing.rules[key[0]])
                 seen.view.pause()
             self.alerts, self._targets = alerts, standing.targets
 
@@ -122,7 +118,7 @@ def _measure_silence(alert: Measured, seen: Seen, window: RollingWindow | None, 
     """Work out the microseconds without an event. They are the same at no other moment: it is remembered until when
     they are too few."""
     latest = EARLIEST if not alert.is_there else _latest(seen) if window is None else window.latest
-    newest = latest if latest > EARLIEST else alert.since
+    newest = latest if latest > EARLIEST else alert.rule.since
     alert.value = float(min(now - min(newest, now), seen.rules.retention))
     if not alert.rule.is_met(alert.value):
         alert.until = newest + alert.rule.bounds[0]

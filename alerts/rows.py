@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -75,6 +76,13 @@ class Note(NamedTuple):
     to: Sequence[str] | None
 
 
+class Waiting(NamedTuple):
+    """A change that waits to be told, and its position."""
+
+    position: int
+    note: Note
+
+
 class Told(NamedTuple):
     """Progress of one receiver."""
 
@@ -116,9 +124,9 @@ def alert_of(row: Row) -> Alert:
 
 
 @lru_cache(4 * MOST_ALERTS)
-def note_of(row: Row) -> tuple[int, Note]:
-    """Return a change that waits to be told, and its position: the row of the alert came right before."""
-    return row.position - 1, Note(*orjson.loads(row.value))
+def waiting_of(row: Row) -> Waiting:
+    """Return a change that waits to be told. Its position is that of the alert's row, which came right before."""
+    return Waiting(row.position - 1, Note(*orjson.loads(row.value)))
 
 
 def told_of(row: Row | None) -> Told:
@@ -131,27 +139,17 @@ def counted_of(row: Row | None) -> Counted:
     return Counted() if row is None else Counted(*orjson.loads(row.value))
 
 
-class InForce(NamedTuple):
-    """The rules in force by name, and the log time since when each is."""
-
-    rules: Mapping[str, Rule]
-    since: Mapping[str, int]
-
-
-NO_RULES = InForce({}, {})
-
-
-def pack_rules(entries: Sequence[Mapping[str, Any]], since: Mapping[str, int], now: int) -> str:
-    """Return rules as text. One that was in force before, by its name, stays so since then."""
-    pairs = [(entry, since.get(entry["name"], now)) for entry in entries]
+def pack_rules(entries: Sequence[Mapping[str, Any]], before: Mapping[str, Rule], now: int) -> str:
+    """Return rules as text, each with the time since when it is in force. `before`: those that were, by name."""
+    pairs = [(entry, rule.since if (rule := before.get(entry["name"])) else now) for entry in entries]
     return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
 @lru_cache(4)
-def rules_of(text: str) -> InForce:
-    """Return the rules that a row holds. A thousand take a while, in which others are let go first."""
-    pairs = [(parse_rule(entry), since) for entry, since in giving_way(json.loads(text))]
-    return InForce({rule.name: rule for rule, _ in pairs}, {rule.name: since for rule, since in pairs})
+def rules_of(text: str) -> Mapping[str, Rule]:
+    """Return the rules that a row holds, by name. A thousand take a while, in which others are let go first."""
+    pairs = giving_way(json.loads(text))
+    return {entry["name"]: replace(parse_rule(entry), since=since) for entry, since in pairs}
 
 
 def entries_of(text: str) -> list[Mapping[str, Any]]:

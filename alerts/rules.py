@@ -13,21 +13,23 @@ from functools import cached_property
 from typing import Any
 
 from event_log.patterns import compiled, exact_name, is_pattern
+from event_log.series import LONGEST_NAME
 from rolling.percentiles import Percentiles, percent
 from times import parse_duration
 
 MOST_RULES = 1000
 MOST_ALERTS = 10_000
 """Maximum number of alerts of all rules together."""
+DEFAULT_LIMIT = 1000
+"""Maximum number of alerts of a rule that names no limit."""
 MOST_LABELS = 20
 LONGEST_TEXT = 1000
 """Characters of a label or a summary."""
-LONGEST_NAME = 128
+CONDITIONS = ("above", "below", "outside", "absent")
 FIELDS = (
-    *("name", "series", "statistic", "window", "last", "above", "below", "outside", "absent", "for"),
+    *("name", "series", "statistic", "window", "last", *CONDITIONS, "for"),
     *("keep_firing_for", "labels", "summary", "to", "limit"),
 )
-CONDITIONS = ("above", "below", "outside", "absent")
 PLAIN = ("count", "min", "max", "mean", "sum", "variance", "stddev", "first", "last", "median", "rate")
 ZERO_WHEN_EMPTY = ("count", "sum", "rate")
 _PERCENTILE = re.compile(r"p(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)", re.ASCII)
@@ -67,6 +69,8 @@ class Rule:
     to: tuple[str, ...] | None
     """Names of receivers; None: all."""
     limit: int
+    since: int = 0
+    """Log time since when the rule is in force."""
 
     @cached_property
     def is_pattern(self) -> bool:
@@ -84,16 +88,11 @@ class Rule:
         return compiled(self.series or "")
 
     @cached_property
-    def percentile(self) -> str | None:
-        """The percentage, where the statistic is a percentile."""
-        if self.statistic == "median":
-            return "50"
-        return self.statistic[1:] if self.statistic[0] == "p" else None
-
-    @cached_property
     def wanted(self) -> Percentiles | None:
-        """The same as a question asks for it."""
-        return None if self.percentile is None else Percentiles((percent(self.percentile),))
+        """The percentile that is the statistic, as a question asks for it; None where it is none."""
+        if self.statistic == "median":
+            return Percentiles((percent("50"),))
+        return Percentiles((percent(self.statistic[1:]),)) if self.statistic[0] == "p" else None
 
     def is_met(self, value: float) -> bool:
         """Return whether the condition holds for this value."""
@@ -120,22 +119,23 @@ def parse_rule(entry: Mapping[str, Any], retention: int | None = None) -> Rule:
     if absent and (extra := [field for field in ("statistic", "window", "last") if field in entry]):
         raise BadField(extra[0], "absent asks for no statistic and no window; leave this out")
     bounds = (float(_duration(entry, "absent", retention)),) if absent else _bounds(entry, condition)
-    window, last = _scope(entry, retention, absent=absent)
-    statistic = "absent" if absent else _statistic(entry, window)
+    window, last = _duration(entry, "window", retention) or None, _whole(entry, "last", 10**8)
+    if not absent and window is None and last is None:
+        raise BadField("name", 'write window, such as window = "1m", or last, such as last = 1000')
     return Rule(
         name,
         _text(entry, "series", LONGEST_NAME) if "series" in entry else None,
-        statistic,
+        "absent" if absent else _statistic(entry, window),
         window,
         last,
         condition,
         bounds,
-        _duration(entry, "for") if "for" in entry else 0,
-        _duration(entry, "keep_firing_for") if "keep_firing_for" in entry else 0,
+        _duration(entry, "for"),
+        _duration(entry, "keep_firing_for"),
         _labels(entry.get("labels", {})),
         _summary(entry.get("summary", "")),
         _receivers(entry["to"]) if "to" in entry else None,
-        _whole(entry, "limit", MOST_ALERTS) if "limit" in entry else 1000,
+        _whole(entry, "limit", MOST_ALERTS) or DEFAULT_LIMIT,
     )
 
 
@@ -150,7 +150,7 @@ def _condition(entry: Mapping[str, Any]) -> str:
     found = [name for name in CONDITIONS if name in entry]
     if len(found) != 1:
         field = found[1] if found else "name"
-        raise BadField(field, "write exactly one of above, below, outside, absent")
+        raise BadField(field, f"write exactly one of {', '.join(CONDITIONS)}")
     return found[0]
 
 
@@ -172,13 +172,6 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _scope(entry: Mapping[str, Any], retention: int | None, *, absent: bool) -> tuple[int | None, int | None]:
-    if not absent and "window" not in entry and "last" not in entry:
-        raise BadField("name", 'write window, such as window = "1m", or last, such as last = 1000')
-    window = _duration(entry, "window", retention) if "window" in entry else None
-    return window, _whole(entry, "last", 10**8) if "last" in entry else None
-
-
 def _statistic(entry: Mapping[str, Any], window: int | None) -> str:
     value = entry.get("statistic")
     if not (isinstance(value, str) and (value in PLAIN or _PERCENTILE.fullmatch(value))):
@@ -189,6 +182,9 @@ def _statistic(entry: Mapping[str, Any], window: int | None) -> str:
 
 
 def _duration(entry: Mapping[str, Any], field: str, most: int | None = None) -> int:
+    """Return the microseconds of a field; 0 where it is not there."""
+    if field not in entry:
+        return 0
     value = entry[field]
     try:
         found = parse_duration(value if isinstance(value, str) else "")
@@ -199,9 +195,9 @@ def _duration(entry: Mapping[str, Any], field: str, most: int | None = None) -> 
     return found
 
 
-def _whole(entry: Mapping[str, Any], field: str, most: int) -> int:
-    value = entry[field]
-    if type(value) is not int or not 1 <= value <= most:
+def _whole(entry: Mapping[str, Any], field: str, most: int) -> int | None:
+    value = entry.get(field)
+    if field in entry and (type(value) is not int or not 1 <= value <= most):
         raise BadField(field, f"write a whole number from 1 to {most} without quotes")
     return value
 

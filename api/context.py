@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 
 from access.foreign import Boundary
-from alerts.board import Boards
-from alerts.changes import ChangesHere
+from alerts.board import Board
+from alerts.changes import Changes
 from alerts.following import AlertsFollower
 from event_service import EventService
 from metrics.meter import Meter
 from settings import Settings
+from view.per_process import PerProcess
 
 EXTENSION = "tidemark"
 
@@ -28,10 +29,12 @@ class Context:
     meter: Meter
     boundary: Boundary
     """Refuses the requests of foreign pages."""
-    boards: Boards
+    boards: PerProcess[Board]
     """Tell how alerts stand."""
-    alert_changes: ChangesHere
+    alert_changes: PerProcess[Changes]
     """Hand changes of alerts to streams."""
+    overloaded: Callable[[str], Response]
+    """Give the answer of an overloaded worker at a path."""
     alerts: AlertsFollower | None = None
     """None where this process evaluates no alerts."""
     fast_path: Callable[[object], Any] = lambda application: None

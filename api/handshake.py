@@ -20,7 +20,7 @@ from flask import Blueprint, Response, request
 from wsproto.utilities import generate_accept_token
 
 from api.problems import Problem
-from api.stream_answers import client_socket
+from api.stream_answers import client_socket, place
 from streaming.endings import BROKEN
 from streaming.websocket import WebSocket
 
@@ -46,18 +46,19 @@ def websocket_route(bp: Blueprint, path: str) -> Callable[[View], View]:
     def register(view: View) -> View:
         @wraps(view)
         def switch(**in_path: Any) -> Response:
-            answer = accept(request.environ)
-            sock = client_socket()
-            assert sock is not None, "who cannot stream was refused before"
-            ws = WebSocket(sock)
-            with suppress(OSError):  # the client has left; the view notices too
-                ws.send(answer)
-            try:
-                view(ws, **in_path)
-            except Exception:  # noqa: BLE001 - whatever it is: an answer of HTTP can no longer tell of it
-                _log.exception("a WebSocket failed")
-                ws.close(BROKEN.code, BROKEN.reason)
-            return Upgraded()
+            with place():
+                answer = accept(request.environ)
+                sock = client_socket()
+                assert sock is not None, "who cannot stream was refused before"
+                ws = WebSocket(sock)
+                try:
+                    with suppress(OSError):  # the client has left; the view notices too
+                        ws.send(answer)
+                    view(ws, **in_path)
+                except Exception:  # noqa: BLE001 - whatever it is: an answer of HTTP can no longer tell of it
+                    _log.exception("a WebSocket failed")
+                    ws.close(BROKEN.code, BROKEN.reason)
+                return Upgraded()
 
         bp.route(path, websocket=True)(switch)
         return view

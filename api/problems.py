@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,8 @@ from api.other_protocols import instead
 from event_log.errors import LogFull, LogUnavailable, LogUncertain, OverBudget, TooManySeries
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM = "Problem"
+"""Name of the schema of an error in the OpenAPI document, where no prefix has another shape."""
 MOST_ERRORS = 20
 """Maximum number of wrong fields or items that an answer lists; it counts the rest."""
 BODY = "body"
@@ -45,6 +48,10 @@ class Problem(HTTPException):
         self.detail = detail
         self.errors = errors
         self.extra_headers = dict(headers or {})
+
+
+Shape = Callable[[Problem], Response]
+"""Words an error."""
 
 
 def invalid(errors: Errors, more: int = 0) -> Problem:
@@ -94,9 +101,24 @@ def problem_shape(problem: Problem) -> Response:
     return shaped(body, problem, MEDIA_TYPE)
 
 
-def add_shape(app: Flask, prefix: str, shape: Callable[[Problem], Response]) -> None:
-    """Answer the errors of paths below `prefix` in this shape, where no view or blueprint has answered itself."""
-    app.extensions.setdefault(_SHAPES, {})[prefix] = shape
+def add_shape(app: Flask, prefix: str, shape: Shape, schema: str) -> None:
+    """Answer the errors of paths below `prefix` in this shape, where no view or blueprint has answered itself; it is
+    described by this schema of the OpenAPI document."""
+    app.extensions.setdefault(_SHAPES, {})[prefix] = shape, schema
+
+
+def shape_of(app: Flask, path: str) -> tuple[Shape, str]:
+    """Return the shape that errors have at this path, and the name of its schema."""
+    shapes: dict[str, tuple[Shape, str]] = app.extensions.get(_SHAPES, {})
+    found = (shape for prefix, shape in shapes.items() if path.startswith(prefix))
+    return next(found, (problem_shape, PROBLEM))
+
+
+def overloaded_at(app: Flask) -> Callable[[str], Response]:
+    """Return a function that gives the answer of an overloaded worker at a path, worded once in each shape."""
+    detail = "This worker has more to do than it can; nothing was stored. Try again later."
+    word = cache(lambda shape: shape(Problem(503, detail, headers={"Retry-After": "1"})))
+    return lambda path: word(shape_of(app, path)[0])
 
 
 def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: bytes = LINE_END) -> Response:
@@ -106,9 +128,8 @@ def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: byte
 
 def render(problem: Problem) -> Response:
     """The answer in the shape that holds at the path asked for."""
-    shapes: dict[str, Callable[[Problem], Response]] = current_app.extensions.get(_SHAPES, {})
-    found = (shape for prefix, shape in shapes.items() if request.path.startswith(prefix))
-    return next(found, problem_shape)(problem)
+    shape, _ = shape_of(current_app, request.path)
+    return shape(problem)
 
 
 def register(app: Flask) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 from collections.abc import Callable, Generator, Hashable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Response, current_app, request
 from gevent.monkey import is_module_patched
 
 from access.places import AllTaken
@@ -20,7 +21,7 @@ from api.problems import Problem
 from api.statistics import extras, shown
 from event_service import EventService
 from metrics.meter import OPEN_STREAMS
-from streaming import SHUTDOWN, Ending, Feed, ShuttingDown, Subscriber, TooManyStreams
+from streaming import SHUTDOWN, Ending, Feed, NoPlace, Subscriber
 from streaming.channels import Channel
 from streaming.polling import notice_silence
 from streaming.pulses import Answered, Question
@@ -28,6 +29,7 @@ from streaming.rates import Rates
 from streaming.wire import sse_ending, sse_opening, sse_statistics
 from times import SECOND
 from view.answers import Several
+from view.per_process import PerProcess
 
 EVENT_STREAM = "text/event-stream"
 _FEEDS = "tidemark_feeds"
@@ -52,8 +54,8 @@ class Subject(NamedTuple):
 
 def feed() -> Feed:
     """The feed of this process, made when the first stream asks for it; so never before a fork."""
-    feeds: dict[int, Feed] = current_app.extensions.setdefault(_FEEDS, {})
-    return feeds.get(os.getpid()) or feeds.setdefault(os.getpid(), _new_feed(context()))
+    feeds: PerProcess[Feed] = current_app.extensions.setdefault(_FEEDS, PerProcess(partial(_new_feed, context())))
+    return feeds.here()
 
 
 def require_streaming() -> None:
@@ -64,24 +66,20 @@ def require_streaming() -> None:
         raise Problem(501, detail)
 
 
-def require_place() -> None:
-    """503 when no stream can be opened now; for a WebSocket, where it must be said before the handshake. The place of
-    its key is taken, and given back by the hook of `give_places_back`."""
-    g.give_place_back = take_place_of_key()
+@contextmanager
+def place() -> Iterator[None]:
+    """Hold the place of a WebSocket's key. 503 where that or this worker has none: it must be said before the
+    handshake."""
+    give_back = take_place_of_key()
     try:
         feed().check()
-    except TooManyStreams as fault:
+        yield
+    except NoPlace as fault:
+        if fault.ending is SHUTDOWN:
+            raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
         raise too_many_streams() from fault
-    except ShuttingDown as fault:
-        raise Problem(503, SHUTDOWN.reason, headers={"Retry-After": "1"}) from fault
-
-
-def give_places_back(bp: Blueprint) -> None:
-    """Have the WebSockets of `bp` give the place of their key back when they end, however they do."""
-
-    @bp.teardown_request
-    def give_back(_: BaseException | None) -> None:
-        g.pop("give_place_back", _nothing)()
+    finally:
+        give_back()
 
 
 def take_place_of_key() -> Callable[[], None]:
@@ -158,12 +156,11 @@ def _enter(subscriber: Subscriber) -> Callable[[], None]:
         notice_silence(sock)
     try:
         entered.enter(subscriber)
-    except TooManyStreams as fault:
-        leave()
-        raise too_many_streams() from fault
-    except ShuttingDown:
-        # Not 503: a browser's EventSource would never try again.
-        subscriber.end(SHUTDOWN, 0.0)
+    except NoPlace as fault:
+        if fault.ending is not SHUTDOWN:
+            leave()
+            raise too_many_streams() from fault
+        subscriber.end(SHUTDOWN)  # not 503: a browser's EventSource would never try again
     return leave
 
 

@@ -15,8 +15,8 @@ def register(app: Flask) -> None:
     from dialects.requests import Refused, answer_refused, detail_shape
 
     app.register_error_handler(Refused, answer_refused)
-    add_shape(app, f"{PREFIX}/{influx.bp.name}/", influx.influx_shape)  # first: the prefix of the others begins it
-    add_shape(app, f"{PREFIX}/", detail_shape)
+    add_shape(app, f"{PREFIX}/{influx.bp.name}/", influx.influx_shape, "InfluxError")  # the others' begins it
+    add_shape(app, f"{PREFIX}/", detail_shape, "Detail")
     for dialect in (ticks, transactions, batches, tickers, influx):
         base = f"{PREFIX}/{dialect.bp.name}"
         app.register_blueprint(dialect.bp, url_prefix=base)

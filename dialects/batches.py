@@ -13,10 +13,10 @@ from api.context import service
 from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import COUNT, NUMBER, NUMBER_OR_NULL, POSITIONED, TEXT, WRITTEN, object_of, share
-from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from api.openapi.operation import JSON, Body, Operation, Reply
 from api.reading.bodies import read_body
 from dialects.answers import END, answer
-from dialects.descriptions import KEY_ERRORS, READ_ERRORS, WRITE_ERRORS
+from dialects.descriptions import READ_ERRORS, WRITE_ERRORS
 from dialects.fields import Model, Numbers, Symbol, WholeNumber
 from dialects.plain_batches import read_plain_batch
 from dialects.requests import MISSING, Refused, load, load_body, load_query
@@ -52,14 +52,41 @@ class StatsQuery(Model):
     k = WholeNumber(required=True)
 
 
+_BATCH_STATISTICS = Reply(
+    "The statistics; `values` is how many there were.",
+    "BatchStatistics",
+    {"min": 1.0, "max": 3.0, "last": 3.0, "avg": 2.0, "var": 0.6666666666666666, "values": 3},
+    headers=POSITIONED,
+)
+share(
+    BatchAdded=object_of({"status": TEXT, "message": TEXT}),
+    BatchStatistics=object_of(
+        {
+            "min": NUMBER_OR_NULL,
+            "max": NUMBER_OR_NULL,
+            "last": NUMBER,
+            "avg": NUMBER_OR_NULL,
+            "var": NUMBER_OR_NULL,
+            "values": COUNT,
+        }
+    ),
+)
+_EXAMPLE = {"symbol": "BTC/USD", "values": [1, 2.5, 3]}
+_ADDED = {"status": "success", "message": "Added batch for symbol: BTC/USD"}
 _NEW_BATCH, _EXPONENT, _STATS_QUERY = NewBatch(), Exponent(), StatsQuery()
 
 
 @bp.post("/add_batch/")
 @bp.post("/add_batch")
 @needs(WRITE)
+@Operation(
+    bodies={JSON: (Body(schema=NewBatch, examples={"batch": _EXAMPLE}),)},
+    headers=(KEY,),
+    replies={201: Reply("Stored.", "BatchAdded", _ADDED, headers=WRITTEN)},
+    errors=WRITE_ERRORS,
+)
 def add_batch() -> Response:
-    """Take in up to 10,000 values of a symbol, stamped on arrival."""
+    """Take up to 10,000 values of a symbol, oldest to newest, stamped on arrival."""
     body = read_body()
     batch = load_body(_NEW_BATCH, body, read_plain_batch)
     symbol, values = batch["symbol"], batch["values"]
@@ -87,6 +114,7 @@ def _conditions(events: int, once: Conditions) -> Conditions:
 @bp.get("/stats/")
 @bp.get("/stats")
 @needs(READ)
+@Operation(query=StatsQuery, replies={200: _BATCH_STATISTICS}, errors=READ_ERRORS)
 def stats_by_query() -> Response:
     """Statistics of the last 10^k values of a symbol."""
     query = load_query(_STATS_QUERY)
@@ -97,6 +125,11 @@ def stats_by_query() -> Response:
 @bp.get("/stats/<series:symbol>/<k>", strict_slashes=False)
 @bp.get("/stats/<series:symbol>/<k>/", strict_slashes=False)
 @needs(READ, series="symbol")
+@Operation(
+    path={"k": {"type": "integer", "minimum": SMALLEST_K, "maximum": LARGEST_K}},
+    replies={200: _BATCH_STATISTICS},
+    errors=READ_ERRORS,
+)
 def stats_by_path(symbol: str, k: str) -> Response:
     """Statistics of the last 10^k values of a symbol."""
     return _stats(symbol, load(_EXPONENT, {"k": k}, "path")["k"])
@@ -118,61 +151,3 @@ def _stats(symbol: str, k: int) -> Response:
         "values": summary.count,
     }
     return answer(body, position=found.position)
-
-
-_BATCH_STATISTICS = Reply(
-    description="The statistics; `values` is how many there were.",
-    schema="BatchStatistics",
-    example={"min": 1.0, "max": 3.0, "last": 3.0, "avg": 2.0, "var": 0.6666666666666666, "values": 3},
-    headers=POSITIONED,
-)
-
-share(
-    BatchAdded=object_of({"status": TEXT, "message": TEXT}),
-    BatchStatistics=object_of(
-        {
-            "min": NUMBER_OR_NULL,
-            "max": NUMBER_OR_NULL,
-            "last": NUMBER,
-            "avg": NUMBER_OR_NULL,
-            "var": NUMBER_OR_NULL,
-            "values": COUNT,
-        }
-    ),
-)
-describe(
-    {
-        add_batch: Operation(
-            tag="dialect batches",
-            summary="Take values of a symbol, oldest to newest",
-            bodies={JSON: (Body(schema=NewBatch, examples={"batch": {"symbol": "BTC/USD", "values": [1, 2.5, 3]}}),)},
-            headers=(KEY,),
-            replies={
-                201: Reply(
-                    description="Stored.",
-                    schema="BatchAdded",
-                    example={"status": "success", "message": "Added batch for symbol: BTC/USD"},
-                    headers=WRITTEN,
-                )
-            },
-            errors=WRITE_ERRORS,
-            key_errors=KEY_ERRORS,
-        ),
-        stats_by_query: Operation(
-            tag="dialect batches",
-            summary="Statistics of the last 10^k values of a symbol",
-            query=StatsQuery,
-            replies={200: _BATCH_STATISTICS},
-            errors=READ_ERRORS,
-            key_errors=KEY_ERRORS,
-        ),
-        stats_by_path: Operation(
-            tag="dialect batches",
-            summary="Statistics of the last 10^k values of a symbol",
-            path={"k": {"type": "integer", "minimum": SMALLEST_K, "maximum": LARGEST_K}},
-            replies={200: _BATCH_STATISTICS},
-            errors=READ_ERRORS,
-            key_errors=KEY_ERRORS,
-        ),
-    }
-)

@@ -8,16 +8,16 @@ from flask import Blueprint, Response, request
 
 from access.keys import WRITE
 from api.answers import POSITION
-from api.context import context, service, settings
+from api.context import service, settings
 from api.guard import conditions, needs, open_to_all, permit_each
 from api.idempotency import KEY, at_most_once
-from api.openapi.components import TEXT, array, error, object_of, share, share_errors
-from api.openapi.operation import JSON, Body, Operation, Reply, describe
+from api.openapi.components import TEXT, WRITE_ERRORS, array, object_of, share
+from api.openapi.operation import JSON, Body, Operation, Reply
 from api.problems import Problem, shaped
 from api.reading.bodies import read_body
 from dialects.answers import END, answer
-from dialects.line_columns import Precision
-from dialects.lines import PRECISIONS, PRECISIONS_OF_1, Points, TooMany, parse
+from dialects.line_columns import Chunk, Precision
+from dialects.lines import PRECISIONS, PRECISIONS_OF_1, TooMany, parse
 from dialects.single_lines import BadLine
 from event_log.errors import LogError
 from event_log.outcomes import Stored
@@ -40,19 +40,50 @@ _CODES = {
 }
 
 bp = Blueprint("influx", __name__)
+share(
+    InfluxError=object_of({"code": TEXT, "message": TEXT}),
+    InfluxHealth=object_of(
+        {"name": TEXT, "message": TEXT, "status": TEXT, "checks": array({}), "version": TEXT, "commit": TEXT}
+    ),
+)
+_LINES = Body(
+    schema={"type": "string", "description": "One point a line."}, examples={"lines": "cpu,host=a usage=0.64\n"}
+)
+_HEALTH = {
+    "name": "influxdb",
+    "message": "ready for queries and writes",
+    "status": "pass",
+    "checks": [],
+    "version": VERSION,
+    "commit": "",
+}
+
+
+def _described(precisions: Mapping[str, Precision], ignored: str) -> Operation:
+    """Return the description of a write."""
+    return Operation(
+        description=f"`?precision=` is one of {', '.join(precisions)}. The media type and {ignored} are ignored.",
+        bodies={"text/plain": (_LINES,)},
+        headers=(KEY,),
+        replies={204: Reply("Stored.", headers=(POSITION,))},
+        errors=WRITE_ERRORS,
+        may_lack_body=True,  # no line is no point
+    )
 
 
 @bp.post("/api/v2/write")
 @needs(WRITE)
+@_described(PRECISIONS, "`org` and `bucket`")
 def write_lines() -> Response:
-    """Take lines, all or none."""
+    """Take line protocol, all lines or none."""
     return _write(PRECISIONS)
 
 
 @bp.post("/write")
 @needs(WRITE)
+@_described(PRECISIONS_OF_1, "`db`")
 def write_lines_of_1() -> Response:
-    """Take lines as clients of version 1 send them."""
+    """Take lines as clients of version 1 send them, all or none."""
     return _write(PRECISIONS_OF_1)
 
 
@@ -79,7 +110,7 @@ def _write(precisions: Mapping[str, Precision]) -> Response:
     return _written(accepted, points)
 
 
-def _parse(body: bytes, precision: Precision) -> Points:
+def _parse(body: bytes, precision: Precision) -> Chunk:
     most = settings().max_batch
     try:
         return parse(body.decode(), precision, most)
@@ -93,7 +124,7 @@ def _parse(body: bytes, precision: Precision) -> Points:
         raise Problem(413, detail) from fault
 
 
-def _written(accepted: Stored, points: Points) -> Response:
+def _written(accepted: Stored, points: Chunk) -> Response:
     response = Response(status=204)
     del response.headers["Content-Type"]
     response.headers[POSITION] = str(accepted.position)
@@ -106,6 +137,7 @@ def _written(accepted: Stored, points: Points) -> Response:
 
 @bp.get("/ping")
 @open_to_all
+@Operation(replies={204: Reply("It is.")}, errors=())
 def ping() -> Response:
     """Answer that it is there."""
     response = Response(status=204, headers={"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "OSS"})
@@ -115,16 +147,17 @@ def ping() -> Response:
 
 @bp.get("/health")
 @open_to_all
+@Operation(
+    replies={200: Reply("It can.", "InfluxHealth", _HEALTH), 503: Reply("It cannot.", "InfluxHealth", _HEALTH)},
+    errors=(),
+)
 def health() -> Response:
     """Answer as InfluxDB 2 does: `pass`, or 503 and `fail` when the log cannot be read or written."""
-    body = {"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "checks": []}
-    status = 200
     try:
-        context().service.check()
+        service().check()
     except LogError as fault:
-        body |= {"message": str(fault), "status": "fail"}
-        status = 503
-    return answer(body | {"version": VERSION, "commit": ""}, status)
+        return answer(_HEALTH | {"message": str(fault), "status": "fail"}, 503)
+    return answer(_HEALTH)
 
 
 def influx_shape(problem: Problem) -> Response:
@@ -132,77 +165,3 @@ def influx_shape(problem: Problem) -> Response:
     status = problem.code or 500
     code = _CODES.get(status, "invalid" if status < 500 else "internal error")
     return shaped({"code": code, "message": problem.detail}, problem, JSON, END)
-
-
-_WRITE_ERRORS = tuple(f"{status}-Influx" for status in (400, 408, 413, 415, 422, 429, 503))
-_KEY_ERRORS = tuple(f"{status}-Influx" for status in (401, 403, 421))
-share(
-    InfluxError=object_of({"code": TEXT, "message": TEXT}),
-    InfluxHealth=object_of(
-        {"name": TEXT, "message": TEXT, "status": TEXT, "checks": array({}), "version": TEXT, "commit": TEXT}
-    ),
-)
-share_errors(
-    {
-        f"{status}-Influx": error(description, *headers, schema="InfluxError", media_type=JSON)
-        for status, description, *headers in (
-            (400, "A line is not line protocol, or the precision is unknown. Nothing was stored."),
-            (401, "No token, or one that is none (any more).", "WWW-Authenticate"),
-            (403, "The token may not do this, or not with these series."),
-            (408, "No more of the body came for 30 seconds. Nothing was stored."),
-            (413, "The body is larger than MAX_BODY, or has more lines than MAX_BATCH."),
-            (415, "The body is packed otherwise than with gzip."),
-            (421, "The host asked for is neither localhost, nor an address, nor in ALLOWED_HOSTS."),
-            (422, "The `Idempotency-Key` came before with another request."),
-            (429, "More events than the token may write just now, or a new series beyond MAX_SERIES.", "Retry-After"),
-            (503, "The log cannot be read or written now.", "Retry-After"),
-        )
-    }
-)
-
-
-def _writing(summary: str, precisions: Mapping[str, Precision], ignored: str) -> Operation:
-    """Return the description of a write."""
-    return Operation(
-        tag="dialect influx",
-        summary=summary,
-        description=f"`?precision=` is one of {', '.join(precisions)}. The media type and {ignored} are ignored.",
-        bodies={
-            "text/plain": (
-                Body(
-                    schema={"type": "string", "description": "One point a line."},
-                    examples={"lines": "cpu,host=a usage=0.64\n"},
-                ),
-            )
-        },
-        headers=(KEY,),
-        replies={204: Reply(description="Stored.", headers=(POSITION,))},
-        errors=_WRITE_ERRORS,
-        key_errors=_KEY_ERRORS,
-        may_lack_body=True,  # no line is no point
-    )
-
-
-_HEALTH = {
-    "name": "influxdb",
-    "message": "ready for queries and writes",
-    "status": "pass",
-    "checks": [],
-    "version": VERSION,
-    "commit": "",
-}
-describe(
-    {
-        write_lines: _writing("Take line protocol, all lines or none", PRECISIONS, "`org` and `bucket`"),
-        write_lines_of_1: _writing("Take it as clients of version 1 send it", PRECISIONS_OF_1, "`db`"),
-        ping: Operation(tag="dialect influx", summary="Is it there?", replies={204: Reply(description="It is.")}),
-        health: Operation(
-            tag="dialect influx",
-            summary="Can it read and write?",
-            replies={
-                200: Reply(description="It can.", schema="InfluxHealth", example=_HEALTH),
-                503: Reply(description="It cannot.", schema="InfluxHealth", example=_HEALTH),
-            },
-        ),
-    }
-)

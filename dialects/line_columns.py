@@ -36,18 +36,21 @@ _NO_MARKS = bytes(set(range(256)) - set(b"=, "))
 class Chunk(NamedTuple):
     """The values of some lines in columns."""
 
-    names: Sequence[str]
+    names: list[str]
     which: Ids
     times: Times
+    """Those of values without one are ON_ARRIVAL."""
     values: Values
     lines: Ids
+    """The number of each value's line."""
     line_count: int
     left_out: int
+    """Number of string fields, which are no values."""
 
     @classmethod
     def of(
         cls,
-        names: Sequence[str],
+        names: list[str],
         which: Sequence[int],
         rows: Sequence[tuple[int | None, int]],
         values: Sequence[float],

@@ -7,13 +7,11 @@ columns; any other is read line by line (`dialects.single_lines`), which also sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from dialects.line_columns import MICROSECONDS, Chunk, Precision, parse_columns
 from dialects.single_lines import Reader
-from event_log.batch import Ids, Times, Values
 from view.portions import giving_way
 
 PRECISIONS: dict[str, Precision] = {"ns": (1, 1000), "us": MICROSECONDS, "ms": (1000, 1), "s": (10**6, 1)}
@@ -30,42 +28,21 @@ class TooMany(Exception):
     """More lines or values than a request may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Points:
-    """The values of a body in columns. Values without a time have ON_ARRIVAL in its place."""
-
-    names: list[str]
-    which: Ids
-    times: Times
-    values: Values
-    lines: Ids
-    """The number of each value's line."""
-    left_out: int
-    """String fields, which are no values."""
-
-
-def parse(text: str, precision: Precision, most: int) -> Points:
+def parse(text: str, precision: Precision, most: int) -> Chunk:
     """Return the values of a body of at most `most` lines. Raises BadLine or TooMany."""
     names = dict[str, int]()
-    parts = list[Chunk]()
-    lines = values = 0
+    parts = [Chunk.of([], [], [], [], 0, 0)]
+    lines = count = 0
     for chunk in giving_way(_chunks(text, precision)):
         lines += chunk.line_count
-        values += len(chunk.values)
-        if lines > most or values > VALUES_A_LINE * most:
+        count += len(chunk.values)
+        if lines > most or count > VALUES_A_LINE * most:
             raise TooMany
         indexes = np.array([names.setdefault(name, len(names)) for name in chunk.names], np.uint32)
-        parts.append(chunk._replace(which=indexes[chunk.which] if len(indexes) else chunk.which))
-    if not parts:
-        parts = [Chunk.of([], [], [], [], 0, 0)]
-    return Points(
-        list(names),
-        np.concatenate([part.which for part in parts]),
-        np.concatenate([part.times for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.lines for part in parts]),
-        sum(part.left_out for part in parts),
-    )
+        parts.append(chunk._replace(which=indexes[chunk.which]))
+    columns = zip(*(part[1:5] for part in parts), strict=True)
+    which, times, values, numbers = map(np.concatenate, columns)
+    return Chunk(list(names), which, times, values, numbers, lines, sum(part.left_out for part in parts))
 
 
 def _chunks(text: str, precision: Precision) -> Iterator[Chunk]:

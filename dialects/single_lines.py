@@ -68,7 +68,10 @@ class Reader:
             if blank := _BLANK.match(self.text, self.at):
                 self.skip(blank.end())
                 continue
-            fields, time, after = self._line()
+            try:
+                fields, time, after = self._line()
+            except ValueError as fault:
+                raise BadLine(self.number, str(fault)) from fault
             for series, value in giving_way(fields.items()):
                 if value is None:
                     left_out += 1
@@ -81,14 +84,15 @@ class Reader:
         return Chunk.of(list(names), which, rows, values, count, left_out)
 
     def _line(self) -> tuple[dict[str, float | None], int | None, int]:
-        """Return the series and value of each field (None: a string), the time, and where the next line begins."""
+        """Return the series and value of each field (None: a string), the time, and where the next line begins. Raises
+        ValueError that says what is wrong."""
         head, at = self._head()
         found = dict[str, float | None]()
         for match in giving_way(self._fields(at)):
             series = self._name(head, match[1])
             if series in found:
-                raise BadLine(self.number, f"the field {match[1][:LONGEST_ECHO]!r} is repeated")
-            found[series] = self._value(match[2])
+                raise ValueError(f"the field {match[1][:LONGEST_ECHO]!r} is repeated")
+            found[series] = _value(match[2])
             at = match.end()
         time = _TIME.match(self.text, at)
         after = self._match(_END, at if time is None else time.end(), "the end of the line").end()
@@ -117,32 +121,23 @@ class Reader:
             raise self._expected(what, at)
         return found
 
-    def _expected(self, what: str, at: int) -> BadLine:
+    def _expected(self, what: str, at: int) -> ValueError:
         rest = self.text[at : at + LONGEST_ECHO].partition("\n")[0]
-        return BadLine(self.number, f"expected {what}, not {rest!r}")
+        return ValueError(f"expected {what}, not {rest!r}")
 
     def _name(self, head: re.Match[str], name: str) -> str:
         written = head[0], name
         series = self.known.get(written)
         if series is None:
             tags = [(tag[1], tag[2]) for tag in _TAG.finditer(head[2])]
-            try:
-                series = self.known[written] = series_name(head[1], tags, name)
-            except ValueError as fault:
-                raise BadLine(self.number, str(fault)) from fault
+            series = self.known[written] = series_name(head[1], tags, name)
         return series
-
-    def _value(self, text: str) -> float | None:
-        try:
-            return _value(text)
-        except ValueError as fault:
-            raise BadLine(self.number, str(fault)) from fault
 
     def _time(self, given: int) -> int:
         factor, divisor = self.precision
         time = given * factor // divisor
         if not EARLIEST <= time <= LATEST or not -(2**63) <= given < 2**63:
-            raise BadLine(self.number, f"the time {given} is beyond the years 1 to 9999, or 64 bits, in this precision")
+            raise ValueError(f"the time {given} is beyond the years 1 to 9999, or 64 bits, in this precision")
         return time
 
 

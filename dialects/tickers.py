@@ -16,12 +16,12 @@ from api.context import service
 from api.guard import lease, needs, visible
 from api.handshake import websocket_route
 from api.openapi.components import NUMBER, POSITIONED, TEXT, TIME, array, object_of, ref, share
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from api.reading.schemas import NAME
 from api.routes import health
-from api.stream_answers import feed, give_places_back, require_place, require_streaming
+from api.stream_answers import feed, require_streaming
 from dialects.answers import END, answer
-from dialects.descriptions import KEY_ERRORS, READ_ERRORS
+from dialects.descriptions import READ_ERRORS
 from dialects.fields import Limit, Model
 from dialects.requests import Refused, load_query
 from event_log.batch import Times, Values
@@ -56,13 +56,40 @@ class History(Model):
     limit = Limit()
 
 
+_TICKER = {
+    "id": "ITEM_00",
+    "name": "Item 00",
+    "current_price": 101.5,
+    "initial_price": 100.0,
+    "created_at": "2025-06-26T14:29:00Z",
+    "updated_at": "2025-06-26T14:30:00Z",
+}
+
+share(
+    Ticker=object_of(
+        {
+            "id": NAME,
+            "name": TEXT,
+            "current_price": NUMBER,
+            "initial_price": NUMBER,
+            "created_at": TIME,
+            "updated_at": TIME,
+        }
+    ),
+    Tickers=array(ref("Ticker")),
+    TickerHistory=object_of(
+        {"ticker": ref("Ticker"), "history": array(object_of({"value": NUMBER, "timestamp": TIME}))}
+    ),
+)
+_EXAMPLE = {"ticker": _TICKER, "history": [{"value": 101.5, "timestamp": "2025-06-26T14:30:00Z"}]}
 _HISTORY = History()
 
 
 @bp.get("/api/v1/tickers", strict_slashes=False)
 @needs(READ)
+@Operation(replies={200: Reply("The tickers.", "Tickers", [_TICKER], headers=POSITIONED)}, errors=(503,))
 def tickers() -> Response:
-    """Every series that holds an event, sorted by name."""
+    """All tickers, sorted by name: every series that holds an event."""
     infos, _, position = service().series(limit=None, visible=visible())
     body = [_ticker(info.name, info.initial, info.last) for info in in_portions(infos) if info.last]
     return answer(body, position=position)
@@ -71,8 +98,13 @@ def tickers() -> Response:
 @bp.get("/api/v1/tickers/<series:ticker>/history", strict_slashes=False)
 @bp.get("/api/v1/tickers/<series:ticker>/history/", strict_slashes=False)
 @needs(READ, series="ticker")
+@Operation(
+    query=History,
+    replies={200: Reply("The ticker and its prices.", "TickerHistory", _EXAMPLE, headers=POSITIONED)},
+    errors=READ_ERRORS,
+)
 def history(ticker: str) -> Response:
-    """The last events of a series, oldest first."""
+    """The last prices of a ticker, oldest first."""
     limit = load_query(_HISTORY)["limit"]
     found = service().course(ticker, limit)
     if found.initial is None or not len(found.times):
@@ -103,19 +135,19 @@ def require_a_server_that_streams() -> None:
     if request.method == "OPTIONS":
         return
     require_streaming()
-    require_place()
     found = service().events((request.view_args or {})["ticker"], 1)
     g.is_known = found is not None and len(found[0]) > 0
     g.beginning = service().position()
 
 
-give_places_back(stream)
-
-
 @websocket_route(stream, "/ws/<series:ticker>")
 @needs(READ, series="ticker")
+@Operation(replies={101: Reply("The WebSocket is open.")}, errors=(400, 426, 501, 503))
 def price_updates(ws: WebSocket, ticker: str) -> None:
-    """One `price_update` for each new price, from now on."""
+    """Each new price of a ticker, over a WebSocket.
+
+    `{"type": "price_update", "data": {"ticker_id", "price", "timestamp"}}`; an unknown ticker is closed with code 4004.
+    """
     if g.is_known:
         serve(ws, feed(), (ticker, _PRICES), g.beginning, lease(ticker))
     else:
@@ -137,64 +169,3 @@ _PRICES = Wire(price_frames, lambda series, position: b"")
 """The originals have no word for a gap."""
 
 bp.register_blueprint(stream)
-
-_TICKER = {
-    "id": "ITEM_00",
-    "name": "Item 00",
-    "current_price": 101.5,
-    "initial_price": 100.0,
-    "created_at": "2025-06-26T14:29:00Z",
-    "updated_at": "2025-06-26T14:30:00Z",
-}
-
-share(
-    Ticker=object_of(
-        {
-            "id": NAME,
-            "name": TEXT,
-            "current_price": NUMBER,
-            "initial_price": NUMBER,
-            "created_at": TIME,
-            "updated_at": TIME,
-        }
-    ),
-    Tickers=array(ref("Ticker")),
-    TickerHistory=object_of(
-        {"ticker": ref("Ticker"), "history": array(object_of({"value": NUMBER, "timestamp": TIME}))}
-    ),
-)
-describe(
-    {
-        tickers: Operation(
-            tag="dialect tickers",
-            summary="All tickers",
-            replies={200: Reply(description="The tickers.", schema="Tickers", example=[_TICKER], headers=POSITIONED)},
-            errors=("503-Detail",),
-            key_errors=KEY_ERRORS,
-        ),
-        history: Operation(
-            tag="dialect tickers",
-            summary="The last prices of a ticker, oldest first",
-            query=History,
-            replies={
-                200: Reply(
-                    description="The ticker and its prices.",
-                    schema="TickerHistory",
-                    example={"ticker": _TICKER, "history": [{"value": 101.5, "timestamp": "2025-06-26T14:30:00Z"}]},
-                    headers=POSITIONED,
-                )
-            },
-            errors=READ_ERRORS,
-            key_errors=KEY_ERRORS,
-        ),
-        price_updates: Operation(
-            tag="dialect tickers",
-            summary="Each new price of a ticker, over a WebSocket",
-            description='`{"type": "price_update", "data": {"ticker_id", "price", "timestamp"}}`; an unknown ticker is '
-            "closed with code 4004.",
-            replies={101: Reply(description="The WebSocket is open.")},
-            errors=("400-Detail", "426-Detail", "501-Detail", "503-Detail"),
-            key_errors=KEY_ERRORS,
-        ),
-    }
-)

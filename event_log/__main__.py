@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from event_log.errors import LogError
 from event_log.urls import FILE
 from settings import PREFIX, BadSetting, read_settings
 
+NICENESS = 10
+"""Added to that of the process: the service needs the processor first."""
 _FAULT = 2
 
 
@@ -52,4 +55,5 @@ def _back_up(target: Path) -> str:
 
 
 if __name__ == "__main__":
+    os.nice(NICENESS)
     sys.exit(main())

@@ -13,5 +13,5 @@ def register(app: Flask) -> None:
     from prometheus import answers, routes
 
     for version, name in (("", "prometheus"), ("/v1", "v1_prometheus")):
-        add_shape(app, f"{version}{PREFIX}/", answers.error_shape)
+        add_shape(app, f"{version}{PREFIX}/", answers.error_shape, "PrometheusError")
         app.register_blueprint(routes.bp, name=name, url_prefix=version + PREFIX)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alerts.board import Standing
+from alerts.bodies import labels_of
 from alerts.changes import may_see, may_see_rule
 from alerts.rules import Rule
 from alerts.states import shown
@@ -15,7 +16,6 @@ from api.context import context
 from api.guard import visible
 from times import SECOND, format_timestamp
 
-ALERT_NAME = "alertname"
 Entry = dict[str, Any]
 
 
@@ -31,7 +31,7 @@ def groups() -> tuple[list[Entry], int]:
     of_rule = defaultdict(list)
     for name, entry in _alerts(standing):
         of_rule[name].append(entry)
-    sees, in_force = visible(), standing.rules.rules.values()
+    sees, in_force = visible(), standing.rules.values()
     rules = [_rule(rule, of_rule[rule.name]) for rule in in_force if may_see_rule(sees, rule)]
     return [{"name": "tidemark", "file": "", "interval": 1, "rules": rules}] if rules else [], standing.position
 
@@ -44,11 +44,10 @@ def _alerts(standing: Standing) -> Iterator[tuple[str, Entry]]:
         if state == "inactive" or not may_see(sees, key):
             continue
         name, series = key
-        labels = {ALERT_NAME: name, **({"series": series} if series else {}), **standing.rules.rules[name].labels}
         yield (
             name,
             {
-                "labels": labels,
+                "labels": labels_of(name, series, standing.rules[name].labels),
                 "annotations": {"summary": alert.summary} if alert.summary else {},
                 "state": state,
                 "activeAt": format_timestamp(alert.since),

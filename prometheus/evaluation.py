@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatchmethod
 from typing import Any
 
@@ -14,7 +13,7 @@ from prometheus.aggregation import aggregate
 from prometheus.answers import Refused, bad_data
 from prometheus.parsing import DEEPEST, Matchers, instant_of, microseconds
 from prometheus.source import Source
-from prometheus.vectors import Column, Floats, Labels, Times, Value, Vector, labels_of, nameless
+from prometheus.vectors import Column, Floats, Times, Value, Vector, labels_of, nameless
 from prometheus.windows import FUNCTIONS, KEEP_NAME, Function, last, over, quantile
 from times import MINUTE, format_duration, format_timestamp
 
@@ -91,7 +90,7 @@ class Evaluation:
 
     @_evaluate.register
     def _(self, expression: promql.VectorSelector) -> Value:
-        return self._over(expression, min(LOOKBACK, self._source.retention), last, lambda labels: labels)
+        return self._over(expression, min(LOOKBACK, self._source.retention), last, keep_name=True)
 
     @_evaluate.register
     def _(self, expression: promql.Call) -> Value:
@@ -113,8 +112,8 @@ class Evaluation:
             return self._absent(selector, width)
         if name == "quantile_over_time":
             shares = self._scalar(arguments[0])
-            return self._over(selector, width, quantile(shares, self._source.check_time), nameless)
-        return self._over(selector, width, FUNCTIONS[name], _same if name in KEEP_NAME else nameless)
+            return self._over(selector, width, quantile(shares, self._source.check_time))
+        return self._over(selector, width, FUNCTIONS[name], keep_name=name in KEEP_NAME)
 
     def _scalar(self, expression: Any) -> Floats:
         found = self.evaluate(expression)
@@ -123,7 +122,7 @@ class Evaluation:
         return found
 
     def _over(
-        self, selector: promql.VectorSelector, width: int, function: Function, named: Callable[[Labels], Labels]
+        self, selector: promql.VectorSelector, width: int, function: Function, *, keep_name: bool = False
     ) -> Vector:
         names = self._source.names(Matchers(selector))
         self._charge(len(names))
@@ -133,10 +132,11 @@ class Evaluation:
             values, there = over(samples, ends, width, function)
             found.update(zip(some, map(Column, values, there), strict=True))
         reachable = self._reachable(ends, width)  # after the reading, in which events may have gone
-        return {named(labels_of(name)): Column(values, there & reachable) for name, (values, there) in found.items()}
+        labels = {name: labels_of(name) if keep_name else nameless(labels_of(name)) for name in found}
+        return {labels[name]: Column(values, there & reachable) for name, (values, there) in found.items()}
 
     def _absent(self, selector: promql.VectorSelector, width: int) -> Vector:
-        found = self._over(selector, width, FUNCTIONS["present_over_time"], _same)
+        found = self._over(selector, width, FUNCTIONS["present_over_time"])
         there = self._reachable(self._ends(selector), width)
         for column in found.values():
             there &= ~column.there
@@ -168,7 +168,3 @@ class Evaluation:
         if self._values > MOST_VALUES:
             detail = f"the query would work out more than {MOST_VALUES} values; take fewer steps or series"
             raise Refused(422, "execution", detail)
-
-
-def _same(labels: Labels) -> Labels:
-    return labels

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import promql_parser as promql
 
 from prometheus.answers import bad_data
-from prometheus.vectors import Column, Floats, Value, Vector, nameless
+from prometheus.vectors import Column, Floats, Labels, Value, Vector, nameless
 
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+_ARITHMETIC: dict[str, np.ufunc] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
@@ -20,7 +20,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "^": np.power,
     "atan2": np.arctan2,
 }
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+_COMPARISONS: dict[str, np.ufunc] = {
     "==": np.equal,
     "!=": np.not_equal,
     ">": np.greater,
@@ -32,39 +32,33 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 def apply(expression: promql.BinaryExpr, left: Value, right: Value) -> Value:
     """Return the value of an operation. Raises Refused for what is not there."""
-    operator, modifier = str(expression.op), expression.modifier
-    if operator not in _ARITHMETIC and operator not in _COMPARISONS:
-        raise bad_data(f"`{operator}` is not there; compare, or ask in several queries")
+    name, modifier = str(expression.op), expression.modifier
+    operator = _ARITHMETIC.get(name) or _COMPARISONS.get(name)
+    if operator is None:
+        raise bad_data(f"`{name}` is not there; compare, or ask in several queries")
     if modifier is not None and (modifier.matching or modifier.card != promql.VectorMatchCardinality.OneToOne):
         raise bad_data("on, ignoring and group are not there; vectors match where all their labels are the same")
     with np.errstate(all="ignore"):
-        return _apply(operator, bool(modifier and modifier.return_bool), left, right)
+        if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+            return _computed(operator, left, right)
+        filters = name in _COMPARISONS and not (modifier and modifier.return_bool)
+        return dict(_columns(operator, left, right, filters=filters))
 
 
-def _apply(operator: str, as_number: bool, left: Value, right: Value) -> Value:
-    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        return _computed(operator, left, right)
-    if isinstance(left, dict) and isinstance(right, dict):
-        others = {nameless(labels): column for labels, column in right.items()}
-        pairs = [(labels, one, others[key]) for labels, one in left.items() if (key := nameless(labels)) in others]
-        rows = [(labels, one.values, other.values, one.there & other.there, one.values) for labels, one, other in pairs]
-    elif isinstance(left, dict):
-        assert isinstance(right, np.ndarray)
-        rows = [(labels, one.values, right, one.there, one.values) for labels, one in left.items()]
-    else:
-        assert isinstance(right, dict)
-        rows = [(labels, left, one.values, one.there, one.values) for labels, one in right.items()]
-    found: Vector = {}
-    filters = operator in _COMPARISONS and not as_number
-    for labels, one, other, there, kept in rows:
-        result = _computed(operator, one, other)
+def _columns(operator: np.ufunc, left: Value, right: Value, *, filters: bool) -> Iterator[tuple[Labels, Column]]:
+    """Yield the columns of an operation between two values, at least one of which is a vector."""
+    others = {nameless(labels): column for labels, column in right.items()} if isinstance(right, dict) else {}
+    for labels, column in cast(Vector, left if isinstance(left, dict) else right).items():
+        one = column if isinstance(left, dict) else Column(left, column.there)
+        other = others.get(nameless(labels)) if isinstance(right, dict) else Column(right, column.there)
+        if other is None:
+            continue
+        result, there = _computed(operator, one.values, other.values), one.there & other.there
         if filters:
-            found[labels] = Column(kept, there & (result != 0))
+            yield labels, Column(column.values, there & (result != 0))
         else:
-            found[nameless(labels)] = Column(result, there)
-    return found
+            yield nameless(labels), Column(result, there)
 
 
-def _computed(operator: str, left: Floats, right: Floats) -> Floats:
-    function = _ARITHMETIC.get(operator) or _COMPARISONS[operator]
-    return np.asarray(function(left, right), np.float64)
+def _computed(operator: np.ufunc, left: Floats, right: Floats) -> Floats:
+    return np.asarray(operator(left, right), np.float64)

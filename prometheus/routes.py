@@ -14,7 +14,7 @@ from access.keys import READ
 from api.context import service
 from api.guard import needs, visible
 from api.openapi.components import object_of, share
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from api.stream_answers import client_socket
 from prometheus import alerting
 from prometheus.answers import Refused, bad_data, instant, matrix, success
@@ -36,6 +36,17 @@ RANGES_AT_A_TIME = 2
 """Maximum number of range questions that a worker works at; others wait."""
 _PLACES = "tidemark_prometheus_ranges"
 
+share(
+    PrometheusAnswer={"type": "object", "required": ["status"]},
+    PrometheusError=object_of(
+        {"status": {"const": "error"}, "errorType": {"type": "string"}, "error": {"type": "string"}}
+    ),
+)
+_DESCRIBED = Operation(
+    description="As Prometheus' HTTP API has it, with the parameters in the query or in a form.",
+    replies={200: Reply("The answer.", "PrometheusAnswer")},
+    errors=(400, 408, 413, 415, 422, 503),
+)
 bp = Blueprint("prometheus", __name__)
 View = TypeVar("View", bound=Callable[..., Response])
 
@@ -46,10 +57,12 @@ def _make_places(state: Any) -> None:
 
 
 def _route(path: str) -> Callable[[View], View]:
+    """Return the decorator that gives a view its routes, opens it to keys that may read, and describes it."""
+
     def add(view: View) -> View:
         for route in (bp.get, bp.post):  # two rules: the document describes each method
             view = route(f"/api/v1/{path}")(view)
-        return view
+        return needs(READ)(_DESCRIBED(view))
 
     return add
 
@@ -77,7 +90,6 @@ def _place(limits: Limits) -> Iterator[None]:
 
 
 @_route("query")
-@needs(READ)
 def query() -> Response:
     """Answer a question of one moment."""
     expression = parse(argument("query"))
@@ -89,7 +101,6 @@ def query() -> Response:
 
 
 @_route("query_range")
-@needs(READ)
 def query_range() -> Response:
     """Answer a question of moments a step apart."""
     expression, times, limits = parse(argument("query")), _steps(), _limits()
@@ -139,7 +150,6 @@ def _matching() -> tuple[list[str], int]:
 
 
 @_route("series")
-@needs(READ)
 def series() -> Response:
     """List the label sets of the series that match."""
     if not arguments().getlist("match[]"):
@@ -149,7 +159,6 @@ def series() -> Response:
 
 
 @_route("labels")
-@needs(READ)
 def labels() -> Response:
     """List the names of the labels."""
     limit, (names, position) = _limit(), _matching()
@@ -157,7 +166,6 @@ def labels() -> Response:
 
 
 @_route("label/<name>/values")
-@needs(READ)
 def label_values(name: str) -> Response:
     """List the values of a label."""
     limit, (names, position) = _limit(), _matching()
@@ -166,7 +174,6 @@ def label_values(name: str) -> Response:
 
 
 @_route("metadata")
-@needs(READ)
 def metadata() -> Response:
     """Say what the metric is."""
     wanted = argument("metric", METRIC) == METRIC
@@ -175,7 +182,6 @@ def metadata() -> Response:
 
 
 @_route("status/buildinfo")
-@needs(READ)
 def buildinfo() -> Response:
     """Say which version this is."""
     names = ("revision", "branch", "buildUser", "buildDate", "goVersion")
@@ -183,7 +189,6 @@ def buildinfo() -> Response:
 
 
 @_route("rules")
-@needs(READ)
 def rules() -> Response:
     """List the rules of alerts."""
     found, position = alerting.groups()
@@ -191,46 +196,7 @@ def rules() -> Response:
 
 
 @_route("alerts")
-@needs(READ)
 def alerts() -> Response:
     """List the alerts that are pending or firing."""
     found, position = alerting.alerts()
     return success({"alerts": found}, position=position)
-
-
-share(
-    PrometheusAnswer={"type": "object", "required": ["status"]},
-    PrometheusError=object_of(
-        {"status": {"const": "error"}, "errorType": {"type": "string"}, "error": {"type": "string"}}
-    ),
-)
-
-
-def _described(summary: str) -> Operation:
-    refusals = {
-        400: "The question is wrong, or of something that is not there.",
-        401: "No access key, or an unknown one.",
-        403: "The access key may not do this.",
-        408: "No more of the form came for 30 seconds.",
-        413: "The body is larger than MAX_BODY.",
-        415: "The form is packed otherwise than with gzip.",
-        421: "The Host is not ours.",
-        422: "The question goes beyond a limit.",
-        503: "The question took too long, or the log cannot be read.",
-    }
-    errors = {status: Reply(description=said, schema="PrometheusError") for status, said in refusals.items()}
-    return Operation(
-        tag="prometheus",
-        summary=summary,
-        description="As Prometheus' HTTP API has it, with the parameters in the query or in a form.",
-        replies={200: Reply(description="The answer.", schema="PrometheusAnswer"), **errors},
-        key_errors=(),
-    )
-
-
-describe(
-    {
-        view: _described(str(view.__doc__).rstrip("."))
-        for view in (query, query_range, series, labels, label_values, metadata, buildinfo, rules, alerts)
-    }
-)

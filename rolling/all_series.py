@@ -217,9 +217,9 @@ class AllSeries(Timeline[SharedBlock]):
             pause()
         return joined(pieces), np.repeat(np.array(owners), np.array(sizes))
 
-    def _check(self) -> None:
-        super()._check()
-        self._loaded._check()
+    def check(self) -> None:
+        super().check()
+        self._loaded.check()
         for block in self.blocks():
             columns, members = self._fetched([block], nothing)
             assert summarise(columns[2]) == block.summary

@@ -255,7 +255,7 @@ class Block:
         elif high - self.lowest >> 32 and self._positions.typecode == "I":
             self._positions = array("Q", self._positions)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         times, positions, values = self._arrays()
         assert len(times) == len(positions) == len(values) == self.summary.count <= CAPACITY
         assert summarise(values) == self.summary

@@ -50,9 +50,9 @@ class Ranks:
     Not thread safe: the caller holds the view's lock."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._holders: WeakSet[Holder] = WeakSet()
-        self._places = Recent[tuple[Run, ...], Place](PLACES)
+        self.most_bytes = most_bytes
+        self.holders: WeakSet[Holder] = WeakSet()
+        self.places = Recent[tuple[Run, ...], Place](PLACES)
         self._edges = Recent[tuple[int, ...], tuple[list[Summary], Run]](EDGES)
         self._tick = 0  # counts questions
         self._ticks: deque[tuple[int, int]] = deque()  # moments, and the tick at each
@@ -84,7 +84,7 @@ class Ranks:
         if not runs:
             return {rank: float(values[rank]) for rank in wanted}
         taken = tuple(runs)
-        place = self._places.use(taken) or self._places.put(taken, _new_place(part.timeline, taken, pause))
+        place = self.places.use(taken) or self.places.put(taken, _new_place(part.timeline, taken, pause))
         place.used = tick
         # Whoever changed a deck without telling its run would be found out here, before any answer is wrong.
         assert place.totals[-1] + len(values) == part.begin - part.end
@@ -93,8 +93,8 @@ class Ranks:
     def drop(self, holder: Holder) -> None:
         """Take a run away from whoever holds it. A question that has it goes on with it."""
         run, holder.run = holder.run, None
-        for runs in [runs for runs in self._places if run in runs]:
-            del self._places[runs]
+        for runs in [runs for runs in self.places if run in runs]:
+            del self.places[runs]
 
     def maintain(self, moment: int, idle: int) -> None:
         """Let go of runs nobody has asked for in `idle` microseconds before this moment. To be called now and then,
@@ -106,23 +106,23 @@ class Ranks:
         for holder in self._holding():
             if holder.used <= unused:
                 self.drop(holder)
-        for runs in [runs for runs, place in self._places.items() if place.used <= unused]:
-            del self._places[runs]
-        if not self._places:
+        for runs in [runs for runs, place in self.places.items() if place.used <= unused]:
+            del self.places[runs]
+        if not self.places:
             self._edges.clear()
 
     @property
     def held(self) -> int:
         """The bytes that all runs take."""
-        return sum(holder.run.nbytes for holder in self._holders if holder.run is not None)
+        return sum(holder.run.nbytes for holder in self.holders if holder.run is not None)
 
     def _holding(self) -> list[Holder]:
         """The holders that have a run, in order of their last use."""
-        return sorted((other for other in self._holders if other.run is not None), key=lambda holder: holder.used)
+        return sorted((other for other in self.holders if other.run is not None), key=lambda holder: holder.used)
 
     def _has_room(self, size: int, tick: int) -> bool:
         """Make room for `size` bytes at the cost of runs last asked for before a tick; False if that is not enough."""
-        spare = self._most_bytes - self.held - size
+        spare = self.most_bytes - self.held - size
         for holder in self._holding() if spare < 0 else ():
             if spare >= 0 or holder.used >= tick:
                 break
@@ -144,7 +144,7 @@ class Ranks:
         else:
             return None
         deck.held, deck.late = Holder(run, tick), None
-        self._holders.add(deck.held)
+        self.holders.add(deck.held)
         pause()
         return run, NOTHING[2]
 
@@ -158,11 +158,11 @@ class Ranks:
             found = self._edges.put(key, (summaries, Run(np.sort(timeline.values(blocks, pause)) + 0.0)))
         return found[1]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Every invariant, as assertions. For tests."""
-        assert len(self._places) <= PLACES
+        assert len(self.places) <= PLACES
         assert len(self._edges) <= EDGES
-        for runs, place in self._places.items():
+        for runs, place in self.places.items():
             values = np.sort(np.concatenate([run.values() for run in runs]))
             assert place.totals.tolist() == values.searchsorted(place.scale.marks).tolist()
 

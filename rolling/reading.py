@@ -48,13 +48,13 @@ class Reading:
         """Number of events that all series were ever given."""
         self.pause: Pause = nothing
         """Is called again and again by what takes long."""
-        self._all = all_series
-        self._ranks = ranks
+        self.all_series = all_series
+        self.ranks = ranks
         self._suffixes = suffixes
 
     def pause_by(self, pause: Pause) -> None:
         """Have all that is asked from now on call this."""
-        self.pause = self._all.pause = pause
+        self.pause = self.all_series.pause = pause
 
     def __len__(self) -> int:
         return sum(len(window) for window in self.windows.values())
@@ -100,7 +100,7 @@ class Reading:
         """The figures of the events of a span, with their percentiles if wanted. Of a window that moves, what is worked
         out is remembered for the next."""
         ranges = self.ranges(series, span)
-        percentiles = () if wanted is None else self._ranks.percentiles(ranges, wanted, self.pause)
+        percentiles = () if wanted is None else self.ranks.percentiles(ranges, wanted, self.pause)
         found = self.figures_of(ranges, ends, self._suffixes if moves else None)
         return replace(found, percentiles=percentiles) if percentiles else found
 
@@ -115,7 +115,7 @@ class Reading:
 
     def percentiles(self, series: Ids, span: Span, wanted: Percentiles) -> list[float | None]:
         """The percentiles of the events of a span."""
-        return self._ranks.percentiles(self.ranges(series, span), wanted, self.pause)
+        return self.ranks.percentiles(self.ranges(series, span), wanted, self.pause)
 
     def histogram(self, series: Ids, span: Span, divide: Divide) -> Histogram:
         """Count the events of a span by their values."""
@@ -155,7 +155,7 @@ class Reading:
         begin = timeline.count_after(bounds[0]) if bounds else 0
         for count in counts:
             part = [Range(timeline, begin, begin - count)] if count else []
-            yield self._ranks.percentiles(part, wanted, self.pause)
+            yield self.ranks.percentiles(part, wanted, self.pause)
             begin -= count
             self.pause()
 
@@ -171,16 +171,16 @@ class Reading:
 
     def _timeline(self, series: int | None) -> Timeline[Any] | None:
         """None for a series that is not there, or no longer: it has no events."""
-        return self._all if series is None else self.windows.get(series)
+        return self.all_series if series is None else self.windows.get(series)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Every invariant, as assertions. For tests."""
-        self._ranks._check()
-        self._all._check()
-        timelines: list[Timeline[Any]] = [self._all, *self.windows.values()]
-        self._suffixes._check({block: timeline.open for timeline in timelines for block in timeline.blocks()})
+        self.ranks.check()
+        self.all_series.check()
+        timelines: list[Timeline[Any]] = [self.all_series, *self.windows.values()]
+        self._suffixes.check({block: timeline.open for timeline in timelines for block in timeline.blocks()})
         recent = Summary()
         for window in self.windows.values():
-            window._check()
+            window.check()
             recent.merge(window.tail(window.count_after(self.horizon)))
-        assert self._all.tail(self._all.count_after(self.horizon)) == recent
+        assert self.all_series.tail(self.all_series.count_after(self.horizon)) == recent

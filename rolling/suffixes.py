@@ -81,8 +81,8 @@ class Suffixes:
             cut = cut._replace(sums=SuffixSums(block))
         return self._cuts.put(block, cut).sums
 
-    def _check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
-        """Every invariant, as assertions, for the blocks of these that are held; each is given with what opens it. For
+    def check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
+        """Assert every invariant for the blocks of these that are held; each is given with what opens it. For
         tests."""
         assert len(self._cuts) <= MOST_BLOCKS
         assert len(self._seen) <= MOST_SEEN

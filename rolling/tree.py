@@ -197,8 +197,8 @@ class Tree(Generic[B]):
         if self._edge:
             self._edge[-1].leave()  # events on time would not be noted there
 
-    def _check(self) -> None:
-        """Every invariant of the structure, as assertions. O(n); for tests."""
+    def check(self) -> None:
+        """Assert every invariant of the structure. O(n); for tests."""
         blocks = list(self._check_node(self._root))
         assert blocks == list(self.blocks())
         assert blocks[0] is self.first
@@ -210,11 +210,11 @@ class Tree(Generic[B]):
             assert left.newest <= right.start
             assert (left.start, left.start_position) <= (right.start, right.start_position)
         for block in blocks:
-            block._check()
+            block.check()
         assert len({len(self.find(block.start)[0]) for block in blocks}) == 1
 
-    def _check_epochs(self) -> None:
-        """That whoever writes finds out what a snapshot has, as assertions. For tests, of what may be written to."""
+    def check_epochs(self) -> None:
+        """Assert that whoever writes finds out what a snapshot has. For tests, of what may be written to."""
         for epoch in (*(deck.epoch for deck in self._edge), self.last.epoch):
             assert self.epochs.frozen < epoch <= self.epochs.now
         nodes, alive = [self._root], self.epochs.alive

@@ -38,7 +38,7 @@ class Snapshot(Reading):
     def __init__(self, view: View) -> None:
         self._epochs, self._epoch = view.epochs, view.epochs.freeze()
         windows = view.windows.copy()
-        super().__init__(windows, view._all.snapshot(windows), view._ranks, view._suffixes)
+        super().__init__(windows, view.all_series.snapshot(windows), view.ranks, view._suffixes)
         self.horizon, self.taken = view.horizon, view.taken
 
     def close(self) -> None:
@@ -102,14 +102,14 @@ class View(Reading):
             window = self.window(series)  # else a snapshot would lose what goes
             del self.windows[series]
             if window.count_after(self.horizon):
-                yield from self._all.remove(series, window)
+                yield from self.all_series.remove(series, window)
             yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
         """Take in one event, at a position above all others."""
         parts = exact(value)
         if time > self.horizon:
-            self._all.take(series, time, value, position, parts)
+            self.all_series.take(series, time, value, position, parts)
         window = self.window(series)
         window.add(time, value, position, parts)
         window.taken += 1
@@ -132,7 +132,7 @@ class View(Reading):
         if late < len(times):
             recent = times[late:], positions[late:], values[late:]
             yield
-            yield from self._all.take_many(ids[late:], recent)
+            yield from self.all_series.take_many(ids[late:], recent)
         if alone:
             yield from self._take(int(ids[0]), columns)
         else:
@@ -166,7 +166,7 @@ class View(Reading):
     def add_few(self, rows: Iterable[tuple[int, int, int, float]]) -> Iterator[None]:
         """Take in a few events, each as position, series, time and value, as `add_many` does."""
         for position, series, time, value in rows:
-            if time < self._all.last.start and self._all.ready(time):
+            if time < self.all_series.last.start and self.all_series.ready(time):
                 yield
             self.add(series, time, value, position)
 
@@ -174,7 +174,7 @@ class View(Reading):
         """Raise the horizon: an event that is not later is live only where its series keeps it."""
         if horizon > self.horizon:
             self.horizon = horizon
-            self._all.prune(horizon)
+            self.all_series.prune(horizon)
 
     def prune(self, horizon: int) -> Iterator[None]:
         """Let go of what is dead under a horizon, if not at once. Not before all is taken in that the log had when it
@@ -188,12 +188,12 @@ class View(Reading):
 
     def maintain(self, moment: int, idle: int) -> None:
         """Let go of what percentiles needed and nobody has asked for lately. See Ranks.maintain."""
-        self._ranks.maintain(moment, idle)
+        self.ranks.maintain(moment, idle)
 
-    def _check(self) -> None:
-        super()._check()
-        self._all._check_epochs()
+    def check(self) -> None:
+        super().check()
+        self.all_series.check_epochs()
         for window in self.windows.values():
             assert window.own_keep or window.keep == self.keep_last
             if window.epoch > self.epochs.frozen:
-                window._check_epochs()
+                window.check_epochs()

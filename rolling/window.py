@@ -129,8 +129,8 @@ class RollingWindow(Timeline[Block]):
             self._drop_blocks(PIECE)
             yield
 
-    def _check(self) -> None:
-        super()._check()
+    def check(self) -> None:
+        super().check()
         times, positions, _ = self.rows(len(self))
         assert np.array_equal(np.lexsort((positions, times)), np.arange(len(times)))
         assert self.tail(len(self)) == self.summary

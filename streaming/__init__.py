@@ -7,7 +7,7 @@ fans new events out to them, `Pulses` asks each timed question once for all who 
 from __future__ import annotations
 
 from streaming.endings import SHUTDOWN, Ending
-from streaming.feed import Feed, ShuttingDown, TooManyStreams
+from streaming.feed import Feed, NoPlace
 from streaming.subscriber import Subscriber
 
-__all__ = ["SHUTDOWN", "Ending", "Feed", "ShuttingDown", "Subscriber", "TooManyStreams"]
+__all__ = ["SHUTDOWN", "Ending", "Feed", "NoPlace", "Subscriber"]

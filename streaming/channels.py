@@ -7,10 +7,11 @@ log: a worker has one reader, and streams live on what that brings.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Generator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Container, Generator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,9 @@ from event_log.aside import give_way
 from event_log.batch import Times, Values
 from event_log.codec import Columns, joined
 from event_log.steps import Jump, Rows, SeriesEnd, Step
+from event_service import EventService
 from streaming.subscriber import Subscriber
 from streaming.wire import MOST_EVENT_BYTES, Wire
-from view.answers import Replayed
 
 PIECE_BYTES = 1 << 16
 """Bytes of missed events that are written at a time, roughly: bounds what waits for a slow reader."""
@@ -32,22 +33,6 @@ MOST_WAITING_EVENTS = 2_000_000
 
 Channel = tuple[str, Wire]
 """A series, and the wire format of its events."""
-
-
-class Source(Protocol):
-    """Source of events: the service."""
-
-    def position(self) -> int:
-        """The highest position given so far."""
-
-    def advance(self) -> bool:
-        """Take in a portion of what is new, of which `Channels` is told; whether there is more."""
-
-    def replay(self, series: str, after: int, limit: int) -> Replayed:
-        """The next events of a series after a position."""
-
-    def series_id(self, name: str) -> int | None:
-        """The id under which `Channels` is told of a series; None for one not seen, or ended."""
 
 
 class _Piece(NamedTuple):
@@ -83,35 +68,16 @@ class _Piece(NamedTuple):
         return gap + (wire.events(*self[:4]) if len(self.positions) else b"")
 
 
-class _Missed(NamedTuple):
-    """Events that wait to be fetched from the windows of one series: those behind one position, up to another."""
-
-    series: str
-    after: int
-    until: int
-
-    @property
-    def begin(self) -> int:
-        """The first position of which it says something."""
-        return self.after + 1
-
-    @property
-    def end(self) -> int:
-        """Position up to which a subscriber has had everything once it is handed this."""
-        return self.until
-
-
 class Channels:
     """Subscribers by channel, and the events that wait to be handed out. The feed's lock guards all of it."""
 
-    def __init__(self, source: Source, lock: threading.RLock, drop: Callable[[Subscriber], None]) -> None:
+    def __init__(self, source: EventService, lock: threading.RLock) -> None:
         self._source = source
         self._lock = lock
-        self._drop = drop
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
         self._ids: dict[int, str] = {}  # of their series, as last looked up
         self._told = 0  # position of the view, as far as known
-        self._waiting: deque[_Piece | _Missed] = deque()
+        self._waiting: deque[_Piece] = deque()
         self._waiting_events = 0
 
     def __bool__(self) -> bool:
@@ -177,55 +143,31 @@ class Channels:
                     self._wait(piece)
 
     def begin_anew(self, position: int) -> None:
-        """Give all what they have not had, from the windows of the projection that has taken the place of the one
-        before, up to where that stands; and word of a gap where some of it is no longer there."""
+        """Have all catch up by themselves with the projection that has taken the place of the one before, which stands
+        here."""
         with self._lock:
             had = dict.fromkeys(self._members, self._told)
             for waiting in reversed(self._waiting):
                 if waiting.series in had:
                     had[waiting.series] = waiting.begin - 1
+            for series, wires in self._members.items():
+                for member, own in itertools.chain(*[members.items() for members in wires.values()]):
+                    member.fall_behind(min(max(own, had[series]), position))
+            self._members.clear()
             self._forget_waiting()
             self._told = position
-            self._look_up_ids()
-            self._waiting.extend(_Missed(series, after, position) for series, after in had.items())
-            for wires in self._members.values():
-                for members in wires.values():
-                    members.update({member: min(own, position) for member, own in members.items()})
 
     def step(self) -> bool:
-        """Hand out some of what waits; whether there is more. Raises LogUnavailable."""
+        """Hand out some of what waits; whether there is more."""
         with self._lock:
-            missed = self._waiting[0] if self._waiting else None
-        if isinstance(missed, _Missed):  # not under the lock: whoever is taking in what is new tells us of it
-            self._fetched(missed, self._source.replay(missed.series, missed.after, PIECE_EVENTS))
-        with self._lock:
-            piece = self._waiting.popleft() if self._waiting else None
-            if isinstance(piece, _Missed):
-                self._waiting.appendleft(piece)
-            elif piece is not None:
+            if self._waiting:
+                piece = self._waiting.popleft()
                 if len(piece.positions) > PIECE_EVENTS:
                     self._waiting.appendleft(piece.behind(int(piece.positions[PIECE_EVENTS - 1])))
                     piece = piece.first(PIECE_EVENTS)
                 self._waiting_events -= len(piece.positions)
                 self._hand_out(piece)
             return bool(self._waiting)
-
-    def _fetched(self, missed: _Missed, found: Replayed) -> None:
-        """Put what was fetched in place of what was missed, unless that waits no more."""
-        with self._lock:
-            if not self._waiting or self._waiting[0] is not missed:
-                return
-            self._waiting.popleft()
-            count = int(found.positions.searchsorted(missed.until, side="right"))
-            if found.more and count == len(found.positions):
-                self._waiting.appendleft(missed._replace(after=int(found.positions[-1])))
-            if count:
-                columns = found.positions, found.times, found.values
-                self._waiting.appendleft(_Piece(missed.series, *columns).first(count))
-                self._waiting_events += count
-            if found.gap:
-                first_there = int(found.positions[0]) if count else missed.until + 1
-                self._waiting.appendleft(_gap(missed.series, first_there - 1))
 
     def _look_up_ids(self) -> None:
         found = {self._source.series_id(series): series for series in self._members}
@@ -248,13 +190,9 @@ class Channels:
             chunk = piece.write(wire)
             for member, had in members.items():
                 if had < piece.begin:
-                    self._put(member, chunk)
+                    member.put(chunk)
                 elif piece.gap is None:
-                    self._put(member, piece.behind(had).write(wire))
-
-    def _put(self, member: Subscriber, chunk: bytes) -> None:
-        if chunk and not member.put(chunk):
-            self._drop(member)
+                    member.put(piece.behind(had).write(wire))
 
 
 def _gap(series: str, position: int) -> _Piece:

@@ -18,8 +18,8 @@ from wsproto.events import CloseConnection, Event, Message, Ping
 
 from event_log.aside import give_way
 from streaming.channels import Channel
-from streaming.endings import GONE, SHUTDOWN, TOO_BIG, TOO_MANY_FRAMES, TOO_MANY_STREAMS, Ending
-from streaming.feed import Feed, ShuttingDown, TooManyStreams
+from streaming.endings import GONE, TOO_BIG, TOO_MANY_FRAMES, Ending
+from streaming.feed import Feed, NoPlace
 from streaming.polling import disconnect, notice_silence
 from streaming.subscriber import Subscriber
 from streaming.wire import PING
@@ -39,20 +39,38 @@ _READ_BYTES = 1 << 16
 _WOULD_WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class WebSocket:
-    """The server's end of an open WebSocket. Not thread-safe: the reader also writes.
+class WebSocket(Subscriber):
+    """The server's end of an open WebSocket: a mailbox whose reader also takes in what the client says, before it takes
+    out what waits. Not thread-safe but as a mailbox: the reader also writes.
 
     Extensions are never agreed on, so nothing is compressed.
     """
 
+    two_way = True
+
     def __init__(self, sock: socket.socket, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(sock, PING)
         self.socket = sock
+        self._may_read = False
         self._clock = clock
         self._connection = Connection(ConnectionType.SERVER)
         self._connected = True
         self._message_bytes = 0
         self._second = -math.inf  # when the second began in which frames are counted
         self._frames = 0
+
+    def hear(self) -> None:
+        """Let the reader read."""
+        self._may_read = True
+        self._wake()
+
+    def take(self) -> bytes:
+        """Everything that waits now, in one piece; nothing once the client has ended the stream."""
+        if self._may_read:
+            self._may_read = False
+            if ending := self.receive():
+                self.end(ending)
+        return super().take()
 
     def send(self, frames: bytes) -> None:
         """Send all of these frames, ready-made. Raises OSError, after which nothing more can be sent: a part of a
@@ -151,48 +169,20 @@ class WebSocket:
                 pass
 
 
-class WebSocketSubscriber(Subscriber):
-    """A mailbox whose reader also takes in what the client says, before it takes out what waits."""
-
-    two_way = True
-
-    def __init__(self, ws: WebSocket, allowed: Callable[[], bool] | None = None) -> None:
-        super().__init__(ws.socket, PING, allowed=allowed)
-        self._ws = ws
-        self._may_read = False
-
-    def hear(self) -> None:
-        """Let the reader read."""
-        self._may_read = True
-        self._wake()
-
-    def take(self) -> bytes:
-        """Everything that waits now, in one piece; nothing once the client has ended the stream."""
-        if self._may_read:
-            self._may_read = False
-            if ending := self._ws.receive():
-                self.end(ending, math.inf)
-        return super().take()
-
-
 def serve(ws: WebSocket, feed: Feed, channel: Channel, after: int, allowed: Callable[[], bool] | None = None) -> None:
     """Send the channel's events until one of the two sides ends it, or it is `allowed` no longer."""
-    ending = _stream(WebSocketSubscriber(ws, allowed), ws, feed, channel, after)
-    ws.close(ending.code, ending.reason)
-
-
-def _stream(subscriber: Subscriber, ws: WebSocket, feed: Feed, channel: Channel, after: int) -> Ending:
+    ws.allowed = allowed
     notice_silence(ws.socket)
     try:
-        feed.enter(subscriber)
-    except TooManyStreams:
-        return TOO_MANY_STREAMS
-    except ShuttingDown:
-        return SHUTDOWN
+        feed.enter(ws)
+    except NoPlace as fault:
+        ws.close(fault.ending.code, fault.ending.reason)
+        return
     try:
-        with suppress(OSError), closing(feed.events(subscriber, channel, after)) as chunks:
+        with suppress(OSError), closing(feed.events(ws, channel, after)) as chunks:
             for chunk in chunks:  # OSError: the client has left in the middle of it
                 ws.send(chunk)
     finally:
-        feed.leave(subscriber)
-    return subscriber.ending or GONE
+        feed.leave(ws)
+    ending = ws.ending or GONE
+    ws.close(ending.code, ending.reason)

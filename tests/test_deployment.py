@@ -314,6 +314,11 @@ def test_every_target_is_explained() -> None:
         assert f"make {target} " in shown
 
 
+def test_make_run_has_the_settings_checked_before_gunicorn_reads_them() -> None:
+    shown = subprocess.run(["make", "--dry-run", "run"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert ".venv/bin/python -m settings\nexec .venv/bin/gunicorn app:app\n" in shown.stdout
+
+
 def test_without_a_fitting_python_make_says_what_to_do(tmp_path: Path) -> None:
     for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
         (tmp_path / name).symlink_to(CHECKOUT / name)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from fractions import Fraction
+from math import ulp
 from pathlib import Path
 
 from benchmarks.naive import NaiveWindow, ask
+from benchmarks.peers import Truth, samples_of
+from benchmarks.services import remote_write
 from benchmarks.timing import NOW, hour_of_events, view_of
 from simulator.dialects import FORMATS
 from times import HOUR, MINUTE
@@ -49,6 +54,36 @@ def test_the_benchmark_of_several_series_prints_what_each_question_takes() -> No
         "a history, 60 steps",
     ):
         assert f"| {row} " in printed
+
+
+def test_the_benchmark_of_range_queries_prints_what_each_takes() -> None:
+    printed = run("benchmarks.ranges")
+    for row in ("sum_over_time(x[1500ms])", "stddev_over_time(x[10m])", "quantile_over_time(0.99, x[1h])"):
+        assert f"| {row} " in printed
+
+
+def test_the_error_of_a_mean_is_that_of_the_events_in_its_hour() -> None:
+    samples = samples_of(1000)
+    moment = samples.end + 1_800_000
+    values = samples.values[samples.times > moment - 3_600_000].tolist()
+    assert len(values) == 500
+    exact = float(sum(map(Fraction, values)) / 500)
+    assert Truth(samples).error(moment, exact) == 0
+    assert Truth(samples).error(moment, exact + 3 * ulp(exact)) == 3
+
+
+def test_what_prometheus_is_written_says_all_samples() -> None:
+    """Taken apart by hand: a literal of snappy, in it a series of protobuf, in it a label and the samples."""
+    samples = samples_of(100)
+    body = remote_write(samples)
+    message = body[-struct.unpack("<I", body[3:7])[0] - 1 :]
+    assert body[2:3] == b"\xfc"
+    assert body[0] % 128 + 128 * body[1] == len(message) == len(body) - 7
+    assert message.count(b"\n\x08__name__\x12\x05peers") == 1
+    rows = [message[start : start + 18] for start in range(len(message) - 1800, len(message), 18)]
+    assert [struct.unpack("<d", row[3:11])[0] for row in rows] == samples.values.tolist()
+    sevens = [[byte % 128 << 7 * place for place, byte in enumerate(row[12:])] for row in rows]
+    assert [sum(parts) for parts in sevens] == samples.times.tolist()
 
 
 def test_the_naive_benchmark_prints_a_table_and_draws_a_picture(tmp_path: Path) -> None:

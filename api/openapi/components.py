@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from api.answers import POSITION, SERIES_KNOWN, SERIES_MATCHED
 from api.idempotency import KEY, PATTERN, REPLAYED
-from api.openapi.operation import Json
-from api.problems import MEDIA_TYPE as PROBLEM
+from api.openapi.operation import JSON, Json
+from api.problems import MEDIA_TYPE as PROBLEM_JSON
+from api.problems import PROBLEM
 
 COUNT: Json = {"type": "integer", "minimum": 0}
 NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
@@ -44,7 +45,7 @@ SCHEMAS: dict[str, Json] = {
     "Text": TEXT,
     "File": {},
     "Document": {"type": "object"},
-    "Problem": object_of(
+    PROBLEM: object_of(
         {"type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT},
         {"errors": {"type": "object", "description": "Field -> messages; of a batch: index -> field -> messages."}},
     ),
@@ -92,14 +93,6 @@ HEADER_PARAMETERS: dict[str, Json] = {
 }
 
 
-def error(description: str, *headers: str, schema: str = "Problem", media_type: str = PROBLEM, **more: Any) -> Json:
-    """A response that says what went wrong."""
-    found: Json = {"description": description, "content": {media_type: {"schema": ref(schema), **more}}}
-    if headers:
-        found["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
-    return found
-
-
 _EXAMPLE = {
     "type": "about:blank",
     "title": "Bad Request",
@@ -107,37 +100,61 @@ _EXAMPLE = {
     "detail": "value: Must be a JSON number such as 12.34, not a string.",
     "errors": {"value": ["Must be a JSON number such as 12.34, not a string."]},
 }
-
-RESPONSES: dict[str, Json] = {
-    "400-Invalid": error(
-        "Malformed, or a field or parameter is not valid; `errors` says which. Nothing was stored.", example=_EXAMPLE
-    ),
-    "401-NoKey": error("No access key, or one that is none (any more).", "WWW-Authenticate"),
-    "403-MayNot": error(
-        "The access key may not do this, or not with these series; or a page of another origin asks. Nothing is stored."
-    ),
-    "404-NotFound": error("There is no such thing."),
-    "404-NoSeries": error("There is no such series.", POSITION),
-    "408-Stalled": error("No more of the body came for 30 seconds. Nothing was stored."),
-    "413-TooLarge": error("The body is larger than MAX_BODY, or the batch than MAX_BATCH."),
-    "414-TooLong": error("The first line of the request is longer than 8,190 bytes."),
-    "415-MediaType": error(
+ERRORS: dict[int, tuple[str, ...]] = {
+    400: ("Malformed, or a field, line or parameter is not valid; the answer says which. Nothing was stored.",),
+    401: ("No access key, or one that is none (any more).", "WWW-Authenticate"),
+    403: ("The access key may not do this, or not with these series; or a page of another origin asks.",),
+    404: ("There is no such thing.", POSITION),
+    408: ("No more of the body came for 30 seconds. Nothing was stored.",),
+    413: ("The body is larger than MAX_BODY, or the batch than MAX_BATCH.",),
+    414: ("The first line of the request is longer than 8,190 bytes.",),
+    415: (
         "Not one of the media types listed, not in UTF-8, or with a Content-Encoding other than gzip.",
         "Accept",
         "Accept-Encoding",
     ),
-    "421-NotOurHost": error("The host asked for is neither localhost, nor an address, nor in ALLOWED_HOSTS."),
-    "422-OtherRequest": error("The `Idempotency-Key` came before with another request. Nothing was stored."),
-    "426-NoHandshake": error("Not the handshake of a WebSocket client.", "Upgrade"),
-    "429-TooManySeries": error(
-        "More events than the key may write just now, or a new series beyond MAX_SERIES or the key's `max_series`. "
-        "Nothing was stored.",
+    421: ("The host asked for is neither localhost, nor an address, nor in ALLOWED_HOSTS.",),
+    422: ("The request goes beyond a limit; or the `Idempotency-Key` came before with another one.",),
+    426: ("Not the handshake of a WebSocket client.", "Upgrade"),
+    429: (
+        "More events than the key may write just now, or a new series beyond MAX_SERIES or the key's `max_series`.",
         "Retry-After",
     ),
-    "501-CannotStream": error("The server runs under a worker class that cannot hold streams."),
-    "503-Unavailable": error("The log cannot be read or written now, or all places are taken.", "Retry-After"),
+    501: ("The server runs under a worker class that cannot hold streams.",),
+    503: ("The log cannot be read or written now, or all places are taken.", "Retry-After"),
 }
-"""Named by status and kind, as `Operation.errors` lists them."""
+"""Descriptions of errors by status, each with the headers of its answer."""
+KEY_ERRORS = (401, 403, 421)
+"""Errors of requests that may not come in at all."""
+WRITE_ERRORS = (400, 408, 413, 415, 422, 429, 503)
+
+
+def components(shapes: Iterable[str]) -> Json:
+    """Return all components of a document in which errors have the shapes that these schemas describe."""
+    return {
+        "schemas": dict(SCHEMAS),
+        "headers": dict(HEADERS),
+        "parameters": dict(HEADER_PARAMETERS),
+        "securitySchemes": dict(SECURITY_SCHEMES),
+        "responses": dict(found for shape in shapes for found in _error_responses(shape)),
+    }
+
+
+def _error_responses(schema: str) -> Iterator[tuple[str, Json]]:
+    for status, (description, *headers) in ERRORS.items():
+        media: Json = {"schema": ref(schema)}
+        if (schema, status) == (PROBLEM, 400):
+            media["example"] = _EXAMPLE
+        found: Json = {"description": description, "content": {PROBLEM_JSON if schema == PROBLEM else JSON: media}}
+        if headers:
+            found["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+        yield error_name(status, schema), found
+
+
+def error_name(status: int, schema: str) -> str:
+    """Return the name of an error of this shape among the responses."""
+    return f"{status}-{schema}"
+
 
 POSITIONED = (POSITION,)
 """The headers of answers about events."""
@@ -145,11 +162,6 @@ POSITIONED_OF_SEVERAL = (*POSITIONED, SERIES_MATCHED)
 """Those of answers that may be about several series as one."""
 WRITTEN = (POSITION, REPLAYED)
 """The headers of answers to events."""
-READ_ERRORS = ("400-Invalid", "503-Unavailable")
-WRITE_ERRORS = (
-    *("400-Invalid", "408-Stalled", "413-TooLarge", "415-MediaType", "422-OtherRequest", "429-TooManySeries"),
-    "503-Unavailable",
-)
 
 
 SECURITY_SCHEMES: dict[str, Json] = {
@@ -187,8 +199,3 @@ def _refs(node: Any) -> set[tuple[str, str]]:
 def share(**schemas: Json) -> None:
     """Add to the schemas that replies name."""
     SCHEMAS.update(schemas)
-
-
-def share_errors(responses: Mapping[str, Json]) -> None:
-    """Add to the responses that `Operation.errors` names."""
-    RESPONSES.update(responses)

@@ -14,15 +14,18 @@ from werkzeug.routing import Rule
 
 from api.context import settings
 from api.guard import guard_of, need_of
-from api.openapi.components import HEADER_PARAMETERS, HEADERS, RESPONSES, SCHEMAS, SECURITY_SCHEMES, keep_used
-from api.openapi.operation import Body, Json, Operation, Reply, operation_of
+from api.openapi.components import KEY_ERRORS, SECURITY_SCHEMES, components, error_name, keep_used, ref
+from api.openapi.operation import Body, Json, Operation, Reply, operation_of, texts_of
 from api.openapi.rules import arguments_of, listed, method_of, path_of
+from api.problems import shape_of
+from api.reading.schemas import SeriesName
 from settings import VERSION
 
 _STABLE = "/v1"
 _ROOT: Json = {"url": "/"}
 _SERVERS = [_ROOT, {"url": _STABLE, "description": "The stable form."}]
 _PYTHON_TYPES: dict[str, type] = {"string": str, "integer": int}
+_IN_PATH: dict[str, Json] = {"series": SeriesName.json_schema}
 _SOME_TEXT: Json = {"type": "string", "minLength": 1}
 """The dialects take any text for a name; one that cannot be a series is one that was never seen."""
 _DESCRIPTION = """\
@@ -51,39 +54,39 @@ One of the wire formats of other services that Tidemark speaks, over the same ev
 def build(app: Flask, base: str = "") -> Json:
     """The OpenAPI 3.1 document of every route of `app`; or, with its paths relative to it, of those below `base`."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=lambda schema: schema_name(schema))
-    info = {"description": _PART if base else _DESCRIPTION}
-    servers = [{"url": base}] if base else _SERVERS
-    spec = APISpec(f"Tidemark {base}".strip(), VERSION, "3.1.0", info=info, servers=servers, plugins=[marshmallow])
+    rules = listed(app, base)
+    shapes = {shape_of(app, rule.rule)[1] for rule in rules}
+    spec = APISpec(
+        f"Tidemark {base}".strip(),
+        VERSION,
+        "3.1.0",
+        plugins=[marshmallow],
+        info={"description": _PART if base else _DESCRIPTION},
+        servers=[{"url": base}] if base else _SERVERS,
+        components=components(shapes),
+    )
     assert marshmallow.converter is not None
     marshmallow.converter.add_attribute_function(_json_schema)  # type: ignore[no-untyped-call]
     marshmallow.converter.add_parameter_attribute_function(_separated_by_commas)
-    for name, schema in SCHEMAS.items():
-        spec.components.schema(name, schema)
-    for name, header in HEADERS.items():
-        spec.components.header(name, header)
-    for name, response in RESPONSES.items():
-        spec.components.response(name, response)
-    for name, parameter in HEADER_PARAMETERS.items():
-        spec.components.parameter(name, parameter["in"], parameter)
-    for name, scheme in SECURITY_SCHEMES.items():
-        spec.components.security_scheme(name, scheme)
-    described = [(rule, operation_of(app.view_functions[rule.endpoint])) for rule in listed(app, base)]
-    optional: list[Json] = [{}] if guard_of(app) is None else []
-    for tag in sorted({operation.tag for _, operation in described}, key=_place_of):
+    for tag in sorted({_tag_of(rule, app) for rule in rules}, key=_place_of):
         spec.tag({"name": tag})
     stable = {rule.rule for rule in app.url_map.iter_rules()}
-    for rule, operation in described:
-        need = need_of(app.view_functions[rule.endpoint])
-        found = _operation(rule, operation)
-        if need is not None and need.scope is not None:
-            _require_key(found, operation, need.scope, optional)
+    for rule in rules:
+        found = _operation(app, rule)
         if not base and _STABLE + rule.rule not in stable:
             found["servers"] = [_ROOT]
         spec.path(path_of(rule).removeprefix(base), operations={method_of(rule): found})
     document: Json = spec.to_dict()
-    if base:
-        keep_used(document)
+    keep_used(document)
     return document
+
+
+def _tag_of(rule: Rule, app: Flask) -> str:
+    """Return the group of an operation: a dialect, or the name of its blueprint, unless it says another."""
+    _, first, second, *_ = f"{rule.rule}/".split("/")
+    if first == "dialects":
+        return DIALECT + second
+    return operation_of(app.view_functions[rule.endpoint]).tag or rule.endpoint.partition(".")[0]
 
 
 def _place_of(tag: str) -> tuple[bool, int, str]:
@@ -97,30 +100,26 @@ def schema_name(schema: type[Schema] | Schema) -> str:
     return kind.__name__.removesuffix("Schema")
 
 
-def _operation(rule: Rule, operation: Operation) -> Json:
-    found: Json = {
-        "operationId": _operation_id(rule),
-        "tags": [operation.tag],
-        "summary": operation.summary,
-        "parameters": _parameters(rule, operation),
-        "responses": {
-            **{str(status): _response(reply) for status, reply in operation.replies.items()},
-            **{name.partition("-")[0]: name for name in operation.errors},
-        },
-    }
-    if operation.description:
-        found["description"] = operation.description
+def _operation(app: Flask, rule: Rule) -> Json:
+    view = app.view_functions[rule.endpoint]
+    operation, need, shape = operation_of(view), need_of(view), shape_of(app, rule.rule)[1]
+    errors = operation.errors
+    summary, description = texts_of(view)
+    found: Json = {"operationId": _operation_id(rule), "tags": [_tag_of(rule, app)], "summary": summary}
+    found["parameters"] = _parameters(rule, operation)
+    if need is not None and need.scope is not None:
+        # Where no keys are in use, none is needed.
+        found["security"] = [*([{}] if guard_of(app) is None else []), *({name: []} for name in SECURITY_SCHEMES)]
+        description = f"{description}\n\nNeeds a key that may `{need.scope}`.".strip()
+        errors += KEY_ERRORS
+    if description:
+        found["description"] = description
     if operation.bodies:
         content = {kind: _media(bodies) for kind, bodies in operation.bodies.items()}
         found["requestBody"] = {"required": not operation.may_lack_body, "content": content}
+    found["responses"] = {str(status): error_name(status, shape) for status in errors}
+    found["responses"] |= {str(status): _response(reply) for status, reply in operation.replies.items()}
     return found
-
-
-def _require_key(found: Json, operation: Operation, scope: str, optional: list[Json]) -> None:
-    """Say that it needs a key that may do this, unless that is optional: where no keys are in use."""
-    found["security"] = [*optional, *({name: []} for name in SECURITY_SCHEMES)]
-    found["description"] = f"{operation.description}\n\nNeeds a key that may `{scope}`.".strip()
-    found["responses"] |= {name.partition("-")[0]: name for name in operation.key_errors}
 
 
 def _operation_id(rule: Rule) -> str:
@@ -129,8 +128,8 @@ def _operation_id(rule: Rule) -> str:
 
 
 def _parameters(rule: Rule, operation: Operation) -> list[Any]:
-    names = arguments_of(rule)
-    path = [{"in": "path", "name": name, "schema": operation.path.get(name, _SOME_TEXT)} for name in names]
+    schemas = {**_IN_PATH, **operation.path}
+    path = [{"in": "path", "name": name, "schema": schemas.get(name, _SOME_TEXT)} for name in arguments_of(rule)]
     query = [{"in": "query", "schema": operation.query}] if operation.query else []
     return [*path, *query, *operation.headers]
 
@@ -154,11 +153,11 @@ def _response(reply: Reply) -> Json:
     if reply.headers:
         found["headers"] = {name: name for name in reply.headers}
     if reply.schema is not None:
-        media: Json = {"schema": reply.schema}
+        # A reference: of a bare name apispec would take any schema of marshmallow's that is called so.
+        found["content"] = {reply.media_type: {"schema": ref(reply.schema)}}
         if reply.example is not None:
-            media["example"] = reply.example
-        found["content"] = {reply.media_type: media}
-        found["content"].update({kind: {"schema": schema} for kind, schema in reply.other_media.items()})
+            found["content"][reply.media_type]["example"] = reply.example
+        found["content"].update({kind: {"schema": ref(schema)} for kind, schema in reply.other_media.items()})
     return found
 
 

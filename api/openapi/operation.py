@@ -1,18 +1,18 @@
-"""Description of an operation: all that the schemas cannot say about it. Each stands beside its view."""
+"""Description of an operation: what neither its schemas nor its docstring can say. Each stands on its view."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import unwrap
-from typing import Any
+from inspect import getdoc, unwrap
+from typing import Any, TypeVar
 
 from marshmallow import Schema
 
 JSON = "application/json"
 
 Json = dict[str, Any]
-View = Callable[..., Any]
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +25,9 @@ class Body:
     """True if the body is an array of these, 1 to MAX_BATCH."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """One status: its meaning, the names of its schema among the components, and an example."""
+    """One status: its meaning, the name of its schema among the components, and an example."""
 
     description: str
     schema: str | None = None
@@ -38,51 +38,53 @@ class Reply:
     headers: tuple[str, ...] = ()
 
 
+READ_ERRORS = (400, 503)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One view: its parameters and bodies are those its schemas accept, its errors those in the table of errors."""
+    """One view, which it decorates: the first sentence of the view's docstring is the summary, the rest the
+    description. Parameters and bodies are those that its schemas accept."""
 
-    tag: str
-    summary: str
     replies: Mapping[int, Reply]
+    tag: str = ""
+    """Empty: the name of its blueprint."""
     description: str = ""
+    """Added to that of the docstring."""
     path: Mapping[str, Json] = field(default_factory=dict)
     """Schemas of the parameters in the path that do not take just any text."""
-    query: type[Schema] | None = None
+    query: type[Schema] | Schema | None = None
     headers: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
     may_lack_body: bool = False
-    errors: tuple[str, ...] = ()
-    """Names among the responses of the components; each begins with its status."""
-    key_errors: tuple[str, ...] = ("401-NoKey", "403-MayNot", "421-NotOurHost")
-    """The same, of requests that may not come in at all; the dialects have their own."""
+    errors: tuple[int, ...] = READ_ERRORS
+    """Statuses of its errors; a key's come by themselves."""
+
+    def __call__(self, view: View) -> View:
+        """Describe this view, wherever it is registered."""
+        _described[view] = self
+        return view
 
 
-_described: dict[View, Operation] = {}
+_described: dict[Callable[..., Any], Operation] = {}
 
 
-def describe(operations: Mapping[View, Operation]) -> None:
-    """Say what the document says of these views, wherever they are registered."""
-    _described.update(operations)
-
-
-def operation_of(view: View) -> Operation:
+def operation_of(view: Callable[..., Any]) -> Operation:
     """Return the description of this view; KeyError if there is none."""
     return _described[unwrap(view)]
 
 
-def page(summary: str, media_type: str = "text/html", schema: str = "Text") -> Operation:
+def texts_of(view: Callable[..., Any]) -> tuple[str, str]:
+    """Return the summary and the description of a view."""
+    summary, *rest = (" ".join(part.split()) for part in (getdoc(unwrap(view)) or "").split("\n\n"))
+    return summary.removesuffix("."), "\n\n".join([*rest, operation_of(view).description]).strip()
+
+
+def page(media_type: str = "text/html", schema: str = "Text") -> Operation:
     """Describe a page for people and their browsers."""
-    return Operation(
-        tag="pages", summary=summary, replies={200: Reply(description="Here.", schema=schema, media_type=media_type)}
-    )
+    return Operation(tag="pages", replies={200: Reply("Here.", schema, media_type=media_type)}, errors=())
 
 
-def files(summary: str) -> Operation:
+def files() -> Operation:
     """Describe the files that a page is made of."""
-    return Operation(
-        tag="pages",
-        summary=summary,
-        replies={200: Reply(description="The file.", schema="File", media_type="*/*")},
-        errors=("404-NotFound",),
-    )
+    return Operation(tag="pages", replies={200: Reply("The file.", "File", media_type="*/*")}, errors=(404,))

@@ -40,7 +40,7 @@ def parse_event(body: bytes) -> NewEvent:
     if event is None:
         data = load_json(body, read_event)
         event = read_event(data)
-        refuse_repeated_keys(body, data)
+        refuse_repeated_keys(body, data, event[-1:])
     return event
 
 
@@ -53,7 +53,7 @@ def plain_event_in(body: bytes) -> NewEvent | None:
     except orjson.JSONDecodeError:
         return None
     event = plain_event(data)
-    return event if event is not None and surely_without_repeated_keys(body, data) else None
+    return event if event is not None and surely_without_repeated_keys(body, data, event[-1:]) else None
 
 
 def plain_events_in(body: bytes, most: int) -> EventColumns | None:
@@ -63,7 +63,7 @@ def plain_events_in(body: bytes, most: int) -> EventColumns | None:
     except orjson.JSONDecodeError:
         return None
     columns = _plain_columns(data, most)
-    return columns if columns is not None and surely_without_repeated_keys(body, data) else None
+    return columns if columns is not None and surely_without_repeated_keys(body, data, columns.stamps) else None
 
 
 def _plain_columns(data: Any, most: int) -> EventColumns | None:
@@ -82,7 +82,7 @@ def parse_events(kind: str, body: bytes) -> EventColumns:
 def _from_json(body: bytes) -> EventColumns:
     data = load_json(body, _from_data)
     columns = _from_data(data)
-    refuse_repeated_keys(body, data)
+    refuse_repeated_keys(body, data, columns.stamps)
     return columns
 
 
@@ -165,7 +165,7 @@ def _from_ndjson(body: bytes) -> EventColumns:
     except orjson.JSONDecodeError:
         return read_each(lines, _plain_line, _read_line)
     columns = _gather_items(items) or read_each(items, plain_event, read_event)
-    refuse_repeated_keys(b"[%b]" % b",".join(lines), items)
+    refuse_repeated_keys(b"[%b]" % b",".join(lines), items, columns.stamps)
     return columns
 
 

@@ -74,12 +74,11 @@ def pack(values: list[Any]) -> Values | None:
 
 
 def _times(stamps: list[Any]) -> Times:
-    kinds = set(map(type, stamps))
-    if kinds == {str}:
-        return parse_timestamps(stamps)
-    if not kinds <= _NUMBERS:
+    if type(stamps[0]) is not str:
+        return epoch_times(stamps)
+    if set(map(type, stamps)) != {str}:
         raise ValueError("not all timestamps are strings, or all numbers")
-    return epoch_times(stamps)
+    return parse_timestamps(stamps)
 
 
 def _numbered(series: list[Any]) -> tuple[list[str], Ids | None]:

@@ -48,6 +48,8 @@ def epoch_times(numbers: Sequence[Any]) -> Times:
     """Return the `epoch_time` of each of these ints and floats, in a tenth of its time where they are alike.
     Raises ValueError or OverflowError if any is none."""
     kinds = set(map(type, numbers))
+    if not kinds <= {int, float}:
+        raise ValueError("not all are numbers")
     if kinds == {int}:
         times = _of_whole(np.array(numbers, np.int64))
     elif float in kinds and all(type(number) is float or abs(number) < _EXACT for number in numbers):
@@ -69,7 +71,7 @@ def _one_by_one(numbers: Sequence[Any]) -> Times:
 
 def _of_whole(column: NDArray[np.int64]) -> Times:
     sizes = np.abs(np.maximum(column, 1 - _LARGEST))  # of the smallest there is no absolute value in 64 bits
-    times = _nearest_thousand(column)
+    times = _nearest_thousand(column) if sizes.max() >= UNITS[-1][0] else column
     for below, _, scale in reversed(UNITS):
         times = np.where(sizes < below, column * scale, times)  # where it is wrong, it is not used
     return times

@@ -6,10 +6,8 @@ from flask import request
 from marshmallow import ValidationError
 
 from api.problems import invalid
-from api.reading.schemas import SeriesName, series_name
+from api.reading.schemas import series_name
 
-SERIES_IN_PATH = {"series": SeriesName.json_schema}
-"""Schema of the name in the OpenAPI document."""
 _REPLACED = "\ufffd"
 """Replacement character, which Werkzeug puts in the place of bytes that are not UTF-8."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
@@ -11,17 +12,17 @@ from marshmallow import ValidationError
 from access.keys import READ
 from alerts.board import Standing
 from alerts.changes import entry, may_see, may_see_rule
-from alerts.rules import CONDITIONS, LONGEST_NAME, Rule
+from alerts.rows import LEASE
+from alerts.rules import CONDITIONS, Rule
 from alerts.states import shown
 from api.answers import answer, in_portions
-from api.context import context, settings
+from api.context import context, service, settings
 from api.guard import needs, permit, visible
 from api.openapi.components import (
     COUNT,
     NAME_OR_NULL,
     NUMBER_OR_NULL,
     POSITIONED,
-    READ_ERRORS,
     TEXT,
     TIME,
     array,
@@ -29,10 +30,11 @@ from api.openapi.components import (
     ref,
     share,
 )
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
+from event_log.series import LONGEST_NAME
 from times import SECOND, format_duration
 
 STATES = ("inactive", "pending", "firing")
@@ -67,7 +69,7 @@ class AlertsQuery(Query):
     state = State(load_default=None)
     series = SeriesName(load_default=None)
     limit = Whole(1, 1000, load_default=1000)
-    after = After(load_default=None)
+    after = After(load_default=("", ""))
 
 
 class RulesQuery(Query):
@@ -82,43 +84,47 @@ _RULES_QUERY = RulesQuery()
 
 @bp.get("/alerts")
 @needs(READ)
+@Operation(query=AlertsQuery, replies={200: Reply("A page of them.", "AlertsPage", headers=POSITIONED)})
 def get_alerts() -> Response:
-    """A page of the alerts, sorted by name and series."""
+    """The alerts, sorted by name and series.
+
+    The state of each alert of the rules in force, as it stands in the log: every worker tells the same at the same
+    position. `value`, `since` and `summary` are those of the last change, null before the first. `left_out`: the number
+    of alerts beyond the limits. `next`, unless null, is what to ask for with `after`.
+    """
     query = load_query(_QUERY, request.args)
     if query["series"] is not None:
         permit(query["series"])
-    board = context().boards.here()
-    standing = board.standing()
-    found = list(_entries(standing, query, query["limit"] + 1))
+    standing = context().boards.here().standing()
+    found = list(islice(_entries(standing, query), query["limit"] + 1))
     page = found[: query["limit"]]
     following = f"{page[-1]['name']}\n{page[-1]['series'] or ''}" if len(found) > len(page) else None
     body = {"alerts": page, "next": following, "left_out": standing.left_out}
-    if not board.is_looked_at() and (standing.rules.rules or standing.rows or not settings().alerts):
+    if not service().has_holder(LEASE) and (standing.rules or standing.rows or not settings().alerts):
         body["notice"] = NOBODY
     return answer(body, position=standing.position)
 
 
-def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
-    sees, count = visible(), 0
+def _entries(standing: Standing, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    sees = visible()
     for key in in_portions(sorted(standing.targets)):
-        series = key[1]
-        if query["after"] is not None and key <= query["after"]:
-            continue
-        if not may_see(sees, key):
+        if key <= query["after"] or query["series"] not in (None, key[1]) or not may_see(sees, key):
             continue
         alert = standing.alert(key)
-        if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
-            continue
-        count += 1
-        yield entry(key, alert, standing.rules.rules[key[0]].labels)
-        if count == most:
-            return
+        if query["state"] in (None, shown(alert.state)):
+            yield entry(key, alert, standing.rules[key[0]].labels)
 
 
 @bp.get("/alerts/rules")
 @needs(READ)
+@Operation(query=RulesQuery, replies={200: Reply("All of them.", "AlertRules", headers=POSITIONED)})
 def get_rules() -> Response:
-    """The rules in force, in the order of the file."""
+    """The rules in force, in the order of their file.
+
+    What each rule looks at, and when its condition holds: `bounds` is one number, or two for `outside`; for `absent` it
+    is seconds. `series` is a name, a pattern, or null for all series together. With `?series=` only the rules that this
+    series has an alert of.
+    """
     series = load_query(_RULES_QUERY, request.args)["series"]
     if series is not None:
         permit(series)
@@ -126,7 +132,7 @@ def get_rules() -> Response:
     about = None if series is None else {name for name, of in in_portions(standing.targets) if of == series}
     rules = [
         _rule(rule)
-        for rule in in_portions(standing.rules.rules.values())
+        for rule in in_portions(standing.rules.values())
         if may_see_rule(sees, rule) and (about is None or rule.name in about)
     ]
     return answer({"rules": rules}, position=standing.position)
@@ -180,29 +186,4 @@ share(
         }
     ),
     AlertsPage=object_of({"alerts": array(ref("Alert")), "next": NAME_OR_NULL, "left_out": COUNT}, {"notice": TEXT}),
-)
-describe(
-    {
-        get_alerts: Operation(
-            tag="alerts",
-            summary="The alerts, sorted by name and series",
-            description="The state of each alert of the rules in force, as it stands in the log: every worker tells "
-            "the same at the same position. `value`, `since` and `summary` are those of the last change, null before "
-            "the first. `left_out`: the number of alerts beyond the limits. `next`, unless null, is what to ask for "
-            "with `after`.",
-            query=AlertsQuery,
-            replies={200: Reply(description="A page of them.", schema="AlertsPage", headers=POSITIONED)},
-            errors=READ_ERRORS,
-        ),
-        get_rules: Operation(
-            tag="alerts",
-            summary="The rules in force, in the order of their file",
-            description="What each rule looks at, and when its condition holds: `bounds` is one number, or two for "
-            "`outside`; for `absent` it is seconds. `series` is a name, a pattern, or null for all series together. "
-            "With `?series=` only the rules that this series has an alert of.",
-            query=RulesQuery,
-            replies={200: Reply(description="All of them.", schema="AlertRules", headers=POSITIONED)},
-            errors=READ_ERRORS,
-        ),
-    }
 )

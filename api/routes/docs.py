@@ -13,7 +13,8 @@ from access.keys import READ
 from api.answers import LINE_END, encode
 from api.guard import needs
 from api.gzip_coding import offer
-from api.openapi import operation
+from api.openapi.operation import files
+from api.openapi.operation import page as page_of
 from api.static_files import DAY_SECONDS, folder_in_package, send_file
 
 bp = Blueprint("docs", __name__)
@@ -26,8 +27,10 @@ _DOCUMENTS = "tidemark_openapi"
 
 @bp.get("/openapi.json")
 @needs(READ)
+@page_of("application/json", "Document")
 def document() -> Response:
-    """The OpenAPI document of all that is below the same base, put together when it is first asked for."""
+    """The OpenAPI document of all that is below the same base."""
+    # Put together when it is first asked for.
     documents = current_app.extensions.setdefault(_DOCUMENTS, {})
     base = request.path.removesuffix("/openapi.json").removesuffix("/v1")
     if base not in documents:
@@ -40,19 +43,22 @@ def document() -> Response:
 
 @bp.get("/docs")
 @needs(READ)
+@page_of()
 def page() -> Response:
-    """The page that shows it."""
+    """Interactive documentation."""
     return send_file(_OWN, "index.html")
 
 
 @bp.get("/docs/<name>")
 @needs(READ)
+@files()
 def file(name: str) -> Response:
-    """A file of the page: ours, or straight out of the installed `flask-swagger-ui` package."""
+    """Files of the documentation."""
     if name in _OWN_FILES:
         return send_file(_OWN, name)
     if name not in _SWAGGER_FILES:
         abort(404)
+    # Straight out of the installed package.
     return send_file(folder_in_package("flask_swagger_ui", "dist", "flask-swagger-ui"), name, DAY_SECONDS)
 
 
@@ -60,12 +66,3 @@ def _build(app: Flask, base: str) -> dict[str, object]:
     from api.openapi.document import build  # apispec is loaded by the worker that is asked, and by no other
 
     return build(app, base)
-
-
-operation.describe(
-    {
-        document: operation.page("This document", "application/json", "Document"),
-        page: operation.page("Interactive documentation"),
-        file: operation.files("Files of the documentation"),
-    }
-)

@@ -12,7 +12,7 @@ from api.context import service
 from api.guard import conditions, needs, permit, permit_each
 from api.idempotency import KEY, at_most_once
 from api.openapi.components import COUNT, TEXT, WRITE_ERRORS, WRITTEN, object_of, share
-from api.openapi.operation import Body, Operation, Reply, describe
+from api.openapi.operation import Body, Operation, Reply
 from api.problems import invalid
 from api.reading.batch_formats import FORMATS, NDJSON_NAMES, parse_event, parse_events
 from api.reading.bodies import JSON, media_type, read_body
@@ -29,11 +29,66 @@ bp = Blueprint("events", __name__)
 _NO_QUERY = Query()
 """Refuses every parameter: one that belongs in the body, such as `?series=`, must not pass silently."""
 
+share(Accepted=object_of({"stored": COUNT, "expired": COUNT}, {"detail": TEXT}))
+_EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
+_AAPL = {"timestamp": "2025-06-26T14:29:59.250Z", "value": 201.5, "series": "AAPL"}
+_STORED = Reply("Stored.", "Accepted", {"stored": 1, "expired": 0}, headers=WRITTEN)
+_EXPIRED = Reply(
+    "Valid, but already older than the retention.",
+    "Accepted",
+    {
+        "stored": 0,
+        "expired": 1,
+        "detail": "The oldest event is of 2025-06-26T14:30:00Z, and what is older than the retention (1h) is not "
+        "stored.",
+    },
+    headers=WRITTEN,
+)
+_LINES = (
+    Body(
+        schema={"type": "string", "description": "One event a line, as in `POST /event`."},
+        examples={
+            "lines": '{"timestamp": "2025-06-26T14:29:59Z", "value": 1}\n'
+            '{"timestamp": 1750948200, "value": 2.5, "series": "AAPL"}\n'
+        },
+    ),
+)
+_REPLIES = {201: _STORED, 200: _EXPIRED}
+_ARRAY = Body(schema=EventSchema, examples={"events": [_EVENT, _AAPL]}, is_batch=True)
+_COLUMNS = Body(
+    schema=ColumnsSchema,
+    examples={
+        "columns": {
+            "series": "AAPL",
+            "timestamps": ["2025-06-26T14:29:59Z", "2025-06-26T14:30:00Z"],
+            "values": [201.5, 201.75],
+        },
+        "stamped on arrival": {"values": [1, 2.5, 3]},
+    },
+)
+_TABLE = Body(
+    schema={
+        "type": "string",
+        "description": "With the header `value`, and if wanted `timestamp` and `series`; a row whose `series` is empty "
+        "belongs to `default`.",
+    },
+    examples={"table": "timestamp,value,series\n2025-06-26T14:30:00Z,2.5,AAPL\n"},
+)
+
 
 @bp.post("/event")
 @needs(WRITE)
+@Operation(
+    bodies={JSON: (Body(schema=EventSchema, examples={"now": {"value": 12.34}, "plain": _EVENT, "series": _AAPL}),)},
+    headers=(KEY,),
+    replies=_REPLIES,
+    errors=WRITE_ERRORS,
+)
 def post_event() -> Response:
-    """Take one event."""
+    """Take one event.
+
+    An event without `timestamp` is stamped on arrival.
+    """
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     kind, body = media_type(), read_body()
@@ -50,8 +105,18 @@ def post_event() -> Response:
 
 @bp.post("/events")
 @needs(WRITE)
+@Operation(
+    bodies={JSON: (_ARRAY, _COLUMNS), **dict.fromkeys(NDJSON_NAMES, _LINES), CSV: (_TABLE,)},
+    headers=(KEY,),
+    replies=_REPLIES,
+    errors=WRITE_ERRORS,
+)
 def post_events() -> Response:
-    """Take a batch of events, all or none."""
+    """Take a batch of events, all or none.
+
+    At most MAX_BATCH events. Events without a timestamp, and columns without `timestamps`, are stamped on arrival, all
+    with the same moment.
+    """
     if request.query_string:
         load_query(_NO_QUERY, request.args)
     kind, body = media_type(FORMATS), read_body()
@@ -85,87 +150,3 @@ def _answer(accepted: Stored, oldest: Callable[[], Oldest | None]) -> Response:
 def _too_far_ahead(fault: TooFarAhead) -> dict[str, list[str]]:
     limit = format_duration(fault.limit)
     return {"timestamp": [f"More than {limit} ahead of the server's clock, which is the limit (MAX_FUTURE)."]}
-
-
-share(Accepted=object_of({"stored": COUNT, "expired": COUNT}, {"detail": TEXT}))
-_EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 12.34}
-_AAPL = {"timestamp": "2025-06-26T14:29:59.250Z", "value": 201.5, "series": "AAPL"}
-_STORED = Reply(description="Stored.", schema="Accepted", example={"stored": 1, "expired": 0}, headers=WRITTEN)
-_EXPIRED = Reply(
-    description="Valid, but already older than the retention.",
-    schema="Accepted",
-    example={
-        "stored": 0,
-        "expired": 1,
-        "detail": "The oldest event is of 2025-06-26T14:30:00Z, and what is older than the retention (1h) is not "
-        "stored.",
-    },
-    headers=WRITTEN,
-)
-_LINES = (
-    Body(
-        schema={"type": "string", "description": "One event a line, as in `POST /event`."},
-        examples={
-            "lines": '{"timestamp": "2025-06-26T14:29:59Z", "value": 1}\n'
-            '{"timestamp": 1750948200, "value": 2.5, "series": "AAPL"}\n'
-        },
-    ),
-)
-
-describe(
-    {
-        post_event: Operation(
-            tag="events",
-            summary="Take one event",
-            description="An event without `timestamp` is stamped on arrival.",
-            bodies={
-                JSON: (
-                    Body(schema=EventSchema, examples={"now": {"value": 12.34}, "plain": _EVENT, "of a series": _AAPL}),
-                )
-            },
-            headers=(KEY,),
-            replies={201: _STORED, 200: _EXPIRED},
-            errors=WRITE_ERRORS,
-        ),
-        post_events: Operation(
-            tag="events",
-            summary="Take a batch of events, all or none",
-            description="At most MAX_BATCH events. Events without a timestamp, and columns "
-            "without `timestamps`, are stamped on arrival, all with the same moment.",
-            bodies={
-                JSON: (
-                    Body(
-                        schema=EventSchema,
-                        examples={"events": [_EVENT, _AAPL]},
-                        is_batch=True,
-                    ),
-                    Body(
-                        schema=ColumnsSchema,
-                        examples={
-                            "columns": {
-                                "series": "AAPL",
-                                "timestamps": ["2025-06-26T14:29:59Z", "2025-06-26T14:30:00Z"],
-                                "values": [201.5, 201.75],
-                            },
-                            "stamped on arrival": {"values": [1, 2.5, 3]},
-                        },
-                    ),
-                ),
-                **dict.fromkeys(NDJSON_NAMES, _LINES),
-                CSV: (
-                    Body(
-                        schema={
-                            "type": "string",
-                            "description": "With the header `value`, and if wanted `timestamp` and `series`; "
-                            "a row whose `series` is empty belongs to `default`.",
-                        },
-                        examples={"table": "timestamp,value,series\n2025-06-26T14:30:00Z,2.5,AAPL\n"},
-                    ),
-                ),
-            },
-            headers=(KEY,),
-            replies={201: _STORED, 200: _EXPIRED},
-            errors=WRITE_ERRORS,
-        ),
-    }
-)

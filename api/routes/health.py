@@ -9,7 +9,7 @@ from api.answers import LINE_END, answer
 from api.context import context, service
 from api.guard import guard_of, open_to_all
 from api.openapi.components import TEXT, object_of, share
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from event_log.errors import LogError, LogUnavailable
 
 _BROKEN_KEYS = (
@@ -23,9 +23,17 @@ _BROKEN_ALERTS = (
 )
 bp = Blueprint("health", __name__, url_prefix="/health")
 
+share(Status=object_of({"status": TEXT}, {"detail": TEXT, "notice": TEXT}))
+
+
+def _described(good: str, bad: str) -> Operation:
+    no = Reply("No.", "Status", {"status": bad, "detail": "why"})
+    return Operation(replies={200: Reply("Yes.", "Status", {"status": good}), 503: no}, errors=())
+
 
 @bp.get("")
 @open_to_all
+@_described("healthy", "unhealthy")
 def get_health() -> Response:
     """Return whether the log can be read and written, and what a person should know of it."""
     return health_answer(LINE_END)
@@ -44,13 +52,15 @@ def health_answer(end: bytes) -> Response:
 
 @bp.get("/live")
 @open_to_all
+@Operation(replies={200: Reply("Yes.", "Status", {"status": "alive"})}, errors=())
 def get_live() -> Response:
-    """That the process answers."""
+    """Answer, which says that the process does."""
     return answer({"status": "alive"})
 
 
 @bp.get("/ready")
 @open_to_all
+@_described("ready", "not ready")
 def get_ready() -> Response:
     """Return whether the view has caught up and the log takes writes."""
     if (fault := _view_fault() or _log_fault()) is not None:
@@ -93,28 +103,3 @@ def _log_fault() -> str | None:
 
 def _reason(fault: LogUnavailable) -> str:
     return str(fault) or "The log is not available."
-
-
-def _described(summary: str, good: str, bad: str) -> Operation:
-    return Operation(
-        tag="health",
-        summary=summary,
-        replies={
-            200: Reply(description="Yes.", schema="Status", example={"status": good}),
-            503: Reply(description="No.", schema="Status", example={"status": bad, "detail": "why"}),
-        },
-    )
-
-
-share(Status=object_of({"status": TEXT}, {"detail": TEXT, "notice": TEXT}))
-describe(
-    {
-        get_health: _described("Whether the log can be read and written", "healthy", "unhealthy"),
-        get_live: Operation(
-            tag="health",
-            summary="That the process answers",
-            replies={200: Reply(description="Yes.", schema="Status", example={"status": "alive"})},
-        ),
-        get_ready: _described("Whether the view has caught up and the log takes writes", "ready", "not ready"),
-    }
-)

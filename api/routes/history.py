@@ -15,46 +15,71 @@ from api.asked import asked, number_of
 from api.context import service
 from api.guard import needs
 from api.moments import within_reach
-from api.openapi.components import (
-    POSITIONED,
-    POSITIONED_OF_SEVERAL,
-    READ_ERRORS,
-    SCHEMAS,
-    TEXT,
-    TIME,
-    array,
-    object_of,
-    ref,
-    share,
-)
-from api.openapi.operation import JSON, Json, Operation, Reply, describe
-from api.reading.paths import SERIES_IN_PATH, series_in_path
-from api.reading.queries import HistoryOfOneQuery, HistoryQuery, Query, load_query
+from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL, SCHEMAS, TEXT, TIME, array, object_of, ref, share
+from api.openapi.operation import JSON, Operation, Reply
+from api.reading.paths import series_in_path
+from api.reading.queries import HistoryQuery, Query, load_query
 from api.statistics import BASIC, STATISTICS, extras, shown
-from rolling.grid import FEW
 from times import format_duration, format_timestamp
-from view.answers import MOST_POINTS, History, Which
+from view.answers import History, Which
 
 CSV = "text/csv"
 _CSV_IN_UTF8 = f"{CSV}; charset=utf-8"
 
 bp = Blueprint("history", __name__)
+_statistics = SCHEMAS["Statistics"]
+share(
+    Point={
+        **_statistics,
+        "properties": {"start": TIME, "end": TIME, **_statistics["properties"]},
+        "required": ["start", "end", *_statistics["required"]],
+    },
+    History=object_of({"step": TEXT, "points": array(ref("Point"))}),
+)
+_POINT = {
+    "start": "2025-06-26T14:30:00Z",
+    "end": "2025-06-26T14:31:00Z",
+    "count": 2,
+    "min": 1.0,
+    "max": 4.0,
+    "mean": 2.5,
+}
+
+
+def _described(query: Query, *headers: str) -> Operation:
+    example = {"step": "1m", "points": [_POINT]}
+    reply = Reply("The points.", "History", example, other_media={CSV: "Text"}, headers=headers)
+    return Operation(tag="statistics", query=query, replies={200: reply})
+
+
 _QUERY = HistoryQuery()
-_OF_ONE = HistoryOfOneQuery()
+_OF_ONE = HistoryQuery(exclude=("series",))
 
 
 @bp.get("/history")
 @needs(READ)
+@_described(_QUERY, *POSITIONED_OF_SEVERAL)
 def get_history() -> Response:
-    """The history of all series, or of several."""
+    """The events of a window of all series, or of several as one, laid out in steps.
+
+    A point for every step that the window touches, oldest first, empty ones too; each holds start <= time < end and
+    begins at a whole number of steps since the epoch. Without `step` it is the shortest of 1, 2, 5, 10, 15, 30 seconds,
+    minutes or hours that makes at most 120 points; there are never more than 2000: where events dated ahead of the
+    clock would make more, the last point holds all of those. The counts add up to that of `GET /statistics` over the
+    same window and moment. With `Accept: text/csv` the points are lines of CSV.
+    """
     query = load_query(_QUERY, request.args)
     return _history(asked(query["series"]), query)
 
 
 @bp.get("/history/<series:series>")
 @needs(READ, series="series")
+@_described(_OF_ONE, *POSITIONED)
 def get_history_of_series(series: str) -> Response:
-    """The history of one series; of one never seen all steps are empty."""
+    """The events of a window of one series, laid out in steps.
+
+    As `GET /history`; of a series never seen all steps are empty.
+    """
     return _history(series_in_path(series), load_query(_OF_ONE, request.args))
 
 
@@ -104,62 +129,3 @@ def _cells(name: str, value: Any) -> list[Any]:
     if len(_columns(name)) == 1:
         return [value]
     return ["", ""] if value is None else [value["timestamp"], value["value"]]
-
-
-_statistics = SCHEMAS["Statistics"]
-share(
-    Point={
-        **_statistics,
-        "properties": {"start": TIME, "end": TIME, **_statistics["properties"]},
-        "required": ["start", "end", *_statistics["required"]],
-    },
-    History=object_of({"step": TEXT, "points": array(ref("Point"))}),
-)
-_POINT = {
-    "start": "2025-06-26T14:30:00Z",
-    "end": "2025-06-26T14:31:00Z",
-    "count": 2,
-    "min": 1.0,
-    "max": 4.0,
-    "mean": 2.5,
-}
-
-
-def _described(summary: str, query: type[Query], path: dict[str, Json], headers: tuple[str, ...]) -> Operation:
-    return Operation(
-        tag="statistics",
-        summary=summary,
-        description="A point for every step that the window touches, oldest first, empty ones too; each holds "
-        "start <= time < end and begins at a whole number of steps since the epoch. Without `step` it is the shortest "
-        f"of 1, 2, 5, 10, 15, 30 seconds, minutes or hours that makes at most {FEW} points; there are never more than "
-        f"{MOST_POINTS}: where events dated ahead of the clock would make more, the last point holds all of those. The "
-        "counts add up to that of `GET /statistics` over the same window and moment. With "
-        "`Accept: text/csv` the points are lines of CSV.",
-        path=path,
-        query=query,
-        replies={
-            200: Reply(
-                description="The points.",
-                schema="History",
-                example={"step": "1m", "points": [_POINT]},
-                other_media={CSV: "Text"},
-                headers=headers,
-            )
-        },
-        errors=READ_ERRORS,
-    )
-
-
-describe(
-    {
-        get_history: _described(
-            "The events of a window of all series, or of several as one, laid out in steps",
-            HistoryQuery,
-            {},
-            POSITIONED_OF_SEVERAL,
-        ),
-        get_history_of_series: _described(
-            "The events of a window of one series, laid out in steps", HistoryOfOneQuery, SERIES_IN_PATH, POSITIONED
-        ),
-    }
-)

@@ -14,8 +14,8 @@ from alerts.states import shown as shown_state
 from api.answers import in_portions, written
 from api.context import context, meter, service
 from api.guard import needs, visible
-from api.openapi.components import POSITIONED, READ_ERRORS
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.components import POSITIONED
+from api.openapi.operation import Operation, Reply
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Include, Prefix, Window
 from api.statistics import extras, shown
@@ -41,13 +41,19 @@ class MetricsQuery(Query):
 
 
 _QUERY = MetricsQuery()
+_TEXT = Reply("In Prometheus' text format.", "Text", media_type="text/plain")
 
 
 @bp.get("/metrics")
 @needs(METRICS)
+@Operation(query=MetricsQuery, replies={200: _TEXT})
 def get_metrics() -> Response:
-    """The numbers of all workers of this host, and how the log stands, if it can be read: these are wanted most when
-    it cannot. With a query the windows alone, so that no counter comes twice where both are scraped."""
+    """The state of the service, for Prometheus.
+
+    Counters are sums over all workers of this host since the service started. While the log cannot be read,
+    `tidemark_log_up` is 0, and what the log tells is left out: the rest is wanted most then. With any parameter it is
+    `GET /metrics/windows`, and has no counters: none comes twice where both are scraped.
+    """
     if request.query_string:
         return _windows()
     totals = Totals(meter().table)
@@ -64,8 +70,13 @@ def get_metrics() -> Response:
 
 @bp.get("/metrics/windows")
 @needs(METRICS)
+@Operation(query=MetricsQuery, replies={200: replace(_TEXT, headers=POSITIONED)})
 def get_windows() -> Response:
-    """The windows of series, as gauges."""
+    """The windows of series, for Prometheus.
+
+    The statistics of each series in a window, as the gauge `tidemark_window`, of at most 1,000 series by name;
+    `tidemark_windows_left_out` is 1 where more match.
+    """
     return _windows()
 
 
@@ -133,30 +144,3 @@ def _numbers(info: SeriesInfo, include: Iterable[str]) -> Iterator[tuple[str, fl
         number = value["value"] if isinstance(value, dict) else value
         if number is not None:
             yield name, number
-
-
-_TEXT = Reply(description="In Prometheus' text format.", schema="Text", media_type="text/plain")
-
-describe(
-    {
-        get_metrics: Operation(
-            tag="metrics",
-            summary="How the service is doing, for Prometheus",
-            description="Counters are sums over all workers of this host since the service started. While the log "
-            "cannot be read, `tidemark_log_up` is 0, and what the log tells is left out. With any parameter it is "
-            "`GET /metrics/windows`, and has no counters.",
-            query=MetricsQuery,
-            replies={200: _TEXT},
-            errors=READ_ERRORS,
-        ),
-        get_windows: Operation(
-            tag="metrics",
-            summary="The windows of series, for Prometheus",
-            description=f"The statistics of each series in a window, as the gauge `tidemark_window`, of at most "
-            f"{MOST_SERIES:,} series by name; `tidemark_windows_left_out` is 1 where more match.",
-            query=MetricsQuery,
-            replies={200: replace(_TEXT, headers=POSITIONED)},
-            errors=READ_ERRORS,
-        ),
-    }
-)

@@ -12,16 +12,24 @@ from access.keys import DELETE, READ
 from api.answers import POSITION, answer, in_portions
 from api.context import service
 from api.guard import needs, visible
-from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, READ_ERRORS, array, object_of, ref, share
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.components import COUNT, NAME_OR_NULL, POSITIONED, array, object_of, ref, share
+from api.openapi.operation import READ_ERRORS, Operation, Reply
 from api.problems import Problem
-from api.reading.paths import SERIES_IN_PATH, series_in_path
+from api.reading.paths import series_in_path
 from api.reading.queries import EventsQuery, Query, SeriesQuery, load_query
 from api.reading.schemas import NAME
 from api.statistics import EVENT_OR_NULL, edge, extras, rank_value, shown
 from view.answers import Listed, Order, Scope, SeriesInfo
 
 bp = Blueprint("series", __name__)
+share(
+    SeriesInfo=object_of(
+        {"series": NAME, "count": COUNT, "first": EVENT_OR_NULL, "last": EVENT_OR_NULL},
+        {"statistics": ref("Statistics")},
+    ),
+    SeriesPage=object_of({"series": array(ref("SeriesInfo")), "next": NAME_OR_NULL}),
+    Events=object_of({"series": NAME, "events": array(ref("StoredEvent"))}),
+)
 _SERIES_QUERY = SeriesQuery()
 _EVENTS_QUERY = EventsQuery()
 _FOR_STATISTICS = ("window", "last", "include", "percentiles", "sort")
@@ -31,8 +39,14 @@ _NO_QUERY = Query()
 
 @bp.get("/series")
 @needs(READ)
+@Operation(query=SeriesQuery, replies={200: Reply("A page of them.", "SeriesPage", headers=POSITIONED)})
 def get_series() -> Response:
-    """A page of the series, sorted by name."""
+    """The series, sorted by name or by any statistic.
+
+    `next`, unless null, is what to ask for with `after` to get the next page. With `window`, `last`, `include`,
+    `percentiles` or `sort` each entry has `statistics`, over that window or count or else over the configured window.
+    Sorted by anything but the name there is one page: the first `limit`.
+    """
     query = load_query(_SERIES_QUERY, request.args)
     if request.args.keys().isdisjoint(_FOR_STATISTICS):
         found, following, position = service().series(query["prefix"], query["limit"], query["after"], visible())
@@ -60,6 +74,9 @@ def _shown(info: SeriesInfo, include: Iterable[str]) -> dict[str, Any]:
 
 @bp.get("/series/<series:series>/events")
 @needs(READ, series="series")
+@Operation(
+    query=EventsQuery, replies={200: Reply("The events.", "Events", headers=POSITIONED)}, errors=(*READ_ERRORS, 404)
+)
 def get_events(series: str) -> Response:
     """The last events of one series, oldest first."""
     series = series_in_path(series)
@@ -73,8 +90,13 @@ def get_events(series: str) -> Response:
 
 @bp.delete("/series/<whole_series:series>")
 @needs(DELETE, series="series")
+@Operation(replies={204: Reply("It has ended.", headers=POSITIONED)}, errors=(*READ_ERRORS, 404))
 def delete_series(series: str) -> Response:
-    """End a series."""
+    """End a series.
+
+    Its events are gone from every answer, on every worker, from the position on that `Log-Position` tells. The name may
+    begin anew. A series without an event for IDLE ends by itself.
+    """
     series = series_in_path(series)
     load_query(_NO_QUERY, request.args)
     ended = service().end_series(series)
@@ -88,44 +110,3 @@ def delete_series(series: str) -> Response:
 def _no_series(series: str, position: int) -> Problem:
     detail = f"There is no series {series!r}; GET /series lists those there are."
     return Problem(404, detail, headers={POSITION: str(position)})
-
-
-share(
-    SeriesInfo=object_of(
-        {"series": NAME, "count": COUNT, "first": EVENT_OR_NULL, "last": EVENT_OR_NULL},
-        {"statistics": ref("Statistics")},
-    ),
-    SeriesPage=object_of({"series": array(ref("SeriesInfo")), "next": NAME_OR_NULL}),
-    Events=object_of({"series": NAME, "events": array(ref("StoredEvent"))}),
-)
-describe(
-    {
-        get_series: Operation(
-            tag="series",
-            summary="The series, sorted by name or by any statistic",
-            description="`next`, unless null, is what to ask for with `after` to get the next page. With `window`, "
-            "`last`, `include`, `percentiles` or `sort` each entry has `statistics`, over that window or count or else "
-            "over the configured window. Sorted by anything but the name there is one page: the first `limit`.",
-            query=SeriesQuery,
-            replies={200: Reply(description="A page of them.", schema="SeriesPage", headers=POSITIONED)},
-            errors=READ_ERRORS,
-        ),
-        get_events: Operation(
-            tag="series",
-            summary="The last events of one series, oldest first",
-            path=SERIES_IN_PATH,
-            query=EventsQuery,
-            replies={200: Reply(description="The events.", schema="Events", headers=POSITIONED)},
-            errors=(*READ_ERRORS, "404-NoSeries"),
-        ),
-        delete_series: Operation(
-            tag="series",
-            summary="End a series",
-            description="Its events are gone from every answer, on every worker, from the position on that "
-            "`Log-Position` tells. The name may begin anew. A series without an event for IDLE ends by itself.",
-            path=SERIES_IN_PATH,
-            replies={204: Reply(description="It has ended.", headers=POSITIONED)},
-            errors=(*READ_ERRORS, "404-NoSeries"),
-        ),
-    }
-)

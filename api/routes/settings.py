@@ -9,29 +9,10 @@ from api.answers import answer
 from api.context import service
 from api.guard import needs
 from api.openapi.components import COUNT, POSITIONED, TEXT, object_of, share
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.operation import Operation, Reply
 from times import format_duration
 
 bp = Blueprint("settings", __name__)
-
-
-@bp.get("/settings")
-@needs(READ)
-def get_settings() -> Response:
-    """Return the settings that bound what clients may ask for, such as the longest window."""
-    rules, position = service().rules_in_force()
-    return answer(
-        {
-            "window": format_duration(rules.window),
-            "retention": format_duration(rules.retention),
-            "keep_last": rules.keep_last,
-            "max_future": format_duration(rules.max_future),
-            "max_series": rules.max_series,
-            "max_symbols": rules.max_symbols,
-        },
-        position=position,
-    )
-
 
 share(
     Settings=object_of(
@@ -51,15 +32,30 @@ _EXAMPLE = {
     "max_series": 10000,
     "max_symbols": 10,
 }
-describe(
-    {
-        get_settings: Operation(
-            tag="statistics",
-            summary="The settings that shape answers",
-            description="As in force in the log, for all its processes: those of the service that was started last on "
-            "it. Durations are written as requests take them. No window is longer than `retention`.",
-            replies={200: Reply(description="The settings.", schema="Settings", example=_EXAMPLE, headers=POSITIONED)},
-            errors=("503-Unavailable",),
-        )
-    }
+
+
+@bp.get("/settings")
+@needs(READ)
+@Operation(
+    tag="statistics",
+    replies={200: Reply("The settings.", "Settings", _EXAMPLE, headers=POSITIONED)},
+    errors=(503,),
 )
+def get_settings() -> Response:
+    """The settings that shape answers.
+
+    As in force in the log, for all its processes: those of the service that was started last on it. Durations are
+    written as requests take them. No window is longer than `retention`.
+    """
+    rules, position = service().rules_in_force()
+    return answer(
+        {
+            "window": format_duration(rules.window),
+            "retention": format_duration(rules.retention),
+            "keep_last": rules.keep_last,
+            "max_future": format_duration(rules.max_future),
+            "max_series": rules.max_series,
+            "max_symbols": rules.max_symbols,
+        },
+        position=position,
+    )

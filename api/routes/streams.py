@@ -16,10 +16,10 @@ from api.asked import asked, lease_of
 from api.context import service
 from api.guard import lease, lease_as_is, needs, visible
 from api.handshake import refuse_other_requests, websocket_route
-from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL, READ_ERRORS
-from api.openapi.operation import Operation, Reply, describe
+from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL
+from api.openapi.operation import READ_ERRORS, Operation, Reply
 from api.problems import Problem, invalid, render
-from api.reading.paths import SERIES_IN_PATH, series_in_path
+from api.reading.paths import series_in_path
 from api.reading.queries import Query, WindowQuery, load_query
 from api.reading.query_fields import Duration, SeriesPatterns
 from api.reading.schemas import RequestField
@@ -28,11 +28,9 @@ from api.stream_answers import (
     Subject,
     client_socket,
     feed,
-    give_places_back,
     open_alerts,
     open_events,
     open_statistics,
-    require_place,
     require_streaming,
 )
 from streaming import Subscriber
@@ -101,6 +99,22 @@ class EventsStreamQuery(Query):
     after = Position(load_default=None)
 
 
+_STREAM_ERRORS = (*READ_ERRORS, 501)
+_ENDS = (
+    "Says `event: gap` with `{type, series, position}` where events it should have had are no longer there: what "
+    "follows begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too "
+    "slow a reader, or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
+)
+_SWITCHED = Reply("The WebSocket is open: one JSON text message an event.")
+
+
+def _described(query: type[Query], *headers: str) -> Operation:
+    reply = Reply("The stream.", "Text", media_type=EVENT_STREAM, headers=headers)
+    return Operation(
+        query=query, headers=(LAST_EVENT_ID,), replies={200: reply}, errors=_STREAM_ERRORS, description=_ENDS
+    )
+
+
 _STREAM = StreamQuery()
 _EVENTS_STREAM = EventsStreamQuery()
 
@@ -120,18 +134,21 @@ def require_a_server_that_streams() -> None:
         return
     require_streaming()
     if request.url_rule is not None and request.url_rule.websocket:
-        require_place()
         series_in_path((request.view_args or {})["series"])
         g.beginning = _beginning()
 
 
-give_places_back(bp)
-
-
 @bp.get("/stream")
 @needs(READ)
+@_described(StreamQuery, *POSITIONED_OF_SEVERAL)
 def stream_statistics() -> Response:
-    """One `event: statistics` at once and then one every interval; or alerts, and each change of one."""
+    """Statistics at intervals, as Server-Sent Events.
+
+    One `event: statistics` at once and then one every interval, with the data of `GET /statistics` and `sum`, `last`,
+    `rate` (events a second over the interval); `id` is the log position. A comment as heartbeat every 15 s. A question
+    that costs much is asked less often. With `alerts=1`: every alert that is not inactive, then `event: alert` at each
+    change, its position as `id`, and behind `Last-Event-ID` the changes since.
+    """
     query = load_query(_STREAM, request.args)
     if query["alerts"]:
         return open_alerts(Subscriber(client_socket(), SSE_HEARTBEAT, allowed=lease_as_is()), visible(), _seen())
@@ -150,8 +167,12 @@ def stream_statistics() -> Response:
 
 @bp.get("/series/<series:series>/stream")
 @needs(READ, series="series")
+@_described(EventsStreamQuery, *POSITIONED)
 def stream_events(series: str) -> Response:
-    """One `event: event` for each event of the series, by whichever worker it was accepted."""
+    """The events of a series as they are accepted, as Server-Sent Events.
+
+    One `event: event` each, by whichever worker it was accepted, its position as `id`.
+    """
     channel = (series_in_path(series), SSE)
     subscriber = Subscriber(client_socket(), SSE_HEARTBEAT, allowed=lease(series))
     return open_events(subscriber, channel, _beginning())
@@ -159,8 +180,15 @@ def stream_events(series: str) -> Response:
 
 @websocket_route(bp, "/ws/<series:series>")
 @needs(READ, series="series")
+@Operation(query=EventsStreamQuery, headers=(LAST_EVENT_ID,), replies={101: _SWITCHED}, errors=(*_STREAM_ERRORS, 426))
 def websocket(ws: WebSocket, series: str) -> None:
-    """The same events, as text messages."""
+    """The events of a series as they are accepted, over a WebSocket.
+
+    A message with `type` `gap` and `position` says that events it should have had are no longer there: what follows
+    begins at that position. Close codes: 1001 the worker ends, come back; 1013 too slow a reader, or no log, come back
+    after the last `position`; 1011 the server failed; 1008 the access key no longer opens it, or you sent more than 200
+    frames within a second; 1009 you sent a message of more than 4,096 bytes. Pings are answered.
+    """
     serve(ws, feed(), (series, WEBSOCKET), g.beginning, lease(series))
 
 
@@ -197,59 +225,3 @@ def _seen() -> int | None:
         return position(seen) if seen else None
     except ValidationError as fault:
         raise invalid({LAST_EVENT_ID: fault.messages}) from fault
-
-
-_STREAM_ERRORS = (*READ_ERRORS, "501-CannotStream")
-_ENDS = (
-    "Says `event: gap` with `{type, series, position}` where events it should have had are no longer there: what "
-    "follows begins at that position. Ends with `event: close` (the worker ends: come back) or `event: error` (too "
-    "slow a reader, or no log: come back after the last `id`), both with `{reason}`. `retry` tells when to come back."
-)
-_WEBSOCKET_ENDS = (
-    "A message with `type` `gap` and `position` says that events it should have had are no longer there: what follows "
-    "begins at that position. Close codes: 1001 the worker ends, come back; 1013 too slow a reader, or no log, come "
-    "back after the last `position`; 1011 the server failed; 1008 the access key no longer opens it, or you sent more "
-    "than 200 frames within a second; 1009 you sent a message of more than 4,096 bytes. Pings are answered."
-)
-_SWITCHED = Reply(description="The WebSocket is open: one JSON text message an event.")
-
-describe(
-    {
-        stream_statistics: Operation(
-            tag="streams",
-            summary="Statistics at intervals, as Server-Sent Events",
-            description="`event: statistics`, with the data of `GET /statistics` and `sum`, `last`, `rate` (events a "
-            "second over the interval); `id` is the log position. A comment as heartbeat every 15 s. A question that "
-            "costs much is asked less often. With `alerts=1`: every alert that is not inactive, then `event: alert` at "
-            f"each change, its position as `id`, and behind `Last-Event-ID` the changes since. {_ENDS}",
-            query=StreamQuery,
-            headers=(LAST_EVENT_ID,),
-            replies={
-                200: Reply(
-                    description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED_OF_SEVERAL
-                )
-            },
-            errors=_STREAM_ERRORS,
-        ),
-        stream_events: Operation(
-            tag="streams",
-            summary="The events of a series as they are accepted, as Server-Sent Events",
-            description=f"One `event: event` each, its position as `id`. {_ENDS}",
-            path=SERIES_IN_PATH,
-            query=EventsStreamQuery,
-            headers=(LAST_EVENT_ID,),
-            replies={200: Reply(description="The stream.", schema="Text", media_type=EVENT_STREAM, headers=POSITIONED)},
-            errors=_STREAM_ERRORS,
-        ),
-        websocket: Operation(
-            tag="streams",
-            summary="The events of a series as they are accepted, over a WebSocket",
-            description=_WEBSOCKET_ENDS,
-            path=SERIES_IN_PATH,
-            query=EventsStreamQuery,
-            headers=(LAST_EVENT_ID,),
-            replies={101: _SWITCHED},
-            errors=(*_STREAM_ERRORS, "426-NoHandshake"),
-        ),
-    }
-)

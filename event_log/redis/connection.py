@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hiredis import Reader, pack_command
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from event_log.redis.scripts import Script
@@ -58,11 +56,11 @@ class Connection:
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
-        self._reader = Reader(replyError=ResponseError, notEnoughData=_INCOMPLETE)
+        self._reader = Reader(protocolError=OSError, replyError=ResponseError, notEnoughData=_INCOMPLETE)
         self._buffer = bytearray(BUFFER)
 
     def trip(self, packed: Packed) -> list[Reply]:
-        """Send commands and return all answers, errors among them. Raises OSError or RedisError when it broke."""
+        """Send commands and return all answers, errors among them. Raises OSError when it broke."""
         sent = self._socket.send(packed.data)  # under gevent cheaper than `sendall`, which looks at the socket's buffer
         if sent < len(packed.data):
             self._socket.sendall(memoryview(packed.data)[sent:])
@@ -82,30 +80,21 @@ class Connection:
     def _receive(self) -> None:
         received = self._socket.recv_into(self._buffer)
         if not received:
-            raise RedisConnectionError("Connection closed by server.")
+            raise ConnectionResetError("Connection closed by server.")
         self._reader.feed(self._buffer, 0, received)  # type: ignore[arg-type]
 
 
 def connect(url: RedisUrl, address: tuple[str, int] | None) -> socket.socket:
     """Connect to an address, or to the socket in the file system that the URL names. Raises OSError."""
-    if address is None:
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        opened.settimeout(PATIENCE)
-        _or_close(opened, lambda: opened.connect(url.path or ""))
-        return opened
-    opened = socket.create_connection(address, PATIENCE)
-    _or_close(opened, lambda: opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
-    if url.tls is not None:
-        tls = url.tls
-        opened = _or_close(opened, lambda: _context(tls).wrap_socket(opened, server_hostname=address[0]))
-    return opened
-
-
-def _or_close(opened: socket.socket, work: Callable[[], Any]) -> Any:
-    """Do more to an open socket; close it where that fails, also in a greenlet that is killed."""
+    opened = socket.socket(socket.AF_UNIX) if address is None else socket.create_connection(address, PATIENCE)
     try:
-        return work()
-    except BaseException:
+        opened.settimeout(PATIENCE)
+        if address is None:
+            opened.connect(url.path or "")
+            return opened
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened if url.tls is None else _context(url.tls).wrap_socket(opened, server_hostname=address[0])
+    except BaseException:  # also in a greenlet that is killed
         opened.close()
         raise
 

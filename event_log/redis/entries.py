@@ -17,6 +17,8 @@ import numpy as np
 from event_log.codec import FEW, JUMP, SINGLE, SINGLE_ROW, SINGLE_SIZE, Singles
 from event_log.errors import LogDamaged
 from event_log.port import Appended, Cursor, Entry, Record
+from event_log.redis.connection import Packed, pack
+from event_log.redis.keys import Keys
 
 NONCE = 8
 """Bytes by which a writer knows an entry as its own."""
@@ -25,8 +27,18 @@ _SHORT = Struct("BB")
 _ONE = _SHORT.pack(SINGLE_SIZE, SINGLE)
 _TAGGED = len(_ONE) + SINGLE_SIZE
 _TAGGED_ROW = np.dtype([("size", "u1"), ("kind", "u1"), *SINGLE_ROW.descr])
+MOST_ENTRIES = 2000
+"""Entries of one read: to give as many takes Redis about a millisecond."""
+_HEAD = "mark", "number", "generation", "compacted"
 Raw = Sequence[Any]
 """An entry as Redis sends it: its id, then names and values of its fields by turns."""
+
+
+def read_entries(keys: Keys, cursor: Cursor, count: int) -> Packed:
+    """Return the commands that read what a chunk is made of: some fields of the head, then the entries behind a
+    cursor."""
+    start = f"({cursor.position}-{cursor.number}" if cursor.number else "-"
+    return pack(("HMGET", keys.head, *_HEAD), ("XRANGE", keys.stream, start, "+", "COUNT", count))
 
 
 def pack_record(record: Record) -> bytes:

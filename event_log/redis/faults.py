@@ -62,8 +62,3 @@ def unavailable(where: str, fault: Exception) -> LogUnavailable:
 def other_keys(where: str) -> LogDamaged:
     """The error for keys that are not the log's."""
     return LogDamaged(f"{where} holds keys of another program under this name; choose another with ?name= in the URL")
-
-
-def other_format(where: str, found: str, own: str) -> LogDamaged:
-    """The error for a log of another version."""
-    return LogDamaged(f"{where} holds {found!r}, not {own!r}; name another log with ?name= in TIDEMARK_LOG_URL")

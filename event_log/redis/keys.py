@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from event_log.errors import LogDamaged, LogUnavailable
-from event_log.redis.faults import other_format
 
 CHUNK = 1024 * 1024
 """Bytes of a blob that lie under one key, so that no command holds Redis for long."""
@@ -17,30 +16,22 @@ FORMAT = "3"
 """Format of the records and of all that stands beside them."""
 
 
-class Mark(NamedTuple):
-    """The stamp and the history that each write is compared with."""
+def history_of(mark: bytes | None, where: str) -> int:
+    """Return the history that a mark names, the field of the head with which each write is compared: format, stamp of
+    the Redis that wrote last, history. Raises LogDamaged for that of another format, LogUnavailable where there is none
+    though a log was just begun."""
+    if mark is None:
+        raise LogUnavailable(f"{where} has lost the log that was just begun")
+    words = mark.decode(errors="replace").split()
+    if words[:1] != [FORMAT]:
+        raise other_format(where, f"{NAME} {''.join(words[:1])}")
+    return int(words[-1])
 
-    stamp: str
-    """That of the Redis that was started or promoted last before a write."""
-    history: int
 
-    @classmethod
-    def read(cls, data: bytes | None, where: str) -> Self:
-        """From the field of the head. Raises LogDamaged for that of another format, LogUnavailable where there is none
-        though a log was just begun."""
-        if data is None:
-            raise LogUnavailable(f"{where} has lost the log that was just begun")
-        found, _, rest = data.decode(errors="replace").partition(" ")
-        if found != FORMAT:
-            raise cls.foreign(data, where)
-        stamp, _, history = rest.partition(" ")
-        return cls(stamp, int(history))
-
-    @classmethod
-    def foreign(cls, data: bytes, where: str) -> LogDamaged:
-        """Return the error for that of another format."""
-        found = data.decode(errors="replace").partition(" ")[0]
-        return other_format(where, f"{NAME} {found}", f"{NAME} {FORMAT}")
+def other_format(where: str, found: str) -> LogDamaged:
+    """Return the error for a log of another version."""
+    own = f"{NAME} {FORMAT}"
+    return LogDamaged(f"{where} holds {found!r}, not {own!r}; name another log with ?name= in TIDEMARK_LOG_URL")
 
 
 class Keys(NamedTuple):
@@ -65,9 +56,14 @@ class Keys(NamedTuple):
         return cls(*[f"{{{name}}}:{key}".encode() for key in (*own, "head")])
 
     def chunks(self, names: Sequence[str]) -> list[bytes]:
-        """Return the keys of these blobs. A name ends with the number of its chunks."""
+        """Return the keys of these blobs."""
         return [
-            b"%s:%s:%d" % (self.blob, name.encode(), number)
+            b"%s:%s:%d" % (self.blob, name.encode(), start // CHUNK)
             for name in names
-            for number in range(int(name.partition(".")[2] or 1))
+            for start in range(0, blob_bytes([name]) or 1, CHUNK)
         ]
+
+
+def blob_bytes(names: Sequence[str]) -> int:
+    """Return the bytes of these blobs: a name ends with its own."""
+    return sum(int(name.partition(".")[2] or 0) for name in names)

@@ -6,29 +6,18 @@ record of that number at that position.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from event_log.errors import HistoryChanged
 from event_log.port import Behind, Chunk, Cursor
 from event_log.redis.appending import Appending
-from event_log.redis.connection import NOTHING, Command, Packed, Reply, pack
-from event_log.redis.entries import Decoder, Missing, holds
-from event_log.redis.keys import Keys, Mark
+from event_log.redis.connection import Command, Reply
+from event_log.redis.entries import MOST_ENTRIES, Decoder, Missing, holds, read_entries
+from event_log.redis.keys import Keys, history_of
 from event_log.redis.pool import Pool
 
 READ_BYTES = 4 * 1024 * 1024
 """Bytes that one read brings, roughly."""
-MOST_ENTRIES = 2000
-"""Entries of one read: to give as many takes Redis about a millisecond."""
-_FIELDS = "mark", "number", "generation", "compacted"
-
-
-class _Ahead(NamedTuple):
-    """Records that came along with the answer to an append, for the next read."""
-
-    cursor: Cursor
-    replies: Sequence[Reply]
 
 
 class Reading:
@@ -40,22 +29,20 @@ class Reading:
         self._keys = keys
         self._appending = appending
         self._entry_bytes = 1000.0  # what one takes, of late
-        self._furthest = Cursor(0)  # of all readers in this history
-        self._ahead: _Ahead | None = None
         self.history = 0
         """That of the last records or manifest read."""
         self.generation = 0
         """Generation of the manifest as of the last read."""
-        appending.follow = self._follow
 
     def read(self, cursor: Cursor, limit: int) -> Chunk:
         """Read as the port says."""
-        ahead = self._ahead
-        if ahead is not None and ahead.cursor == cursor:
-            self._ahead = None
+        own, replies = self._appending.ahead
+        if replies and own == cursor:
+            self._appending.ahead = cursor, []
             # Another process may have appended since: only a read of its own can say that nothing is newer.
-            return self._chunk(cursor, limit, ahead.replies)._replace(more=True)
-        return self._chunk(cursor, limit, self._pool.look(self._packed(cursor, limit)))
+            return self._chunk(cursor, limit, replies)._replace(more=True)
+        count = max(1, min(limit, MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))
+        return self._chunk(cursor, limit, self._pool.look(read_entries(self._keys, cursor, count)))
 
     def head(self, *fields: str) -> tuple[int, list[bytes | None]]:
         """Return the history of the log, and fields of its head. Begins a log where there is none."""
@@ -64,28 +51,13 @@ class Reading:
         if found[0] is None:
             self._appending.arrive()
             found = self._pool.ask(command)[0]
-        return Mark.read(found[0], self._where).history, found[1:]
-
-    def _packed(self, cursor: Cursor, limit: int) -> Packed:
-        count = max(1, min(limit, MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))
-        start = f"({cursor.position}-{cursor.number}" if cursor.number else "-"
-        return pack(("HMGET", self._keys.head, *_FIELDS), ("XRANGE", self._keys.stream, start, "+", "COUNT", count))
-
-    def _follow(self) -> tuple[Packed, Callable[[list[Reply]], None]]:
-        """The reading that goes with an append, for the reader that is furthest, and what takes the answers."""
-        cursor = self._furthest
-
-        def take(replies: list[Reply]) -> None:
-            if not any(isinstance(reply, Exception) for reply in replies) and replies[1]:
-                self._ahead = _Ahead(cursor, replies)
-
-        return self._packed(cursor, MOST_ENTRIES) if cursor.history else NOTHING, take
+        return history_of(found[0], self._where), found[1:]
 
     def _chunk(self, cursor: Cursor, limit: int, replies: Sequence[Reply]) -> Chunk:
         (mark, newest, generation, compacted), entries = replies
         if mark is None:
             raise self._loss("has no log any more")
-        history = Mark.read(mark, self._where).history
+        history = history_of(mark, self._where)
         self.history, self.generation = history, int(generation)
         if history != cursor.history:
             self._recognise(cursor, int(compacted or 0))
@@ -104,8 +76,9 @@ class Reading:
             self._entry_bytes = max(100.0, 0.5 * (self._entry_bytes + decoder.size / len(entries)))
         self._appending.note(decoder.end)
         end = Cursor(history, number, position)
-        if number > self._furthest.number or history != self._furthest.history:
-            self._furthest = end
+        furthest = self._appending.furthest
+        if number > furthest.number or history != furthest.history:
+            self._appending.furthest = end
         return Chunk(decoder.finish(), end, more=number < int(newest))
 
     def _recognise(self, cursor: Cursor, compacted: int) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -13,66 +12,67 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from event_log.errors import LogUnavailable
-from event_log.redis.connection import PATIENCE, Command, Connection, Reply, connect, pack
-from event_log.redis.faults import unavailable
+from event_log.redis.connection import PATIENCE, Command, Connection, Packed, Reply, connect, pack
+from event_log.redis.faults import code_of, unavailable
+from event_log.redis.keys import FORMAT
 from event_log.redis.scripts import ALL
 from event_log.redis.url import RedisUrl
 
 OLDEST = 7
 """The first version of Redis whose scripts may clean a full one."""
-FAR = 0.0003
-"""Seconds of a trip, from which on several are made at a time. Near by, fewer and fuller trips spare Redis work."""
-PINGS = 5
-"""Trips by which the distance is measured."""
 ROLE = pack(("HELLO",))
 """Asked with each trip that reads: tells whether this still is the master, and is never refused. (PING is, by a Redis
 that cannot save to its disk.)"""
 _FACTS: tuple[Command, ...] = (("INFO", "server"), ("INFO", "replication"), ("INFO", "persistence"))
 
 
-class Client(NamedTuple):
-    """A connection as Redis knows it."""
-
-    run: str
-    """Id of the process of Redis, another one after each start."""
-    id: int
-
-
 class Session(Connection):
-    """Raises LogUnavailable where it cannot be opened."""
+    """Raises LogUnavailable where it cannot be opened, and OSError where it breaks."""
 
     def __init__(self, url: RedisUrl) -> None:
         self._where = str(url)
         self.stamp = ""
         """Stamp of this Redis as a master: another one after each start and each promotion."""
+        self.run = ""
+        """Id of the process of Redis, another one after each start."""
         address = None if url.path is not None else url.hosts[0] if url.master is None else _master(url)
         try:
             super().__init__(connect(url, address))
         except OSError as fault:
             raise unavailable(self._where, fault) from fault
         try:
-            *_, number = self.ask(*_greeting(url))
-            self.client = Client(self.look(), number)
-            self.load()
-            self.is_far = min(self._ping() for _ in range(PINGS)) >= FAR
-        except (RedisError, OSError) as fault:
+            *_, self.number = self.ask(*_greeting(url))
+            self.look()
+            self._load()
+        except OSError as fault:
             self.close()
             raise unavailable(self._where, fault) from fault
         except BaseException:
             self.close()
             raise
 
-    def ask(self, *commands: Command) -> list[Reply]:
-        """Return the answers. Raises the first one that is an error."""
-        replies = self.trip(pack(*commands))
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+    def trip(self, packed: Packed) -> list[Reply]:
+        """The same, with our scripts loaded where Redis knows them no more. A script comes first."""
+        replies = super().trip(packed)
+        if isinstance(replies[0], Exception) and code_of(replies[0]) == "NOSCRIPT":
+            self._load()
+            replies = super().trip(packed)
         return replies
 
-    def look(self) -> str:
-        """Learn the stamp, which changes while a connection outlives a demotion and a promotion; return what names the
-        process. Raises LogUnavailable for a Redis that cannot be used."""
+    def ask(self, *commands: Command) -> list[Reply]:
+        """Return the answers. Raises LogUnavailable for the first one that is an error."""
+        return self._checked(self.trip(pack(*commands)))
+
+    def read(self, packed: Packed) -> list[Reply]:
+        """The same for commands that read. Raises LogUnavailable also for a Redis that has become a replica: it refuses
+        writes, but would answer from behind."""
+        role, *replies = self._checked(self.trip(ROLE + packed))
+        self._check_role(role[role.index(b"role") + 1] == b"master")
+        return replies
+
+    def look(self) -> None:
+        """Learn the stamp, which changes while a connection outlives a demotion and a promotion. Raises LogUnavailable
+        for a Redis that cannot be used."""
         facts = facts_of(b"\n".join(self.ask(*_FACTS)))
         version = facts.get("redis_version", "0")
         if int(version.partition(".")[0]) < OLDEST:
@@ -80,28 +80,27 @@ class Session(Connection):
             raise LogUnavailable(f"{self._where} is version {version}; {needs}")
         if facts.get("loading") == "1":
             raise LogUnavailable(f"{self._where} is still loading its data")
-        if facts.get("role") != "master":
-            raise unavailable(self._where, ReadOnlyError("READONLY"))
-        both = facts.get("run_id", "") + facts.get("master_replid", "")
+        self._check_role(facts.get("role") == "master")
+        self.run = facts.get("run_id", "")
+        both = self.run + facts.get("master_replid", "")
         self.stamp = hashlib.sha1(both.encode(), usedforsecurity=False).hexdigest()[:12]
-        return facts.get("run_id", "")
 
-    def load(self) -> None:
-        """Have Redis know our scripts."""
+    def mark(self, history: int | str = "") -> str:
+        """Return what a write is compared with, so that it is one to this master and this history."""
+        return f"{FORMAT} {self.stamp} {history}".rstrip()
+
+    def _load(self) -> None:
         self.ask(*[("SCRIPT", "LOAD", script.source) for script in ALL])
 
-    def _ping(self) -> float:
-        start = time.perf_counter()
-        self.trip(ROLE)
-        return time.perf_counter() - start
+    def _check_role(self, is_master: bool) -> None:
+        if not is_master:
+            raise unavailable(self._where, ReadOnlyError("READONLY"))
 
-
-def not_master(where: str, role: Reply) -> LogUnavailable | None:
-    """Return the error for a Redis that has become a replica: it refuses writes, but would answer from behind."""
-    if isinstance(role, Exception):
-        return unavailable(where, role)
-    master = role[role.index(b"role") + 1] == b"master"
-    return None if master else unavailable(where, ReadOnlyError("READONLY"))
+    def _checked(self, replies: list[Reply]) -> list[Reply]:
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise unavailable(self._where, reply)
+        return replies
 
 
 def facts_of(info: bytes) -> dict[str, str]:

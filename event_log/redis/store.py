@@ -1,23 +1,32 @@
-"""The store of many machines, shared by all who reach one Redis: a stream for the newest records, strings for blobs."""
+"""The store of many machines, shared by all who reach one Redis: a stream for the newest records; beside it blobs, as
+strings of at most 1 MiB each, and the manifest that names them for readers."""
 
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Callable
 
 from event_log.log_time import Moment
-from event_log.port import Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Usage
+from event_log.port import Appended, Behind, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Usage
 from event_log.redis.appending import Appending, full
-from event_log.redis.blobs import Blobs
 from event_log.redis.clock import RedisClock
+from event_log.redis.connection import Command, call
 from event_log.redis.facts import Facts
-from event_log.redis.keys import Keys
+from event_log.redis.keys import CHUNK, Keys, blob_bytes
 from event_log.redis.pool import Pool
 from event_log.redis.reading import Reading
+from event_log.redis.scripts import OTHER_MARK, SWAP
 from event_log.redis.url import RedisUrl
+from times import SECOND
 
 SOME_ROOM = 64 * 1024
 """Bytes of a common batch. A log that has not so much left is not healthy, whatever smaller may still go in."""
+GRACE_SECONDS = 600
+"""Seconds for which what a swap leaves behind may still be read."""
+STEP = 1000
+"""Entries that are trimmed at a time."""
+_FIELDS = "generation", "number", "position", "data", "blobs"
 
 
 class RedisStore(RecordStore):
@@ -33,9 +42,9 @@ class RedisStore(RecordStore):
         self._clock = RedisClock(self._reads, self.keys, clock)
         self._appending = Appending(self._writes, self.keys, max_bytes, self._clock.given)
         self._reading = Reading(self._reads, self.keys, self._appending)
-        self._blobs = Blobs(self._reads, self.keys, self._appending, self._reading, self._clock)
         self._facts = Facts(self._reads)
         self._holder = secrets.token_hex(8)
+        self._swaps = deque[tuple[int, str]]()  # when each was learned of, and its last entry; the oldest first
 
     def append(self, record: Record, guard: Guard) -> Appended:
         return self._appending.append(record, guard)
@@ -61,29 +70,57 @@ class RedisStore(RecordStore):
         return self._clock.corrected(wall)
 
     def put_blob(self, data: bytes) -> str:
-        return self._blobs.put(data)
+        name = f"{secrets.token_hex(16)}.{len(data)}"
+        for number, key in enumerate(self.keys.chunks([name])):
+            self._reads.ask(("SET", key, data[number * CHUNK : (number + 1) * CHUNK], "EX", GRACE_SECONDS))
+        return name
 
     def blob(self, name: str) -> bytes:
-        return self._blobs.get(name)
+        pieces: list[bytes | None] = [self._reads.ask(("GET", key))[0] for key in self.keys.chunks([name])]
+        if None in pieces:
+            raise Behind(f"blob {name} is gone")
+        return b"".join(piece for piece in pieces if piece is not None)
 
     def manifest(self) -> Manifest:
-        return self._blobs.manifest()
+        self._reading.history, _ = self._reading.head()
+        found = self._manifest(self._reading.history)
+        self._reading.generation = found.generation
+        return found
 
     def generation(self) -> int:
         """Return the generation as of the last read."""
         return self._reading.generation
 
     def swap(self, manifest: Manifest) -> bool:
-        return self._blobs.swap(manifest)
+        cursor, before = manifest.cursor, self._manifest(manifest.cursor.history)
+        if before.generation != manifest.generation - 1:
+            return False
+        new = [name for name in manifest.blobs if name not in before.blobs]
+        old = [name for name in before.blobs if name not in manifest.blobs]
+        new_keys = self.keys.chunks(new)
+        keys = self.keys.head, self.keys.manifest, *new_keys, *self.keys.chunks(old)
+        growth = blob_bytes(new) - blob_bytes(old)
+        numbers = before.generation, manifest.generation, cursor.number, len(new_keys), growth
+        blobs = " ".join(manifest.blobs)
+        values: Command = manifest.generation, cursor.number, cursor.position, manifest.data, blobs
+        fields = [word for pair in zip(_FIELDS, values, strict=True) for word in pair]
+        done = self._reads.twice(
+            lambda session: session.ask(call(SWAP, keys, session.mark(cursor.history), *numbers, *fields))[0]
+        )
+        if done == OTHER_MARK:
+            self._appending.renew(cursor.history)
+        if done != 1:
+            return self.manifest() == manifest  # the answer may have been lost when it was done
+        self._reading.generation = manifest.generation
+        self._swaps.append((self._clock.time(), _entry(cursor)))
+        return True
 
     def may_compact(self, seconds: float) -> bool:
-        lease, milliseconds = self.keys.lease, int(seconds * 1000)
-        if self._reads.ask(("SET", lease, self._holder, "NX", "PX", milliseconds))[0] is not None:
-            return True
-        if self._reads.ask(("GET", lease))[0] != self._holder.encode():
-            return False
-        self._reads.ask(("SET", lease, self._holder, "PX", milliseconds))
-        return True
+        lease, own, milliseconds = self.keys.lease, self._holder.encode(), int(seconds * 1000)
+        holder = self._reads.ask(("SET", lease, own, "NX", "GET", "PX", milliseconds))[0]
+        if holder == own:
+            self._reads.ask(("SET", lease, own, "PX", milliseconds))
+        return holder in (None, own)
 
     def check(self) -> None:
         history, (used,) = self._reading.head("bytes")
@@ -106,8 +143,35 @@ class RedisStore(RecordStore):
 
     def sync(self) -> None:
         self._clock.ask()
-        self._blobs.trim()
+        newest, now, due = self._manifest(0), self._clock.time(), ""
+        if newest.generation and (not self._swaps or self._swaps[-1][1] != _entry(newest.cursor)):
+            self._swaps.append((now, _entry(newest.cursor)))
+        while self._swaps and self._swaps[0][0] <= now - GRACE_SECONDS * SECOND:
+            _, due = self._swaps.popleft()
+        if due:
+            self._trim(due, blob_bytes(newest.blobs))
 
     def close(self) -> None:
         self._writes.close()
         self._reads.close()
+
+    def _manifest(self, history: int) -> Manifest:
+        generation, number, position, data, blobs = self._reads.ask(("HMGET", self.keys.manifest, *_FIELDS))[0]
+        cursor = Cursor(history, int(number or 0), int(position or 0))
+        return Manifest(int(generation or 0), cursor, data or b"", tuple((blobs or b"").decode().split()))
+
+    def _trim(self, entry: str, blobs: int) -> None:
+        """Drop all entries before this one, by which readers of the manifest recognise the history, and count anew what
+        is left, beside so many bytes of blobs."""
+        stream, head = self.keys.stream, self.keys.head
+        while self._reads.ask(("XTRIM", stream, "MINID", "~", entry, "LIMIT", STEP))[0]:
+            pass
+        _, used, counted = self._reads.ask(
+            ("XTRIM", stream, "MINID", entry), ("MEMORY", "USAGE", stream, "SAMPLES", 5), ("HGET", head, "bytes")
+        )
+        self._reads.ask(("HINCRBY", head, "bytes", used + blobs - int(counted or 0)))
+
+
+def _entry(cursor: Cursor) -> str:
+    """Return the id of the entry that ends with a cursor's record."""
+    return f"{cursor.position}-{cursor.number}"

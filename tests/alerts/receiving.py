@@ -64,7 +64,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiving
 
     def do_POST(self) -> None:  # the name that http.server calls
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # whoever sent it was killed in the middle, and will send it again
         self.server.taken.append(Taken(self.path, body, int(self.headers[POSITION]), self.headers["Authorization"]))
         if self.path == "/hang":
             self.server.ending.wait(600)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alerts.board import Boards
+from alerts.board import Board
 from alerts.file import Receiver
 from alerts.following import LOOKS, MISSING, AlertsFollower
 from alerts.receivers import SendFailed
@@ -20,6 +22,7 @@ from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
 from times import HOUR, MINUTE, SECOND
+from view.per_process import PerProcess
 from watched.memory import Memory
 
 RECEIVER = '[[receiver]]\nname = "{}"\n{} = "http://nowhere.example/"\n'
@@ -74,7 +77,7 @@ class Process:
         self.follower = AlertsFollower(
             self.watch,
             service,
-            Boards(service),
+            PerProcess(lambda: Board(service)),
             count=lambda *counted: self.counts.append(counted),
             post=post,
             monotonic=Seconds(clock),
@@ -84,7 +87,9 @@ class Process:
         for _ in range(seconds):
             self.clock.advance(SECOND)
             self.follower.tick()
-            self.follower.delivery.wait(60)
+            for thread in threading.enumerate():
+                if thread.name == "courier":
+                    thread.join(60)
 
     def rows(self, table: str) -> dict[str, str]:
         with self.service.level() as projection:
@@ -194,7 +199,7 @@ def test_a_receiver_that_fails_is_tried_with_growing_pauses_and_dropped_after_an
     assert "dropped after an hour" in caplog.text
     process.tick()
     assert process.rows(OUTBOX) == {}
-    board = Boards(process.service).here()
+    board = Board(process.service)
     assert board.notices() == ["receiver ops was not told of 1 changes of alerts"]
     process.post.failing = set()
     process.service.add("s/a", None, 0.0)
@@ -255,6 +260,25 @@ def test_a_host_that_lacks_a_receiver_does_not_evaluate(
     assert process.post.told() == [("firing", "s/a")]
 
 
+def test_the_file_that_changed_last_is_in_force_on_hosts_with_different_ones(start: Start, path: Path) -> None:
+    one, other = start(OPS + HIGH), start(OPS + HIGH.replace("high", "higher"), path.with_name("other.toml"))
+    in_force, are_level = list[str](), list[bool]()
+    one.service.add("s/a", None, 1.0)
+    for changed in (HIGH, HIGH, HIGH.replace("high", "highest")):
+        path.write_text(OPS + changed)
+        for _ in range(5):
+            for host in (one, other):
+                host.tick()
+                standings = [Board(each.service).standing() for each in (one, other)]
+                in_force.extend(standings[0].rules)
+                are_level.append(standings[0] == standings[1])
+    assert [name for name, _ in groupby(in_force)] == ["high", "higher", "highest"]  # they do not go back and forth
+    assert all(are_level)
+    told = [(body["status"], body["commonLabels"]["alertname"]) for _, _, body in one.post.taken]
+    changes = [("firing", "higher"), ("resolved", "high"), ("firing", "highest"), ("resolved", "higher")]
+    assert told == [("firing", "high"), *changes]
+
+
 def test_too_many_waiting_changes_are_dropped_the_oldest_first(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alerts.delivery.MOST_WAITING", 3)
     process = start()
@@ -284,7 +308,7 @@ def test_looks_come_less_often_where_they_take_long(start: Start, monkeypatch: p
     monkeypatch.setattr(evaluator, "look", evaluate)
     process.tick(LOOKS)
     assert len(looks) == LOOKS
-    board = Boards(process.service).here()
+    board = Board(process.service)
     assert any("one in 2 seconds" in notice for notice in board.notices())
     process.tick(20)
     assert len(looks) < LOOKS + 20

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from alerts import board, evaluation, measuring
 from alerts.board import Board, Standing
 from alerts.evaluation import Evaluator
+from alerts.members import Members
 from alerts.rows import ALERTS, RULES, key_of, pack_rules
+from event_log.log_time import Moment
 from event_log.memory_store import MemoryStore
 from event_log.outcomes import Void
 from event_log.tables import Change
 from event_service import EventService
 from settings import Settings
 from tests.conftest import FakeClock
-from times import MINUTE, SECOND
+from times import HOUR, MINUTE, SECOND
+from view import asking, portions
 
 SLOW = {"name": "slow", "series": "web/*", "statistic": "mean", "window": "10s", "above": 1.0, "summary": "{value}"}
 
@@ -159,6 +165,18 @@ def test_a_short_restart_in_the_middle_of_for_is_no_break(looking: Looking, stor
     assert after_a_restart.look() == {("slow", "web/a"): "firing"}
 
 
+def test_a_wall_clock_that_steps_counts_for_nothing(clock: FakeClock) -> None:
+    steps = [0]
+    store = MemoryStore(lambda: Moment(clock.now + steps[-1], clock.now))
+    looking = Looking(EventService(store, Settings(), lambda: clock.now + steps[-1]), clock)
+    looking.put({"name": "quiet", "series": "a", "statistic": "count", "window": "10s", "below": 1, "for": "8s"})
+    states = list[str]()
+    for step in (0, 0, 0, HOUR, HOUR, -HOUR, -HOUR, 0, 0):
+        steps.append(step)
+        states.extend(looking.look().values())
+    assert states == ["pending"] * 8 + ["firing"]
+
+
 def test_who_has_lost_the_lease_changes_nothing(looking: Looking, store: MemoryStore) -> None:
     looking.put(SLOW)
     looking.look()
@@ -174,6 +192,30 @@ def test_who_has_lost_the_lease_changes_nothing(looking: Looking, store: MemoryS
     with pytest.raises(Void):  # what it had ready when it stalled
         looking.service.change([Change(ALERTS, "slow\nweb/b", "[]")], ("alerts", lease.number))
     assert store.end().position == position
+
+
+def test_others_go_first_between_any_two_parts_of_a_look(looking: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking.put(*({"name": name, "series": "web/*", "absent": "1s"} for name in "abc"))
+    for name in "de":
+        looking.service.add(f"web/{name}", None, 2.0)
+    parts = list[str]()
+
+    def noting(name: str, done: Callable[..., Any]) -> Callable[..., Any]:
+        def work(*arguments: Any) -> Any:
+            parts.append(name)
+            return done(*arguments)
+
+        return work
+
+    for module in (board, evaluation, asking, portions):
+        monkeypatch.setattr(module, "give_way", noting("yield", lambda: None))
+        monkeypatch.setattr(module, "SECONDS", 0.0)
+    monkeypatch.setattr(board, "FEW", 0)
+    for owner, name in ((Members, "match"), (Members, "of"), (measuring, "_measure"), (evaluation, "_judge")):
+        monkeypatch.setattr(owner, name, noting(name, getattr(owner, name)))
+    looking.look()
+    assert [parts.count(name) for name in ("match", "of", "_measure", "_judge")] == [2, 3, 6, 6]
+    assert all("yield" in pair for pair in pairwise(parts))
 
 
 def test_alerts_are_bounded(looking: Looking) -> None:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from alerts.board import Board, Boards
+from alerts.board import Board
 from alerts.evaluation import TERM, Evaluator
 from alerts.rows import ALERTS, LEASE, RULES, Alert, pack, pack_rules, row_key
 from event_log.outcomes import Void
@@ -68,4 +68,4 @@ def test_each_change_happens_once_whoever_is_killed(kind: StoreKind, clock: Fake
     for key in KEYS:
         states = [state for text, state, _ in told[0] if text == row_key(key)]
         assert states == ["firing", "inactive"] * (len(states) // 2) + ["firing"] * (len(states) % 2)
-    assert Boards(services[0]).here().standing() == boards[1].standing()  # one that begins now tells the same
+    assert Board(services[0]).standing() == boards[1].standing()  # one that begins now tells the same

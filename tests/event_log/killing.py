@@ -1,4 +1,4 @@
-"""Clients of two hosts on one Redis that is far away, killed at any point. Run by `test_redis_far`; prints what came
+"""Clients of two hosts on one Redis, killed at any point. Run by `test_redis_pool`; prints what came
 of it: whether enough was done, how many writes were lost, doubled and not known, and whether the hosts agree."""
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys  # noqa: E402
 import gevent  # noqa: E402
 
 from event_log.log import Log  # noqa: E402
-from event_log.redis import session  # noqa: E402
 from event_log.redis.store import RedisStore  # noqa: E402
 from event_log.redis.url import parse_redis_url  # noqa: E402
 from event_log.rules import Rules  # noqa: E402
@@ -26,7 +25,6 @@ CLIENTS = 16
 SERIES = 20
 
 faulthandler.dump_traceback_later(600, exit=True)  # one who waits for ever has no other end
-session.FAR = 0.0
 chance = random.Random(1)
 url = parse_redis_url(sys.argv[1])
 hosts = [Log(RedisStore(url, max_bytes=2**30)) for _ in range(2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event, Lock
+from threading import Event
 
 import pytest
 
@@ -30,25 +30,22 @@ class Trips:
     def __init__(self) -> None:
         self.groups: list[Group] = []
         self.number = 0
-        self._lock = Lock()
+        self._under_way = 0
         self._may_go = Event()
-        self.ends: list[Callable[[Group], list[Group]]] = []
+        self.ends: list[Callable[[Group], None]] = []
         self.gathering = Gathering(self._settle)
         self.pool = ThreadPoolExecutor(MOST_TOGETHER * 2)
 
     def append(self, count: int, record: Record = ONE) -> list[Future[Appended]]:
-        """Append in threads of their own; return once all have gathered, and those who lead have taken whom they take
-        along, while none may go."""
+        """Append in threads of their own; return once all have gathered, behind the first, which is under way."""
         wanted = self._gathered() + count
         found = [self.one(record) for _ in range(count)]
-        until(lambda: self._gathered() == wanted and self._all_have_taken(), "all to wait", SOON)
+        until(lambda: self._gathered() == wanted and self._under_way == 1, "all to wait", SOON)
+        until(lambda: len(self.gathering._flight.waiting) == wanted - 1, "all to wait for their turn", SOON)
         return found
 
     def _gathered(self) -> int:
-        return len(self.gathering._waiting) + self.gathering._leaders
-
-    def _all_have_taken(self) -> bool:
-        return self.gathering._under_way >= self.gathering._leaders
+        return len(self.gathering.waiting) + self._under_way
 
     def one(self, record: Record = ONE) -> Future[Appended]:
         return self.pool.submit(self.gathering.append, record, Guard(1))
@@ -56,26 +53,25 @@ class Trips:
     def go(self) -> None:
         self._may_go.set()
 
-    def _settle(self, group: Group) -> list[Group]:
+    def _settle(self, group: Group) -> None:
+        self._under_way = len(group.jobs)
         assert self._may_go.wait(SOON)
+        self._under_way = 0
         self.groups.append(group)
-        return self.ends.pop(0)(group) if self.ends else self.stored(group)
+        (self.ends.pop(0) if self.ends else self.stored)(group)
 
-    def stored(self, group: Group) -> list[Group]:
-        with self._lock:
-            self.number += len(group.jobs)
-            group.answer(Appended(self.number, self.number))
-        return []
+    def stored(self, group: Group) -> None:
+        self.number += len(group.jobs)
+        group.answer(Appended(self.number, self.number))
 
-    def killed(self, group: Group) -> list[Group]:
+    def killed(self, group: Group) -> None:
         raise Killed
 
-    def parted(self, group: Group) -> list[Group]:
-        return [Group([job]) for job in group.jobs]
+    def refused(self, group: Group) -> None:
+        """Leave it to be tried one by one."""
 
-    def full(self, group: Group) -> list[Group]:
+    def full(self, group: Group) -> None:
         group.fail(LogFull("full"))
-        return []
 
     def sizes(self) -> list[int]:
         return [len(group.jobs) for group in self.groups]
@@ -119,7 +115,7 @@ def test_what_changes_things_for_others_goes_alone(trips: Trips) -> None:
 
 
 def test_who_is_refused_does_not_take_the_others_along(trips: Trips) -> None:
-    trips.ends = [trips.stored, trips.parted, trips.stored, trips.full, trips.stored]
+    trips.ends = [trips.stored, trips.refused, trips.stored, trips.full, trips.stored]
     futures = trips.append(1) + trips.append(3)
     trips.go()
     faults = [future.exception(SOON) for future in futures]
@@ -145,10 +141,15 @@ def test_who_waits_behind_a_leader_that_is_killed_leads_next(trips: Trips) -> No
     assert given([trips.one()]) == [3]
 
 
-def test_where_several_trips_are_under_way_each_is_answered(trips: Trips) -> None:
-    trips.gathering.most = 3
-    futures = trips.append(3) + trips.append(9)
+def test_who_is_killed_while_waiting_is_stored_by_nobody(trips: Trips, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> bool:
+        raise Killed
+
+    first = trips.append(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(trips.gathering._flight, "step", killed)
+        with pytest.raises(Killed):
+            trips.gathering.append(ONE, Guard(1))
+    futures = first + trips.append(2)
     trips.go()
-    assert given(futures) == list(range(1, 13))
-    assert trips.sizes().count(1) >= 3
-    assert sum(trips.sizes()) == 12
+    assert given(futures) == [1, 2, 3]

@@ -71,7 +71,7 @@ def test_every_step_holds_what_the_sorted_list_has_there(
     pair.prune(horizon)
     for series in (None, 0, 2):
         check(pair, series, after, until, edges)
-    pair.view._check()
+    pair.view.check()
 
 
 @pytest.mark.parametrize("step", [1, 7, 400, 10**4])

@@ -77,7 +77,7 @@ def test_all_that_is_found_is_of_the_first_moment(seed: int) -> None:
     assert pauses > 12
     assert found == wanted
     held.close()
-    pair.view._check()
+    pair.view.check()
 
 
 @pytest.mark.soak(seed=(range(2), range(6)))
@@ -107,9 +107,9 @@ def test_several_are_held_across_changes_of_every_kind_and_closed_in_any_order(s
                 held.append(pair.hold())
             case "close" if held:
                 held.pop(generator.randrange(len(held))).close()
-        pair.view._check()
+        pair.view.check()
         for other in held:
-            other.view._check()
+            other.view.check()
     for other in held:
         other.close()
     assert pair.view.epochs.frozen == NONE
@@ -136,7 +136,7 @@ def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
     pair.add([(1, i, 1.0) for i in range(200, 300)])
     held = pair.hold()
     pair.end_series(1)
-    pair.view._all._check_epochs()
+    pair.view.all_series.check_epochs()
     pair.add([(0, 400, 5.0)])
     held.close()
 
@@ -144,14 +144,14 @@ def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
 def test_only_what_is_written_to_is_copied() -> None:
     pair = some(20)
     before = {series: list(window.blocks()) for series, window in pair.view.windows.items()}
-    everything = blocks(pair.view._all)
+    everything = blocks(pair.view.all_series)
     held = pair.hold()
     pair.add([(7, 64, 1.0), (8, 15, 1.0)])  # on time, late
     for series, window in pair.view.windows.items():
         kept = set(before[series]) & set(window.blocks())
         assert len(before[series]) - len(kept) == (series == 8)
         assert (held.view.windows[series] is window) == (series not in (7, 8))
-    assert len(set(everything) - set(blocks(pair.view._all))) == 2
+    assert len(set(everything) - set(blocks(pair.view.all_series))) == 2
     held.close()
 
 
@@ -163,7 +163,7 @@ def test_a_last_block_of_many_events_is_not_copied_for_one_on_time(size: int, co
     before = {series: list(window.blocks()) for series, window in pair.view.windows.items()}
     held = pair.hold()
     pair.add([(0, 9 + size, 1.0), (0, 10 + size, 2.0)])
-    pair.view._check()
+    pair.view.check()
     assert (before[0][-1] not in set(pair.view.windows[0].blocks())) == copied
     assert before[1] == list(pair.view.windows[1].blocks())
     held.ask_all(0)
@@ -200,14 +200,14 @@ def test_the_check_finds_a_last_block_that_is_not_owned() -> None:
         window.add(position, 1.0, position, exact(1.0))
         if len(window.lowest()) > 2:
             break
-    window._check_epochs()
+    window.check_epochs()
     window.epochs.freeze()
     with pytest.raises(AssertionError):
-        window._check_epochs()
+        window.check_epochs()
     other = window.copy()
-    other._check_epochs()
+    other.check_epochs()
     with pytest.raises(AssertionError):
-        window._check_epochs()
+        window.check_epochs()
 
 
 def refuse_frozen(patch: pytest.MonkeyPatch, epochs: Epochs) -> None:
@@ -268,6 +268,6 @@ def test_a_copy_of_a_block_is_another_one() -> None:
     other.append(1, 1.0, 9)
     other.summary.add(1.0, *exact(1.0))
     for one, values in ((block, [3.0, 5.0, 9.0]), (other, [1.0, 3.0, 5.0, 9.0])):
-        one._check()
+        one.check()
         assert one.columns()[2].tolist() == values
     assert (block.epoch, other.epoch) == (0, 4)

@@ -82,7 +82,7 @@ def test_the_block_that_was_cut_longest_ago_is_forgotten(monkeypatch: pytest.Mon
     tails.tail(blocks[0], 5)
     tails.tail(blocks[0], 5)
     assert made == [*blocks, blocks[0]]
-    tails._check(dict.fromkeys(blocks, opened))
+    tails.check(dict.fromkeys(blocks, opened))
 
 
 def test_windows_at_random_have_no_sums_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_windows_at_random_have_no_sums_worked_out(monkeypatch: pytest.MonkeyPat
         for block in blocks:
             assert tails.tail(block, 5) == block.tail(5)
     assert not made
-    tails._check(dict.fromkeys(blocks, opened))
+    tails.check(dict.fromkeys(blocks, opened))
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -109,4 +109,4 @@ def test_windows_that_move_over_late_events_and_the_horizon(seed: int) -> None:
             for after, last in ((now - 50, None), (now - 50, None), (None, 20), (None, 20)):
                 rows = pair.model.rows(series, after, now - 80, last)
                 assert_tail(pair.tail(series, after, now - 80, last, True), rows)
-    pair.view._check()
+    pair.view.check()

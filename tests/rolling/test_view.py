@@ -68,7 +68,7 @@ class Held(Asked):
 
     def close(self) -> None:
         """See that it says what it said at first."""
-        self.view._check()
+        self.view.check()
         horizon = self.model.horizon
         for series in (None, *self.model.series):
             for after, last, until in ((None, None, None), (horizon + 5, None, horizon + 40), (None, 17, None)):
@@ -189,7 +189,7 @@ def test_any_history_gives_the_answers_of_the_model(history: list[tuple[Any, ...
         if number % 3 == 0:  # while the snapshot before it is still held
             held.append(pair.hold())
         take(pair, step)
-        pair.view._check()
+        pair.view.check()
         if len(held) > 1:
             held.pop(number % 2).close()
     pair.ask_all(pair.model.horizon)
@@ -223,17 +223,17 @@ def test_a_series_ends_in_steps_and_leaves_nothing_behind() -> None:
     pair.ask_all(20)  # some blocks hold columns
     assert run(pair.view.end_series(1)) > 20
     pair.model.end_series(1)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(20)
     assert len(pair.view) == 266
     pair.add([(i % 2 * 2, i, 0.5) for i in range(30, 250)])
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(30)
     for series in (0, 2):
         pair.end_series(series)
-    pair.view._check()
-    assert (len(pair.view), len(pair.view._all), pair.view.windows) == (0, 0, {})
-    assert pair.view._all.first is pair.view._all.last
+    pair.view.check()
+    assert (len(pair.view), len(pair.view.all_series), pair.view.windows) == (0, 0, {})
+    assert pair.view.all_series.first is pair.view.all_series.last
     assert run(pair.view.end_series(7)) == 0
 
 
@@ -244,10 +244,10 @@ def test_a_series_of_its_own_blocks_ends_and_the_rest_stays_as_it_is() -> None:
     pair.add([(1, i, float(i)) for i in range(200, 400)])
     pair.add([(0, i, float(i)) for i in range(400, 600)])
     pair.end_series(1)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
     pair.add([(0, i, 0.5) for i in (5, 250, 350, 700)])
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
 
 
@@ -283,7 +283,7 @@ def test_the_same_events_in_any_portions_give_the_same_answers(
         parts.prune(min(horizon, start))
     parts.prune(horizon)
     for pair in (whole, parts):
-        pair.view._check()
+        pair.view.check()
         pair.ask_all(horizon)
 
 
@@ -313,7 +313,7 @@ def test_stress_in_both_sizes(seed: int, steps: int, sizes: None) -> None:
     for _ in range(steps):
         now += generator.randrange(3000)
         stress_step(pair, generator, now)
-    pair.view._check()
+    pair.view.check()
 
 
 def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
@@ -331,7 +331,7 @@ def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
         until = generator.choice([None, now - generator.randrange(100_000), now - generator.randrange(1000)])
         pair.ask(generator.choice([None, 0, 1, 2, 3]), after, now - 100_000, last, until)
     if generator.random() < 0.1:
-        pair.view._check()
+        pair.view.check()
 
 
 def burst(generator: random.Random, now: int, horizon: int) -> list[Event]:
@@ -378,7 +378,7 @@ def test_a_block_that_fills_up_within_a_batch_while_unloaded_holds_the_batch_its
     pair.add([(i % 2, 10 * i, float(i)) for i in range(200)])
     for late in (301, 302, 303, 304, 5, 5, 5, 1501):
         pair.add([(1, late, 1.0), (0, late, 2.0), (1, 1990, 3.0)] * 5)
-        pair.view._check()
+        pair.view.check()
         pair.ask(None, late - 1, 0, None)
 
 
@@ -388,7 +388,7 @@ def test_a_block_that_straddles_the_horizon_answers_for_what_is_live_in_it() -> 
     pair.add([(i % 3, i, float(i)) for i in range(1, 200)])
     for horizon in range(1, 198):
         pair.prune(horizon)
-        pair.view._check()
+        pair.view.check()
         pair.ask(None, None, horizon, None)
         pair.ask(None, None, horizon, 5)
 
@@ -400,7 +400,7 @@ def test_late_events_behind_the_horizon_do_not_show_in_all_series() -> None:
     pair.prune(50)
     pair.add([(0, time, 1000.0) for time in range(40, 60)])
     pair.add([(1, time, 2000.0) for time in (50, 50, 51, 51)])
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(50)
 
 
@@ -409,7 +409,7 @@ def test_everything_expires_and_life_goes_on() -> None:
     pair = Pair.keeping(0, 2)
     pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
     pair.prune(1000)
-    pair.view._check()
+    pair.view.check()
     assert len(pair.view) < 20
     pair.ask_all(1000)
     pair.add([(0, 1001, 1.0), (1, 1000, 2.0), (1, 999, 3.0)])
@@ -431,7 +431,7 @@ def test_a_portion_may_raise_what_is_kept_and_then_split_a_block_that_has_lost_a
     pair = Pair.keeping(0, 0)
     pair.add([(0, time, 1.0) for time in range(1, 60)])
     pair.change_keep(0, 40, 10**6, [(1, 5, 0.5), (1, 45, 0.5)] * 3)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(40)
 
 
@@ -442,7 +442,7 @@ def test_a_portion_may_raise_what_is_kept_and_then_split_the_block_at_the_horizo
     pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
     later = [(1, time, 0.5) for time in range(horizon - 9, horizon + 10) for _ in range(3)]
     pair.change_keep(0, horizon, 10**6, later)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(horizon)
 
 
@@ -467,6 +467,6 @@ def test_what_a_series_may_keep_starts_at_its_last_events() -> None:
 def test_an_empty_view_has_empty_answers() -> None:
     pair = Pair.keeping(0, 5)
     assert len(pair.view) == 0
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
     assert View().figures(None, Span(0, None, None, 5), ends=True, moves=True) == Figures(Summary())

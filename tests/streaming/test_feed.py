@@ -17,9 +17,9 @@ from event_log.memory_store import MemoryStore
 from event_log.port import Chunk, Cursor
 from event_service import EventService
 from settings import Settings
-from streaming import Feed, ShuttingDown, Subscriber, TooManyStreams
+from streaming import Feed, NoPlace, Subscriber
 from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW
-from streaming.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
+from streaming.feed import CUT_SWEEPS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
 from streaming.pulses import Answered, Question
 from streaming.subscriber import MOST_WAITING_CHUNKS
 from streaming.wire import SSE, SSE_HEARTBEAT
@@ -126,7 +126,7 @@ def test_there_are_as_many_places_as_allowed() -> None:
     first, second = Subscriber(), Subscriber()
     worker.feed.enter(first)
     worker.feed.enter(second)
-    with pytest.raises(TooManyStreams):
+    with pytest.raises(NoPlace, match="All streams"):
         worker.feed.enter(Subscriber())
     worker.feed.leave(first)
     worker.feed.leave(first)
@@ -203,7 +203,7 @@ def test_a_slow_reader_is_told_and_then_cut_off() -> None:
             quick.take()
         assert (slow.ending, quick.ending) == (TOO_SLOW, None)
         theirs.setblocking(False)
-        worker.sweep(int(CUT_SECONDS / SWEEP_SECONDS) - 1)
+        worker.sweep(CUT_SWEEPS - 1)
         with pytest.raises(BlockingIOError):
             theirs.recv(1)
         worker.sweep(2)
@@ -219,7 +219,7 @@ def test_close_ends_all_streams_and_takes_no_more() -> None:
     worker.feed.close()
     assert follower.ending is listener.ending is SHUTDOWN
     assert list(worker.listening[0]) == []
-    with pytest.raises(ShuttingDown):
+    with pytest.raises(NoPlace, match="shutting down"):
         worker.feed.enter(Subscriber())
 
 
@@ -227,7 +227,7 @@ def test_a_worker_that_is_told_to_end_closes_its_streams() -> None:
     worker = Worker()
     subscriber = worker.follow()
     worker.worker_is_stopping = True
-    with pytest.raises(ShuttingDown):
+    with pytest.raises(NoPlace, match="shutting down"):
         worker.feed.check()
     worker.sweep(2)
     assert subscriber.ending is SHUTDOWN
@@ -256,6 +256,20 @@ def test_a_log_that_fails_for_a_while_costs_no_event() -> None:
     worker.store.fault = None
     worker.feed.tick()
     assert subscriber.take().startswith(b"id: 1\n")
+
+
+def test_a_stream_goes_on_where_the_projection_begins_anew() -> None:
+    worker = Worker()
+    subscriber = worker.follow()
+    worker.store.accept()
+    worker.service.log.retell()
+    for _ in range(10):
+        worker.feed.tick()
+    assert subscriber.behind == 0
+    assert b'"position":1,' in next(worker.listening[0])
+    worker.store.accept()
+    worker.feed.tick()
+    assert b'"position":2,' in subscriber.take()
 
 
 def test_a_stream_that_cannot_begin_because_of_the_log_says_so() -> None:

@@ -48,7 +48,7 @@ class World:
 
     def happen(self) -> None:
         """Let something happen that shapes answers, or lets go of what is dead."""
-        acts = self.add, self.age, self.service.tick, self.service._level.prune, self.end, self.change_rules
+        acts = self.add, self.age, self.service.tick, self.service.level().prune, self.end, self.change_rules
         [act] = self.generator.choices(acts, (12, 5, 2, 2, 1, 1))
         act()
         while self.service.advance():
@@ -102,7 +102,7 @@ class World:
 
     def ask(self, depth: int = 0) -> None:
         """Put a question to a snapshot, in whose pauses things happen and further questions are asked."""
-        with self.service._level as projection:
+        with self.service.level() as projection:
             snapshot = projection.snapshot()
             if snapshot is None:  # as many live as may
                 return
@@ -186,7 +186,7 @@ def test_every_answer_is_of_the_moment_at_which_it_began(seed: int) -> None:
         world.happen()
         world.ask()
     assert world.answered > 30
-    with world.service._level as projection:
+    with world.service.level() as projection:
         projection.snapshots.settle()
         assert not projection.snapshots.alive
-        projection.view._check()
+        projection.view.check()

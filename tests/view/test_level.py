@@ -86,7 +86,7 @@ def append(log: Log, seed: int = 1) -> list[float]:
 
 def summary(level: Level) -> object:
     with level as projection:
-        projection.view._check()
+        projection.view.check()
         return projection.view.figures(None, Span(WALL - HOUR, WALL - HOUR), ends=False).summary
 
 

@@ -200,7 +200,7 @@ class TestListing:
                 service.log.raise_horizon(clock() + 30 * MINUTE)
             service.advance()
 
-        with service._level as seen:
+        with service.level() as seen:
             page, order = Page("s", limit, "s01"), Order(visible=visible)
             expected = listed(seen, page, order, Over(clock() - HOUR))
         turns = between_turns(monkeypatch, happen)
@@ -286,7 +286,7 @@ class TestRanking:
                 ended.append(names.pop())
                 service.end_series(ended[-1])
             service.log.raise_horizon(clock() + (15 + len(turns)) * MINUTE)
-            service._level.prune()
+            service.level().prune()
             service.advance()
 
         turns = between_turns(monkeypatch, happen)
@@ -357,7 +357,7 @@ def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
     service: EventService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leave() -> None:
-        assert service._level.projection.view.epochs.frozen >= 0
+        assert service.level().projection.view.epochs.frozen >= 0
         raise Gone
 
     fill(service, *(f"s{number:02}" for number in range(40)))
@@ -365,10 +365,10 @@ def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
         between_turns(patch, leave)
         with pytest.raises(Gone):
             service.series()
-    assert service._level.lock.acquire(timeout=60)  # nobody has it, though it was left without
-    service._level.lock.release()
+    assert service.level().lock.acquire(timeout=60)  # nobody has it, though it was left without
+    service.level().lock.release()
     service.add("s00", None, 1.0)
-    with service._level as projection:  # who writes next, counts it off
+    with service.level() as projection:  # who writes next, counts it off
         assert projection.view.epochs.frozen == NONE
 
 
@@ -377,7 +377,7 @@ def test_a_question_of_a_kind_that_is_quick_again_takes_no_snapshot(
 ) -> None:
     fill(service, *(f"s{number:02}" for number in range(40)))
     service.series()
-    slow = service._level.projection.snapshots.slow
+    slow = service.level().projection.snapshots.slow
     with monkeypatch.context() as patch:
         between_turns(patch, lambda: None)
         service.series()
@@ -385,9 +385,9 @@ def test_a_question_of_a_kind_that_is_quick_again_takes_no_snapshot(
     monkeypatch.setattr(asking, "SECONDS", 3600.0)
     service.series()
     assert not slow
-    epoch = service._level.projection.view.epochs.now
+    epoch = service.level().projection.view.epochs.now
     service.series()
-    assert service._level.projection.view.epochs.now == epoch
+    assert service.level().projection.view.epochs.now == epoch
 
 
 def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
@@ -395,7 +395,7 @@ def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
 ) -> None:
     fill(service, *(f"s{number:02}" for number in range(40)))
     alive: list[int] = []
-    level = service._level
+    level = service.level()
 
     def happen() -> None:
         alive.append(len(level.projection.snapshots.alive))
@@ -441,7 +441,7 @@ def test_the_number_of_snapshots_and_the_age_of_the_oldest_are_told(service: Eve
 def test_a_question_waits_until_a_snapshot_is_free(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(service, *(f"s{number:02}" for number in range(40)))
     held: list[Snapshot] = []
-    level = service._level
+    level = service.level()
     for _ in range(MOST_ALIVE):
         with level as projection:
             snapshot = projection.snapshot()
@@ -466,11 +466,11 @@ def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytes
 
         def happen() -> None:
             if not done:
-                before = service._level.projection
+                before = service.level().projection
                 service.log.retell()
                 while service.advance():
                     pass
-                assert service._level.projection is not before
+                assert service.level().projection is not before
             done.append(1)
 
         between_turns(monkeypatch, happen)
@@ -484,7 +484,7 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
         fill(service, "a", "b")
         service.tick()
         service.statistics("a", percentiles=MEDIAN)
-        ranks = service._level.projection.view._ranks
+        ranks = service._level.projection.view.ranks
         assert ranks.held
         for _ in range(6):
             clock.advance(MINUTE + SECOND)
@@ -498,13 +498,13 @@ def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
         fill(service, "a")
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
-        assert service._level.projection.view._ranks.held == 0
+        assert service._level.projection.view.ranks.held == 0
 
 
 def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: EventService, clock: FakeClock) -> None:
     with small():
         fill(service, "a", "b")
-        level = service._level
+        level = service.level()
         with level as projection:
             snapshot = projection.snapshot()
             projection.view.raise_horizon(clock())

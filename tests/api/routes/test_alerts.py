@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cProfile import Profile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,27 @@ def test_rules_are_told_as_their_file_has_them(settings: Settings, clock: FakeCl
     assert quiet == nothing | unasked | {"name": "silent", "condition": "absent", "bounds": [300.0]}
     about = [client.get(f"/v1/alerts/rules?series={series}").get_json()["rules"] for series in ("web/a", "other")]
     assert [[rule["name"] for rule in rules] for rules in about] == [["slow"], []]
+
+
+def test_requests_cost_the_same_with_a_thousand_rules(settings: Settings, clock: FakeClock, file: Path) -> None:
+    file.write_text("".join(RULE.replace("slow", f"slow {number}") for number in range(1000)))
+    costs = []
+    for each in (settings, replace(settings, alerts="")):
+        app = composition.create_app(each, clock=clock, store=MemoryStore(clock.moment))
+        client = app.test_client()
+        context(app).service.add("web/a", None, 2.5)
+        tick(app, clock)
+        assert len(client.get("/alerts/rules").get_json()["rules"]) == (1000 if each.alerts else 0)
+        event = {"series": "web/a", "value": 1}
+        costs.append((calls(client, "/event", method="POST", json=event), calls(client, "/statistics")))
+    assert costs[0] == costs[1]
+
+
+def calls(client: FlaskClient, path: str, **options: Any) -> int:
+    """Return the number of calls of functions that a request takes; the least, as the first one may make what stays."""
+    counts = []
+    for _ in range(5):
+        profile = Profile()
+        profile.runcall(client.open, path, **options)
+        counts.append(sum(entry.callcount for entry in profile.getstats()))
+    return min(counts)

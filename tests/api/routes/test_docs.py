@@ -129,6 +129,17 @@ def test_every_example_of_a_request_works(client: FlaskClient, document: Documen
     assert tried >= 10
 
 
+def test_an_answers_schema_is_the_one_that_its_view_names(document: Document) -> None:
+    answers = document["paths"]["/history"]["get"]["responses"]["200"]["content"]
+    assert answers["application/json"]["schema"] == {"$ref": "#/components/schemas/History"}
+
+
+def test_a_docstring_is_summary_and_description(document: Document) -> None:
+    operation = document["paths"]["/event"]["post"]
+    assert operation["summary"] == "Take one event"
+    assert operation["description"].startswith("An event without `timestamp` is stamped on arrival.\n")
+
+
 def test_every_example_of_an_answer_is_what_its_schema_says(document: Document) -> None:
     tried = 0
     for path, _, operation in operations(document):

@@ -237,8 +237,11 @@ def test_one_bad_item_is_named_and_nothing_is_stored(
         (JSON, "NaN", "body", "array of events"),
         (JSON, '"x"', "body", "array of events"),
         (JSON, '{"values": [1], "values": [2]}', "values", "Stands twice"),
+        (JSON, f'{{"timestamps": [{START}], "values": [1], "values": [2]}}', "values", "Stands twice"),
         (JSON, f'[{json.dumps(item())}, {{"timestamp": "{T0}", "value": 1, "value": 2}}]', "1.value", "Stands twice"),
+        (JSON, f'[{{"timestamp": {START}, "value": 1, "value": 2}}]', "0.value", "Stands twice"),
         (NDJSON, f'{json.dumps(item())}\n\n{{"timestamp": "{T0}", "value": 1, "value": 2}}', "1.value", "Stands twice"),
+        (NDJSON, f'{{"timestamp": {START}.5, "value": 1, "value": 2}}', "0.value", "Stands twice"),
     ],
 )
 def test_a_body_that_is_no_batch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -15,10 +16,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from event_log.__main__ import main
+from event_log.__main__ import NICENESS, main
 from event_log.compaction import compact
 from event_log.errors import LogUnavailable
-from event_log.files import backup
+from event_log.files import backup, disk
 from event_log.files.backup import back_up
 from event_log.files.opening import OpenLog, Options
 from event_log.files.store import FilesStore
@@ -147,6 +148,39 @@ def test_it_begins_anew_where_the_log_was_replaced_by_another_history(tmp_path: 
     with patch.object(backup, "ATTEMPTS", 0), pytest.raises(LogUnavailable, match="changed 0 times"):
         back_up(files, tmp_path / "another")
     store.close()
+
+
+def test_no_more_than_a_chunk_waits_to_be_synced(tmp_path: Path, files: OpenLog) -> None:
+    store, waiting = written(tmp_path / "log", 200), [0]
+    write_all, sync_file = disk.write_all, disk.sync_file
+
+    def write(file: int, data: bytes | memoryview, offset: int) -> None:
+        waiting.append(waiting[-1] + len(data))
+        write_all(file, data, offset)
+
+    def sync(file: int) -> None:
+        waiting.append(0)
+        sync_file(file)
+
+    with (
+        patch.object(backup, "CHUNK", 1000),
+        patch.object(backup, "write_all", write),
+        patch.object(backup, "sync_file", sync),
+    ):
+        size = back_up(files, tmp_path / "copy").size
+    assert max(waiting) == 1000
+    assert sum(waiting) == size
+    restored = open_files(tmp_path / "copy")
+    assert list(read_all(restored).values())[:-1] == list(read_all(store).values())
+    for each in (store, restored):
+        each.close()
+
+
+def test_the_command_lets_the_service_have_the_processor_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["event_log"])
+    with patch.object(os, "nice") as nice, pytest.raises(SystemExit):
+        runpy.run_path(str(CHECKOUT / "event_log" / "__main__.py"), run_name="__main__")
+    nice.assert_called_once_with(NICENESS)
 
 
 def test_a_folder_that_is_there_is_not_touched(tmp_path: Path, files: OpenLog) -> None:
