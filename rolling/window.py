@@ -92,6 +92,9 @@ class RollingWindow(Timeline[Block]):
         newest = self.last.newest if end is None else end[0]
         pieces = [_cut(columns, oldest, end) for columns in self.between(oldest[0], newest)]
         pieces = [columns for columns in pieces if len(columns[0])]
+        if len(pieces) == 1:  # as of most of many series: half the price of joining
+            times, positions, values = pieces[0]
+            return times.copy(), positions.copy(), values.copy()
         return joined(pieces) if pieces else None
 
     def change_keep(self, horizon: int, keep: int) -> None:

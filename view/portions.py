@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from event_log.aside import give_way
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 SECONDS = 0.01
@@ -28,3 +29,18 @@ def giving_way(items: Iterable[T], seconds: float = SECONDS) -> Iterator[T]:
             give_way()
             end = time.perf_counter() + seconds
         yield item
+
+
+def paced(work: Callable[[S], T], seconds: float = SECONDS) -> Callable[[S], T]:
+    """Return a function that does this work, and first yields to others whenever `seconds` have passed: for what calls
+    one again and again, such as a parser."""
+    end = time.perf_counter() + seconds
+
+    def call(given: S) -> T:
+        nonlocal end
+        if time.perf_counter() >= end:
+            give_way()
+            end = time.perf_counter() + seconds
+        return work(given)
+
+    return call

@@ -16,6 +16,7 @@ from api.context import settings
 from api.guard import look_again
 from api.gzip_coding import GZIP, TooLarge, unpack
 from api.problems import Problem, invalid_body
+from view.portions import paced
 
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8")
@@ -131,7 +132,7 @@ def explain_loosely(body: bytes, explain: Callable[[Any], object]) -> None:
     The standard library reads such values all the same. `explain` is given the result, and raises if it finds a fault.
     """
     with suppress(ValueError, RecursionError):  # not even that; the fault that orjson found says it best
-        explain(json.loads(body, parse_int=_whole))
+        explain(json.loads(body, parse_int=_whole, object_hook=paced(lambda found: found)))
 
 
 def _whole(digits: str) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from event_log.batch import Times
 from times import EARLIEST, SECOND
+from view.portions import giving_way
 
 UNITS = ((10**11, "seconds", SECOND), (10**14, "milliseconds", 1000), (10**17, "microseconds", 1))
 """The absolute value below which a number is read in a unit, the unit, and its microseconds; above, nanoseconds."""
@@ -65,7 +66,7 @@ def epoch_times(numbers: Sequence[Any]) -> Times:
 
 
 def _one_by_one(numbers: Sequence[Any]) -> Times:
-    return np.array([epoch_time(number) for number in numbers], np.int64)
+    return np.array([epoch_time(number) for number in giving_way(numbers)], np.int64)
 
 
 def _of_whole(column: NDArray[np.int64]) -> Times:

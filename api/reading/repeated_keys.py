@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from api.problems import invalid
+from view.portions import giving_way, paced
 
 
 def refuse_repeated_keys(body: bytes, data: Any, stamps: Sequence[Any] | None) -> None:
@@ -19,11 +20,11 @@ def refuse_repeated_keys(body: bytes, data: Any, stamps: Sequence[Any] | None) -
     """
     if surely_without_repeated_keys(body, data, stamps):
         return
-    found = json.loads(body, object_pairs_hook=tuple)
+    found = json.loads(body, object_pairs_hook=paced(tuple))
     if isinstance(found, tuple):
         errors = _repeated(found)
     else:
-        errors = {str(index): wrong for index, pairs in enumerate(found) if (wrong := _repeated(pairs))}
+        errors = {str(index): wrong for index, pairs in enumerate(giving_way(found)) if (wrong := _repeated(pairs))}
     if errors:
         raise invalid(errors)
 

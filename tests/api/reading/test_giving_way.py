@@ -11,7 +11,7 @@ from flask import Flask
 
 from api.problems import Problem
 from api.reading.batch_formats import NDJSON, parse_events
-from api.reading.bodies import JSON
+from api.reading.bodies import JSON, explain_loosely
 from api.reading.csv_format import CSV
 from view import portions
 
@@ -49,10 +49,24 @@ def test_where_something_is_wrong(app: Flask, given_way: list[int], kind: str, b
     assert len(given_way) >= ITEMS * SECONDS_AN_ITEM / portions.SECONDS - 1
 
 
-def test_where_timestamps_of_one_length_are_written_in_unlike_ways(app: Flask, given_way: list[int]) -> None:
-    body = orjson.dumps({"values": [1] * ITEMS, "timestamps": UNLIKE})
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"values": [1] * ITEMS, "timestamps": UNLIKE},
+        {"values": [1] * ITEMS, "timestamps": [1_750_948_200.5] * (ITEMS - 1) + [16_000.5]},
+        [{"value": 1, "series": '"'}] * ITEMS,
+    ],
+    ids=["unlike timestamps", "unlike numbers", "escaped quotation marks"],
+)
+def test_where_what_is_well_is_read_one_by_one(app: Flask, given_way: list[int], data: object) -> None:
+    body = orjson.dumps(data)
     with app.test_request_context("/events", method="POST"):
         assert len(parse_events(JSON, body)) == ITEMS
+    assert len(given_way) >= ITEMS * SECONDS_AN_ITEM / portions.SECONDS - 1
+
+
+def test_where_json_is_read_loosely(given_way: list[int]) -> None:
+    explain_loosely(b"[%b]" % b",".join([b'{"value":NaN}'] * ITEMS), lambda data: None)
     assert len(given_way) >= ITEMS * SECONDS_AN_ITEM / portions.SECONDS - 1
 
 
