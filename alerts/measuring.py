@@ -139,9 +139,9 @@ def _ask(rule: Rule, seen: Seen, number: int | None, span: Span) -> tuple[float 
     if rule.statistic in ("count", "rate"):
         count = sum(begin - end for _, begin, end in ranges)
         return count * SECOND / rule.window if rule.statistic == "rate" and rule.window else float(count), first
-    tail = seen.view.tail_of(ranges, ends=rule.statistic in ("first", "last"))
+    found = seen.view.figures_of(ranges, ends=rule.statistic in ("first", "last"))
     if rule.statistic in ("first", "last"):
-        event = tail.first if rule.statistic == "first" else tail.last
-        return None if event is None else event[2], first
-    value: float | None = getattr(tail.summary, rule.statistic)
+        event = found.first if rule.statistic == "first" else found.last
+        return None if event is None else event[1], first
+    value: float | None = getattr(found.summary, rule.statistic)
     return value, first

@@ -15,9 +15,6 @@ class Buckets:
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, int, float, int]] = {}  # tokens, when, rate, burst
 
-    def __len__(self) -> int:
-        return len(self._buckets)
-
     def refuse(self, budget: Budget | None, events: int, now: int) -> None:
         """Raise OverBudget where a bucket does not hold the price of a write of these events: with the seconds after
         which it will, infinity if it never will."""

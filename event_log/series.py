@@ -14,6 +14,8 @@ from event_log.errors import TooManyKeepers, TooManySeries
 from event_log.rules import Rules
 from event_log.writes import Conditions
 
+LONGEST_NAME = 128
+"""Maximum characters of the name of a series."""
 MOST_ENDED = 10_000
 """Maximum number of ended names whose end position is remembered."""
 GONE = -1

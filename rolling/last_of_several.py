@@ -50,7 +50,8 @@ def _chosen(live: Live, count: int, pause: Pause) -> dict[Any, int]:
         middle = (low + high) // 2
         later = {}
         for window in undecided:
-            later[window] = _later(window, middle, live[window])
+            begin, end = live[window]
+            later[window] = max(min(window.count_after(middle), begin) - end, 0)
             pause()
         many = found + sum(later.values()) > count
         low, high = (middle, high) if many else (low, middle)
@@ -109,9 +110,3 @@ def _of_moment(ties: dict[RollingWindow, int], time: int, count: int, pause: Pau
     owners = np.repeat(np.arange(len(windows)), list(ties.values()))
     order = np.argsort(np.concatenate(positions))
     return [windows[owner] for owner in owners[order[len(order) - count :]].tolist()]
-
-
-def _later(window: RollingWindow, time: int, ends: tuple[int, int]) -> int:
-    """Return how many events of this range of a series are later than `time`."""
-    begin, end = ends
-    return max(min(window.count_after(time), begin) - end, 0)

@@ -47,10 +47,9 @@ _LAST_DATA_RECEIVED = slice(52, 56)
 _BETWEEN_LOOKS = 0.001
 _NEVER_SHED = re.compile(
     r"""
-      (/v1)? /(health (/.*)? | metrics)                      # whoever looks after a busy server asks these
-    | /dialects/tickers/health | /dialects/influx/(health|ping)
-    | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
-    | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
+      (/v1)? /metrics | /dialects/influx/ping     # whoever looks after a busy server asks these, and the health
+    | / | /dashboard/.*                           # a page that lacks one of its files stays blank
+    | (/v1 | /dialects/\w+)? /(health (/.*)? | docs (/.*)? | openapi\.json)
     """,
     re.VERBOSE,
 )

@@ -13,7 +13,7 @@ from access.keys import READ
 from alerts.board import Standing
 from alerts.changes import entry, may_see, may_see_rule
 from alerts.rows import LEASE
-from alerts.rules import CONDITIONS, LONGEST_NAME, Rule
+from alerts.rules import CONDITIONS, Rule
 from alerts.states import shown
 from api.answers import answer, in_portions
 from api.context import context, service, settings
@@ -34,6 +34,7 @@ from api.openapi.operation import Operation, Reply
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
+from event_log.series import LONGEST_NAME
 from times import SECOND, format_duration
 
 STATES = ("inactive", "pending", "firing")

@@ -22,7 +22,6 @@ from event_log.files.disk import File, make_folder, sync_file, sync_folder, writ
 from event_log.files.head import new_page
 from event_log.files.layout import with_crc
 from event_log.files.opening import OpenLog
-from event_log.files.swapping import may_compact
 from event_log.files.syncing import sync
 from event_log.port import Behind
 
@@ -66,13 +65,13 @@ def back_up(files: OpenLog, target: Path) -> Backup:
             return backup
         raise LogUnavailable(f"the log at {files.path} changed {ATTEMPTS} times while it was copied; try again")
     finally:
-        may_compact(files, owner, 0)
+        files.may_compact(owner, 0)
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _wait_for_right(files: OpenLog, owner: int) -> None:
     end = time.monotonic() + WAIT_SECONDS
-    while not may_compact(files, owner, RIGHT_SECONDS):
+    while not files.may_compact(owner, RIGHT_SECONDS):
         if time.monotonic() > end:
             raise LogUnavailable(f"the log at {files.path} is being compacted all the time; try again later")
         time.sleep(_POLL_SECONDS)
@@ -89,7 +88,7 @@ def _copy(files: OpenLog, folder: Path, owner: int) -> Backup:
         make_folder(path.parent)
         file = File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         for offset in range(0, len(data), CHUNK):
-            if not may_compact(files, owner, RIGHT_SECONDS):
+            if not files.may_compact(owner, RIGHT_SECONDS):
                 raise Behind("another process has the right to compact")
             write_all(file.number, memoryview(data)[offset : offset + CHUNK], offset)
             sync_file(file.number)

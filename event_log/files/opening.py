@@ -19,13 +19,24 @@ from event_log.boot import boot_id
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.files.blobs import Blobs, Stored
 from event_log.files.disk import make_folder, network_file_system, refusing, sync_folder, write_aside
-from event_log.files.head import FAILED, GENERATION, PAGE, SEQUENCE, TAIL_SLOTS, Head, new_page
+from event_log.files.head import (
+    FAILED,
+    GENERATION,
+    OWNED_UNTIL,
+    OWNER,
+    PAGE,
+    SEQUENCE,
+    TAIL_SLOTS,
+    Head,
+    new_page,
+)
 from event_log.files.layout import FORMAT, TAIL, Tail
 from event_log.files.locks import FileLock
 from event_log.files.recovery import Recovery
 from event_log.files.segments import Segments
 from event_log.log_time import LogTime, Moment
 from event_log.single_flight import SingleFlight
+from times import SECOND
 
 LEAST_BYTES = 512 * 1024
 MOST_SEGMENT_BYTES = 16 * 1024**2
@@ -182,6 +193,15 @@ class OpenLog:
         time = self.head.time().at(self.options.clock())
         self.head.publish_time(time)
         return time.time
+
+    def may_compact(self, owner: int, seconds: float) -> bool:
+        """Take or prolong the right to compact, which ends by itself: a process that is halted keeps nobody from it."""
+        now = self.options.clock().boot
+        with self.appending.held():
+            if self.words[OWNER] not in (0, owner) and now < self.words[OWNED_UNTIL]:
+                return False
+            self.words[OWNER], self.words[OWNED_UNTIL] = owner, now + int(seconds * SECOND)
+            return True
 
     def is_replaced(self) -> bool:
         """Return whether the folder has another head than the one that is open here: a backup was put in its place."""

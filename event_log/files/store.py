@@ -12,12 +12,13 @@ from weakref import WeakMethod
 
 from event_log.aside import aside
 from event_log.errors import HistoryChanged, LogUnavailable, LogUncertain
-from event_log.files import room, swapping
-from event_log.files.disk import refusing
+from event_log.files import room
+from event_log.files.blobs import STAY_SECONDS, Stored, pack
+from event_log.files.disk import refusing, sync_folder, write_aside
 from event_log.files.head import CUT_AFTER, CUT_AT, FAILED, GENERATION, SEQUENCE, SYNCED_NUMBER
 from event_log.files.opening import OpenLog, Options
 from event_log.files.reading import Reader
-from event_log.files.room import bytes_used, collect, take_ballast
+from event_log.files.room import bytes_used, collect, take_ballast, with_room
 from event_log.files.syncing import FAILED_TEXT, sync
 from event_log.files.writing import append
 from event_log.port import Appended, Chunk, Cursor, Guard, Manifest, Record, RecordStore, Usage
@@ -98,24 +99,58 @@ class FilesStore(RecordStore):
         return (self.files or self.open()).time()
 
     def put_blob(self, data: bytes) -> str:
-        return swapping.put_blob(self.files or self.open(), data)
+        files = self.files or self.open()
+        room.check_room(files, len(data))
+        return with_room(files, lambda: files.blobs.put(data, files.time()), ballast=True)
 
     def blob(self, name: str) -> bytes:
         return (self.files or self.open()).blobs.get(name)
 
     def manifest(self) -> Manifest:
-        return swapping.manifest(self.files or self.open())
+        files = self.files or self.open()
+        stored = files.manifest()
+        cursor = Cursor(files.head.tail()[1].history, stored.number, stored.position)
+        return Manifest(stored.generation, cursor, stored.data.encode("latin-1"), tuple(stored.blobs))
 
     def generation(self) -> int:
         return (self.files or self.open()).words[GENERATION]
 
     def swap(self, manifest: Manifest) -> bool:
+        """Swap as the port says. The last record is never removed: the tail stands in its segment."""
         files = self.files or self.open()
         with refusing(files.path):
-            return swapping.swap(files, manifest)
+            sync(files)
+            old, tail, cursor = files.manifest(), files.head.tail()[1], manifest.cursor
+            if old.generation + 1 != manifest.generation or tail.history != cursor.history:
+                return False
+            if not all((files.blobs.folder / name).exists() for name in manifest.blobs):
+                return False
+            now, data = files.time(), manifest.data.decode("latin-1")
+            dropped = [entry for entry in old.dropped if entry[0] > now - 2 * STAY_SECONDS * SECOND]
+            dropped.append((now, cursor.number, [name for name in old.blobs if name not in manifest.blobs]))
+            place = cursor.number, cursor.position, tail.horizon
+            stored = Stored(manifest.generation, *place, list(manifest.blobs), dropped, data)
+            path = with_room(files, lambda: write_aside(files.blobs.folder, pack(stored)), ballast=True)
+            if not self._put_in_force(files, path, old.generation, tail.history):
+                path.unlink()
+                return False
+            sync_folder(files.blobs.folder)
+            take_ballast(files)
+            return True
+
+    def _put_in_force(self, files: OpenLog, path: Path, before: int, history: int) -> bool:
+        """Rename a manifest to the one that holds, if nothing has come in between."""
+        with files.appending.held():
+            generation = files.blobs.manifest().generation
+            files.words[GENERATION] = generation  # its maker may have died before it had said so
+            if generation != before or files.head.tail()[1].history != history:
+                return False
+            path.rename(files.blobs.path)
+            files.words[GENERATION] = before + 1
+            return True
 
     def may_compact(self, seconds: float) -> bool:
-        return swapping.may_compact(self.files or self.open(), self._owner, seconds)
+        return (self.files or self.open()).may_compact(self._owner, seconds)
 
     def check(self) -> None:
         files = self.files or self.open()

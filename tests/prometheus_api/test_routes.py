@@ -6,6 +6,7 @@ import gzip
 import math
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -13,11 +14,14 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
+from app import create_app
 from event_service import EventService
 from prometheus import evaluation, patterns, routes
 from prometheus.patterns import size_of
+from settings import Settings
 from times import SECOND
 
+from ..access.guarded import basic, bearer, write_keys
 from ..conftest import START
 
 NOW = START / SECOND
@@ -387,6 +391,50 @@ def test_what_grafana_asks(client: FlaskClient, method: str, path: str, argument
     assert found["status"] == "success"
     if data is not None:
         assert found["data"] == data
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """A client of an application with keys, one of which may read series of `ours` alone; and two series."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    write_keys(keys)
+    client = create_app(Settings(log_url="memory:", keys=str(keys)), clock=lambda: START).test_client()
+    for series in ("ours/a", "theirs"):
+        body = {"series": series, "values": [1, 2]}
+        assert client.post("/events", json=body, headers=bearer("everything")).status_code == 201
+    return client
+
+
+ANY = {"match[]": '{series=~".+"}'}
+
+
+@pytest.mark.parametrize("header", [bearer, basic])
+@pytest.mark.parametrize(
+    ("path", "arguments", "all_of_them"),
+    [
+        ("query", {"query": "count_over_time(tidemark[1h])"}, 2),
+        ("query", {"query": 'tidemark{series="theirs"}'}, 1),
+        ("query_range", {"query": "sum(count_over_time(tidemark[1h]))", "start": NOW, "end": NOW, "step": 1}, 1),
+        ("series", ANY, 2),
+        ("labels", ANY, 2),
+        ("label/series/values", {}, 2),
+    ],
+)
+def test_a_key_of_some_series_sees_no_others(
+    guarded: FlaskClient, header: Callable[[str], dict[str, str]], path: str, arguments: Any, all_of_them: int
+) -> None:
+    """Grafana sends a token or a password in `Authorization`."""
+    answers = [
+        guarded.post(f"/prometheus/api/v1/{path}", data=arguments, headers=header(key)).get_json()
+        for key in ("everything", "restricted")
+    ]
+    assert [answer["status"] for answer in answers] == ["success", "success"]
+    every, own = (answer["data"]["result"] if "query" in path else answer["data"] for answer in answers)
+    assert len(every) == all_of_them
+    assert "theirs" not in str(own)
+    assert own != every or path == "labels"
+    if path == "query_range":
+        assert [row["values"] for row in (*every, *own)] == [[[NOW, "4"]], [[NOW, "2"]]]
 
 
 @pytest.mark.parametrize(

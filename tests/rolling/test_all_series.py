@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from rolling import all_series, shared_block
+from rolling import shared_block
 from rolling.all_series import AllSeries
 from rolling.shared_block import SharedBlock
 from rolling.view import View
@@ -73,7 +73,7 @@ def test_a_series_leaves_a_block_of_many_in_steps(monkeypatch: pytest.MonkeyPatc
     pair.add([(i % 12, i // 12, float(i % 12)) for i in range(12, 400)])
     calls = counted(monkeypatch, (RollingWindow, "within"))
     found = most(calls, pair.view.end_series(0))
-    assert found["RollingWindow.within"] <= all_series.BLOCKS_A_STEP + all_series.MEMBERS_A_STEP + 1
+    assert found["RollingWindow.within"] <= 1 + 11  # those of one block
     pair.model.end_series(0)
     pair.view.check()
     pair.ask_all(0)

@@ -131,7 +131,7 @@ history = st.lists(
 @given(history, st.sampled_from([0, 600, 4000, 2**28]))
 def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any, ...]], most_bytes: int) -> None:
     pair = Pair.keeping(*KEEPS)
-    pair.view.memory.most_bytes = most_bytes
+    pair.view.ranks.most_bytes = most_bytes
     moment = 0
     held: list[Held] = []
     for number, step in enumerate(history):
@@ -147,7 +147,7 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
                 take(pair, step)
         pair.view.check()
         check_runs(pair.view)
-        assert pair.view.memory.held <= most_bytes
+        assert pair.view.ranks.held <= most_bytes
         if len(held) > 1:
             close(held.pop(number % 2))
     for one in held:
@@ -161,7 +161,7 @@ def test_stress_in_both_sizes(seed: int, steps: int, sizes: None) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 3, 50, 1000)
     if seed % 3 == 2:
-        pair.view.memory.most_bytes = 20_000
+        pair.view.ranks.most_bytes = 20_000
     now = 1_000_000
     for _ in range(steps):
         now += generator.randrange(3000)
@@ -217,7 +217,7 @@ def test_what_happens_in_pauses_does_not_count(series: int | None, most_bytes: i
     for seed in range(seeds):
         generator = random.Random(seed)
         pair = Pair.keeping(3, 3)
-        pair.view.memory.most_bytes = most_bytes
+        pair.view.ranks.most_bytes = most_bytes
         pair.add([(i % 2, i, generator.uniform(0, 9)) for i in range(1, 1000)])
         happening = arrivals(pair, generator, prune=prune)
         for span in (Span(0, 100), Span(0, None, None, 700)):
@@ -247,7 +247,7 @@ def ask_in_pauses(pair: Pair, series: int | None, span: Span, happening: Iterato
 def test_percentiles_after_a_series_has_ended_and_blocks_have_gone(most_bytes: int) -> None:
     generator = random.Random(7)
     pair = Pair.keeping(0, 0, 50)
-    pair.view.memory.most_bytes = most_bytes
+    pair.view.ranks.most_bytes = most_bytes
     pair.add([(i % 3, i // 2, generator.uniform(0, 9)) for i in range(2, 900)])
     check_all(pair, 0, 450)
     pair.end_series(1)
@@ -290,8 +290,8 @@ def test_a_question_goes_on_with_the_runs_and_late_values_that_it_took_together(
 
     def between(pauses: int) -> None:
         pair.add([(0, 11 * pauses % 1400, 0.25)])
-        for holder in list(pair.view.memory.ranks.holders):
-            pair.view.memory.ranks.drop(holder)
+        for holder in list(pair.view.ranks.holders):
+            pair.view.ranks.drop(holder)
         check(pair, 0, span, NEAREST)
 
     found, pauses = held.ask_while(between, lambda reading: reading.percentiles(0, span, NEAREST))
@@ -345,10 +345,10 @@ def test_the_runs_asked_for_longest_ago_go_first() -> None:
     pair = Pair.keeping(0, 0)
     with small():
         pair.add([(i % 2, i, float(i % 97)) for i in range(1, 1600)])
-        memory = pair.view.memory
+        ranks = pair.view.ranks
         check(pair, 0, Span(0, 10), NEAREST)
-        memory.most_bytes = memory.held + 500
+        ranks.most_bytes = ranks.held + 500
         check(pair, 1, Span(0, 800), NEAREST)
-        assert memory.held <= memory.most_bytes
+        assert ranks.held <= ranks.most_bytes
         assert not all(deck.held and deck.held.run for deck in pair.view.windows[0].lowest()[:-1])
         assert any(deck.held and deck.held.run for deck in pair.view.windows[1].lowest())

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolling.reading import Reading, Tail
+from rolling.figures import Figures
+from rolling.reading import Reading
 from rolling.span import Span
 from rolling.steps import nothing
 from rolling.summary import Summary
@@ -34,15 +35,21 @@ class Asked:
     view: Reading
     model: Model
 
+    def tail(
+        self, series: int | None, after: int | None, cutoff: int, last: int | None, ends: bool, until: int | None = None
+    ) -> Figures:
+        """The figures of a window that moves."""
+        return self.view.figures(series, Span(cutoff, after, until, last), ends=ends, moves=True)
+
     def ask(
         self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
     ) -> None:
         rows = self.model.rows(series, after, cutoff, last, until)
-        assert_tail(self.view.tail(series, after, cutoff, last, True, until), rows)
-        assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
-            self.view.tail(series, after, cutoff, last, True, until).summary
+        assert_tail(self.tail(series, after, cutoff, last, True, until), rows)
+        assert self.tail(series, after, cutoff, last, False, until) == Figures(
+            self.tail(series, after, cutoff, last, True, until).summary
         )
-        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True)[0], rows)
+        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True), rows)
 
     def ask_all(self, cutoff: int) -> None:
         for series in (None, *self.model.series):
@@ -294,9 +301,7 @@ def test_the_order_of_arrival_decides_only_between_events_of_one_time(
         pair.prune(horizon)
     for after in (0, 17, 50, 100):
         for series in (None, *range(len(KEEPS))):
-            assert first.view.tail(series, after, horizon, None, False) == second.view.tail(
-                series, after, horizon, None, False
-            )
+            assert first.tail(series, after, horizon, None, False) == second.tail(series, after, horizon, None, False)
 
 
 @pytest.mark.no_cover
@@ -445,8 +450,8 @@ def test_a_question_reaches_no_further_back_than_the_horizon() -> None:
     pair = Pair.keeping(0)
     pair.add([(0, time, 1.0) for time in range(1, 60)])
     pair.prune(30)
-    assert pair.view.tail(0, 10, 5, None, False).summary.count == 29
-    assert pair.view.tail(None, 10, 5, None, False).summary.count == 29
+    assert pair.tail(0, 10, 5, None, False).summary.count == 29
+    assert pair.tail(None, 10, 5, None, False).summary.count == 29
     pair.prune(20)
     assert pair.view.horizon == 30
 
@@ -454,9 +459,9 @@ def test_a_question_reaches_no_further_back_than_the_horizon() -> None:
 def test_what_a_series_may_keep_starts_at_its_last_events() -> None:
     pair = Pair.keeping(0, 2, 5)
     pair.add([(series, time, 1.0) for time in range(1, 8) for series in (0, 1)] + [(2, 3, 1.0)])
-    assert pair.view.kept_since(0) > (2**62, 0)
-    assert pair.view.kept_since(1) == (6, 12)
-    assert pair.view.kept_since(2) < (-(2**62), 1)
+    assert pair.view.windows[0].kept_since() > (2**62, 0)
+    assert pair.view.windows[1].kept_since() == (6, 12)
+    assert pair.view.windows[2].kept_since() < (-(2**62), 1)
 
 
 def test_an_empty_view_has_empty_answers() -> None:
@@ -464,4 +469,4 @@ def test_an_empty_view_has_empty_answers() -> None:
     assert len(pair.view) == 0
     pair.view.check()
     pair.ask_all(0)
-    assert View().tail(None, None, 0, 5, True) == Tail(Summary())
+    assert View().figures(None, Span(0, None, None, 5), ends=True, moves=True) == Figures(Summary())

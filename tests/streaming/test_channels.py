@@ -96,7 +96,7 @@ class Following:
         return subscriber
 
     def read(self, subscriber: Subscriber) -> bytes:
-        """What it has had by now, as its own thread reads it."""
+        """Return what it has had by now, as its own thread reads it."""
         self.received[subscriber] += subscriber.take()
         if (behind := subscriber.behind) is not None:
             subscriber.behind = None

@@ -23,7 +23,6 @@ from tests.rolling.sizes import small
 from times import MINUTE, SECOND
 from view.answers import Extras, Figures, History, Order, Scope, SeriesInfo
 from view.listings import Over, Page, listed
-from view.questions import Asked
 from view.snapshots import Seen
 
 NAMES = ("a", "ab", "b", "c", "d")
@@ -108,10 +107,10 @@ class World:
             if snapshot is None:  # as many live as may
                 return
             self.model.prune(projection.view.horizon)
-            question, expected = self.generator.choice((self.statistics, self.history, self.listing))(snapshot.seen)
-            mine = partial(self.pause, snapshot.seen, depth)
-            snapshot.seen.view.pause_by(mine)
-            assert question(snapshot.seen) == expected
+            question, expected = self.generator.choice((self.statistics, self.history, self.listing))(snapshot)
+            mine = partial(self.pause, snapshot, depth)
+            snapshot.view.pause_by(mine)
+            assert question(snapshot) == expected
             self.answered += 1
             projection.snapshots.leave(snapshot)
 
@@ -135,7 +134,7 @@ class World:
         figures = self.figures(self.rows(name, self.span(scope)))
 
         def question(seen: Seen) -> Figures:
-            answer = self.service._statistics(seen, name, scope, Asked(EXTRAS, now))
+            answer = self.service._statistics(seen, name, scope, EXTRAS, now)
             return Figures(answer.summary, answer.first, answer.last, answer.percentiles)
 
         return question, figures
@@ -151,7 +150,7 @@ class World:
         points = [(start, self.figures([row for row in rows if start <= row[0] < start + step])) for start in starts]
         expected = History(step, points, end, seen.cursor.position)
         assert sum(figures.summary.count for _, figures in points) == len(rows)
-        return lambda seen: self.service._history(seen, name, Scope(window), step, Asked(EXTRAS, now)), expected
+        return lambda seen: self.service._history(seen, name, Scope(window), step, EXTRAS, now), expected
 
     def listing(self, seen: Seen) -> tuple[Question, object]:
         over = Over(self.clock() - RETENTION, self.span(Scope(MINUTE)), EXTRAS)

@@ -56,7 +56,7 @@ def test_they_are_those_of_what_is_seen_now_and_of_older_snapshots(service: Even
         with service.level() as projection:
             if generator.random() < 0.3 and (snapshot := projection.snapshot()):
                 held.append(snapshot)
-            for seen in generator.sample([projection, *(snapshot.seen for snapshot in held)], 1 + len(held)):
+            for seen in generator.sample([projection, *held], 1 + len(held)):
                 several = generator.choice(QUESTIONS)
                 assert seen.matches.find(seen, several)[0] == expected(seen, several)
             if len(held) > 1:
