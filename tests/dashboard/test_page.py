@@ -101,7 +101,7 @@ def test_unknown_series_offers_to_send_the_first(server: Server, open_page: Open
     server.post("/events", {"values": [1.0]}).raise_for_status()
     page = open_page(f"{server.url}/#series=AAPL&window=1m", expect_faults=True)
     expect(page.locator("#quiet")).to_contain_text("There is no series “AAPL” yet.")
-    page.locator("#quiet-send").click()
+    page.locator("#quiet [data-part=send]").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Value").fill("189.25")
     dialog.get_by_role("button", name="Send", exact=True).click()
