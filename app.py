@@ -33,6 +33,7 @@ from api.fast_path import FastPath, native_takes
 from api.flask_app import Application, allow_origins
 from api.guard import Guard, guard_of
 from api.guard import register as register_guard
+from api.problems import overloaded_at
 from event_log.errors import LogUnavailable
 from event_log.port import RecordStore
 from event_log.urls import open_store, printable_url
@@ -70,7 +71,7 @@ def create_app(
     changes = PerProcess(lambda: Changes(service, boards.here()))
     alerts = open_alerts(settings, service, boards, meter)
     boundary = Boundary(settings.allowed_hosts, settings.cors_origins, keyed=guard is not None)
-    attach(app, Context(service, settings, meter, boundary, boards, changes, alerts))
+    attach(app, Context(service, settings, meter, boundary, boards, changes, overloaded_at(app), alerts))
     api.boundary.register(app)
     if guard is not None:
         register_guard(app, guard)

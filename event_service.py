@@ -58,7 +58,8 @@ class EventService(Questions):
 
     log: Log
     """Opened by `start`, in the process that uses it."""
-    _housekeeping: Housekeeping
+    housekeeping: Housekeeping
+    """Likewise."""
 
     def __init__(
         self,
@@ -231,7 +232,7 @@ class EventService(Questions):
         level = Level(log, self.settings.percentile_bytes, self._listeners)
         log.relieve = level.advance
         log.claim(self._own_rules, self.start_id)
-        self.log, self._level, self._housekeeping = log, level, Housekeeping(log, level, self.settings.idle)
+        self.log, self._level, self.housekeeping = log, level, Housekeeping(log, level, self.settings.idle)
 
     def advance(self) -> bool:
         """Take in the next portion of the log; says whether there is more."""
@@ -244,7 +245,7 @@ class EventService(Questions):
         self.start()
         if self._level.advance():
             return True
-        if self._housekeeping.tick(self.clock()):
+        if self.housekeeping.tick(self.clock()):
             self.watch_alerts()
         return False
 

@@ -219,7 +219,8 @@ def _begin_serving(worker: Worker, context: Any) -> None:
     settings = context.settings
     fast, shedding = context.fast_path(app), None
     if settings.max_wait:
-        shedding = Shedding(app.wsgi_app, Patience(settings.max_wait / SECOND), context.meter.shed)
+        patience = Patience(settings.max_wait / SECOND)
+        shedding = Shedding(app.wsgi_app, patience, context.meter.shed, context.overloaded)
         app.wsgi_app = shedding
     if isinstance(worker, OwnWorker):
         worker.begin(settings.max_bodies, fast, shedding, post_request)

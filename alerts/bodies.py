@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -17,10 +17,9 @@ LASTS = 4 * MINUTE
 """Microseconds after which an Alertmanager that hears no more of a firing alert resolves it."""
 
 
-def labels_of(note: Note) -> dict[str, str]:
-    """Return the labels that identify an alert."""
-    series = {"series": note.series} if note.series else {}
-    return {"alertname": note.name, **series, **note.labels}
+def labels_of(name: str, series: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that identify an alert; `labels`: those of its rule."""
+    return {"alertname": name, **({"series": series} if series else {}), **labels}
 
 
 def webhook(receiver: str, notes: Sequence[Note]) -> bytes:
@@ -46,7 +45,7 @@ def alertmanager(notes: Sequence[Note], now: int) -> bytes:
     return orjson.dumps(
         [
             {
-                "labels": labels_of(note),
+                "labels": labels_of(note.name, note.series, note.labels),
                 "annotations": _annotations(note),
                 "startsAt": format_timestamp(note.began),
                 "endsAt": format_timestamp(now + LASTS if note.status == "firing" else note.look),
@@ -57,7 +56,7 @@ def alertmanager(notes: Sequence[Note], now: int) -> bytes:
 
 
 def _alert(note: Note) -> dict[str, Any]:
-    labels = labels_of(note)
+    labels = labels_of(note.name, note.series, note.labels)
     return {
         "status": note.status,
         "labels": labels,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -20,8 +19,7 @@ from event_log.steps import TableChange
 from event_log.tables import Row
 from event_service import EventService
 from streaming import Subscriber
-from streaming.endings import NO_LOG, TOO_SLOW, Ending
-from streaming.feed import CUT_SECONDS
+from streaming.endings import NO_LOG
 from times import format_timestamp
 from view.portions import giving_way
 
@@ -102,7 +100,7 @@ class Changes:
             yield from self._first(standing, sees, after)
             yield from subscriber
         except LogUnavailable:
-            _end(subscriber, NO_LOG)
+            subscriber.end(NO_LOG)
         finally:
             with self._lock:
                 self._readers.pop(subscriber, None)
@@ -144,15 +142,15 @@ class Changes:
         chunk = _event(seen) if self._readers else b""
         for subscriber, reader in self._readers.items():
             is_new = seen.alert.position > reader.had and may_see(reader.sees, seen.key)
-            if is_new and not subscriber.put(chunk):
-                _end(subscriber, TOO_SLOW)
+            if is_new:
+                subscriber.put(chunk)
 
     def _begin_anew(self) -> None:
         """Have all come back: some changes may not have been told of."""
         self._recent.clear()
         self._complete_since = None
         for subscriber in self._readers:
-            _end(subscriber, NO_LOG)
+            subscriber.end(NO_LOG)
 
 
 def _active(standing: Standing) -> list[Seen]:
@@ -171,7 +169,3 @@ def _gap(position: int) -> bytes:
     """Return word that changes were missed: every alert that is not inactive follows."""
     body = orjson.dumps({"type": "gap", "position": position})
     return b"id: %d\nevent: gap\ndata: %b\n\n" % (position - 1, body)
-
-
-def _end(subscriber: Subscriber, ending: Ending) -> None:
-    subscriber.end(ending, time.monotonic() + CUT_SECONDS)

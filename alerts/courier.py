@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 from alerts import bodies
 from alerts.file import Receiver
-from alerts.receivers import SendFailed, send
-from alerts.rows import Note, Told, Waiting
+from alerts.receivers import SendFailed
+from alerts.rows import Told, Waiting
 from times import HOUR, MINUTE
 
 MOST_ALERTS_A_BODY = 100
@@ -55,10 +55,9 @@ class Courier:
         receiver: Receiver,
         told: Told,
         count: Count,
+        post: Send,
         clock: Callable[[], int],
-        *,
-        post: Send = send,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
     ) -> None:
         """`clock` tells the log's time."""
         self.receiver = receiver
@@ -88,30 +87,6 @@ class Courier:
         self._thread = threading.Thread(target=self._run, args=(waiting, again), name="courier", daemon=True)
         self._thread.start()
 
-    def join(self, seconds: float) -> None:
-        """Wait for what is being sent."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:
-        try:
-            self._deliver(waiting, again)
-        except Exception:  # the next try is in the thread that follows
-            logger.exception("sending to receiver %s failed", self.receiver.name)
-            self._fail()
-
-    def _deliver(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:
-        """Send until all is sent, or something fails."""
-        for body in bodies_of(waiting)[:MOST_BODIES]:
-            if self._stopped:
-                return
-            if not self._tell(body):
-                self._give_up(waiting)
-                return
-            time.sleep(1 / MOST_BODIES)
-        if again:
-            self._send_again(again)
-
     def drop(self, waiting: Sequence[Waiting]) -> None:
         """Give up changes, the oldest that wait: their receiver is never told."""
         dropped = [change for change in waiting if change.position > self.told.position]
@@ -123,19 +98,51 @@ class Courier:
         """Send no more: another process does, which goes on behind what the log knows."""
         self._stopped = True
 
-    def _tell(self, body: list[Waiting]) -> bool:
-        """Send one body; False where it is to be tried again."""
-        position = body[-1].position
+    def _run(self, waiting: Sequence[Waiting], again: Sequence[Waiting]) -> None:
+        """Send until all is sent, or something fails."""
         try:
-            self._send([change.note for change in body], position)
+            self._send_changes(waiting)
+            self._send_again(again)
         except SendFailed as fault:
             self._count(self.receiver.name, "failed", 1)
             self._fail()
             logger.warning("%s; trying again in %g s", fault, self._pause)
-            return False
-        self._count(self.receiver.name, "sent", len(body))
-        self.told, self._pause = Told(max(position, self.told.position)), 0.0
-        return True
+            self._give_up(waiting)
+        except Exception:  # the next try is in the thread that follows
+            logger.exception("sending to receiver %s failed", self.receiver.name)
+            self._fail()
+
+    def _send_changes(self, waiting: Sequence[Waiting]) -> None:
+        for body in bodies_of(waiting)[:MOST_BODIES]:
+            if self._stopped:
+                return
+            self._send(body)
+            self._count(self.receiver.name, "sent", len(body))
+            self.told = Told(max(body[-1].position, self.told.position))
+            time.sleep(1 / MOST_BODIES)
+
+    def _send_again(self, firing: Sequence[Waiting]) -> None:
+        """Send firing alerts again, which no change is waiting for; what fails is tried at the next minute."""
+        if not firing or self._stopped:
+            return
+        self._refreshed = self._clock()
+        for start in range(0, len(firing), MOST_ALERTS_A_BODY):
+            self._send(firing[start : start + MOST_ALERTS_A_BODY])
+            time.sleep(1 / MOST_BODIES)
+
+    def _send(self, changes: Sequence[Waiting]) -> None:
+        """Raises SendFailed."""
+        notes = [change.note for change in changes]
+        if self.receiver.is_alertmanager:
+            body = bodies.alertmanager(notes, self._clock())
+        else:
+            body = bodies.webhook(self.receiver.name, notes)
+        self._post(self.receiver, body, max(change.position for change in changes))
+        self._pause = 0.0
+
+    def _fail(self) -> None:
+        self._pause = min(max(LEAST_PAUSE, 2 * self._pause), MOST_PAUSE)
+        self._next = self._monotonic() + self._pause
 
     def _give_up(self, waiting: Sequence[Waiting]) -> None:
         """Drop what has been tried for too long."""
@@ -143,26 +150,3 @@ class Courier:
         if old:
             logger.error("receiver %s: %d changes are dropped after an hour", self.receiver.name, len(old))
             self.drop(old)
-
-    def _send_again(self, firing: Sequence[Waiting]) -> None:
-        """Send firing alerts again, which no change is waiting for; what fails is tried at the next minute."""
-        self._refreshed = self._clock()
-        try:
-            for start in range(0, len(firing), MOST_ALERTS_A_BODY):
-                some = firing[start : start + MOST_ALERTS_A_BODY]
-                self._send([change.note for change in some], max(change.position for change in some))
-                time.sleep(1 / MOST_BODIES)
-        except SendFailed as fault:
-            self._count(self.receiver.name, "failed", 1)
-            logger.warning("%s; alerts that fire are sent again in a minute", fault)
-
-    def _send(self, notes: Sequence[Note], position: int) -> None:
-        if self.receiver.is_alertmanager:
-            body = bodies.alertmanager(notes, self._clock())
-        else:
-            body = bodies.webhook(self.receiver.name, notes)
-        self._post(self.receiver, body, position)
-
-    def _fail(self) -> None:
-        self._pause = min(max(LEAST_PAUSE, 2 * self._pause), MOST_PAUSE)
-        self._next = self._monotonic() + self._pause

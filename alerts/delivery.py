@@ -5,13 +5,11 @@ Only whoever holds the lease does so. A change is removed once all receivers hav
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from alerts.board import Standing
 from alerts.courier import Count, Courier, Send
 from alerts.file import Receiver
-from alerts.receivers import send
 from alerts.rows import LEASE, OUTBOX, RECEIVERS, Note, Waiting, alert_of, key_of, pack, told_of, waiting_of
 from alerts.states import shown
 from event_log.outcomes import Void
@@ -28,13 +26,7 @@ REMOVED_AT_A_TIME = 500
 class Delivery:
     """The couriers of the process that holds the lease. For one thread or greenlet."""
 
-    def __init__(
-        self,
-        service: EventService,
-        count: Count,
-        post: Send = send,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, service: EventService, count: Count, post: Send, monotonic: Callable[[], float]) -> None:
         self._service = service
         self._count = count
         self._post = post
@@ -68,11 +60,6 @@ class Delivery:
         self._couriers.clear()
         self._lease = None
 
-    def wait(self, seconds: float) -> None:
-        """Wait for what is being sent."""
-        for courier in self._couriers.values():
-            courier.join(seconds)
-
     def _follow(self, receivers: Mapping[str, Receiver], told: Mapping[str, Row], lease: int) -> None:
         """Have a courier for each receiver of the file, which may have changed."""
         if lease != self._lease:
@@ -87,9 +74,8 @@ class Delivery:
                 before = told_of(told.get(name)) if known is None else known.told
                 if known is not None:
                     known.stop()
-                self._couriers[name] = Courier(
-                    receiver, before, self._count, self._service.store.time, post=self._post, monotonic=self._monotonic
-                )
+                clocks = self._service.store.time, self._monotonic
+                self._couriers[name] = Courier(receiver, before, self._count, self._post, *clocks)
 
     def _note(self, outbox: Mapping[str, Row], told: Mapping[str, Row], lease: int) -> None:
         """Note in the log what receivers have been told, and remove what nobody waits for: one record a second."""

@@ -118,15 +118,14 @@ def _receiver(entry: Mapping[str, Any]) -> Receiver:
 
 
 def _url(entry: Mapping[str, Any], field: str) -> str:
-    value, parts = entry[field], None
+    value = entry[field]
     try:
-        parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
-        is_good = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
-        is_good = is_good and parts is not None and parts.port != 0 and " " not in value
+        parts = urlsplit(value if isinstance(value, str) and value.isascii() and value.isprintable() else "")
+        is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and " " not in value
     except ValueError:
         is_good = False
-    if parts is None or not is_good:
+    if not is_good:
         raise BadField(field, "write a URL that begins with http:// or https:// and names a host")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         raise BadField(field, "write no user into the URL; put an Authorization line into headers_file")
     return str(value)

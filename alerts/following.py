@@ -55,7 +55,7 @@ class AlertsFollower:
         self._evaluator: Evaluator | None = None
         self._durations: deque[float] = deque(maxlen=LOOKS)
         self._next = -math.inf
-        self.delivery = Delivery(service, count, post, monotonic)
+        self._delivery = Delivery(service, count, post, monotonic)
         self.lacks_a_receiver = False
 
     def tick(self) -> None:
@@ -71,7 +71,7 @@ class AlertsFollower:
         standing = board.standing()
         self._note_missing(file, standing)
         if self.lacks_a_receiver or not (standing.rules or standing.rows):
-            self.delivery.stop()
+            self._delivery.stop()
             return
         self._look(self._evaluator, file)
 
@@ -79,12 +79,12 @@ class AlertsFollower:
         began = self._monotonic()
         changes = evaluator.look(notes=bool(file.receivers))
         if changes is None or (lease := evaluator.hold()) is None:
-            self.delivery.stop()
+            self._delivery.stop()
             return
         took = self._monotonic() - began
         self._observe(took)
         self._space_out(took, lease)
-        self.delivery.tick(file.receivers, self._boards.here().standing(), lease)
+        self._delivery.tick(file.receivers, self._boards.here().standing(), lease)
 
     def _space_out(self, took: float, lease: int) -> None:
         """Have looks come less often where they take too long, and say so in the log."""

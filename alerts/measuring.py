@@ -7,6 +7,7 @@ ten thousand alerts costs what has changed since the one before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf
 
 from alerts.board import Standing
@@ -25,25 +26,23 @@ Asked = dict[tuple[str, int | None, int | None, str], tuple[float | None, Row | 
 """By series, window, number of last events and statistic: the value, and the oldest event of them."""
 
 
+@dataclass(slots=True, eq=False)
 class Measured:
     """One alert, its value, and when that ceases to hold."""
 
-    __slots__ = ("is_there", "key", "number", "oldest", "rule", "taken", "until", "value")
-
-    def __init__(self, key: Key, rule: Rule) -> None:
-        self.key = key
-        self.rule = rule
-        self.value: float | None = None
-        self.is_there = False
-        """True if its series lives."""
-        self.number: int | None = None
-        """Id of the series; None for all series together, and where it does not live."""
-        self.taken = -1
-        """Number of events that the series had been given."""
-        self.oldest: float = inf
-        """Time of the oldest event that counts: once that is dead, the value is another one."""
-        self.until: float = -inf
-        """Moment from which on the value may be another one though no event has come."""
+    key: Key
+    rule: Rule
+    value: float | None = None
+    is_there: bool = False
+    """True if its series lives."""
+    number: int | None = None
+    """Id of the series; None for all series together, and where it does not live."""
+    taken: int = -1
+    """Number of events that the series had been given."""
+    oldest: float = inf
+    """Time of the oldest event that counts: once that is dead, the value is another one."""
+    until: float = -inf
+    """Moment from which on the value may be another one though no event has come."""
 
 
 class Measures:
@@ -140,9 +139,9 @@ def _ask(rule: Rule, seen: Seen, number: int | None, span: Span) -> tuple[float 
     if rule.statistic in ("count", "rate"):
         count = sum(begin - end for _, begin, end in ranges)
         return count * SECOND / rule.window if rule.statistic == "rate" and rule.window else float(count), first
-    tail = seen.view.tail_of(ranges, ends=rule.statistic in ("first", "last"))
+    found = seen.view.figures_of(ranges, ends=rule.statistic in ("first", "last"))
     if rule.statistic in ("first", "last"):
-        event = tail.first if rule.statistic == "first" else tail.last
-        return None if event is None else event[2], first
-    value: float | None = getattr(tail.summary, rule.statistic)
+        event = found.first if rule.statistic == "first" else found.last
+        return None if event is None else event[1], first
+    value: float | None = getattr(found.summary, rule.statistic)
     return value, first

@@ -14,7 +14,7 @@ import ssl
 import stat
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,21 +51,18 @@ def send(receiver: Receiver, body: bytes, position: int) -> None:
 
 def _post(connection: http.client.HTTPConnection, target: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Return the status of the answer. Of the rest, some is read for courtesy: who sends it may want to be heard."""
-    timer: threading.Timer | None = None
-    try:
+    with ExitStack() as stack:
+        stack.callback(connection.close)
         connection.connect()
         timer = threading.Timer(MOST_SECONDS, disconnect, (connection.sock,))
         timer.daemon = True
         timer.start()
+        stack.callback(timer.cancel)
         connection.request("POST", target, body, dict(headers))
         answer = connection.getresponse()
         with suppress(OSError, http.client.HTTPException), answer:
             answer.read(MOST_BYTES)
         return answer.status
-    finally:
-        if timer is not None:
-            timer.cancel()
-        connection.close()
 
 
 class _Answer(http.client.HTTPResponse):

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from event_log.patterns import compiled, exact_name, is_pattern
+from event_log.series import LONGEST_NAME
 from rolling.percentiles import Percentiles, percent
 from times import parse_duration
 
@@ -24,12 +25,11 @@ DEFAULT_LIMIT = 1000
 MOST_LABELS = 20
 LONGEST_TEXT = 1000
 """Characters of a label or a summary."""
-LONGEST_NAME = 128
+CONDITIONS = ("above", "below", "outside", "absent")
 FIELDS = (
-    *("name", "series", "statistic", "window", "last", "above", "below", "outside", "absent", "for"),
+    *("name", "series", "statistic", "window", "last", *CONDITIONS, "for"),
     *("keep_firing_for", "labels", "summary", "to", "limit"),
 )
-CONDITIONS = ("above", "below", "outside", "absent")
 PLAIN = ("count", "min", "max", "mean", "sum", "variance", "stddev", "first", "last", "median", "rate")
 ZERO_WHEN_EMPTY = ("count", "sum", "rate")
 _PERCENTILE = re.compile(r"p(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)", re.ASCII)
@@ -150,7 +150,7 @@ def _condition(entry: Mapping[str, Any]) -> str:
     found = [name for name in CONDITIONS if name in entry]
     if len(found) != 1:
         field = found[1] if found else "name"
-        raise BadField(field, "write exactly one of above, below, outside, absent")
+        raise BadField(field, f"write exactly one of {', '.join(CONDITIONS)}")
     return found[0]
 
 

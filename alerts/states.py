@@ -44,8 +44,7 @@ def step(state: str, begun: int, found: Found, now: int, holds: int, keeps: int)
     `keeping` by then. `holds` and `keeps` are the durations after which `pending` and `keeping` run out."""
     after: str = TABLE.get((state, found), state)
     if after != state:
-        elapsed = now - begun
-        begun = elapsed if after == "waiting" else now - begun if state == "waiting" and after == "keeping" else now
+        begun = now - begun if {state, after} == {"keeping", "waiting"} else now
     spans = {"pending": holds, "keeping": keeps}
     if after in RUNS_OUT and now - begun >= spans[after]:
         return RUNS_OUT[after], now

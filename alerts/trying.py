@@ -49,6 +49,16 @@ class Server:
         except (OSError, ValueError, http.client.HTTPException, ssl.SSLError) as fault:
             raise BadServer(f"{self._url} does not answer: {fault}") from None
 
+    def all(self, name: str) -> Iterator[Any]:
+        """Yield all entries of a list that comes in pages. Raises BadServer."""
+        after = None
+        while True:
+            page = self.get(f"/{name}", limit=PAGE, after=after)
+            yield from page[name]
+            after = page["next"]
+            if after is None:
+                return
+
 
 def lines(file: AlertsFile, server: Server) -> Iterator[str]:
     """Yield a line for each alert: rule, series, value, whether the condition holds, and the state in force."""
@@ -75,24 +85,11 @@ def _shown(rule: Rule, value: float | None) -> str:
 
 
 def _states(server: Server) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    after = None
-    while True:
-        page = server.get("/alerts", after=after)
-        found |= {(alert["name"], alert["series"] or ""): alert["state"] for alert in page["alerts"]}
-        after = page["next"]
-        if after is None:
-            return found
+    return {(alert["name"], alert["series"] or ""): alert["state"] for alert in server.all("alerts")}
 
 
 def _matching(rule: Rule, server: Server) -> list[str]:
-    found, after = list[str](), None
-    while True:
-        page = server.get("/series", limit=PAGE, after=after)
-        found += [each["series"] for each in page["series"] if rule.pattern.match(each["series"])]
-        after = page["next"]
-        if after is None:
-            return found
+    return [each["series"] for each in server.all("series") if rule.pattern.match(each["series"])]
 
 
 def _value(rule: Rule, series: str, server: Server) -> float | None:

@@ -1,6 +1,6 @@
 """The boundary against foreign pages, put before every route; `access.foreign` decides, this asks it.
 
-Whatever answers requests past Flask has to call `refusal_of` first and to send `JSON_HEADERS`; a route that has only
+Whatever answers requests past Flask has to ask it first and to send `JSON_HEADERS`; a route that has only
 the hooks of this module around it may then be answered there.
 """
 
@@ -11,28 +11,10 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from access.foreign import JSON_HEADERS, Boundary, Refusal
+from access.foreign import JSON_HEADERS
 from api.context import context
+from api.guard import OPEN, need_here
 from api.problems import Problem
-
-_HEALTH = ("/health", "/v1/health", "/dialects/tickers/health", "/dialects/influx/health", "/dialects/influx/ping")
-
-
-def refusal_of(environ: Mapping[str, Any], boundary: Boundary) -> Refusal | None:
-    """Return why the boundary refuses a request, or None."""
-    read = environ.get
-    host = read("HTTP_HOST")
-    return boundary.refusal(
-        environ["REQUEST_METHOD"],
-        host,
-        read("HTTP_ORIGIN"),
-        read("HTTP_SEC_FETCH_SITE"),
-        read("HTTP_SEC_FETCH_MODE"),
-        own_address(environ) if boundary.depends_on_address(host) else "",
-        websocket="HTTP_UPGRADE" in environ,
-        is_health=environ["PATH_INFO"].startswith(_HEALTH),
-        password=read("HTTP_AUTHORIZATION", "")[:5].lower() == "basic",
-    )
 
 
 def own_address(environ: Mapping[str, Any]) -> str:
@@ -50,7 +32,20 @@ def own_address(environ: Mapping[str, Any]) -> str:
 
 def check() -> None:
     """Refuse the request of a foreign page, and one by a name that is not ours. Raises Problem."""
-    refusal = refusal_of(request.environ, context().boundary)
+    environ, boundary = request.environ, context().boundary
+    read = environ.get
+    host = read("HTTP_HOST")
+    refusal = boundary.refusal(
+        request.method,
+        host,
+        read("HTTP_ORIGIN"),
+        read("HTTP_SEC_FETCH_SITE"),
+        read("HTTP_SEC_FETCH_MODE"),
+        own_address(environ) if boundary.depends_on_address(host) else "",
+        websocket="HTTP_UPGRADE" in environ,
+        is_health=need_here() is OPEN,
+        password=read("HTTP_AUTHORIZATION", "")[:5].lower() == "basic",
+    )
     if refusal is not None:
         raise Problem(*refusal)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 
 from access.foreign import Boundary
 from alerts.board import Board
@@ -33,6 +33,8 @@ class Context:
     """Tell how alerts stand."""
     alert_changes: PerProcess[Changes]
     """Hand changes of alerts to streams."""
+    overloaded: Callable[[str], Response]
+    """Give the answer of an overloaded worker at a path."""
     alerts: AlertsFollower | None = None
     """None where this process evaluates no alerts."""
     fast_path: Callable[[object], Any] = lambda application: None

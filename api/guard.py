@@ -71,6 +71,12 @@ def need_of(view: Callable[..., Any]) -> Need | None:
     return _needs.get(unwrap(view))
 
 
+def need_here() -> Need | None:
+    """Return the need of the view of this request; None if there is none, or it has declared none."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return None if view is None else need_of(view)
+
+
 def permit(series: str | None) -> None:
     """403 unless the key of this request, if it needs one, is for this series; None: for all of them together."""
     key: Key | None = request.environ.get(_KEY)
@@ -139,7 +145,7 @@ class Guard:
 
     def check(self) -> None:
         """401 or 403, unless this request may go on; its key is known from here on."""
-        need = self._need()
+        need = need_here()
         if need is OPEN or request.method == "OPTIONS":  # a browser asks for leave before it shows its key
             return
         environ = request.environ
@@ -157,34 +163,19 @@ class Guard:
         found = self.watch.keys().renewed(key, self._clock())
         if found is None:
             raise _unknown("The access key has expired, or was withdrawn, while the body was sent; nothing was stored.")
-        need = self._need()
+        need = need_here()
         if need is not None:
             _refuse_scope(found, need)
         return found
 
-    def lease(self, series: str | None) -> Callable[[], bool]:
-        """Return whether the key of this request, in the file as it is then, still opens a stream of this series."""
-        key: Key = request.environ[_KEY]
+    def lease(self, key: Key, still: Callable[[Key], bool]) -> Callable[[], bool]:
+        """Return a function that says whether this key, in the file as it is then, still reads, and passes this."""
 
         def valid() -> bool:
             found = self.watch.keys().renewed(key, self._clock())
-            return found is not None and READ in found.can and found.sees(series)
+            return found is not None and READ in found.can and still(found)
 
         return valid
-
-    def lease_as_is(self) -> Callable[[], bool]:
-        """Return whether the key of this request still reads, and of the same series."""
-        key: Key = request.environ[_KEY]
-
-        def valid() -> bool:
-            found = self.watch.keys().renewed(key, self._clock())
-            return found is not None and READ in found.can and found.series == key.series
-
-        return valid
-
-    def _need(self) -> Need | None:
-        view = current_app.view_functions.get(request.endpoint or "")
-        return None if view is None else need_of(view)
 
     def _key(self, environ: Mapping[str, Any]) -> Key:
         header = environ.get("HTTP_AUTHORIZATION")
@@ -211,14 +202,14 @@ def guard_of(app: Flask | None = None) -> Guard | None:
 
 def lease(series: str | None) -> Callable[[], bool] | None:
     """Return whether a stream of this series, or of all, that begins now may still go on; None: always."""
-    guard = guard_of()
-    return None if guard is None else guard.lease(series)
+    guard, key = guard_of(), current_key()
+    return None if guard is None or key is None else guard.lease(key, lambda found: found.sees(series))
 
 
 def lease_as_is() -> Callable[[], bool] | None:
     """Return whether a stream of what the key of this request sees may still go on; None: always."""
-    guard = guard_of()
-    return None if guard is None else guard.lease_as_is()
+    guard, key = guard_of(), current_key()
+    return None if guard is None or key is None else guard.lease(key, lambda found: found.series == key.series)
 
 
 def _token(header: str, other: str) -> bytes | None:

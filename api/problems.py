@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -111,6 +112,13 @@ def shape_of(app: Flask, path: str) -> tuple[Shape, str]:
     shapes: dict[str, tuple[Shape, str]] = app.extensions.get(_SHAPES, {})
     found = (shape for prefix, shape in shapes.items() if path.startswith(prefix))
     return next(found, (problem_shape, PROBLEM))
+
+
+def overloaded_at(app: Flask) -> Callable[[str], Response]:
+    """Return a function that gives the answer of an overloaded worker at a path, worded once in each shape."""
+    detail = "This worker has more to do than it can; nothing was stored. Try again later."
+    word = cache(lambda shape: shape(Problem(503, detail, headers={"Retry-After": "1"})))
+    return lambda path: word(shape_of(app, path)[0])
 
 
 def shaped(body: Mapping[str, Any], problem: Problem, media_type: str, end: bytes = LINE_END) -> Response:

@@ -160,7 +160,7 @@ def _enter(subscriber: Subscriber) -> Callable[[], None]:
         if fault.ending is not SHUTDOWN:
             leave()
             raise too_many_streams() from fault
-        subscriber.end(SHUTDOWN, 0.0)  # not 503: a browser's EventSource would never try again
+        subscriber.end(SHUTDOWN)  # not 503: a browser's EventSource would never try again
     return leave
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.table import machine, show
 from benchmarks.timing import NOW, hour_of_events, microseconds, view_of
+from rolling.span import Span
 from rolling.view import View
 from times import HOUR
 
@@ -99,7 +100,7 @@ def by_module(values: Sequence[float]) -> tuple[int, float, float, float, float]
 
 def ask(view: View, after: int) -> tuple[int, float | None, float | None, float | None, float | None]:
     """Count, min, max, mean and variance of what is later than `after`, by the engine."""
-    summary = view.tail(0, after, NOW - HOUR, None, False).summary
+    summary = view.figures(0, Span(NOW - HOUR, after), ends=False, moves=True).summary
     return summary.count, summary.min, summary.max, summary.mean, summary.variance
 
 

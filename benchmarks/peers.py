@@ -161,14 +161,14 @@ class Measured:
                 paths = (peer.path(question, moment) for moment in self._moments())
                 taken, answers = client.ask(paths, self._seconds)
                 self.taken[question.name][peer.name].append(taken)
-                self._check(peer, question, [peer.found(question, orjson.loads(answer)) for answer in answers])
+                self.check(peer, question, [peer.found(question, orjson.loads(answer)) for answer in answers])
             taken, _ = client.ask(iter(lambda: peer.ready, None), self._seconds)
             self.taken["a request that asks nothing"][peer.name].append(taken)
 
     def _moments(self) -> range:
         return range(self._samples.end, 2**60, 2)
 
-    def _check(self, peer: Peer, question: Question, found: list[float]) -> None:
+    def check(self, peer: Peer, question: Question, found: list[float]) -> None:
         expected = self._found.setdefault(question.name, found[0])
         if not isclose(found[0], expected, rel_tol=1e-9):
             raise SystemExit(f"{question.name}: {peer.name} says {found[0]}, and {PEERS[0].name} {expected}")

@@ -148,8 +148,8 @@ def _ranking(series: int, span: Span, statistic: str | Percentiles, reading: Rea
     wanted = statistic if isinstance(statistic, Percentiles) else None
     values: list[float | None] = []
     for number in range(series):
-        tail, found = reading.figures(number, span, ends=False, wanted=wanted)
-        values.append(found[0] if wanted else getattr(tail.summary, str(statistic)))
+        found = reading.figures(number, span, ends=False, wanted=wanted)
+        values.append(found.percentiles[0] if wanted else getattr(found.summary, str(statistic)))
         reading.pause()
     return first_by(values, 10, descending=True)
 

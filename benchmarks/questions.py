@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.timing import NOW, microseconds, view_of
+from rolling.span import Span
 from rolling.view import View
 from times import HOUR, MINUTE
 
@@ -64,7 +65,7 @@ def _time(view: View, question: Question, size: int, times: int) -> float:
         series = generator.randrange(SERIES) if question.one else None
         after = None if question.window is None else NOW - question.window(generator)
         last = None if question.last is None else max(1, question.last(generator) % own)
-        summary = view.tail(series, after, NOW - HOUR, last, False).summary
+        summary = view.figures(series, Span(NOW - HOUR, after, None, last), ends=False, moves=True).summary
         summary.count, summary.min, summary.max, summary.mean  # noqa: B018  # worked out when asked for
 
     return microseconds(ask, times)

@@ -15,9 +15,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from api.context import settings
 from api.reading.columns import gather
-from api.reading.schemas import LONGEST_NAME, NAME, SERIES_NAME
+from api.reading.schemas import NAME, SERIES_NAME
 from dialects.requests import MISSING, MOST_FAULTS, Fault, fault, value_error
 from event_log.batch import Values
+from event_log.series import LONGEST_NAME
 
 _MILLISECOND = 1000
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?\d+(?:_\d+)*)(?:\.0+)?\s*", re.ASCII)

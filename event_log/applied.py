@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from event_log.aside import aside, give_way
+from event_log.codec import Singles
 from event_log.compaction import Beginning, Content, Loading, begin
 from event_log.errors import HistoryChanged, LogDamaged, LogUnavailable
 from event_log.idempotency import Run
 from event_log.machine import Machine
 from event_log.port import Behind, Chunk, Cursor, RecordStore
-from event_log.portions import portions
 from event_log.single_flight import SingleFlight
 from event_log.steps import Step
 
 CHUNK = 20_000
 """Positions that are read at a time: to apply as many takes a few milliseconds."""
+PORTION = 64
+"""Entries that are applied before other greenlets may run: of conditional writes as many take a few milliseconds."""
 BACKLOG = 150_000
 """Positions that may be applied and not yet told: about 4 MiB."""
 DISAGREES = (
@@ -50,6 +52,18 @@ class Told(NamedTuple):
     cursor: Cursor
     """Cursor of a projection that has taken all of this; number 0 while a checkpoint is being loaded."""
     more: bool
+
+
+def portions(chunk: Chunk, number: int) -> Iterator[Chunk]:
+    """The records of a chunk behind the record with this number, in order, cut into chunks of a few entries."""
+    for start in range(0, len(chunk.entries), PORTION):
+        entries, cursor = chunk.entries[start : start + PORTION], chunk.cursor
+        if is_cut := start + PORTION < len(chunk.entries):
+            number += sum(len(entry) if isinstance(entry, Singles) else 1 for entry in entries)
+            last = entries[-1]
+            position = int(last.positions[-1]) if isinstance(last, Singles) else last.position
+            cursor = Cursor(cursor.history, number, position)
+        yield Chunk(entries, cursor, is_cut or chunk.more)
 
 
 def _beginning(store: RecordStore) -> Beginning:
@@ -86,7 +100,7 @@ class Applied:
     def _begin(self) -> None:
         """Load the newest checkpoint. Raises LogUnavailable."""
         self.store.generation()  # opens it here, not in a real thread
-        beginning = self._aside(lambda: _beginning(self.store))
+        beginning = self.aside(lambda: _beginning(self.store))
         with self.lock:
             if hasattr(self, "machine"):
                 beginning.machine.take_over(self.machine)
@@ -98,8 +112,8 @@ class Applied:
             # True if what has been applied and told is no longer to be relied on: the next who reads begins anew.
             self._is_broken = False
 
-    def _aside(self, work: Callable[[], T]) -> T:
-        """Do what reads blobs, which may be large."""
+    def aside(self, work: Callable[[], T]) -> T:
+        """Do what reads or writes blobs, which may be large."""
         return aside(work) if self.store.blocks else work()
 
     def _begin_anew(self, *, same_history: bool) -> None:
@@ -150,7 +164,7 @@ class Applied:
         """The next steps of a checkpoint."""
         end = Cursor(self._loaded_to.history)
         try:
-            steps = self._aside(loading.next)
+            steps = self.aside(loading.next)
         except Behind:
             self._begin_anew(same_history=True)
             return Told((), end, more=True)
@@ -177,7 +191,7 @@ class Applied:
         except (Behind, HistoryChanged) as change:
             self._begin_anew(same_history=isinstance(change, Behind))
             return True
-        for number, portion in enumerate(portions(chunk, machine.cursor)):
+        for number, portion in enumerate(portions(chunk, machine.cursor.number)):
             if number:
                 give_way()
             with self.lock:
@@ -221,7 +235,7 @@ class Applied:
         content = Content.of(manifest)
         if not machine.digests.agrees(content.digest):
             self._disagreement = DISAGREES.format(content.digest[0])
-        runs = self._aside(lambda: [Run(self.store.blob(name)) for name in content.runs])
+        runs = self.aside(lambda: [Run(self.store.blob(name)) for name in content.runs])
         with self.lock:
             if self.machine is machine:
                 machine.done.adopt(runs, manifest.cursor.number)

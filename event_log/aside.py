@@ -7,8 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from threading import Lock
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,12 +31,10 @@ def give_way() -> None:
     time.sleep(0.001)  # not 0: after a sleep of 0 gevent looks at no socket
 
 
-def native_lock() -> AbstractContextManager[Any]:
+def native_lock() -> threading.Lock:
     """A lock between real threads, even where gevent has put its own in place of theirs."""
-    if _is_patched():
-        lock: AbstractContextManager[Any] = sys.modules["gevent.monkey"].get_original("threading", "Lock")()
-        return lock
-    return Lock()
+    lock: threading.Lock = _native("threading", "Lock")()
+    return lock
 
 
 class Turns:
@@ -63,10 +59,13 @@ class Turns:
 
 def native_sleep() -> Callable[[float], None]:
     """The sleep of a real thread, which knows nothing of greenlets."""
-    if _is_patched():
-        sleep: Callable[[float], None] = sys.modules["gevent.monkey"].get_original("time", "sleep")
-        return sleep
-    return time.sleep
+    sleep: Callable[[float], None] = _native("time", "sleep")
+    return sleep
+
+
+def _native(module: str, name: str) -> Any:
+    monkey = sys.modules.get("gevent.monkey")
+    return getattr(sys.modules[module], name) if monkey is None else monkey.get_original(module, name)
 
 
 def sleep(seconds: float) -> None:
@@ -77,9 +76,7 @@ def sleep(seconds: float) -> None:
 def _has_greenlets() -> bool:
     """Return whether this is the thread in which gevent runs: the main one, whose id on Linux is that of the
     process."""
-    return _is_patched() and (sys.platform != "linux" or threading.get_native_id() == os.getpid())
-
-
-def _is_patched() -> bool:
     monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("threading"))
+    if monkey is None or not monkey.is_module_patched("threading"):
+        return False
+    return sys.platform != "linux" or threading.get_native_id() == os.getpid()

@@ -8,20 +8,12 @@ from event_log.errors import OverBudget
 from event_log.writes import Budget
 from times import SECOND
 
-LEAST_SWEPT = 1000
-"""Number of buckets from which on those that are full again are forgotten."""
-
 
 class Buckets:
     """All buckets from which something is missing."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, int, float, int]] = {}  # tokens, when, rate, burst
-        self.sweep_at = LEAST_SWEPT
-        """Number of buckets at which those that are full are forgotten next. Part of the state: all forget alike."""
-
-    def __len__(self) -> int:
-        return len(self._buckets)
 
     def refuse(self, budget: Budget | None, events: int, now: int) -> None:
         """Raise OverBudget where a bucket does not hold the price of a write of these events: with the seconds after
@@ -39,27 +31,23 @@ class Buckets:
         self.refuse(budget, events, now)
         left = self._tokens(budget, now) - budget.price(events)
         self._buckets[budget.name] = left, now, budget.rate, budget.burst
-        if len(self._buckets) >= self.sweep_at:
-            self._sweep(now)
 
     def items(self) -> list[tuple[str, float, int, float, int]]:
         """All that a checkpoint has to hold, in order."""
         return [(name, *state) for name, state in self._buckets.items()]
 
-    def load(self, items: list[tuple[str, float, int, float, int]], sweep_at: int) -> None:
+    def load(self, items: list[tuple[str, float, int, float, int]]) -> None:
         """Go on with what a checkpoint held."""
         self._buckets = {name: (tokens, when, rate, burst) for name, tokens, when, rate, burst in items}
-        self.sweep_at = sweep_at
 
     def _tokens(self, budget: Budget, now: int) -> float:
         tokens, when, _, _ = self._buckets.get(budget.name, (float(budget.burst), now, 0.0, 0))
         return min(float(budget.burst), tokens + budget.rate * max(0, now - when) / SECOND)
 
-    def _sweep(self, now: int) -> None:
+    def sweep(self, now: int) -> None:
         """Forget the buckets that are full again: to begin anew is the same."""
         self._buckets = {
             name: (tokens, when, rate, burst)
             for name, (tokens, when, rate, burst) in self._buckets.items()
             if tokens + rate * (now - when) / SECOND < burst
         }
-        self.sweep_at = max(LEAST_SWEPT, 2 * len(self._buckets))

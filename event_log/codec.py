@@ -1,22 +1,23 @@
-"""Encoding of records: the kind with the version of its meaning, events as columns, the small records.
+"""Encoding of records: the kind with the version of its meaning, events as columns, all else as JSON.
 
-All numbers are little-endian. A kind is one byte: the version of its meaning in the upper half, what it is in the
-lower. A process reads records of its own version and of the next one, and writes its own, so that two releases may
-stand side by side while one replaces the other. What is older still is only ever read from a checkpoint.
+All numbers of columns are little-endian. A kind is one byte: the version of its meaning in the upper half, what it is
+in the lower. A process reads records of its own version and of the next one, and writes its own, so that two releases
+may stand side by side while one replaces the other. What is older still is only ever read from a checkpoint.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from event_log.batch import Batch, Ids, Times, Values
 from event_log.errors import LogUnavailable
-from event_log.rules import RULES, Rules
+from event_log.rules import Rules
 
 Data = bytes | memoryview
 
@@ -49,9 +50,6 @@ SINGLE_SIZE = _SINGLE.size
 SINGLE_ROW = np.dtype([("id", "<u4"), ("time", "<i8"), ("value", "<f8")])
 _BATCH = Struct("<BIIq")  # flags, count, series id and time if one for all
 _HAS_IDS, _HAS_TIMES = 1, 2
-_END = Struct("<Iq")  # series id, position since which it must have been quiet, or -1
-_CLAIM = Struct("<16sq")  # digest of the start, its first log time
-_HORIZON = Struct("<q")
 
 NONCE = 8
 """Size in bytes of the random number with which each record that has an outcome begins, by which its writer knows
@@ -59,6 +57,7 @@ that as its own."""
 FEW = 16
 """Single events up to this number are quicker applied one by one than as columns."""
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
 pack_single = _SINGLE.pack
 unpack_single = _SINGLE.unpack
 
@@ -97,8 +96,8 @@ class Columns(NamedTuple):
 class Claim(NamedTuple):
     """Rules that a start of the service puts in force."""
 
-    start: bytes
-    """A digest of 16 bytes of the id that all processes of the start share."""
+    start: str
+    """A digest of the id that all processes of the start share."""
     began: int
     """The log's time when that start first asked for it."""
     rules: Rules
@@ -175,34 +174,17 @@ def spread(ids: Ids | int, times: Times | int, count: int) -> tuple[Ids, Times]:
     )
 
 
-def pack_claim(claim: Claim) -> bytes:
-    """The payload of a CLAIM."""
-    return _CLAIM.pack(claim.start, claim.began) + RULES.pack(*claim.rules)
+def pack_json(fields: object) -> bytes:
+    """The payload of every other kind of record, in full or its first part."""
+    return _JSON.encode(fields).encode()
+
+
+def unpack_json(data: Data) -> Any:
+    """The same again, tuples as lists. Raises ValueError."""
+    return json.loads(str(data, "utf-8"))
 
 
 def unpack_claim(data: Data) -> Claim:
-    """The same again."""
-    start, began = _CLAIM.unpack_from(data)
-    return Claim(start, began, Rules(*RULES.unpack_from(data, _CLAIM.size)))
-
-
-def pack_end(end: End) -> bytes:
-    """The payload of an END."""
-    return _END.pack(end.series, -1 if end.quiet_since is None else end.quiet_since)
-
-
-def unpack_end(data: Data) -> End:
-    """The same again."""
-    series, quiet_since = _END.unpack(data)
-    return End(series, None if quiet_since < 0 else quiet_since)
-
-
-def pack_horizon(moment: int) -> bytes:
-    """The payload of a HORIZON: the proposer's time."""
-    return _HORIZON.pack(moment)
-
-
-def unpack_horizon(data: Data) -> int:
-    """The same again."""
-    moment: int = _HORIZON.unpack(data)[0]
-    return moment
+    """The claim of the payload of a CLAIM. Raises ValueError or TypeError."""
+    start, began, rules = unpack_json(data)
+    return Claim(start, began, Rules(*rules))

@@ -14,14 +14,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from event_log.batch import EARLIEST
 from event_log.checkpoint import pack, unpack
-from event_log.codec import Columns, Data, joined
+from event_log.codec import Columns, joined
 from event_log.event_blocks import pack_blocks, unpack_blocks
 from event_log.idempotency import Run, merge_runs, pack_run
 from event_log.machine import Machine
@@ -36,7 +35,6 @@ MOST_ROWS = 4_000_000
 """Events up to which blobs are merged."""
 MOSTLY_DEAD = 0.5
 """Share of dead events from which on a blob is written anew."""
-_THRESHOLD = np.dtype([("id", "<u4"), ("time", "<i8"), ("position", "<i8"), ("forgotten", "<i8")])
 LATEST = 2**63 - 1
 
 
@@ -73,8 +71,7 @@ class Sieve:
         return columns if live.all() else columns.chosen(live)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A blob of events, and the times that tell the share of it that has died."""
 
     name: str
@@ -92,20 +89,18 @@ class Part:
         return min(1.0, (horizon - self.oldest + 1) / (self.newest - self.oldest + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """Names of the blobs that a manifest holds."""
 
     checkpoint: str
-    parts: list[Part] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
+    parts: Sequence[Part] = ()
+    runs: Sequence[str] = ()
     digest: tuple[int, int] = (0, 0)
     """The newest digest of the machine that compacted, and the number of its record."""
 
     def pack(self) -> bytes:
         """Return this as the data of a manifest."""
-        parts = [[part.name, part.rows, part.expired, part.oldest, part.newest] for part in self.parts]
-        return json.dumps([self.checkpoint, parts, self.runs, self.digest]).encode()
+        return json.dumps(self).encode()
 
     @classmethod
     def of(cls, manifest: Manifest) -> Content:
@@ -158,10 +153,10 @@ def begin(store: RecordStore) -> Beginning:
     content = Content.of(manifest)
     if not content.checkpoint:
         return Beginning(Machine(manifest.cursor), Loading(store, (), (), Sieve({}, 1)), manifest)
-    machine, sections = unpack(store.blob(content.checkpoint))
+    machine, found = unpack(store.blob(content.checkpoint))
     machine.done.adopt([Run(store.blob(name)) for name in content.runs], machine.cursor.number)
     machine.cursor = manifest.cursor
-    thresholds = _unpack_thresholds(sections["thresholds"])
+    thresholds = {number: Threshold(*row) for number, row in found.items()}
     sieve = Sieve(thresholds, machine.series.next_id)
     loading = Loading(store, _steps(machine, thresholds), content.parts, sieve)
     return Beginning(machine, loading, manifest)
@@ -212,8 +207,7 @@ class Compaction:
         self._sieve, self._horizon = Sieve(living, machine.series.next_id), verdict.horizon
         content = Content.of(self._manifest)
         parts, runs = self._parts(content.parts), self._runs(content.runs)
-        checkpoint = pack(machine, {"thresholds": _pack_thresholds(living)})
-        new = Content(store.put_blob(checkpoint), parts, runs, machine.digests.last)
+        new = Content(store.put_blob(pack(machine, living)), parts, runs, machine.digests.last)
         return store.swap(Manifest(self._manifest.generation + 1, machine.cursor, new.pack(), new.blobs))
 
     def _parts(self, old: Sequence[Part]) -> list[Part]:
@@ -264,12 +258,3 @@ def compact(store: RecordStore, judge: Callable[[int], Verdict]) -> bool:
     """All of a compaction at once. Says whether it was done."""
     work = Compaction(store)
     return work.write(judge(work.replay()))
-
-
-def _pack_thresholds(thresholds: Mapping[int, Threshold]) -> bytes:
-    return np.array([(number, *row) for number, row in thresholds.items()], _THRESHOLD).tobytes()
-
-
-def _unpack_thresholds(data: Data) -> dict[int, Threshold]:
-    rows = np.frombuffer(data, _THRESHOLD)
-    return {number: Threshold(*row) for number, *row in rows.tolist()}

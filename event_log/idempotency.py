@@ -6,7 +6,7 @@ The newest are Python objects. A compaction writes those of the records that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -18,16 +18,10 @@ from event_log.codec import Data
 from event_log.errors import LogDamaged
 
 _HEAD = Struct("<IIQ")  # checksum of the rest, version, how many
-_RUN_VERSION = 1
+_RUN_VERSION = 2
+_KEY = np.dtype("S16")
 _ROW = np.dtype(
-    [
-        ("rest", "S8"),  # of the key
-        ("body", "S16"),
-        ("stored", "<u4"),
-        ("expired", "<u4"),
-        ("position", "<i8"),
-        ("time", "<i8"),
-    ]
+    [("body", "S16"), ("stored", "<u4"), ("expired", "<u4"), ("position", "<i8"), ("time", "<i8")],
 )
 
 
@@ -50,72 +44,62 @@ class Remembered(NamedTuple):
 
 
 class Run:
-    """Many records, sorted by key. Keys are digests: the first eight bytes find all but always the right one."""
+    """Many records, sorted by key: a column of keys, and one of the rest."""
 
     def __init__(self, data: Data) -> None:
         """Raises LogDamaged."""
         checksum, version, count = _HEAD.unpack_from(data)
         body = memoryview(data)[_HEAD.size :]
-        if version != _RUN_VERSION or len(body) != count * (8 + _ROW.itemsize) or crc32(body) != checksum:
+        if version != _RUN_VERSION or len(body) != count * (_KEY.itemsize + _ROW.itemsize) or crc32(body) != checksum:
             raise LogDamaged("a run of idempotency records does not match its checksum")
-        self._prefixes = np.frombuffer(data, "<u8", count, _HEAD.size)
-        self._rows = np.frombuffer(data, _ROW, count, _HEAD.size + 8 * count)
+        self._keys = np.frombuffer(data, _KEY, count, _HEAD.size)
+        self._rows = np.frombuffer(data, _ROW, count, _HEAD.size + self._keys.nbytes)
         self.latest = int(self._rows["time"].max()) if count else EARLIEST
 
     def __len__(self) -> int:
-        return len(self._prefixes)
+        return len(self._keys)
 
     def find(self, key: bytes) -> tuple[Done, int] | None:
         """Return the outcome recorded under a key, and the time of the write."""
-        prefix = np.uint64(int.from_bytes(key[:8], "big"))
-        at = int(self._prefixes.searchsorted(prefix))
-        while at < len(self) and self._prefixes[at] == prefix:
-            row = self._rows[at]
-            if row["rest"].ljust(8, b"\0") == key[8:]:
-                body = bytes(row["body"]).ljust(16, b"\0")
-                return Done(body, int(row["stored"]), int(row["expired"]), int(row["position"])), int(row["time"])
-            at += 1
-        return None
+        at = int(self._keys.searchsorted(key))
+        if at == len(self) or self._keys[at].ljust(16, b"\0") != key:  # numpy strips zeros at the end
+            return None
+        body, *outcome, time = self._rows[at].item()
+        return Done(body.ljust(16, b"\0"), *outcome), time
 
     def items(self, after: int) -> tuple[np.ndarray, np.ndarray]:
-        """Prefixes and rows of what was done after a time."""
+        """Keys and rows of what was done after a time."""
         later = self._rows["time"] > after
-        return self._prefixes[later], self._rows[later]
+        return self._keys[later], self._rows[later]
 
 
 def pack_run(records: Iterable[tuple[bytes, Remembered]]) -> bytes:
     """A run of these."""
     listed = list(records)
-    prefixes = np.array([int.from_bytes(key[:8], "big") for key, _ in listed], np.uint64)
-    rows = np.array(
-        [(key[8:], done.body, done.stored, done.expired, done.position, time) for key, (done, time, _) in listed], _ROW
-    )
-    return _packed(prefixes, rows)
+    keys = np.array([key for key, _ in listed], _KEY)
+    return _packed(keys, np.array([(*done, time) for _, (done, time, _) in listed], _ROW))
 
 
 def merge_runs(runs: Sequence[Run], after: int) -> bytes:
     """One run of all that was done after a time."""
     columns = [run.items(after) for run in runs]
-    return _packed(np.concatenate([prefixes for prefixes, _ in columns]), np.concatenate([rows for _, rows in columns]))
+    return _packed(np.concatenate([keys for keys, _ in columns]), np.concatenate([rows for _, rows in columns]))
 
 
-def _packed(prefixes: np.ndarray, rows: np.ndarray) -> bytes:
-    order = np.lexsort((rows["rest"], prefixes))
-    body = prefixes[order].astype("<u8").tobytes() + rows[order].tobytes()
-    return _HEAD.pack(crc32(body), _RUN_VERSION, len(prefixes)) + body
+def _packed(keys: np.ndarray, rows: np.ndarray) -> bytes:
+    order = keys.argsort()
+    body = keys[order].tobytes() + rows[order].tobytes()
+    return _HEAD.pack(crc32(body), _RUN_VERSION, len(keys)) + body
 
 
 class IdempotencyRecords:
     """All that are remembered at one point of the log."""
 
-    def __init__(self, forgotten: int = EARLIEST) -> None:
-        self.forgotten = forgotten
+    def __init__(self) -> None:
+        self.forgotten = EARLIEST
         """Time in microseconds: records of writes at or before it are forgotten. It only rises."""
         self.runs: Sequence[Run] = ()
         self._newest: dict[bytes, Remembered] = {}  # in the order of their numbers, so of their times too
-
-    def __len__(self) -> int:
-        return len(self._newest) + sum(map(len, self.runs))
 
     def find(self, key: bytes, after: int = EARLIEST) -> Done | None:
         """Return the outcome of the write with this key, if that was after a time and is not forgotten."""
@@ -138,11 +122,7 @@ class IdempotencyRecords:
         if time <= self.forgotten:
             return
         self.forgotten = time
-        while self._newest:
-            key = next(iter(self._newest))
-            if self._newest[key].time > time:
-                break
-            del self._newest[key]
+        self._drop_while(lambda record: record.time <= time)
         if any(run.latest <= time for run in self.runs):
             self.runs = [run for run in self.runs if run.latest > time]
 
@@ -153,13 +133,14 @@ class IdempotencyRecords:
     def adopt(self, runs: Sequence[Run], number: int) -> None:
         """Go on with runs that hold all of the records up to a number."""
         self.runs = [run for run in runs if run.latest > self.forgotten]
-        while self._newest:
-            key = next(iter(self._newest))
-            if self._newest[key].number > number:
-                break
+        self._drop_while(lambda record: record.number <= number)
+
+    def _drop_while(self, is_over: Callable[[Remembered], bool]) -> None:
+        """Drop the oldest of the newest."""
+        while self._newest and is_over(self._newest[key := next(iter(self._newest))]):
             del self._newest[key]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         newest = list(self._newest.values())
         assert [record.number for record in newest] == sorted(record.number for record in newest)

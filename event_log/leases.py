@@ -6,11 +6,8 @@ is void once the lease is another's or has run out: a holder that was halted mea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import NamedTuple
-
-from event_log.codec import Data
 
 
 class Lease(NamedTuple):
@@ -60,13 +57,3 @@ class Leases:
             return False
         self._leases[asked.name] = Lease(asked.holder, number, now + asked.duration)
         return True
-
-
-def pack_lease(asked: Asked) -> bytes:
-    """The payload of a LEASE."""
-    return json.dumps(asked).encode()
-
-
-def unpack_lease(data: Data) -> Asked:
-    """The same again. Raises ValueError or TypeError."""
-    return Asked(*json.loads(bytes(data)))

@@ -14,12 +14,12 @@ from event_log.batch import Batch
 from event_log.codec import NONCE, Claim, End
 from event_log.errors import HistoryChanged, LogError, LogUnavailable, LogUncertain
 from event_log.idempotency import Done
-from event_log.leases import Asked, pack_lease
+from event_log.leases import Asked
 from event_log.machine import Machine
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Appended, Guard, Record, RecordStore, Stale
 from event_log.rules import UNCLAIMED, Rules
-from event_log.tables import Change, Changes, pack_changes
+from event_log.tables import Change, Changes
 from event_log.writes import PLAIN, Conditions, Write, pack_write, unexpired
 from times import SECOND
 
@@ -58,11 +58,9 @@ class Log(Applied):
         """Store a batch atomically; says what became of it, its events that have expired left out. `expired`: how many
         more the request had. Raises LogFull, TooManySeries, TooManyKeepers, OverBudget or Repeated."""
         self.check()
-        # One that sets what its series keep is decided as it is applied: another process may have set it otherwise, of
-        # which this one has not heard.
-        if conditions.once is None and conditions.budget is None and conditions.keep is None and len(batch):
+        if conditions.once is None and conditions.budget is None and len(batch):
             try:
-                stored = self._append_known(batch, expired)
+                stored = self._append_known(batch, conditions.keep, expired)
             except (Stale, HistoryChanged):
                 self.catch_up()
             else:
@@ -70,12 +68,14 @@ class Log(Applied):
                     return stored
         return self._write(Write(batch, conditions, expired))
 
-    def _append_known(self, batch: Batch, expired: int) -> Stored | None:
-        """Store a batch whose series are all known; None where one is not. Raises Stale."""
+    def _append_known(self, batch: Batch, keep: int | None, expired: int) -> Stored | None:
+        """Store a batch whose series are all known, and have the keep that it asks for; None where one is not or has
+        not. Raises Stale."""
         machine = self.machine
         known = machine.cursor
         ids = machine.series.known(batch.names)
-        if ids is None:
+        # While a series lives its keep only rises, so that it is enough to know an older one.
+        if ids is None or (keep is not None and machine.series.keeping_less(ids, keep)):
             return None
         oldest = batch.times if isinstance(batch.times, int) else int(batch.times.min())
         record = Record(codec.BATCH, codec.pack_batch(batch, ids), len(batch))
@@ -179,13 +179,13 @@ class Log(Applied):
         """Put these rules in force, unless this start of the service (a random id that all its processes share) has
         claimed before, or a later one has. `began`: the log's time when that start first asked."""
         began = self.store.time() if began is None else began
-        digest = blake2b(start.encode(), digest_size=16).digest()
+        digest = blake2b(start.encode(), digest_size=16).hexdigest()
         for _ in range(MOST_TRIES):
             self.catch_up()
             if digest in self.machine.starts:
                 return
             takes = int(self.machine.rules not in (rules, UNCLAIMED))
-            payload = codec.pack_claim(Claim(digest, began, rules))
+            payload = codec.pack_json(Claim(digest, began, rules))
             try:
                 self._decided(Record(codec.CLAIM, payload, takes, timed=True, fences=True))
             except Void:
@@ -200,7 +200,7 @@ class Log(Applied):
         self.catch_up()
         if not self.machine.series.may_end(series, quiet_since):
             return None
-        payload = codec.pack_end(End(series, quiet_since))
+        payload = codec.pack_json(End(series, quiet_since))
         try:
             return self._decided(Record(codec.END, payload, 1, fences=True)).position
         except (Void, TryAgain):  # in another history the id may be that of another series
@@ -214,7 +214,7 @@ class Log(Applied):
         if lease is not None and lease.holder != self.holder:
             return None
         if lease is None or not duration or lease.until - now <= duration // 2:
-            payload = pack_lease(Asked(name, self.holder, duration))
+            payload = codec.pack_json(Asked(name, self.holder, duration))
             try:
                 self._decided(Record(codec.LEASE, payload, timed=True))
             except (Void, TryAgain):
@@ -233,7 +233,7 @@ class Log(Applied):
             self.catch_up()
             self._look_at(asked)
         try:
-            return self._decided(Record(codec.CHANGE, pack_changes(asked), len(changes), timed=True)).position
+            return self._decided(Record(codec.CHANGE, codec.pack_json(asked), len(changes), timed=True)).position
         except TryAgain as change:  # in another history the rows may be others
             raise Void from change
 
@@ -248,7 +248,7 @@ class Log(Applied):
         span = machine.rules.retention
         if machine.rules == UNCLAIMED or now - span < machine.horizon + max(SECOND, span // HORIZON_STEPS):
             return False
-        record = Record(codec.HORIZON, codec.pack_horizon(now), timed=True, raises=(now, span))
+        record = Record(codec.HORIZON, codec.pack_json(now), timed=True, raises=(now, span))
         try:
             self.store.append(record, Guard(machine.cursor.history, machine.cursor.number))
         except (Stale, HistoryChanged):

@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 
 from event_log import codec
-from event_log.admission import changed_keeps
 from event_log.batch import EARLIEST, Batch
 from event_log.buckets import Buckets
-from event_log.codec import FEW, NONCE, Claim, Columns, Data, End, Singles
+from event_log.codec import FEW, NONCE, Claim, Columns, Data, End, Singles, unpack_claim, unpack_json
 from event_log.digests import Digests
 from event_log.errors import LogDamaged, LogError
 from event_log.idempotency import Done, IdempotencyRecords
-from event_log.leases import Asked, Leases, unpack_lease
+from event_log.leases import Asked, Leases
 from event_log.outcomes import Outcome, Repeated, Stored, TryAgain, Void
 from event_log.port import Chunk, Cursor, Entry
 from event_log.rules import UNCLAIMED
@@ -49,7 +48,7 @@ class Machine:
         self.rules = UNCLAIMED
         self.claimed = EARLIEST
         """The first log time of the start that put the rules in force."""
-        self.starts: dict[bytes, None] = {}
+        self.starts: dict[str, None] = {}
         self.series = SeriesTable()
         self.done = IdempotencyRecords()
         self.buckets = Buckets()
@@ -92,10 +91,10 @@ class Machine:
         self.cursor = chunk.cursor
         return self._steps
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two chunks."""
-        self.series._check()
-        self.done._check()
+        self.series.check()
+        self.done.check()
         assert self._number == self.cursor.number
         assert len(self.starts) <= MOST_STARTS
         assert len(self.jumps) <= MOST_JUMPS
@@ -171,7 +170,7 @@ class Machine:
         self._forget(entry.time)
         self._refuse_repeated(asked, self.done.forgotten)
         batch, dropped = unexpired(write.batch, self.horizon)
-        raised = changed_keeps(self.series, self.rules, batch, asked)
+        raised = self.series.changed_keeps(batch.names, asked, self.rules)
         if len(batch) + len(raised) > entry.takes:
             raise TryAgain
         self.buckets.spend(asked.budget, len(batch), entry.time)
@@ -187,7 +186,7 @@ class Machine:
         asked = write.conditions
         self._refuse_repeated(asked, self.forgotten_at(now))
         batch, _ = unexpired(write.batch, self.horizon)
-        takes = len(batch) + len(changed_keeps(self.series, self.rules, batch, asked))
+        takes = len(batch) + len(self.series.changed_keeps(batch.names, asked, self.rules))
         self.buckets.refuse(asked.budget, len(batch), now)
         return takes
 
@@ -271,8 +270,9 @@ class Machine:
             raise Void
 
     def _raise_horizon(self, entry: Entry) -> None:
-        horizon = min(codec.unpack_horizon(entry.payload), entry.time) - self.rules.retention
+        horizon = min(self._unpacked(unpack_json, entry.payload), entry.time) - self.rules.retention
         self._forget(entry.time)
+        self.buckets.sweep(entry.time)
         if horizon > self.horizon:
             self.horizon = horizon
             self._tell(Horizon(horizon))
@@ -291,9 +291,9 @@ class Machine:
 _CarryOut = Callable[[Machine, Entry, Any], Stored]
 _CARRY_OUT: dict[int, tuple[Callable[[Data], Any], _CarryOut]] = {
     codec.WRITE: (unpack_write, Machine._write),
-    codec.CLAIM: (codec.unpack_claim, Machine._claim),
-    codec.END: (codec.unpack_end, Machine._end),
-    codec.LEASE: (unpack_lease, Machine._lease),
+    codec.CLAIM: (unpack_claim, Machine._claim),
+    codec.END: (lambda data: End(*unpack_json(data)), Machine._end),
+    codec.LEASE: (lambda data: Asked(*unpack_json(data)), Machine._lease),
     codec.CHANGE: (unpack_changes, Machine._change),
 }
 """By its kind, how a record that has an outcome is read and carried out."""

@@ -151,15 +151,13 @@ class MemoryStore(RecordStore):
                 self._bytes -= len(self._blobs.pop(name))
                 del self._left[name]
             while self._swaps and now - self._swaps[0][0] >= GRACE:
-                self._trim(self._swaps.popleft()[1] - self._trimmed)
+                count = self._swaps.popleft()[1] - self._trimmed
+                self._bytes -= sum(ENTRY_BYTES + len(entry.payload) for entry in self._entries[:count])
+                del self._entries[:count]
+                self._trimmed += count
 
     def close(self) -> None:
         return
-
-    def _trim(self, count: int) -> None:
-        self._bytes -= sum(ENTRY_BYTES + len(entry.payload) for entry in self._entries[:count])
-        del self._entries[:count]
-        self._trimmed += count
 
 
 def grouped(entries: Sequence[Entry]) -> list[Entry | Singles]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import NamedTuple
-
-RULES = Struct("<6q")
 
 
 class Rules(NamedTuple):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from event_log.batch import Ids, Times
+from event_log.errors import TooManyKeepers, TooManySeries
+from event_log.rules import Rules
+from event_log.writes import Conditions
 
+LONGEST_NAME = 128
+"""Maximum characters of the name of a series."""
 MOST_ENDED = 10_000
 """Maximum number of ended names whose end position is remembered."""
 GONE = -1
@@ -99,6 +104,11 @@ class SeriesTable:
         self.keepers += series.keep is None
         self.by_id[number] = series._replace(keep=keep)
 
+    def keeping_less(self, numbers: Iterable[int], keep: int) -> list[int]:
+        """Return those of these series that have no keep of their own which is as great."""
+        own = ((number, self.by_id.get(number)) for number in numbers)
+        return [number for number, series in own if series is None or series.keep is None or series.keep < keep]
+
     def end(self, number: int, position: int) -> Series:
         """Let a series end; returns it."""
         series = self.by_id.pop(number)
@@ -130,6 +140,22 @@ class SeriesTable:
         """Note events of series that live, at rising positions."""
         self.latest[ids] = positions
 
+    def changed_keeps(self, names: Sequence[str], asked: Conditions, rules: Rules) -> list[int]:
+        """Return the series whose keep a write raises. Raises TooManySeries, TooManyKeepers."""
+        ids = [self.ids.get(name) for name in names]
+        new = ids.count(None)
+        if new and len(self) + new > rules.max_series:
+            raise TooManySeries(rules.max_series)
+        if new and asked.owner is not None and self.owned[asked.owner.name] + new > asked.owner.most:
+            raise TooManySeries(asked.owner.most, asked.owner.name)
+        if asked.keep is None:
+            return []
+        changed = self.keeping_less([number for number in ids if number is not None], asked.keep)
+        keepers = new + sum(self.by_id[number].keep is None for number in changed)
+        if asked.symbols and keepers and self.keepers + keepers > rules.max_symbols:
+            raise TooManyKeepers(f"the limit of {rules.max_symbols} series with a keep of their own is reached")
+        return changed
+
     def known(self, names: Iterable[str]) -> list[int] | None:
         """The ids of all these names, or None where one is new."""
         try:
@@ -137,7 +163,7 @@ class SeriesTable:
         except KeyError:
             return None
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Assert what holds between any two records."""
         assert self.ids == {series.name: number for number, series in self.by_id.items()}
         assert list(self.by_id) == sorted(self.by_id)

@@ -39,8 +39,8 @@ class SingleFlight:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         # All below: under _mutex.
-        self._waiting: deque[_Call] = deque()
-        self._is_busy = False
+        self.waiting: deque[_Call] = deque()
+        self.is_busy = False
         self._begun = 0
         self._level = 0  # the last piece behind which nothing more was to be done
         self._failed = 0  # the last one that failed, and how
@@ -71,11 +71,11 @@ class SingleFlight:
         """Wait until it is time to work, and say how many pieces had begun before; -1 where one has left nothing to be
         done meanwhile."""
         with self._mutex:
-            if not self._is_busy:
-                self._is_busy = True
+            if not self.is_busy:
+                self.is_busy = True
                 return self._begun
             call = _Call(self._begun)
-            self._waiting.append(call)
+            self.waiting.append(call)
         try:
             call.woken.acquire()
         except BaseException:  # a greenlet that is killed
@@ -90,8 +90,8 @@ class SingleFlight:
             self._leave()
             return
         with self._mutex:
-            if call in self._waiting:
-                self._waiting.remove(call)
+            if call in self.waiting:
+                self.waiting.remove(call)
 
     def _work(self, work: Callable[[], bool]) -> bool:
         with self._mutex:
@@ -110,11 +110,11 @@ class SingleFlight:
     def _leave(self) -> None:
         """Work no more: let the first work whom no piece has served, and those go whom one has."""
         with self._mutex:
-            self._is_busy = False
+            self.is_busy = False
             woken = self._served()
-            if self._waiting:
-                self._is_busy = True
-                woken.insert(0, self._waiting.popleft())
+            if self.waiting:
+                self.is_busy = True
+                woken.insert(0, self.waiting.popleft())
                 woken[0].leads = True
         for call in woken:
             call.woken.release()
@@ -122,8 +122,8 @@ class SingleFlight:
     def _served(self) -> list[_Call]:
         """Those who have waited long enough, who wait no more."""
         served: list[_Call] = []
-        while self._waiting and self._waiting[0].before < max(self._level, self._failed):
-            call = self._waiting.popleft()
+        while self.waiting and self.waiting[0].before < max(self._level, self._failed):
+            call = self.waiting.popleft()
             if call.before >= self._level:
                 call.fault = self._fault
             served.append(call)

@@ -5,11 +5,10 @@ The machine knows nothing of what a table means: whoever needs one names it, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from event_log.codec import Data
+from event_log.codec import Data, unpack_json
 
 
 class Row(NamedTuple):
@@ -59,7 +58,8 @@ class Tables:
 
     def are_left(self, changes: Iterable[Change]) -> bool:
         """Return whether each row is still the one that its change leaves."""
-        return all(self._position(change.table, change.key) == change.leaves for change in changes)
+        rows = ((self.rows(change.table).get(change.key), change.leaves) for change in changes)
+        return all(leaves == (0 if row is None else row.position) for row, leaves in rows)
 
     def put(self, table: str, key: str, value: str | None, position: int) -> None:
         """Change a row at a position."""
@@ -71,17 +71,8 @@ class Tables:
         else:
             rows[key] = Row(value, position)
 
-    def _position(self, table: str, key: str) -> int:
-        row = self.rows(table).get(key)
-        return 0 if row is None else row.position
-
-
-def pack_changes(changes: Changes) -> bytes:
-    """The payload of a CHANGE."""
-    return json.dumps(changes, ensure_ascii=False, separators=(",", ":")).encode()
-
 
 def unpack_changes(data: Data) -> Changes:
-    """The same again. Raises ValueError or TypeError."""
-    changes, lease = json.loads(bytes(data))
+    """The changes of the payload of a CHANGE. Raises ValueError or TypeError."""
+    changes, lease = unpack_json(data)
     return Changes([Change(*change) for change in changes], lease and tuple(lease))

@@ -4,9 +4,8 @@ when it is due."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from event_log.aside import Turns, aside, give_way
+from event_log.aside import Turns, give_way
 from event_log.compaction import MOSTLY_DEAD, Compaction, Content, Verdict
 from event_log.errors import HistoryChanged
 from event_log.log import Log
@@ -23,8 +22,6 @@ help: what a compaction leaves behind stays for ten minutes, and what lives stay
 LEASE_SECONDS = 60.0
 """Seconds for which the right to compact is taken; another process takes over after them."""
 
-T = TypeVar("T")
-
 
 class Upkeep:
     """For one log of one process, by one thread or greenlet."""
@@ -34,7 +31,6 @@ class Upkeep:
         self._log = log
         self._judge = judge
         self._pause = self._not_before = 0  # of compactions for want of room, in the log's time
-        self._content: tuple[int, Content] | None = None  # and its generation
 
     def tick(self, now: int) -> bool:
         """Do what is due; `now` is the time by this host's clock. Says whether a compaction was done."""
@@ -49,12 +45,10 @@ class Upkeep:
         """Return whether it is time for a compaction."""
         store, machine = self._log.store, self._log.machine
         manifest = store.manifest()
-        if self._content is None or self._content[0] != manifest.generation:
-            self._content = manifest.generation, Content.of(manifest)
         tail = machine.cursor.position - manifest.cursor.position
         if tail >= TAIL:
             return True
-        dead = any(part.dead_share(machine.horizon) >= MOSTLY_DEAD for part in self._content[1].parts)
+        dead = any(part.dead_share(machine.horizon) >= MOSTLY_DEAD for part in Content.of(manifest).parts)
         usage = store.usage()
         return dead or (tail > 0 and self._lacks_room(usage))
 
@@ -72,7 +66,7 @@ class Upkeep:
 
     def _compact(self) -> bool:
         store = self._log.store
-        run: Callable[[Callable[[], T]], T] = aside if store.blocks else lambda work: work()
+        run = self._log.aside
         work = Compaction(store, Turns().give_way if store.blocks else give_way)
         verdict = self._judge(run(work.replay))
         done = run(lambda: work.write(verdict))

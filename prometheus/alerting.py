@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alerts.board import Standing
+from alerts.bodies import labels_of
 from alerts.changes import may_see, may_see_rule
 from alerts.rules import Rule
 from alerts.states import shown
@@ -15,7 +16,6 @@ from api.context import context
 from api.guard import visible
 from times import SECOND, format_timestamp
 
-ALERT_NAME = "alertname"
 Entry = dict[str, Any]
 
 
@@ -44,11 +44,10 @@ def _alerts(standing: Standing) -> Iterator[tuple[str, Entry]]:
         if state == "inactive" or not may_see(sees, key):
             continue
         name, series = key
-        labels = {ALERT_NAME: name, **({"series": series} if series else {}), **standing.rules[name].labels}
         yield (
             name,
             {
-                "labels": labels,
+                "labels": labels_of(name, series, standing.rules[name].labels),
                 "annotations": {"summary": alert.summary} if alert.summary else {},
                 "state": state,
                 "activeAt": format_timestamp(alert.since),

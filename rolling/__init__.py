@@ -12,10 +12,10 @@ window      the timeline of one series                  all_series  that of all,
 timeline    questions to a tree of events               tree        the structure of blocks and decks
 deck, block its nodes                                   cut         a range, in decks and blocks
 percentiles the ranks of a percentile                   ranks       the value at a rank: sorted runs, a scale over them
-memory      the budget of sorted runs                   scan        the same without runs, from every value
+runs        sorted values of decks                      scan        the same without runs, from every value
 history     a window laid out in steps                  grid        where the steps begin
 last_of_all the last events of all, where each series keeps its own
 suffixes    the tails of blocks that moving windows cut ranking     the first of many series by a statistic
-steps       long work: writers yield, readers pause     runs        sorted values of decks
+steps       long work: writers yield, readers pause     recent      a bounded cache
 summary     count, sums, min, max; the statistics       exact       many values summed at once
 """

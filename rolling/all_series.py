@@ -6,9 +6,10 @@ a question has cut through lately, hold columns; another fetches its own from th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from copy import copy
-from itertools import count, islice
+from itertools import islice
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from rolling.deck import Deck
 from rolling.epochs import Epochs
 from rolling.exact import summarise
 from rolling.shared_block import Ids, Loaded, SharedBlock
-from rolling.steps import Pause, Steps, finished, nothing
+from rolling.steps import Pause, nothing
 from rolling.summary import Summary
 from rolling.timeline import Timeline, joined
 from rolling.tree import Path
@@ -30,10 +31,8 @@ BLOCKS_A_STEP = 4
 """Maximum number of blocks that take events in, or lose those of a series, at a time."""
 UNLOADED_A_STEP = 64
 """Number of blocks that are unloaded at a time."""
-MEMBERS_A_STEP = 100
-"""Number of series that a block which fetches its columns looks into at a time: a millisecond of work."""
-MEMBERS_AT_ONCE = 500
-"""Number of series that are looked into for one chunk of values: some 5 ms of work."""
+MEMBERS_AT_ONCE = 100
+"""Number of series that are looked into between two pauses: a millisecond of work."""
 LOADED_SINGLY = 2
 """Maximum number of blocks without columns that load them one by one for a question about several."""
 
@@ -41,8 +40,6 @@ LOADED_SINGLY = 2
 class AllSeries(Timeline[SharedBlock]):
     """The events of all series that are later than the horizon: those and no others, so that what the series
     have let go of, or took in too late, is never missed or met when a block fetches its columns."""
-
-    COST = 8
 
     __slots__ = ("_loaded", "_windows", "pause")
 
@@ -78,12 +75,12 @@ class AllSeries(Timeline[SharedBlock]):
         if block.summary.count == 1:
             self._loaded.note(block)
 
-    def take_many(self, ids: Ids, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[None]:
+    def take_many(self, ids: Ids, columns: Columns) -> Iterator[None]:
         """`add_many` for events of several series, in steps. To be called before the series take them; until the last
         step nothing may be asked of any of them."""
         alone = bool((ids == ids[0]).all())
         self._loaded.is_kept = True
-        for number, taken in enumerate(self.add_many(columns, summaries), 1):
+        for number, taken in enumerate(self.add_many(columns), 1):
             if taken is not None:
                 block, i, j = taken
                 block.note_many(ids[i:j], alone=alone)
@@ -92,20 +89,21 @@ class AllSeries(Timeline[SharedBlock]):
         self._loaded.is_kept = False
         yield from islice(self._loaded.trim(), None, None, UNLOADED_A_STEP)
 
-    def ready(self, time: int) -> Iterator[None]:
-        """See, in steps, that an event of this time can be taken in at once."""
+    def ready(self, time: int) -> bool:
+        """See that an event of this time can be taken in at once. True if that took long."""
         _, block, end = self.find(time)
-        if block.summary.count >= CAPACITY and (end is not None or time < block.newest):
-            yield from self.prepare(block, 0)
+        return block.summary.count >= CAPACITY and (end is not None or time < block.newest) and self.prepare(block, 0)
 
-    def prepare(self, block: SharedBlock, count: int) -> Iterator[None]:
+    def prepare(self, block: SharedBlock, count: int) -> bool:
         """A block that gets full may have to split before the series have the events: then it must hold them itself.
         A new block, most likely the newest of all, will be asked for soon."""
         if block.summary.count and block.summary.count + count < CAPACITY:
-            return
-        if not block.loaded:
-            block.hold(*(yield from self._gather(block)))
+            return False
+        fetches = not block.loaded
+        if fetches:
+            block.hold(*self._fetched([block], nothing))
         self._loaded.note(block)
+        return fetches
 
     def prune(self, horizon: int) -> None:
         """Let go of all events that are not later than `horizon`. To be called before the series do."""
@@ -120,17 +118,9 @@ class AllSeries(Timeline[SharedBlock]):
             self.drop_rows(dead)
 
     def remove(self, series: int, window: RollingWindow) -> Iterator[None]:
-        """Let go of the events of a series, whose window has gone from the others: a few blocks at a time. Until the
-        last step nothing may be asked of it or added."""
-        without = self._without(series, window, self._root)
-        for number in count(1):
-            try:
-                next(without)
-            except StopIteration as end:
-                root: Deck[SharedBlock] | SharedBlock | None = end.value
-                break
-            if number % BLOCKS_A_STEP == 0:
-                yield
+        """Let go of the events of a series, whose window has gone from the others: a block at a time. Until the last
+        step nothing may be asked of it or added."""
+        root = yield from self._without(series, window, self._root)
         if root is None:
             self.reset(SharedBlock(EARLIEST, 0))
         else:
@@ -138,7 +128,7 @@ class AllSeries(Timeline[SharedBlock]):
 
     def _without(
         self, series: int, window: RollingWindow, node: Deck[SharedBlock] | SharedBlock
-    ) -> Steps[Deck[SharedBlock] | SharedBlock | None]:
+    ) -> Generator[None, None, Deck[SharedBlock] | SharedBlock | None]:
         """Return `node` without a series: `node` itself where it has nothing of it, None where nothing is left."""
         if isinstance(node, Deck):
             found = []
@@ -149,13 +139,13 @@ class AllSeries(Timeline[SharedBlock]):
             return node if same else Deck(left, self.epochs.now) if left else None
         yield
         if series in node.members:
-            node = yield from self._subtract(series, window, node)
+            node = self._subtract(series, window, node)
         if node.summary.count:
             return node
         self._loaded.drop(node)
         return None
 
-    def _subtract(self, series: int, window: RollingWindow, block: SharedBlock) -> Steps[SharedBlock]:
+    def _subtract(self, series: int, window: RollingWindow, block: SharedBlock) -> SharedBlock:
         """Return a block without the events of a series; of its summary those are taken off, where that can be told
         from them alone."""
         columns = window.within(*_span(block, block))
@@ -168,7 +158,7 @@ class AllSeries(Timeline[SharedBlock]):
         whole, own = block.summary, summarise(columns[2])
         inside = block.oldest < columns[0][0] and columns[0][-1] < block.newest
         if block.loaded or not inside or not whole.minimum < own.minimum <= own.maximum < whole.maximum:
-            block.replace(*(yield from self._gather(block)))
+            block.replace(*self._fetched([block], nothing))
             return block
         block.forget(series)
         total, squares = whole.total - own.total, whole.squares - own.squares
@@ -178,7 +168,7 @@ class AllSeries(Timeline[SharedBlock]):
     def open(self, block: SharedBlock) -> SharedBlock:
         """Return a block, with its columns at hand at the cost of the one used longest ago."""
         if not block.loaded:
-            found = finished(self._gather(block), self.pause)
+            found = self._fetched([block], self.pause)
             if not block.loaded:  # else another question did the same meanwhile
                 block.hold(*found)
         self._loaded.note(block)
@@ -190,7 +180,7 @@ class AllSeries(Timeline[SharedBlock]):
         held = [block for block in blocks if block.summary.count]
         if all(block.loaded for block in held):
             return super().values(held, pause)
-        return self._columns_of(held, pause)[2]
+        return self._gather(held, pause)[0][2]
 
     def to_read(self, blocks: Sequence[SharedBlock], cut: Sequence[SharedBlock]) -> Sequence[SharedBlock]:
         """All from the first cut one to the last, where several hold no columns: see `values`."""
@@ -202,48 +192,36 @@ class AllSeries(Timeline[SharedBlock]):
         """The events of some blocks, in order; those of neighbours, if several hold no columns."""
         if sum(not block.loaded for block in blocks) <= LOADED_SINGLY:
             return joined([self.open(block).columns() for block in blocks])
-        times, positions, values = self._columns_of(blocks, pause)
-        order = np.lexsort((positions, times))
-        return times[order], positions[order], values[order]
+        return self._fetched(blocks, pause)[0]
 
-    def _columns_of(self, blocks: Sequence[SharedBlock], pause: Pause) -> Columns:
-        """The events of neighbouring blocks from the series that have them, in no order."""
-        members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
-        span = _span(blocks[0], blocks[-1])
-        pieces = [NOTHING]
-        for start in range(0, len(members), MEMBERS_AT_ONCE):
-            found = self._found(span, members[start : start + MEMBERS_AT_ONCE])
-            pieces.append(joined([NOTHING, *found.values()]))  # all at once at the end would take long
-            pause()
-        return joined(pieces)
-
-    def _gather(self, block: SharedBlock) -> Steps[tuple[Columns, Ids]]:
-        """The events of a block, from the series that have them, and of which each is. Nothing may come or go between
-        the steps."""
-        span = _span(block, block)
-        members = np.unique(np.frombuffer(block.members, np.uint32)).tolist()
-        found: dict[int, Columns] = {}
-        for start in range(0, len(members), MEMBERS_A_STEP):
-            found |= self._found(span, members[start : start + MEMBERS_A_STEP])
-            yield
-        if not found:
-            return NOTHING, np.empty(0, np.uint32)
-        times, positions, values = joined(found.values())
+    def _fetched(self, blocks: Sequence[SharedBlock], pause: Pause) -> tuple[Columns, Ids]:
+        """The events of neighbouring blocks from the series that have them, in order, and of which each is."""
+        (times, positions, values), ids = self._gather(blocks, pause)
         order = np.lexsort((positions, times))
-        ids = np.repeat(np.array(list(found), np.uint32), [len(columns[0]) for columns in found.values()])
         return (times[order], positions[order], values[order]), ids[order]
 
-    def _found(self, span: Stretch, members: Iterable[int]) -> dict[int, Columns]:
-        """The events of a stretch, by the series that have any."""
-        start, end = span
-        found = {member: self._windows[member].within(start, end) for member in members if member in self._windows}
-        return {member: columns for member, columns in found.items() if columns}
+    def _gather(self, blocks: Sequence[SharedBlock], pause: Pause) -> tuple[Columns, Ids]:
+        """The same, in no order."""
+        members = np.unique(np.concatenate([np.frombuffer(block.members, np.uint32) for block in blocks])).tolist()
+        start, end = _span(blocks[0], blocks[-1])
+        pieces, owners, sizes = [NOTHING], array("I"), array("q")
+        for some in range(0, len(members), MEMBERS_AT_ONCE):
+            chunk = [NOTHING]
+            for member in members[some : some + MEMBERS_AT_ONCE]:
+                columns = self._windows[member].within(start, end) if member in self._windows else None
+                if columns is not None:
+                    owners.append(member)
+                    sizes.append(len(columns[0]))
+                    chunk.append(columns)
+            pieces.append(joined(chunk))  # all at once at the end would take long
+            pause()
+        return joined(pieces), np.repeat(np.array(owners), np.array(sizes))
 
-    def _check(self) -> None:
-        super()._check()
-        self._loaded._check()
+    def check(self) -> None:
+        super().check()
+        self._loaded.check()
         for block in self.blocks():
-            columns, members = finished(self._gather(block))
+            columns, members = self._fetched([block], nothing)
             assert summarise(columns[2]) == block.summary
             if len(columns[0]):
                 assert (columns[0][0], columns[0][-1]) == (block.oldest, block.newest)

@@ -36,12 +36,12 @@ class Block:
     """Events between `start` and the start of the next block. `oldest` and `newest` are their times."""
 
     __slots__ = (
-        "_base",
         "_positions",
         "_times",
         "_values",
         "epoch",
         "highest",
+        "lowest",
         "newest",
         "newest_position",
         "oldest",
@@ -62,22 +62,18 @@ class Block:
         self.highest = 0
         """The highest position of its events."""
         self.ordered = True
-        self._base = 0
-        self._times: array[int] | None = None
-        self._positions: array[int] | None = None  # counted from _base
-        self._values: array[float] | None = array("d")
-
-    @property
-    def lowest(self) -> int:
+        self.lowest = 0
         """A position not above any of its events'."""
-        return self._base
+        self._times: array[int] | None = None
+        self._positions: array[int] | None = None  # counted from the lowest
+        self._values: array[float] | None = array("d")
 
     def copy(self, epoch: int) -> Self:
         """Return another block of the same events, to be changed in this epoch."""
         other = type(self)(self.start, self.start_position, epoch)
         other.summary = self.summary.copy()
         other.oldest, other.newest, other.newest_position = self.oldest, self.newest, self.newest_position
-        other.highest, other.ordered, other._base = self.highest, self.ordered, self._base
+        other.highest, other.ordered, other.lowest = self.highest, self.ordered, self.lowest
         other._times = None if self._times is None else self._times[:]
         other._positions = None if self._positions is None else self._positions[:]
         other._values = None if self._values is None else self._values[:]
@@ -88,12 +84,12 @@ class Block:
         times, positions, values = columns
         self.oldest, self.newest, self.newest_position = int(times[0]), int(times[-1]), int(positions[-1])
         self.ordered = True
-        self._base, self.highest = int(positions.min()), int(positions.max())
+        self.lowest, self.highest = int(positions.min()), int(positions.max())
         self._positions = None
         if _gaps(positions):
             self._positions = array("I")
-            self._reach(self._base, self.highest)
-            self._positions.frombytes((positions - self._base).astype(self._positions.typecode).tobytes())
+            self._reach(self.lowest, self.highest)
+            self._positions.frombytes((positions - self.lowest).astype(self._positions.typecode).tobytes())
         self._times = None if times[0] == times[-1] else array("q", times.tobytes())
         self._values = array("d", values.tobytes())
 
@@ -106,16 +102,16 @@ class Block:
             self.highest = position
         if not size:
             self.oldest = self.newest = time
-            self._base = position
+            self.lowest = position
         elif self._times is None and time != self.newest:
             self._times = array("q", [self.newest]) * size
-        if self._positions is None and position != self._base + size:
+        if self._positions is None and position != self.lowest + size:
             self._positions = array("I", range(size))
         if self._times is not None:
             self._times.append(time)
         if self._positions is not None:
             self._reach(position, position)
-            self._positions.append(position - self._base)
+            self._positions.append(position - self.lowest)
         values.append(value)
         if time < self.newest:
             self.ordered = False
@@ -134,13 +130,13 @@ class Block:
         first, last = int(times[0]), int(times[-1])
         if self._times is None and not first == last == self.newest:
             self._times = array("q", [self.newest]) * size
-        if self._positions is None and (positions[0] != self._base + size or _gaps(positions)):
+        if self._positions is None and (positions[0] != self.lowest + size or _gaps(positions)):
             self._positions = array("I", range(size))
         if self._times is not None:
             self._times.frombytes(times.tobytes())
         if self._positions is not None:
             self._reach(int(positions.min()), int(positions.max()))
-            self._positions.frombytes((positions - self._base).astype(self._positions.typecode).tobytes())
+            self._positions.frombytes((positions - self.lowest).astype(self._positions.typecode).tobytes())
         self._values.frombytes(values.tobytes())
         self.ordered = self.ordered and first >= self.newest
         self.oldest = min(self.oldest, first)
@@ -178,7 +174,7 @@ class Block:
         assert self._values is not None
         place %= len(self._values)
         offset = place if self._positions is None else self._positions[place]
-        return self.newest if self._times is None else self._times[place], self._base + offset, self._values[place]
+        return self.newest if self._times is None else self._times[place], self.lowest + offset, self._values[place]
 
     def piece(self, start: int, end: int) -> array[float]:
         """A copy of the values of its events in order, from one place up to another. A tenth of what arrays of numpy
@@ -226,9 +222,9 @@ class Block:
             np.full(len(values), self.newest, np.int64) if self._times is None else np.frombuffer(self._times, np.int64)
         )
         if self._positions is None:
-            return times, np.arange(self._base, self._base + len(values)), values
+            return times, np.arange(self.lowest, self.lowest + len(values)), values
         offsets = np.frombuffer(self._positions, self._positions.typecode)
-        return times, offsets.astype(np.int64) + self._base, values
+        return times, offsets.astype(np.int64) + self.lowest, values
 
     def _put_in_order(self) -> None:
         if not self.ordered:
@@ -252,14 +248,14 @@ class Block:
     def _reach(self, low: int, high: int) -> None:
         """Make the stored positions fit for ones from `low` to `high`."""
         assert self._positions is not None
-        if low < self._base:  # a batch is taken in by time, so its positions need not come in order
-            shift = self._base - low
-            self._base = low
+        if low < self.lowest:  # a batch is taken in by time, so its positions need not come in order
+            shift = self.lowest - low
+            self.lowest = low
             self._positions = array("Q", (offset + shift for offset in self._positions))
-        elif high - self._base >> 32 and self._positions.typecode == "I":
+        elif high - self.lowest >> 32 and self._positions.typecode == "I":
             self._positions = array("Q", self._positions)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         times, positions, values = self._arrays()
         assert len(times) == len(positions) == len(values) == self.summary.count <= CAPACITY
         assert summarise(values) == self.summary

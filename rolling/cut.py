@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rolling.block import NOTHING, Block, Values
-from rolling.deck import Deck
+from rolling.deck import Deck, lowest
 from rolling.span import Range
 from rolling.steps import Pause
 
@@ -19,20 +19,29 @@ SMALLEST = 100
 
 
 class Cut(NamedTuple):
-    """Lowest decks wholly inside a range, but for the last one of the timeline; the whole blocks of each other deck,
-    but for the last one of the timeline; and from where to where it goes in the remaining blocks."""
+    """Decks wholly inside a range, but for those above the last block of all; the whole blocks of each other deck, but
+    for that one; and from where to where it goes in the remaining blocks."""
 
     decks: list[Deck[Any]]
     edges: list[list[Block]]
     loose: list[tuple[Block, int, int]]
 
+    def lowest(self) -> Iterator[Deck[Any]]:
+        """Yield the decks of blocks at or below those of it."""
+        for deck in self.decks:
+            yield from lowest(deck)
+
+    def groups(self) -> Iterator[list[Any]]:
+        """Yield all whole blocks, those of one deck at a time."""
+        for deck in self.lowest():
+            yield deck.children
+        yield from self.edges
+
 
 def cut(part: Range) -> Cut:
-    """Return what a range comes to. O(log n), and a little for each lowest deck."""
+    """Return what a range comes to. O(log n)."""
     timeline, begin, end = part
     size = len(timeline)
-    if timeline.first is timeline.last:  # as of most of many series
-        return Cut([], [], [(timeline.first, max(size - begin, 0), size - end)])
     found = Cut([], [], [])
     _collect(timeline, timeline._root, max(size - begin, 0), size - end, found)
     return found
@@ -40,19 +49,24 @@ def cut(part: Range) -> Cut:
 
 def blocks_of(part: Range) -> Iterator[tuple[Block, int, int]]:
     """All blocks of a range, and from where to where it goes in each."""
-    decks, edges, loose = cut(part)
-    whole: list[list[Any]] = [*(deck.children for deck in decks), *edges]
-    for blocks in whole:
+    found = cut(part)
+    for blocks in found.groups():
         yield from ((block, 0, block.summary.count) for block in blocks)
-    yield from loose
+    yield from found.loose
 
 
 def _collect(timeline: Any, node: Deck[Any] | Block, start: int, end: int, found: Cut) -> None:
     """Add the events of a node from one place up to another."""
     size = node.summary.count
-    if start <= 0 and end >= size and _last(node) is not timeline.last:
-        _collect_whole(node, found)
-    elif isinstance(node, Deck):
+    whole = start <= 0 and end >= size and _last(node) is not timeline.last
+    if isinstance(node, Block):
+        if whole:
+            found.edges[-1].append(node)
+        else:
+            found.loose.append((node, max(start, 0), min(end, size)))
+    elif whole:
+        found.decks.append(node)
+    else:
         blocks = isinstance(node.children[0], Block)
         if blocks:
             found.edges.append([])
@@ -64,18 +78,6 @@ def _collect(timeline: Any, node: Deck[Any] | Block, start: int, end: int, found
             end -= count
         if blocks and not found.edges[-1]:
             del found.edges[-1]
-    else:
-        found.loose.append((node, max(start, 0), min(end, size)))
-
-
-def _collect_whole(node: Deck[Any] | Block, found: Cut) -> None:
-    if isinstance(node, Block):
-        found.edges[-1].append(node)
-    elif isinstance(node.children[0], Block):
-        found.decks.append(node)
-    else:
-        for child in node.children:
-            _collect_whole(child, found)
 
 
 def _last(node: Deck[Any] | Block) -> Block:
@@ -97,7 +99,7 @@ def pieces(ranges: Sequence[Range], pause: Pause) -> Iterator[Values]:
     for part in ranges:
         for values in _pieces(part, pause):
             some.append(values)
-            work += max(len(values), SMALLEST) * part.timeline.COST
+            work += max(len(values), SMALLEST)
             if work >= PORTION:
                 yield np.concatenate(some)
                 some, work = [], 0
@@ -106,12 +108,10 @@ def pieces(ranges: Sequence[Range], pause: Pause) -> Iterator[Values]:
 
 
 def _pieces(part: Range, pause: Pause) -> Iterator[Values]:
-    decks, edges, loose = cut(part)
-    for deck in decks:
-        yield part.timeline.values(deck.children, pause)
-    for blocks in edges:
+    found = cut(part)
+    for blocks in found.groups():
         yield part.timeline.values(blocks, pause)
-    yield from loose_values(part.timeline, loose)
+    yield from loose_values(part.timeline, found.loose)
 
 
 def values_of(ranges: Sequence[Range], pause: Pause) -> Values:

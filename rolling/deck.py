@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from rolling.block import Block, Values
@@ -87,3 +88,13 @@ class Deck(Generic[B]):
         del self.children[cut:]
         self.refresh()
         return right
+
+
+def lowest(deck: Deck[B]) -> Iterator[Deck[B]]:
+    """Yield the decks that hold blocks, at or below this one, in order."""
+    if not isinstance(deck.children[0], Deck):
+        yield deck
+        return
+    for child in deck.children:
+        assert isinstance(child, Deck)
+        yield from lowest(child)

@@ -1,14 +1,15 @@
 """Exact sums of many doubles at once.
 
 Each value is cut into limbs, multiples of one unit a limb, small enough that float64 products and sums
-of a whole row of them stay below 2**53 and so are exact. One product of the limbs (and a row of
-ones) with themselves then gives every sum and every sum of squares; integers put the limbs together.
+of a whole row of them stay below 2**53 and so are exact. The sums of the limbs, and of their products
+with one another, then give every sum and every sum of squares; integers put them together.
 Values that spread over more than MOST_LIMBS limbs are rare, and summed one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import combinations_with_replacement
 from math import frexp, ldexp
 
 import numpy as np
@@ -24,6 +25,7 @@ SUMMED_SINGLY = 24
 """Maximum number of values that are quicker summed one by one."""
 
 _Floats = NDArray[np.float64]
+Digits = NDArray[np.int64]
 
 
 def summarise(values: _Floats) -> Summary:
@@ -35,14 +37,7 @@ def summarise(values: _Floats) -> Summary:
 
 def summarise_rows(values: _Floats, width: int) -> list[Summary]:
     """A summary for each `width` values in a row (the last may be shorter). Needs at least one value."""
-    starts = np.arange(0, len(values), width)
-    sums = _sums(values, width, len(starts))
-    if sums is None:
-        return [_one_by_one(values[start : start + width]) for start in starts.tolist()]
-    counts = np.diff(starts, append=len(values)).tolist()
-    minima = np.minimum.reduceat(values, starts).tolist()
-    maxima = np.maximum.reduceat(values, starts).tolist()
-    return [Summary(*row) for row in zip(counts, *sums, minima, maxima, strict=True)]
+    return summarise_parts(values, np.arange(0, len(values), width))
 
 
 def _one_by_one(values: _Floats) -> Summary:
@@ -57,15 +52,9 @@ def summarise_parts(values: _Floats, starts: NDArray[np.intp], *, squares: bool 
     part may be longer than WIDEST_ROW. Without `squares` it may lack the sum of squares, which costs half of it."""
     cut = cut_up(values)
     if cut is None:
-        return [summarise(part) for part in np.split(values, starts[1:])]
+        return [_one_by_one(part) for part in np.split(values, starts[1:])]
     limbs, unit = cut
-    n = len(limbs)
-    totals = np.stack([np.add.reduceat(limb, starts) for limb in limbs], axis=1).astype(np.int64)
-    squared = np.zeros((len(starts), 2 * n - 1), np.int64)
-    for i, limb in enumerate(limbs if squares else ()):
-        for j in range(i, n):
-            products = np.add.reduceat(limb * limbs[j], starts).astype(np.int64)
-            squared[:, i + j] += products if i == j else 2 * products
+    totals, squared = limb_sums(limbs, lambda row: np.add.reduceat(row, starts), squares=squares)
     counts = np.diff(starts, append=len(values)).tolist()
     minima = np.minimum.reduceat(values, starts).tolist()
     maxima = np.maximum.reduceat(values, starts).tolist()
@@ -73,26 +62,18 @@ def summarise_parts(values: _Floats, starts: NDArray[np.intp], *, squares: bool 
     return [Summary(*row) for row in zip(*columns, strict=True)]
 
 
-def _sums(values: _Floats, width: int, rows: int) -> tuple[list[int], list[int]] | None:
-    """The exact sum and sum of squares of each row; None when too many limbs would be needed."""
-    cut = cut_up(values)
-    if cut is None:
-        return None
-    limbs, unit = cut
-    n = len(limbs)
-    stack = np.zeros((rows, n + 1, width))
-    stack[:, n] = 1.0
-    whole = len(values) // width
-    for i, limb in enumerate(limbs):
-        stack[:whole, i] = limb[: whole * width].reshape(whole, width)
-        if whole < rows:
-            stack[whole, i, : len(values) - whole * width] = limb[whole * width :]
-    # Not matmul: its BLAS starts threads, which workers that share the cores only wait for.
-    gram = np.einsum("rik,rjk->rij", stack, stack).astype(np.int64)
-    squares = np.zeros((rows, 2 * n - 1), np.int64)
-    for i in range(n):
-        squares[:, i : i + n] += gram[:, i, :n]
-    return _join(gram[:, n, :n], unit), _join(squares, 2 * unit)
+def limb_sums(
+    limbs: list[_Floats], add: Callable[[_Floats], _Floats], *, squares: bool = True
+) -> tuple[Digits, Digits]:
+    """The digits of sums and of sums of squares, the largest first, a column for each sum that `add` makes of a row:
+    each of at most WIDEST_ROW values."""
+    size = len(limbs)
+    totals = np.array([add(limb) for limb in limbs]).astype(np.int64)
+    squared = np.zeros((2 * size - 1, totals.shape[1]), np.int64)
+    for i, j in combinations_with_replacement(range(size if squares else 0), 2):
+        products = add(limbs[i] * limbs[j]).astype(np.int64)
+        squared[i + j] += products if i == j else 2 * products
+    return totals, squared
 
 
 def cut_up(values: _Floats) -> tuple[list[_Floats], int] | None:
@@ -127,8 +108,8 @@ def _limbs(values: _Floats, top: int) -> list[_Floats] | None:
     return None
 
 
-def _join(digits: NDArray[np.int64], unit: int) -> list[int]:
-    return [join(row, unit) for row in digits.tolist()]
+def _join(digits: Digits, unit: int) -> list[int]:
+    return [join(column, unit) for column in digits.T.tolist()]
 
 
 def join(digits: Iterable[int], unit: int) -> int:

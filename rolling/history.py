@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rolling.block import Block, Columns
 from rolling.deck import Deck
 from rolling.exact import summarise_parts
+from rolling.figures import Figures, figures_of
 from rolling.steps import Pause
 from rolling.summary import Summary
 from rolling.timeline import Row, Timeline
@@ -32,22 +33,6 @@ class Piece:
     first: Row | Block | None = None
     last: Row | Block | None = None
 
-    def follow(self, later: Piece) -> None:
-        """Take in what comes next of the same step."""
-        self.summary.merge(later.summary)
-        self.first = later.first if self.first is None else self.first
-        self.last = later.last
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One step: the summary of its events, their ends and percentiles if asked for."""
-
-    summary: Summary
-    first: Row | None = None
-    last: Row | None = None
-    percentiles: list[float | None] | None = None
-
 
 def bounds_of(edges: Sequence[int], after: int, until: int) -> list[int]:
     """Return the bounds of steps: step i holds the events later than the i-th bound, but not later than the next.
@@ -58,21 +43,24 @@ def bounds_of(edges: Sequence[int], after: int, until: int) -> list[int]:
     return bounds
 
 
-def sweep(timeline: Timeline[Any], bounds: list[int], *, ends: bool, pause: Pause) -> list[Point]:
-    """Return a point for the events between each bound and the next, without percentiles."""
+def sweep(timeline: Timeline[Any], bounds: list[int], *, ends: bool, pause: Pause) -> list[Figures]:
+    """Return the figures of the events between each bound and the next, without percentiles."""
     whole = [Piece(step, Summary()) for step in range(len(bounds) - 1)]
     for node in timeline.lowest() or [timeline.first]:
         if not node.summary.count or outside(node, bounds):
             continue
         step = step_of(node, bounds)
         for piece in _read(timeline, node, bounds, pause) if step is None else [_piece(step, node)]:
-            whole[piece.step].follow(piece)
+            found = whole[piece.step]
+            found.summary.merge(piece.summary)
+            found.first = piece.first if found.first is None else found.first
+            found.last = piece.last
         pause()
     if not ends:
-        return [Point(piece.summary) for piece in whole]
+        return [Figures(piece.summary) for piece in whole]
     points = []
     for piece in whole:
-        points.append(Point(piece.summary, event(timeline, piece.first, 0), event(timeline, piece.last, -1)))
+        points.append(figures_of(piece.summary, event(timeline, piece.first, 0), event(timeline, piece.last, -1)))
         pause()
     return points
 

@@ -1,13 +1,17 @@
-"""Ranks: the value at any rank of a range of a timeline, from sorted runs and a scale over them.
+"""Percentiles by ranks: the value at any rank of a range of a timeline, from sorted runs and a scale over them.
 
 The lowest decks wholly inside a range are runs; so are the whole blocks of the two decks that it cuts, for as long as
 it ends in the same ones. What remains, parts of two blocks and what came late to the decks, is *loose* and sorted for
 each question. A scale of marks tells where each rank lies: between two marks there are few values.
+
+Runs take memory: when there are too many, those unused for longest go. Where there is no room, and for ranges of
+several timelines, every value is read (see scan).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -16,9 +20,13 @@ import numpy as np
 from rolling.block import CAPACITY, NOTHING, Block, Values
 from rolling.cut import cut, loose_values
 from rolling.deck import FAN_OUT, Deck
+from rolling.percentiles import Percentiles
+from rolling.recent import Recent
 from rolling.runs import MARKS, SCALES, STRIDE, Found, Holder, Place, Run, Scale
+from rolling.scan import scan
 from rolling.span import Range
 from rolling.steps import Pause
+from rolling.summary import Summary
 from rolling.timeline import Timeline
 
 assert CAPACITY * FAN_OUT < 2**16  # else the counts of a run leave uint16
@@ -33,35 +41,50 @@ PLACES = 8
 EDGES = 32
 """Number of edges that are remembered."""
 
-Grant = Callable[[int], bool]
-"""Asks for a number of bytes of memory; returns whether there is room."""
+SORTED_AT_ONCE = 8192
+"""Maximum number of values of a range that are sorted for each question: that takes some 50 us."""
 
 
 class Ranks:
-    """The runs of all timelines, and what is remembered of the ranges asked for lately."""
+    """The runs of all timelines, in a bounded number of bytes, and what is remembered of the ranges asked for lately.
+    Not thread safe: the caller holds the view's lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
         self.holders: WeakSet[Holder] = WeakSet()
-        self.places: dict[tuple[Run, ...], Place] = {}  # least recently used first
-        self._edges: dict[tuple[int, ...], tuple[list[object], Run]] = {}  # likewise
+        self.places = Recent[tuple[Run, ...], Place](PLACES)
+        self._edges = Recent[tuple[int, ...], tuple[list[Summary], Run]](EDGES)
+        self._tick = 0  # counts questions
+        self._ticks: deque[tuple[int, int]] = deque()  # moments, and the tick at each
 
-    def find(self, part: Range, wanted: Sequence[int], tick: int, grant: Grant, pause: Pause) -> Found | None:
+    def percentiles(self, ranges: Sequence[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+        """Return the percentiles of these ranges together. O(log n) where they were asked for lately."""
+        if len(ranges) == 1 and (size := ranges[0].begin - ranges[0].end) > SORTED_AT_ONCE:
+            found = self._find(ranges[0], wanted.ranks(size), pause)
+            if found is not None:
+                return wanted.values(size, found)
+        return scan(ranges, wanted, pause)
+
+    def _find(self, part: Range, wanted: Sequence[int], pause: Pause) -> Found | None:
         """Return the values at these ranks of a range; None where its runs find no room."""
-        decks, edges, loose = cut(part)
+        self._tick += 1
+        tick = self._tick
+        whole = cut(part)
         runs: list[Run] = []
         rest: list[Values] = [NOTHING[2]]
-        for deck in decks:
-            held = self._held(part.timeline, deck, tick, grant, pause)
+        for deck in whole.lowest():
+            held = self._held(part.timeline, deck, tick, pause)
             if held is None:
                 return None
             runs.append(held[0])  # with what came late to it, whatever becomes of both in a pause
             rest.append(held[1])
-        runs += [self._edge(part.timeline, blocks, pause) for blocks in edges]
-        rest += loose_values(part.timeline, loose)
+        runs += [self._edge(part.timeline, blocks, pause) for blocks in whole.edges]
+        rest += loose_values(part.timeline, whole.loose)
         values = np.sort(np.concatenate(rest)) + 0.0
         if not runs:
             return {rank: float(values[rank]) for rank in wanted}
-        place = self._place(part.timeline, tuple(runs), pause)
+        taken = tuple(runs)
+        place = self.places.use(taken) or self.places.put(taken, _new_place(part.timeline, taken, pause))
         place.used = tick
         # Whoever changed a deck without telling its run would be found out here, before any answer is wrong.
         assert place.totals[-1] + len(values) == part.begin - part.end
@@ -70,19 +93,45 @@ class Ranks:
     def drop(self, holder: Holder) -> None:
         """Take a run away from whoever holds it. A question that has it goes on with it."""
         run, holder.run = holder.run, None
-        self.places = {runs: place for runs, place in self.places.items() if run not in runs}
+        for runs in [runs for runs in self.places if run in runs]:
+            del self.places[runs]
 
-    def forget(self, unused: int) -> None:
-        """Let go of what nobody has asked for since a tick."""
-        for holder in [holder for holder in self.holders if holder.run is not None and holder.used <= unused]:
-            self.drop(holder)
-        self.places = {runs: place for runs, place in self.places.items() if place.used > unused}
+    def maintain(self, moment: int, idle: int) -> None:
+        """Let go of runs nobody has asked for in `idle` microseconds before this moment. To be called now and then,
+        with the moment of each call."""
+        self._ticks.append((moment, self._tick))
+        unused = -1
+        while self._ticks[0][0] <= moment - idle:
+            unused = self._ticks.popleft()[1]
+        for holder in self._holding():
+            if holder.used <= unused:
+                self.drop(holder)
+        for runs in [runs for runs, place in self.places.items() if place.used <= unused]:
+            del self.places[runs]
         if not self.places:
             self._edges.clear()
 
-    def _held(
-        self, timeline: Timeline[Any], deck: Deck[Any], tick: int, grant: Grant, pause: Pause
-    ) -> tuple[Run, Values] | None:
+    @property
+    def held(self) -> int:
+        """The bytes that all runs take."""
+        return sum(holder.run.nbytes for holder in self.holders if holder.run is not None)
+
+    def _holding(self) -> list[Holder]:
+        """The holders that have a run, in order of their last use."""
+        return sorted((other for other in self.holders if other.run is not None), key=lambda holder: holder.used)
+
+    def _has_room(self, size: int, tick: int) -> bool:
+        """Make room for `size` bytes at the cost of runs last asked for before a tick; False if that is not enough."""
+        spare = self.most_bytes - self.held - size
+        for holder in self._holding() if spare < 0 else ():
+            if spare >= 0 or holder.used >= tick:
+                break
+            assert holder.run is not None
+            spare += holder.run.nbytes
+            self.drop(holder)
+        return spare >= 0
+
+    def _held(self, timeline: Timeline[Any], deck: Deck[Any], tick: int, pause: Pause) -> tuple[Run, Values] | None:
         """Return the run of a deck, sorted if need be, and what came late to it; None where it finds no room."""
         held, late = deck.held, deck.late
         if held is not None and held.run is not None:
@@ -90,7 +139,7 @@ class Ranks:
             if late is None or len(late) <= LATE_IN_A_DECK:
                 return held.run, NOTHING[2] if late is None else np.array(late)
             run = Run(np.sort(np.concatenate((held.run.values(), np.array(late) + 0.0)), kind="stable"))
-        elif grant(8 * deck.summary.count):
+        elif self._has_room(8 * deck.summary.count, tick):
             run = Run(np.sort(timeline.values(deck.children, pause)) + 0.0)
         else:
             return None
@@ -104,26 +153,12 @@ class Ranks:
         summaries = [block.summary for block in blocks]
         # A summary is another once its block has lost events, and held here it gives its id to no other.
         key = (*map(id, summaries), *(summary.count for summary in summaries))
-        found = self._edges.pop(key, None)
+        found = self._edges.use(key)
         if found is None:
-            values = timeline.values(blocks, pause)
-            found = [*summaries], Run(np.sort(values) + 0.0)
-            if len(self._edges) >= EDGES:
-                del self._edges[next(iter(self._edges))]
-        self._edges[key] = found
+            found = self._edges.put(key, (summaries, Run(np.sort(timeline.values(blocks, pause)) + 0.0)))
         return found[1]
 
-    def _place(self, timeline: Timeline[Any], runs: tuple[Run, ...], pause: Pause) -> Place:
-        """Return the remembered place of these runs, or a new one."""
-        found = self.places.pop(runs, None)
-        if found is None:
-            found = _new_place(timeline, runs, pause)
-            if len(self.places) >= PLACES:
-                del self.places[next(iter(self.places))]
-        self.places[runs] = found
-        return found
-
-    def _check(self) -> None:
+    def check(self) -> None:
         """Every invariant, as assertions. For tests."""
         assert len(self.places) <= PLACES
         assert len(self._edges) <= EDGES

@@ -7,35 +7,27 @@ stays as it is while others write. What takes long calls a pause again and again
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from rolling.all_series import AllSeries
-from rolling.block import EARLIEST, LATEST, NOTHING, Columns
+from rolling.block import EARLIEST
+from rolling.figures import Figures, figures_of
 from rolling.histogram import Divide, Histogram, histogram
-from rolling.history import Point, bounds_of, sweep
+from rolling.history import bounds_of, sweep
 from rolling.last_of_several import last_of_several
-from rolling.memory import Memory
 from rolling.percentiles import Percentiles
+from rolling.ranks import Ranks
 from rolling.several import SERIES_AT_ONCE, first_and_last, percentiles_of_steps, summarised, sweep_several
 from rolling.span import Range, Span
 from rolling.steps import Pause, nothing
 from rolling.suffixes import Suffixes
 from rolling.summary import Summary
-from rolling.timeline import Row, Timeline
+from rolling.timeline import Timeline
 from rolling.window import RollingWindow
 
 Ids = int | None | Sequence[int]
 """A series, all of them, or several that are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """Some events of one series or of all: their summary and, if asked for, the ends."""
-
-    summary: Summary
-    first: Row | None = None
-    last: Row | None = None
 
 
 class Reading:
@@ -47,7 +39,7 @@ class Reading:
         self,
         windows: Mapping[int, RollingWindow],
         all_series: AllSeries,
-        memory: Memory,
+        ranks: Ranks,
         suffixes: Suffixes,
     ) -> None:
         self.windows = windows
@@ -56,45 +48,16 @@ class Reading:
         """Number of events that all series were ever given."""
         self.pause: Pause = nothing
         """Is called again and again by what takes long."""
-        self._all = all_series
-        self._memory = memory
+        self.all_series = all_series
+        self.ranks = ranks
         self._suffixes = suffixes
 
     def pause_by(self, pause: Pause) -> None:
         """Have all that is asked from now on call this."""
-        self.pause = self._all.pause = pause
+        self.pause = self.all_series.pause = pause
 
     def __len__(self) -> int:
         return sum(len(window) for window in self.windows.values())
-
-    def tail(
-        self,
-        series: int | None,
-        after: int | None,
-        cutoff: int,
-        last: int | None,
-        ends: bool,
-        until: int | None = None,
-    ) -> Tail:
-        """The events that a Span of these describes: their summary and, if asked for, the first and the last. For
-        windows that move: what is worked out for one is remembered for the next."""
-        timeline = self._timeline(series)
-        if timeline is not None and after is not None and last is None and until is None:
-            summary = timeline.tail_after(max(after, self.horizon), self._suffixes)
-            if not (ends and summary.count):
-                return Tail(summary)
-            return Tail(summary, timeline.row(summary.count), timeline.row(1))
-        return self.tail_of(self.ranges(series, Span(cutoff, after, until, last)), ends, self._suffixes)
-
-    def tail_of(self, ranges: Sequence[Range], ends: bool, suffixes: Suffixes | None = None) -> Tail:
-        """The same of ranges, one for each series."""
-        if len(ranges) != 1:
-            summary = summarised(ranges, self.pause)
-            return Tail(summary, *(first_and_last(ranges, self.pause) if ends else ()))
-        [(timeline, begin, end)] = ranges
-        summary = timeline.summarise(begin, end, suffixes)
-        self.pause()
-        return Tail(summary, timeline.row(begin), timeline.row(end + 1)) if ends else Tail(summary)
 
     def ranges(self, series: Ids, span: Span) -> Sequence[Range]:
         """Return the ranges of the events of a span: one, or one of each series where they are those of several, or the
@@ -132,21 +95,32 @@ class Reading:
         return found if span.last is None else last_of_several(found, span.last, self.pause)
 
     def figures(
-        self, series: Ids, span: Span, *, ends: bool, wanted: Percentiles | None = None
-    ) -> tuple[Tail, list[float | None]]:
-        """The tail of the events of a span, and their percentiles if wanted."""
+        self, series: Ids, span: Span, *, ends: bool, wanted: Percentiles | None = None, moves: bool = False
+    ) -> Figures:
+        """The figures of the events of a span, with their percentiles if wanted. Of a window that moves, what is worked
+        out is remembered for the next."""
         ranges = self.ranges(series, span)
-        found = [] if wanted is None else self._memory.percentiles(ranges, wanted, self.pause)
-        return self.tail_of(ranges, ends), found
+        percentiles = () if wanted is None else self.ranks.percentiles(ranges, wanted, self.pause)
+        found = self.figures_of(ranges, ends, self._suffixes if moves else None)
+        return replace(found, percentiles=percentiles) if percentiles else found
+
+    def figures_of(self, ranges: Sequence[Range], ends: bool, suffixes: Suffixes | None = None) -> Figures:
+        """The figures of ranges, one for each series, without percentiles."""
+        if len(ranges) == 1 and not ranges[0].end:
+            summary = ranges[0].timeline.tail(ranges[0].begin, suffixes)
+        else:
+            summary = summarised(ranges, self.pause)
+        self.pause()
+        return figures_of(summary, *first_and_last(ranges, self.pause)) if ends else Figures(summary)
 
     def percentiles(self, series: Ids, span: Span, wanted: Percentiles) -> list[float | None]:
         """The percentiles of the events of a span."""
-        return self._memory.percentiles(self.ranges(series, span), wanted, self.pause)
+        return self.ranks.percentiles(self.ranges(series, span), wanted, self.pause)
 
     def histogram(self, series: Ids, span: Span, divide: Divide) -> Histogram:
         """Count the events of a span by their values."""
         ranges = self.ranges(series, span)
-        return histogram(ranges, self.tail_of(ranges, ends=False).summary, divide, self.pause)
+        return histogram(ranges, self.figures_of(ranges, ends=False).summary, divide, self.pause)
 
     def history(
         self,
@@ -157,8 +131,8 @@ class Reading:
         *,
         ends: bool = False,
         wanted: Percentiles | None = None,
-    ) -> list[Point]:
-        """A point for the events of each step, edge <= time < the next edge, of those with `after` < time <= `until`.
+    ) -> list[Figures]:
+        """The figures of the events of each step, from an edge up to the next, of those with `after` < time <= `until`.
         Edges ascend."""
         bounds = bounds_of(edges, max(after, self.horizon), until)
         timelines = self._timelines(series)
@@ -173,10 +147,7 @@ class Reading:
             found = self._percentiles_of_steps(timelines[0], bounds, counts, wanted)
         else:
             found = percentiles_of_steps(timelines, bounds, counts, wanted, self.pause)
-        return [
-            Point(point.summary, point.first, point.last, percentiles)
-            for point, percentiles in zip(points, found, strict=True)
-        ]
+        return [replace(point, percentiles=own) for point, own in zip(points, found, strict=True)]
 
     def _percentiles_of_steps(
         self, timeline: Timeline[Any], bounds: list[int], counts: list[int], wanted: Percentiles
@@ -184,27 +155,13 @@ class Reading:
         begin = timeline.count_after(bounds[0]) if bounds else 0
         for count in counts:
             part = [Range(timeline, begin, begin - count)] if count else []
-            yield self._memory.percentiles(part, wanted, self.pause)
+            yield self.ranks.percentiles(part, wanted, self.pause)
             begin -= count
             self.pause()
-
-    def behind(self, series: int, after: int, limit: int) -> Columns:
-        """The first `limit` events of a series behind a position, in order of position."""
-        window = self.windows.get(series)
-        return NOTHING if window is None else window.behind(after, limit, self.pause)
 
     def newest(self, series: Ids) -> int:
         """The time of the newest event; EARLIEST where there is none."""
         return max((timeline.last.newest for timeline in self._timelines(series) if timeline), default=EARLIEST)
-
-    def kept_since(self, series: int) -> tuple[int, int]:
-        """The (time, position) from which on an event of a series that is not later than the horizon may be live."""
-        window = self.windows.get(series)
-        if window is None:
-            return EARLIEST, 0
-        if not window.keep:
-            return LATEST, 0
-        return window.row(window.keep)[:2] if window.keep <= len(window) else (EARLIEST, 0)
 
     def _timelines(self, series: Ids) -> Sequence[Timeline[Any]]:
         if isinstance(series, Sequence):
@@ -214,16 +171,16 @@ class Reading:
 
     def _timeline(self, series: int | None) -> Timeline[Any] | None:
         """None for a series that is not there, or no longer: it has no events."""
-        return self._all if series is None else self.windows.get(series)
+        return self.all_series if series is None else self.windows.get(series)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Every invariant, as assertions. For tests."""
-        self._memory._check()
-        self._all._check()
-        timelines: list[Timeline[Any]] = [self._all, *self.windows.values()]
-        self._suffixes._check({block: timeline.open for timeline in timelines for block in timeline.blocks()})
+        self.ranks.check()
+        self.all_series.check()
+        timelines: list[Timeline[Any]] = [self.all_series, *self.windows.values()]
+        self._suffixes.check({block: timeline.open for timeline in timelines for block in timeline.blocks()})
         recent = Summary()
         for window in self.windows.values():
-            window._check()
+            window.check()
             recent.merge(window.tail(window.count_after(self.horizon)))
-        assert self._all.tail(self._all.count_after(self.horizon)) == recent
+        assert self.all_series.tail(self.all_series.count_after(self.horizon)) == recent

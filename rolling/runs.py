@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rolling.block import NOTHING, Values
+from rolling.recent import Recent
 from rolling.steps import Pause
 
 Counts = NDArray[np.int64]
@@ -53,7 +54,7 @@ class Run:
     def __init__(self, ascending: Values) -> None:
         self._values = ascending
         self._ends: NDArray[np.uint16] | None = None  # number of values before each distinct one, and in all
-        self._counts: dict[Scale, NDArray[np.uint16]] = {}  # those of the scales used last
+        self._counts = Recent[Scale, NDArray[np.uint16]](SCALES)
         firsts = np.flatnonzero(ascending[1:] != ascending[:-1]) + 1
         if len(firsts) + 1 < MOSTLY_DISTINCT * len(ascending):
             firsts = np.concatenate(([0], firsts))
@@ -74,13 +75,10 @@ class Run:
 
     def counts(self, scale: Scale) -> NDArray[np.uint16]:
         """The number of values below each mark of a scale."""
-        found = self._counts.get(scale)
+        found = self._counts.use(scale)
         if found is None:
             places = self._values.searchsorted(scale.marks)
-            found = places.astype(np.uint16) if self._ends is None else self._ends[places]
-            if len(self._counts) >= SCALES:
-                del self._counts[next(iter(self._counts))]
-            self._counts[scale] = found
+            found = self._counts.put(scale, places.astype(np.uint16) if self._ends is None else self._ends[places])
         return found
 
     def piece(self, start: int, end: int) -> Values:
@@ -125,7 +123,7 @@ class Place:
         self._counts = np.stack(counts)
         self.totals: Counts = self._counts.sum(axis=0, dtype=np.int64)
         """The number of values below each mark."""
-        self._slices: dict[int, Values] = {}
+        self._slices = Recent[int, Values](MOST_SLICES)
 
     def widest(self) -> int:
         """Return the most values between two marks that are not the same ones."""
@@ -147,15 +145,13 @@ class Place:
 
     def _slice(self, mark: int) -> Values:
         """The values that are not below a mark, but below the next, in ascending order."""
-        found = self._slices.get(mark)
+        found = self._slices.use(mark)
         if found is None:
             starts, ends = self._counts[:, mark], self._counts[:, mark + 1]
             some = np.flatnonzero(starts != ends)
             bounds = zip(some.tolist(), starts[some].tolist(), ends[some].tolist(), strict=True)
-            found = np.sort(np.concatenate([NOTHING[2], *(self._runs[i].piece(j, k) for i, j, k in bounds)]))
-            if len(self._slices) >= MOST_SLICES:
-                del self._slices[next(iter(self._slices))]
-            self._slices[mark] = found
+            pieces = [NOTHING[2], *(self._runs[i].piece(j, k) for i, j, k in bounds)]
+            found = self._slices.put(mark, np.sort(np.concatenate(pieces)))
         return found
 
 

@@ -17,7 +17,8 @@ from rolling.block import NOTHING, Block, Columns, Times
 from rolling.cut import PORTION, cut
 from rolling.deck import Deck
 from rolling.exact import WIDEST_ROW, summarise_rows
-from rolling.history import Point, ends_of, outside, parts, step_of
+from rolling.figures import Figures, figures_of
+from rolling.history import ends_of, outside, parts, step_of
 from rolling.percentiles import Percentiles
 from rolling.scan import FEW, scan
 from rolling.span import Range
@@ -44,7 +45,7 @@ def summarised(ranges: Sequence[Range], pause: Pause) -> Summary:
             ready.append(timeline.summary)
         elif timeline.first is timeline.last:  # as of most of many series: half the price of what follows
             size = len(timeline)
-            loose += timeline.first.piece(size - begin, size - end)
+            loose += timeline.open(timeline.first).piece(size - begin, size - end)
         else:
             found = cut(one)
             ready += [deck.summary for deck in found.decks]
@@ -106,8 +107,8 @@ class _Loose:
         return times[order], positions[order], values[order]
 
 
-def sweep_several(timelines: Sequence[Timeline[Any]], bounds: list[int], *, ends: bool, pause: Pause) -> list[Point]:
-    """Return a point for the events between each bound and the next, without percentiles."""
+def sweep_several(timelines: Sequence[Timeline[Any]], bounds: list[int], *, ends: bool, pause: Pause) -> list[Figures]:
+    """Return the figures of the events between each bound and the next, without percentiles."""
     steps = [_Step() for _ in range(len(bounds) - 1)]
     loose = _Loose(positions=ends)
     for timeline in timelines:
@@ -122,7 +123,7 @@ def sweep_several(timelines: Sequence[Timeline[Any]], bounds: list[int], *, ends
                 loose = _Loose(positions=ends)
             pause()
     _deal(loose, bounds, steps, pause)
-    return [Point(step.summary, step.first, step.last) if ends else Point(step.summary) for step in steps]
+    return [figures_of(step.summary, step.first, step.last) if ends else Figures(step.summary) for step in steps]
 
 
 class _Step:

@@ -102,7 +102,7 @@ class SharedBlock(Block):
         self._times = self._positions = self._values = None
         self.members = array("I", np.unique(np.frombuffer(self.members, np.uint32)).tobytes())
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Its events are checked by AllSeries, which knows where they are."""
 
     def _sort(self) -> NDArray[np.intp]:
@@ -148,7 +148,7 @@ class Loaded:
             oldest.unload()
             yield
 
-    def _check(self) -> None:
-        """Every invariant, as assertions. For tests."""
+    def check(self) -> None:
+        """Assert every invariant. For tests."""
         assert len(self._blocks) <= LOADED
         assert all(block.loaded for block in self._blocks)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rolling.block import CAPACITY, Block
-from rolling.exact import LIMB_BITS, MOST_LIMBS, cut_up, join, summarise
+from rolling.exact import WIDEST_ROW, cut_up, join, limb_sums, summarise
+from rolling.recent import Recent
 from rolling.summary import Summary
 
 MOST_BLOCKS = 64
@@ -21,44 +22,32 @@ MOST_SEEN = 16
 """Maximum number of blocks of which it is remembered that they were cut once: windows at random shall not pay for sums
 that nobody asks for again."""
 
-assert (MOST_LIMBS * CAPACITY) << 2 * LIMB_BITS < 2**63  # else the sums of products leave int64
+assert CAPACITY <= WIDEST_ROW  # else the sums of products are not exact
 
 
 class SuffixSums:
     """The summary of each tail of one block, as the block was when this was made."""
 
-    __slots__ = ("_limbs", "_maxima", "_minima", "_rows", "_times", "_unit", "_values")
+    __slots__ = ("_maxima", "_minima", "_sums", "_unit", "_values")
 
     def __init__(self, block: Block) -> None:
-        times, _, values = block.columns()
-        self._times, self._values = times.copy(), values.copy()  # a view would keep others from adding to the block
-        self._rows = None
+        values = self._values = block.columns()[2].copy()  # a view would keep others from adding to the block
+        self._sums = None
         cut = cut_up(values)
-        if cut is None:
-            return
-        limbs, self._unit = cut
-        self._limbs = size = len(limbs)
-        digits = np.zeros((len(values), 3 * size - 1), np.int64)
-        whole = [limb.astype(np.int64) for limb in limbs]
-        for i in range(size):
-            digits[:, i] = whole[i]
-            for j in range(i, size):
-                digits[:, size + i + j] += whole[i] * whole[j] * (1 if i == j else 2)
-        self._rows = digits[::-1].cumsum(axis=0)
-        self._minima = np.minimum.accumulate(values[::-1])
-        self._maxima = np.maximum.accumulate(values[::-1])
-
-    def count_after(self, time: int) -> int:
-        """Return the number of events that are later than `time`."""
-        return len(self._times) - int(self._times.searchsorted(time, side="right"))
+        if cut is not None:
+            limbs, self._unit = cut
+            self._sums = limb_sums(limbs, lambda row: row[::-1].cumsum())
+            self._minima = np.minimum.accumulate(values[::-1])
+            self._maxima = np.maximum.accumulate(values[::-1])
 
     def tail(self, count: int) -> Summary:
         """Return the summary of the last `count` events, at least one."""
-        if self._rows is None:
+        if self._sums is None:
             return summarise(self._values[-count:])
-        digits = self._rows[count - 1].tolist()
-        total, squares = join(digits[: self._limbs], self._unit), join(digits[self._limbs :], 2 * self._unit)
-        return Summary(count, total, squares, float(self._minima[count - 1]), float(self._maxima[count - 1]))
+        last = count - 1
+        totals, squares = (digits[:, last].tolist() for digits in self._sums)
+        minimum, maximum = float(self._minima[last]), float(self._maxima[last])
+        return Summary(count, join(totals, self._unit), join(squares, 2 * self._unit), minimum, maximum)
 
 
 class _Cut(NamedTuple):
@@ -73,38 +62,27 @@ class Suffixes:
     """The blocks that were cut lately. Not thread safe: the caller holds the lock of the windows."""
 
     def __init__(self) -> None:
-        # Both least recently used first.
-        self._seen: dict[Block, _Cut] = {}
-        self._cuts: dict[Block, _Cut] = {}
+        self._seen = Recent[Block, _Cut](MOST_SEEN)
+        self._cuts = Recent[Block, _Cut](MOST_BLOCKS)
 
     def tail(self, block: Block, count: int) -> Summary:
         """Return the summary of the last `count` events of a block, at least one."""
+        if count == block.summary.count:
+            return block.summary
         sums = self._sums(block)
         return block.tail(count) if sums is None else sums.tail(count)
-
-    def tail_after(self, block: Block, time: int) -> Summary:
-        """Return the summary of the events of a block that are later than `time`."""
-        if time < block.oldest:
-            return block.summary
-        if time >= block.newest:
-            return Summary()
-        sums = self._sums(block)
-        if sums is None:
-            return block.tail(block.count_after(time))
-        return sums.tail(sums.count_after(time))
 
     def _sums(self, block: Block) -> SuffixSums | None:
         cut = self._cuts.pop(block, None) or self._seen.pop(block, None)
         if cut is None or cut.summary is not block.summary or cut.size != block.summary.count:
-            _hold(self._seen, block, _Cut(block.summary, block.summary.count), MOST_SEEN)
+            self._seen.put(block, _Cut(block.summary, block.summary.count))
             return None
         if cut.sums is None:
             cut = cut._replace(sums=SuffixSums(block))
-        _hold(self._cuts, block, cut, MOST_BLOCKS)
-        return cut.sums
+        return self._cuts.put(block, cut).sums
 
-    def _check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
-        """Every invariant, as assertions, for the blocks of these that are held; each is given with what opens it. For
+    def check(self, blocks: Mapping[Block, Callable[[Any], Block]]) -> None:
+        """Assert every invariant for the blocks of these that are held; each is given with what opens it. For
         tests."""
         assert len(self._cuts) <= MOST_BLOCKS
         assert len(self._seen) <= MOST_SEEN
@@ -114,10 +92,3 @@ class Suffixes:
                 values = blocks[block](block).columns()[2].copy()
                 for count in {1, len(values) // 2 + 1, len(values)}:
                     assert cut.sums.tail(count) == summarise(values[-count:])
-
-
-def _hold(cuts: dict[Block, _Cut], block: Block, cut: _Cut, most: int) -> None:
-    """Put a cut behind the others, and drop the first where there are too many."""
-    cuts[block] = cut
-    if len(cuts) > most:
-        del cuts[next(iter(cuts))]

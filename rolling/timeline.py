@@ -33,9 +33,6 @@ Taken = tuple[B, int, int] | None
 class Timeline(Tree[B]):
     """Events in blocks of kind B."""
 
-    COST = 1
-    """Cost of reading its events, as a multiple of the cost of reading them from columns."""
-
     __slots__ = ()
 
     def count_after(self, time: int) -> int:
@@ -67,49 +64,9 @@ class Timeline(Tree[B]):
         if count:
             self.open(node)
             taken.append(suffixes.tail(node, count) if suffixes else node.tail(count))
-        return merged(taken)
-
-    def tail_after(self, time: int, suffixes: Suffixes) -> Summary:
-        """A new summary of all events later than `time`. O(log n), and half the price of finding their count first."""
-        if time < self.first.oldest:
-            return self._root.summary.copy()
-        taken = []
-        node = self._root
-        while isinstance(node, Deck):
-            index = node.index(time)
-            taken += [child.summary for child in node.children[index + 1 :]]
-            node = node.children[index]
-        if node.oldest <= time < node.newest:
-            self.open(node)
-        taken.append(suffixes.tail_after(node, time))
-        return merged(taken)
-
-    def summarise(self, begin: int, end: int = 0, suffixes: Suffixes | None = None) -> Summary:
-        """A new summary of the last `begin` events without the last `end`, of those there are. O(log n)."""
-        if not end:
-            return self.tail(begin, suffixes)
-        taken: list[Summary] = []
-        begin = min(begin, len(self))
-        if end < begin:
-            self._cover(self._root, begin, end, taken)
-        return merged(taken)
-
-    def _cover(self, node: Deck[B] | B, begin: int, end: int, taken: list[Summary]) -> None:
-        """Add to `taken` what covers the node's last `begin` events without its last `end`; there is at least one."""
-        if end <= 0 and begin >= node.summary.count:
-            taken.append(node.summary)
-        elif not isinstance(node, Deck):
-            values = self.open(node).columns()[2]
-            taken.append(summarise(values[max(len(values) - begin, 0) : len(values) - max(end, 0)]))
-        else:
-            for child in reversed(node.children):
-                size = child.summary.count
-                if end < size and size:
-                    self._cover(child, begin, end, taken)
-                begin -= size
-                end -= size
-                if begin <= 0:
-                    return
+        found = Summary()
+        found.merge_all(taken)
+        return found
 
     def row(self, count: int) -> Row:
         """The oldest of the last `count` events, 1 <= count <= len. O(log n)."""
@@ -178,49 +135,47 @@ class Timeline(Tree[B]):
             path[-1].take(np.array([value]))
         return path, block
 
-    def add_many(self, columns: Columns, summaries: list[Summary] | None = None) -> Iterator[Taken[B]]:
+    def add_many(self, columns: Columns) -> Iterator[Taken[B]]:
         """Take in events that are in order, at positions above all others; runs to the end only when all is taken
-        from it. `summaries` may give those of each CAPACITY of them."""
+        from it."""
         times = columns[0]
         size = len(times)
         i = 0
         while i < size:
             path, block, end = self.find(int(times[i]))
             if end is None and size - i >= BULK and times[i] >= block.newest:
-                yield from self._append(part(columns, i, size), i, summaries if i == 0 else None)
+                yield from self._append(part(columns, i, size), i)
                 return
             if block.summary.count >= CAPACITY:
-                if end is not None or times[i] < block.newest:
-                    yield from self.prepare(block, 0)
+                if (end is not None or times[i] < block.newest) and self.prepare(block, 0):
+                    yield None
                 self.room(int(times[i]), int(columns[1][i]))
                 continue
             path, block = self.own(path, block)
             j = size if end is None else int(times.searchsorted(end))
             j = min(j, i + CAPACITY - block.summary.count)
-            yield from self.prepare(block, j - i)
+            if self.prepare(block, j - i):
+                yield None
             if j - i <= ADDED_SINGLY:
                 for time, position, value in each(part(columns, i, j)):
                     self.add(time, value, position, exact(value))
             else:
-                self._extend(path, block, part(columns, i, j))
+                chunk = part(columns, i, j)
+                block.extend(chunk)
+                summary = summarise(chunk[2])
+                block.summary.merge(summary)
+                _count_in(path, chunk, summary)
             yield block, i, j
             i = j
 
-    def prepare(self, block: B, count: int) -> Iterator[None]:
-        """See that a block can take `count` more events, or split if that is none. Nothing to do here."""
-        return iter(())
+    def prepare(self, block: B, count: int) -> bool:
+        """See that a block can take `count` more events, or split if that is none. True if that took long."""
+        return False
 
-    def _extend(self, path: Path[B], block: B, columns: Columns) -> None:
-        block.extend(columns)
-        summary = summarise(columns[2])
-        block.summary.merge(summary)
-        _count_in(path, columns, summary)
-
-    def _append(self, columns: Columns, offset: int, summaries: list[Summary] | None) -> Iterator[Taken[B]]:
+    def _append(self, columns: Columns, offset: int) -> Iterator[Taken[B]]:
         """New blocks behind all others, CAPACITY events each."""
         size = len(columns[0])
-        summaries = summaries or summarise_rows(columns[2], CAPACITY)
-        for i, summary in zip(range(0, size, CAPACITY), summaries, strict=True):
+        for i, summary in zip(range(0, size, CAPACITY), summarise_rows(columns[2], CAPACITY), strict=True):
             j = min(i + CAPACITY, size)
             chunk = part(columns, i, j)
             new = type(self.last)(int(chunk[0][0]), int(chunk[1][0]), self.epochs.now)
@@ -242,13 +197,6 @@ def each(columns: Columns) -> Iterator[Row]:
     """The events of some columns, one by one."""
     times, positions, values = columns
     return zip(times.tolist(), positions.tolist(), values.tolist(), strict=True)
-
-
-def merged(summaries: Iterable[Summary]) -> Summary:
-    """A new summary of all that these cover."""
-    result = Summary()
-    result.merge_all(summaries)
-    return result
 
 
 def joined(pieces: Iterable[Columns]) -> Columns:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Generic
 
 from rolling.block import EARLIEST, LATEST
-from rolling.deck import FAN_OUT, B, Deck
+from rolling.deck import FAN_OUT, B, Deck, lowest
 from rolling.epochs import Epochs
 from rolling.runs import Scale
 from rolling.summary import Summary
@@ -54,10 +54,7 @@ class Tree(Generic[B]):
 
     def lowest(self) -> list[Deck[B]]:
         """The decks that hold blocks, in order."""
-        decks = [self._root] if isinstance(self._root, Deck) else []
-        while decks and isinstance(decks[0].children[0], Deck):
-            decks = [child for deck in decks for child in deck.children if isinstance(child, Deck)]
-        return decks
+        return list(lowest(self._root)) if isinstance(self._root, Deck) else []
 
     def find(self, time: int) -> tuple[Path[B], B, int | None]:
         """The block an event of this time belongs to, the decks above it, and where the next block starts."""
@@ -66,26 +63,17 @@ class Tree(Generic[B]):
         node = self._root
         while isinstance(node, Deck):
             path.append(node)
-            starts = node.starts
-            if time >= starts[-1]:
-                node = node.children[-1]
-            else:
-                index = node.index(time)
-                end = starts[index + 1]
-                node = node.children[index]
+            index = node.index(time)
+            if index + 1 < len(node.starts):
+                end = node.starts[index + 1]
+            node = node.children[index]
         return path, node, end
 
     def own(self, path: Path[B], block: B) -> tuple[Path[B], B]:
         """Return a block and the decks above it, to be changed: copies in their place where a snapshot has them."""
         if block.epoch > self.epochs.frozen:
             return path, block
-        owned: Path[B] = []
-        for deck in path:
-            mine = deck
-            if deck.epoch <= self.epochs.frozen:
-                mine = deck.copy(self.epochs.now)
-                self._replace(deck, mine, owned)
-            owned.append(mine)
+        owned = self.own_decks(path)
         other = block.copy(self.epochs.now)
         self._replace(block, other, owned)
         if block is self.first:
@@ -93,6 +81,17 @@ class Tree(Generic[B]):
         if block is self.last:
             self.last, self._edge = other, owned
         return owned, other
+
+    def own_decks(self, path: Path[B]) -> Path[B]:
+        """Return the decks above a block, to be changed."""
+        owned: Path[B] = []
+        for deck in path:
+            mine = deck
+            if deck.epoch <= self.epochs.frozen:
+                mine = deck.copy(self.epochs.now)
+                self._replace(deck, mine, owned)
+            owned.append(mine)
+        return owned
 
     def _replace(self, node: Deck[B] | B, other: Deck[B] | B, above: Path[B]) -> None:
         """Put another node in place of one below these decks."""
@@ -125,7 +124,7 @@ class Tree(Generic[B]):
         if block is self.last:
             self.last = new
         self._grow(path, block, new)
-        self._edge = self.find(self.last.start)[0]
+        self._edge = self.find(LATEST)[0]
 
     def _grow(self, path: Path[B], node: Deck[B] | B, new: Deck[B] | B) -> None:
         if not path:
@@ -172,7 +171,7 @@ class Tree(Generic[B]):
 
     def own_first(self) -> None:
         """Own the first block."""
-        self.own(self.leftmost(), self.first)
+        self.own(*self.find(EARLIEST)[:2])
 
     def settle(self) -> None:
         """Bring all in line with a new first block, which is owned, and with what has gone before it."""
@@ -180,41 +179,26 @@ class Tree(Generic[B]):
         self.refresh_first()
         while isinstance(self._root, Deck) and len(self._root.children) == 1:
             self._root = self._root.children[0]
-        self._edge = self.find(self.last.start)[0]
+        self._edge = self.find(LATEST)[0]
 
     def refresh_first(self) -> None:
         """Bring the decks above the first block, which are owned, in line with it."""
-        for deck in reversed(self.leftmost()):
+        for deck in reversed(self.find(EARLIEST)[0]):
             deck.refresh()
-
-    def leftmost(self) -> Path[B]:
-        """The decks above the first block."""
-        path: Path[B] = []
-        node = self._root
-        while isinstance(node, Deck):
-            path.append(node)
-            node = node.children[0]
-        return path
 
     def adopt(self, root: Deck[B] | B) -> None:
         """Have this root and all below it in place of all that was."""
-        self._root = node = root
-        while isinstance(node, Deck):
-            node = node.children[0]
-        self.first = node
-        self._edge, node = [], root
-        while isinstance(node, Deck):
-            self._edge.append(node)
-            node = node.children[-1]
-        self.last = node
+        self._root = root
+        self.first = self.find(EARLIEST)[1]
+        self._edge, self.last, _ = self.find(LATEST)
         self.own_first()
         self.own_last()
         self.settle()
         if self._edge:
             self._edge[-1].leave()  # events on time would not be noted there
 
-    def _check(self) -> None:
-        """Every invariant of the structure, as assertions. O(n); for tests."""
+    def check(self) -> None:
+        """Assert every invariant of the structure. O(n); for tests."""
         blocks = list(self._check_node(self._root))
         assert blocks == list(self.blocks())
         assert blocks[0] is self.first
@@ -226,12 +210,11 @@ class Tree(Generic[B]):
             assert left.newest <= right.start
             assert (left.start, left.start_position) <= (right.start, right.start_position)
         for block in blocks:
-            block._check()
-        depths = {depth for depth, _ in self._depths(self._root, 0)}
-        assert len(depths) == 1
+            block.check()
+        assert len({len(self.find(block.start)[0]) for block in blocks}) == 1
 
-    def _check_epochs(self) -> None:
-        """That whoever writes finds out what a snapshot has, as assertions. For tests, of what may be written to."""
+    def check_epochs(self) -> None:
+        """Assert that whoever writes finds out what a snapshot has. For tests, of what may be written to."""
         for epoch in (*(deck.epoch for deck in self._edge), self.last.epoch):
             assert self.epochs.frozen < epoch <= self.epochs.now
         nodes, alive = [self._root], self.epochs.alive
@@ -251,13 +234,6 @@ class Tree(Generic[B]):
             yield from self._check_node(child)
             whole.merge(child.summary)
         assert whole == node.summary
-
-    def _depths(self, node: Deck[B] | B, depth: int) -> Iterator[tuple[int, B]]:
-        if not isinstance(node, Deck):
-            yield depth, node
-            return
-        for child in node.children:
-            yield from self._depths(child, depth + 1)
 
 
 def _blocks(node: Deck[B] | B, oldest: int = EARLIEST, newest: int = LATEST) -> Iterator[B]:

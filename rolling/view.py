@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rolling.all_series import BLOCKS_A_STEP, AllSeries
-from rolling.block import CAPACITY, Columns, part
+from rolling.block import Columns, part
 from rolling.epochs import Epochs
-from rolling.exact import summarise_rows
-from rolling.memory import Memory
+from rolling.ranks import Ranks
 from rolling.reading import Reading
-from rolling.reading import Tail as Tail
 from rolling.shared_block import Ids
 from rolling.suffixes import Suffixes
-from rolling.summary import Summary, exact
-from rolling.timeline import ADDED_SINGLY, BULK, each
+from rolling.summary import exact
+from rolling.timeline import ADDED_SINGLY, each
 from rolling.window import RollingWindow
 
 PERCENTILE_BYTES = 2**28
@@ -40,7 +38,7 @@ class Snapshot(Reading):
     def __init__(self, view: View) -> None:
         self._epochs, self._epoch = view.epochs, view.epochs.freeze()
         windows = view.windows.copy()
-        super().__init__(windows, view._all.snapshot(windows), view._memory, view._suffixes)
+        super().__init__(windows, view.all_series.snapshot(windows), view.ranks, view._suffixes)
         self.horizon, self.taken = view.horizon, view.taken
 
     def close(self) -> None:
@@ -65,7 +63,7 @@ class View(Reading):
         self._own_keep = own_keep
         self.epochs = Epochs()
         self.windows: dict[int, RollingWindow] = {}
-        super().__init__(self.windows, AllSeries(self.windows, self.epochs), Memory(percentile_bytes), Suffixes())
+        super().__init__(self.windows, AllSeries(self.windows, self.epochs), Ranks(percentile_bytes), Suffixes())
 
     def snapshot(self) -> Snapshot:
         """Take a snapshot. Not while something is being taken in."""
@@ -104,14 +102,14 @@ class View(Reading):
             window = self.window(series)  # else a snapshot would lose what goes
             del self.windows[series]
             if window.count_after(self.horizon):
-                yield from self._all.remove(series, window)
+                yield from self.all_series.remove(series, window)
             yield from window.let_go()
 
     def add(self, series: int, time: int, value: float, position: int) -> None:
         """Take in one event, at a position above all others."""
         parts = exact(value)
         if time > self.horizon:
-            self._all.take(series, time, value, position, parts)
+            self.all_series.take(series, time, value, position, parts)
         window = self.window(series)
         window.add(time, value, position, parts)
         window.taken += 1
@@ -130,15 +128,13 @@ class View(Reading):
             ids, times, values, positions = ids[order], times[order], values[order], positions[order]
         columns = times, positions, values
         alone = bool((ids == ids[0]).all())
-        summaries = summarise_rows(values, CAPACITY) if alone and len(values) >= BULK else None
         late = int(times.searchsorted(self.horizon, side="right"))
         if late < len(times):
             recent = times[late:], positions[late:], values[late:]
-            copies = [summary.copy() for summary in summaries] if summaries and not late else None
             yield
-            yield from self._all.take_many(ids[late:], recent, copies)
+            yield from self.all_series.take_many(ids[late:], recent)
         if alone:
-            yield from self._take(int(ids[0]), columns, summaries)
+            yield from self._take(int(ids[0]), columns)
         else:
             yield from self._deal(ids, columns)
 
@@ -150,18 +146,18 @@ class View(Reading):
         yield
         bounds = zip(ids[starts].tolist(), starts.tolist(), [*starts[1:].tolist(), len(ids)], strict=True)
         for number, (series, start, end) in enumerate(bounds, 1):
-            yield from self._take(series, part(columns, start, end), None)
+            yield from self._take(series, part(columns, start, end))
             if number % SERIES_A_STEP == 0:
                 yield
 
-    def _take(self, series: int, columns: Columns, summaries: list[Summary] | None) -> Iterator[None]:
+    def _take(self, series: int, columns: Columns) -> Iterator[None]:
         window = self.window(series)
         count = len(columns[0])
         if count <= ADDED_SINGLY:
             for time, position, value in each(columns):
                 window.add(time, value, position, exact(value))
         else:
-            for number, _ in enumerate(window.add_many(columns, summaries), 1):
+            for number, _ in enumerate(window.add_many(columns), 1):
                 if number % BLOCKS_A_STEP == 0:
                     yield
         window.taken += count
@@ -170,15 +166,15 @@ class View(Reading):
     def add_few(self, rows: Iterable[tuple[int, int, int, float]]) -> Iterator[None]:
         """Take in a few events, each as position, series, time and value, as `add_many` does."""
         for position, series, time, value in rows:
-            if time < self._all.last.start:
-                yield from self._all.ready(time)
+            if time < self.all_series.last.start and self.all_series.ready(time):
+                yield
             self.add(series, time, value, position)
 
     def raise_horizon(self, horizon: int) -> None:
         """Raise the horizon: an event that is not later is live only where its series keeps it."""
         if horizon > self.horizon:
             self.horizon = horizon
-            self._all.prune(horizon)
+            self.all_series.prune(horizon)
 
     def prune(self, horizon: int) -> Iterator[None]:
         """Let go of what is dead under a horizon, if not at once. Not before all is taken in that the log had when it
@@ -191,13 +187,13 @@ class View(Reading):
                 yield
 
     def maintain(self, moment: int, idle: int) -> None:
-        """Let go of what percentiles needed and nobody has asked for lately. See Memory.maintain."""
-        self._memory.maintain(moment, idle)
+        """Let go of what percentiles needed and nobody has asked for lately. See Ranks.maintain."""
+        self.ranks.maintain(moment, idle)
 
-    def _check(self) -> None:
-        super()._check()
-        self._all._check_epochs()
+    def check(self) -> None:
+        super().check()
+        self.all_series.check_epochs()
         for window in self.windows.values():
             assert window.own_keep or window.keep == self.keep_last
             if window.epoch > self.epochs.frozen:
-                window._check_epochs()
+                window.check_epochs()

@@ -16,6 +16,9 @@ from rolling.epochs import Epochs
 from rolling.steps import Pause
 from rolling.timeline import Timeline, joined
 
+COPIED = CAPACITY // 4
+"""Number of events from which on the last block is not copied for the first event after a snapshot: more would take the
+memory of many series twice, fewer would leave them in small blocks."""
 PIECE = 2**18
 """Maximum number of events that are let go of at a time."""
 
@@ -38,15 +41,26 @@ class RollingWindow(Timeline[Block]):
         self._gone_until = EARLIEST
 
     def copy(self) -> RollingWindow:
-        """Return another window of the same events, which may be written to in this epoch."""
-        other = copy(self)
+        """Return another window of the same events, which may be written to in this epoch. A last block of many events
+        is not copied: what comes on time goes to a new one behind it."""
+        other, last = copy(self), self.last
         other.epoch = self.epochs.now
-        other.own_last()
+        if last.summary.count < COPIED:
+            other.own_last()
+        else:
+            new = Block(last.newest, last.newest_position + 1, self.epochs.now)
+            other.insert(other.own_decks(self._edge), last, new)
         return other
 
     def live(self, cutoff: int) -> int:
         """Return the number of events that are later than `cutoff` or among the last `keep`."""
         return max(self.count_after(cutoff), min(len(self), self.keep))
+
+    def kept_since(self) -> tuple[int, int]:
+        """The (time, position) from which on an event that is not later than the horizon may be live."""
+        if not self.keep:
+            return LATEST, 0
+        return self.row(self.keep)[:2] if self.keep <= len(self) else (EARLIEST, 0)
 
     @property
     def latest(self) -> int:
@@ -95,8 +109,7 @@ class RollingWindow(Timeline[Block]):
 
     def prune(self, horizon: int) -> None:
         """Let go of whole blocks that are dead under `horizon`."""
-        if self.may_prune(horizon):
-            self._drop_blocks(len(self) - self.live(horizon))
+        self._drop_blocks(len(self) - self.live(horizon))
 
     def _drop_blocks(self, count: int) -> int:
         """Let go of the blocks that lie whole among the first `count` events; return the number of events left."""
@@ -113,8 +126,8 @@ class RollingWindow(Timeline[Block]):
             self._drop_blocks(PIECE)
             yield
 
-    def _check(self) -> None:
-        super()._check()
+    def check(self) -> None:
+        super().check()
         times, positions, _ = self.rows(len(self))
         assert np.array_equal(np.lexsort((positions, times)), np.arange(len(times)))
         assert self.tail(len(self)) == self.summary

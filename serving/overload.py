@@ -15,14 +15,16 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterable
+from functools import cache
 from math import inf
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-import orjson
-
 from access.foreign import JSON_HEADERS
+
+if TYPE_CHECKING:
+    from flask import Response
 
 
 class Refusal(NamedTuple):
@@ -38,43 +40,20 @@ class Refusal(NamedTuple):
         return b"HTTP/1.1 %b\r\n%b%b" % (STATUS.encode(), lines, self.encoded)
 
 
-_TITLE = "Service Unavailable"
-STATUS = f"503 {_TITLE}"
+STATUS = "503 Service Unavailable"
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _LAST_DATA_RECEIVED = slice(52, 56)
 """Bytes of TCP_INFO in which Linux tells the milliseconds since the last data came."""
 _BETWEEN_LOOKS = 0.001
 _NEVER_SHED = re.compile(
     r"""
-      (/v1)? /(health (/.*)? | metrics)                      # whoever looks after a busy server asks these
-    | /dialects/tickers/health | /dialects/influx/(health|ping)
-    | / | /dashboard/.*                                      # a page that lacks one of its files stays blank
-    | (/v1 | /dialects/\w+)? (/docs (/.*)? | /openapi\.json)
+      (/v1)? /metrics | /dialects/influx/ping     # whoever looks after a busy server asks these, and the health
+    | / | /dashboard/.*                           # a page that lacks one of its files stays blank
+    | (/v1 | /dialects/\w+)? /(health (/.*)? | docs (/.*)? | openapi\.json)
     """,
     re.VERBOSE,
 )
 """Paths that are always answered."""
-_DETAIL = "This worker has more to do than it can; nothing was stored. Try again later."
-
-
-def _refusal(media_type: str, answer: object, end: bytes = b"\n") -> Refusal:
-    body = orjson.dumps(answer) + end
-    headers = [("Content-Type", media_type), ("Retry-After", "1"), ("Content-Length", str(len(body))), *JSON_HEADERS]
-    head = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    return Refusal(headers, body, b"%b\r\n%b" % (head.encode(), body))
-
-
-_PROBLEM = _refusal(
-    "application/problem+json", {"type": "about:blank", "title": _TITLE, "status": 503, "detail": _DETAIL}
-)
-_IN_PROMETHEUS = _refusal("application/json", {"status": "error", "errorType": "unavailable", "error": _DETAIL})
-_OTHER_SHAPES = {
-    "/dialects/influx/": _refusal("application/json", {"code": "unavailable", "message": _DETAIL}, b""),
-    "/dialects/": _refusal("application/json", {"detail": _DETAIL}, b""),
-    "/prometheus/": _IN_PROMETHEUS,
-    "/v1/prometheus/": _IN_PROMETHEUS,
-}
-"""By the beginning of a path; the first that fits holds."""
 
 
 def waited(sock: socket.socket | None) -> float:
@@ -131,13 +110,17 @@ class Shedding:
         application: WSGIApplication,
         patience: Patience,
         refused: Callable[[str], None],
+        answer_at: Callable[[str], Response],
         *,
         wait_of: Callable[[socket.socket | None], float] = waited,
     ) -> None:
-        """`refused` is told the method of each request that is refused."""
+        """`refused` is told the method of each request that is refused; `answer_at` a path gives its answer, one and
+        the same for all paths at which errors are worded alike."""
         self._application = application
         self._patience = patience
         self._refused = refused
+        self._answer_at = answer_at
+        self._encoded = cache(_encoded)
         self._wait_of = wait_of
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -153,4 +136,11 @@ class Shedding:
         if not self._patience.ends(lambda: self._wait_of(sock)) or _NEVER_SHED.fullmatch(path):
             return None
         self._refused(method)
-        return next((found for prefix, found in _OTHER_SHAPES.items() if path.startswith(prefix)), _PROBLEM)
+        return self._encoded(self._answer_at(path))
+
+
+def _encoded(answer: Response) -> Refusal:
+    body = answer.get_data()
+    headers = [*answer.headers, *JSON_HEADERS]
+    head = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return Refusal(headers, body, b"%b\r\n%b" % (head.encode(), body))

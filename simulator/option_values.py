@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from event_log.series import LONGEST_NAME
 from simulator.pacing import MICRO, Recurring
 from times import parse_duration
 
-LONGEST_NAME = 128
 MOST_INSTRUMENTS = 100_000
 LONGEST_SECONDS = 366 * 86_400
 DEFAULT_URL = "http://127.0.0.1:5000"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,10 +71,9 @@ class _Piece(NamedTuple):
 class Channels:
     """Subscribers by channel, and the events that wait to be handed out. The feed's lock guards all of it."""
 
-    def __init__(self, source: EventService, lock: threading.RLock, drop: Callable[[Subscriber], None]) -> None:
+    def __init__(self, source: EventService, lock: threading.RLock) -> None:
         self._source = source
         self._lock = lock
-        self._drop = drop
         self._members: dict[str, dict[Wire, dict[Subscriber, int]]] = {}  # and up to where each has had everything
         self._ids: dict[int, str] = {}  # of their series, as last looked up
         self._told = 0  # position of the view, as far as known
@@ -191,13 +190,9 @@ class Channels:
             chunk = piece.write(wire)
             for member, had in members.items():
                 if had < piece.begin:
-                    self._put(member, chunk)
+                    member.put(chunk)
                 elif piece.gap is None:
-                    self._put(member, piece.behind(had).write(wire))
-
-    def _put(self, member: Subscriber, chunk: bytes) -> None:
-        if chunk and not member.put(chunk):
-            self._drop(member)
+                    member.put(piece.behind(had).write(wire))
 
 
 def _gap(series: str, position: int) -> _Piece:

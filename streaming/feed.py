@@ -12,7 +12,7 @@ from event_log.applied import Begun, Told
 from event_log.errors import LogUnavailable
 from event_service import EventService
 from streaming.channels import Channel, Channels
-from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_MANY_STREAMS, TOO_SLOW, Ending
+from streaming.endings import BROKEN, GONE, NO_KEY, NO_LOG, SHUTDOWN, TOO_MANY_STREAMS, Ending
 from streaming.polling import DISCONNECTED, READABLE, SocketPoll
 from streaming.pulses import Answered, Pulses, Question
 from streaming.subscriber import Subscriber
@@ -26,8 +26,8 @@ socket."""
 SWEEP_SECONDS = 1.0
 """Seconds between two looks for departed clients, due heartbeats and stuck writes."""
 HEARTBEAT_SWEEPS = 15
-CUT_SECONDS = 10.0
-"""Maximum seconds that a stream may take to end by itself before its socket is shut down."""
+CUT_SWEEPS = 10
+"""Maximum sweeps that a stream may take to end by itself before its socket is shut down."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Feed:
         self._on_change = on_change
         self._lock = threading.RLock()
         self._source = source
-        self._channels = Channels(source, self._lock, lambda subscriber: self._end(subscriber, TOO_SLOW))
+        self._channels = Channels(source, self._lock)
         self._pulses = Pulses(answer, source.position, self._lock, clock)
         # All below: under _lock.
         self._disconnects = SocketPoll[Subscriber](DISCONNECTED)
@@ -127,7 +127,7 @@ class Feed:
                 yield from subscriber
                 behind = subscriber.behind
         except LogUnavailable:
-            self._end(subscriber, NO_LOG)
+            subscriber.end(NO_LOG)
         finally:
             self._channels.leave(subscriber, channel)
 
@@ -137,7 +137,7 @@ class Feed:
         try:
             position = self._pulses.join(subscriber, question)
         except LogUnavailable:
-            self._end(subscriber, NO_LOG)
+            subscriber.end(NO_LOG)
             return None
         self._something_new.set()
         return position
@@ -156,7 +156,7 @@ class Feed:
         with self._lock:
             self._closed = True
             for subscriber in self._places:
-                self._end(subscriber, SHUTDOWN)
+                subscriber.end(SHUTDOWN)
 
     def tick(self) -> float:
         """Do what is due; seconds until there is something to do again."""
@@ -176,7 +176,7 @@ class Feed:
             with self._lock:
                 self._running = False
                 for subscriber in self._places:
-                    self._end(subscriber, BROKEN)
+                    subscriber.end(BROKEN)
 
     def _rest(self, seconds: float) -> None:
         if seconds:
@@ -210,27 +210,23 @@ class Feed:
             now = self._clock()
             if now >= self._next_sweep:
                 self._next_sweep = now + SWEEP_SECONDS
-                self._sweep(now)
+                self._sweep()
             return self._next_sweep - now
 
-    def _sweep(self, now: float) -> None:
+    def _sweep(self) -> None:
         if self._worker_is_stopping() and not self._closed:
             self.close()
         for subscriber in self._disconnects.found():
-            self._end(subscriber, GONE)
+            subscriber.end(GONE)
         for subscriber in self._places:
-            self._check(subscriber, now)
+            self._check(subscriber)
 
-    def _check(self, subscriber: Subscriber, now: float) -> None:
+    def _check(self, subscriber: Subscriber) -> None:
+        subscriber.quiet_sweeps += 1
         if subscriber.ending is not None:
-            if now >= subscriber.cut_at:
+            if subscriber.quiet_sweeps >= CUT_SWEEPS:
                 subscriber.cut()
         elif subscriber.barred():
-            self._end(subscriber, NO_KEY)
-        else:
-            subscriber.quiet_sweeps += 1
-            if subscriber.quiet_sweeps >= HEARTBEAT_SWEEPS:
-                subscriber.beat()
-
-    def _end(self, subscriber: Subscriber, ending: Ending) -> None:
-        subscriber.end(ending, self._clock() + CUT_SECONDS)
+            subscriber.end(NO_KEY)
+        elif subscriber.quiet_sweeps >= HEARTBEAT_SWEEPS:
+            subscriber.beat()

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
 
-from streaming.endings import Ending
+from streaming.endings import TOO_SLOW, Ending
 from streaming.polling import disconnect
 
 MOST_WAITING_BYTES = 1 << 20
@@ -35,12 +35,10 @@ class Subscriber:
     ) -> None:
         """`allowed` is asked again and again; once it says no the stream ends."""
         self.ending: Ending | None = None
-        self.cut_at = 0.0
-        """Time at which the socket is shut down if the stream has not ended by itself; set with `ending`."""
         self.behind: int | None = None
         """Position behind which the reader has to fetch events by itself before it is given more."""
         self.quiet_sweeps = 0
-        """Number of looks of the feed since it last put something in."""
+        """Number of looks of the feed since something was last put in, or since the ending."""
         self._socket = sock
         self._heartbeat = heartbeat
         self._only_latest = only_latest
@@ -51,34 +49,34 @@ class Subscriber:
         self._news = threading.Lock()
         self._news.acquire()
 
-    def put(self, chunk: bytes) -> bool:
-        """Leave bytes to send; False when so much waits already that this reader is too slow.
+    def put(self, chunk: bytes) -> None:
+        """Leave bytes to send; end the stream when so much waits already that this reader is too slow.
 
         A reader of only the latest is never too slow: what it has not taken is replaced.
         What waits is judged before the chunk is added, so one large batch alone drops nobody.
         """
-        if self.ending is not None:
-            return True
+        if self.ending is not None or not chunk:
+            return
         if self._only_latest:
             self._chunks.clear()
         elif len(self._chunks) >= MOST_WAITING_CHUNKS or self._put_bytes - self._taken_bytes >= MOST_WAITING_BYTES:
-            return False
+            self.end(TOO_SLOW)
+            return
         self.quiet_sweeps = 0
         self._put_bytes += len(chunk)
         self._chunks.append(chunk)
         self._wake()
-        return True
 
     def beat(self) -> None:
         """Leave a heartbeat, unless something waits that does as well."""
         if not self._chunks:
             self.put(self._heartbeat)
 
-    def end(self, ending: Ending, cut_at: float) -> None:
+    def end(self, ending: Ending) -> None:
         """Forget what waits and let the reader end the stream; only the first ending counts."""
         if self.ending is None:
             self.ending = ending
-            self.cut_at = cut_at
+            self.quiet_sweeps = 0
             self._chunks.clear()
             self._wake()
 

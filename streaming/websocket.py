@@ -69,7 +69,7 @@ class WebSocket(Subscriber):
         if self._may_read:
             self._may_read = False
             if ending := self.receive():
-                self.end(ending, math.inf)
+                self.end(ending)
         return super().take()
 
     def send(self, frames: bytes) -> None:

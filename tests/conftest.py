@@ -52,14 +52,12 @@ Rule._compile_builder = compiled_once  # type: ignore[assignment]
 
 TRACING = "COVERAGE_PROCESS_CONFIG"
 """Variable in which coverage tells the processes that tests start to trace, and how."""
-UNTRACED = (
-    *("tests/access/", "tests/api/routes/test_docs.py", "tests/dashboard/", "tests/e2e/"),
-    *("tests/serving/test_ends.py", "tests/serving/test_wire.py", "tests/simulator/test_docs.py"),
-    *("tests/simulator/test_real_server.py", "tests/streaming/test_floods.py", "tests/test_deployment.py"),
-    *("tests/test_documents.py", "tests/test_engine_benchmarks.py", "tests/test_wheels.py"),
+TRACED = (
+    *("client/tests/", "tests/event_log/", "tests/serving/test_handover.py", "tests/serving/test_limits.py"),
+    *("tests/serving/test_server_logs.py", "tests/simulator/test_demo.py", "tests/simulator/test_main.py"),
+    "tests/test_app.py",
 )
-"""Tests whose processes do what those of other tests do: a traced server takes twice as long to start and to answer.
-Traced are those of test_limits and test_handover in tests/serving, and of test_workers in tests/streaming."""
+"""Tests whose processes do what no other test does. A traced server takes twice as long to start and to answer."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,9 +88,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Have no processes traced that a test marked `no_cover` starts, or one of UNTRACED."""
+    """Have only processes traced that a test of TRACED starts which is not marked `no_cover`."""
     with pytest.MonkeyPatch.context() as patch:
-        if item.get_closest_marker("no_cover") or item.nodeid.startswith(UNTRACED):
+        if item.get_closest_marker("no_cover") or not item.nodeid.startswith(TRACED):
             patch.delenv(TRACING, raising=False)
         return (yield)
 

@@ -3,6 +3,7 @@
 The tests of a file stay together and in their order. Slow files begin, so that none of them is what the other processes
 wait for at the end; how long a file takes is measured in each run and remembered in pytest's cache. Without a record,
 as in a fresh clone, or with `--file-seed`, the order is random: no file may rely on another to have run before it.
+Only those that start processes come before the rest then, since the slowest are among them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ import pytest
 VARIABLE = "TIDEMARK_TEST_SEED"
 RECORD = "tidemark/file_seconds"
 INPUT = "file_order"
+STARTERS = {"Page", "Server", "System", "subprocess"}
+"""Names of what starts processes: a test file that starts some has one of them."""
 Order = tuple[int | None, dict[str, float]]
 """A seed, or the seconds of each file."""
 
 
-def in_order(files: Collection[str], seconds: Mapping[str, float], seed: int | None) -> list[str]:
-    """Return the files at random where there is a seed, else the longest first, before them those never measured."""
+def in_order(
+    files: Collection[str], seconds: Mapping[str, float], seed: int | None, starting: Collection[str] = ()
+) -> list[str]:
+    """Return the files at random where there is a seed, first those that are starting processes; else the longest
+    first, before them those never measured."""
     if seed is not None:
-        return random.Random(seed).sample(sorted(files), len(files))
+        return sorted(random.Random(seed).sample(sorted(files), len(files)), key=lambda file: file not in starting)
     return sorted(files, key=lambda file: (-seconds.get(file, float("inf")), file))
 
 
@@ -64,7 +70,9 @@ class FileOrder:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the files in order."""
-        order = in_order({_file(item.nodeid) for item in items}, self._seconds, self._seed)
+        modules = {_file(item.nodeid): vars(item.module) for item in items if isinstance(item, pytest.Function)}
+        starting = {file for file, names in modules.items() if not STARTERS.isdisjoint(names)}
+        order = in_order({_file(item.nodeid) for item in items}, self._seconds, self._seed, starting)
         places = {file: place for place, file in enumerate(order)}
         items.sort(key=lambda item: places[_file(item.nodeid)])
 

@@ -52,7 +52,7 @@ def clean(service: EventService) -> None:
 def is_symbol(service: EventService, name: str) -> bool:
     """Return whether the service has learnt from the log that a series keeps what a symbol does."""
     service.tick()
-    seen = service._level.projection
+    seen = service.level().projection
     number = seen.ids.get(name)
     return number is not None and seen.view.windows[number].keep == SYMBOL.keep
 
@@ -293,7 +293,7 @@ class TestTime:
             clock.advance(HOUR)
             clean(service)
             assert service.statistics("a", last=10**9).summary == summary_of([1997.0, 1998.0, 1999.0])
-        assert len(service._level.projection.view) < 5000
+        assert len(service.level().projection.view) < 5000
 
     def test_kept_events_outlive_quiet_hours(self, store: RecordStore, service: EventService, clock: FakeClock) -> None:
         add(service, "a", *range(100))
@@ -325,12 +325,12 @@ class TestTime:
         add(service, "a", 1.0)
         clean(service)
         service.statistics()
-        horizon = service._level.projection.view.horizon
+        horizon = service.level().projection.view.horizon
         for passed in (SECOND, 3 * SECOND):  # a thousandth of the retention is 3.6 s
             clock.advance(passed)
             clean(service)
             service.statistics()
-        assert service._level.projection.view.horizon == horizon + 4 * SECOND == clock.now - HOUR
+        assert service.level().projection.view.horizon == horizon + 4 * SECOND == clock.now - HOUR
 
 
 class TestTwoWorkers:
@@ -389,8 +389,8 @@ class TestTwoWorkers:
         add(other, "s", 10.0, conditions=SYMBOL)
         clock.advance(2 * HOUR)
         add(other, "t", 0.0)
-        service._housekeeping.upkeep.tick(clock.now)
-        assert compact(service.store, service._level.judge)
+        service.housekeeping.upkeep.tick(clock.now)
+        assert compact(service.store, service.level().judge)
         for view in (service, other, EventService(service.store, SETTINGS, clock)):
             assert values_of(view, "s") == [float(i) for i in range(11)]
 

@@ -159,7 +159,7 @@ class TestEnd:
         clock.advance(2 * DAY)
         service.statistics()
         add(other, "a", 2.0)
-        service._housekeeping.end_idle(clock.now)  # before it has read what the other wrote
+        service.housekeeping.end_idle(clock.now)  # before it has read what the other wrote
         assert service.statistics("a", last=9).summary == summary_of([1.0, 2.0])
 
     def test_what_all_has_left_is_listed_by_a_fresh_worker_too(
@@ -202,7 +202,7 @@ class TestReplay:
         clock.advance(2 * HOUR)
         add(service, "a", 6.0)
         clean(service)
-        assert compact(store, service._level.judge)
+        assert compact(store, service.level().judge)
         fresh = service_on(kind.sibling(store), clock)
         found = fresh.replay("a", 1, 10)
         assert (found.gap, found.positions.tolist()) == (True, [4, 5, 7])
@@ -311,10 +311,10 @@ def test_while_the_log_is_read_nothing_is_held(clock: FakeClock) -> None:
     for thread in asking:
         thread.start()
     assert store.reading.wait(SOON)
-    assert service._level.lock.acquire(timeout=SOON)
-    service._level.lock.release()
+    assert service.level().lock.acquire(timeout=SOON)
+    service.level().lock.release()
     assert service.add("a", None, 2.0) == Stored(1, 0, 2)
-    assert (service.position(), service.rules.keep_last, service._level.is_ready) == (2, 3, True)
+    assert (service.position(), service.rules.keep_last, service.level().is_ready) == (2, 3, True)
     store.may_read.set()
     for thread in asking:
         thread.join(SOON)
@@ -339,9 +339,9 @@ def test_a_long_log_is_taken_in_in_portions_between_which_others_go_first(
         other.join(SOON)
 
     def look() -> None:
-        assert service._level.lock.acquire(timeout=SOON)
-        service._level.lock.release()
-        seen.append(service._level.is_ready)
+        assert service.level().lock.acquire(timeout=SOON)
+        service.level().lock.release()
+        seen.append(service.level().is_ready)
         writer.add("b", None, 1.0)
 
     monkeypatch.setattr(single_flight, "give_way", others_go_first)

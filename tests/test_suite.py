@@ -15,6 +15,7 @@ from tests.file_order import RECORD, VARIABLE, in_order
 from tests.servers import CHECKOUT
 
 FILES = "abcdefgh"
+STARTING = "ceg"
 PLUGINS = [word for name in ("tests.file_order", "tests.soak", "xdist") for word in ("-p", name)]
 SOAKED = """
 import pytest
@@ -27,9 +28,10 @@ def test_soaked(kills, seed):
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """A suite of small files."""
+    """A suite of small files, of which some start processes."""
     for name in FILES:
-        (tmp_path / f"test_{name}.py").write_text("def test_one():\n    pass\n\ndef test_two():\n    pass\n")
+        tests = "def test_one():\n    pass\n\ndef test_two():\n    pass\n"
+        (tmp_path / f"test_{name}.py").write_text(f"import subprocess\n\n{tests}" if name in STARTING else tests)
     return tmp_path
 
 
@@ -54,6 +56,7 @@ def test_files_run_at_random_and_a_seed_repeats_it_until_they_are_measured(suite
     first = run(suite, "-v")
     seed = re.findall(rf"{VARIABLE}=(\d+)", first)
     assert sorted(files_in(first)) == list(FILES)
+    assert sorted(files_in(first)[: len(STARTING)]) == list(STARTING)
     assert f"test files: at random; {VARIABLE}={seed[0]}" in first
     record = suite / ".pytest_cache" / "v" / RECORD
     assert sorted(json.loads(record.read_text())) == [f"test_{name}.py" for name in FILES]

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from event_log.batch import Times, Values
+from rolling.figures import End
+from rolling.figures import Figures as Figures
 from rolling.percentiles import Percentiles
-from rolling.summary import Summary
 
 MOST_POINTS = 2000
 """Maximum number of points of one history."""
-End = tuple[int, float] | None
-"""The time and value of an event."""
 
 
 class OutOfReach(Exception):
@@ -83,16 +82,6 @@ class Matched(NamedTuple):
     lineage: int
     """Another one than before where one of them has ended since: what had arrived of all is no longer a part of what
     has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The summary of some events; their ends as (time, value) and their percentiles, if wanted."""
-
-    summary: Summary
-    first: End = None
-    last: End = None
-    percentiles: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True, slots=True)

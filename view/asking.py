@@ -76,7 +76,7 @@ def ask(level: Level, kind: str, question: Question[T]) -> T:
                 projection.snapshots.slow.add(kind)
             snapshot = projection.snapshot()
             if snapshot is not None:
-                turns = _Turns(level, projection, snapshot.seen)
+                turns = _Turns(level, projection, snapshot)
                 return _ask_snapshot(projection, snapshot, turns, kind, question)
         except _Replaced:
             continue
@@ -106,7 +106,7 @@ def _ask_live(projection: Projection, kind: str, question: Question[T]) -> T:
 def _ask_snapshot(projection: Projection, snapshot: Snapshot, turns: _Turns, kind: str, question: Question[T]) -> T:
     """Return the answer from a snapshot. Raises _Replaced."""
     try:
-        found = question(snapshot.seen)
+        found = question(snapshot)
     finally:
         projection.snapshots.leave(snapshot)
     if not turns.yields:

@@ -32,7 +32,8 @@ class Housekeeping:
         if self._done_at <= now < self._done_at + SECOND:  # not where the clock was set back
             return False
         self._done_at = now
-        self._level.maintain(now, IDLE_ROWS)
+        with self._level.held() as projection:
+            projection.view.maintain(now, IDLE_ROWS)
         self._level.prune()
         self.upkeep.tick(now)
         if self._idle:

@@ -98,11 +98,6 @@ class Level:
             return
         self.run(lambda projection: projection.view.prune(projection.view.horizon))
 
-    def maintain(self, moment: int, idle: int) -> None:
-        """Let go of what percentiles needed; see `rolling.memory.Memory.maintain`."""
-        with self.held() as projection:
-            projection.view.maintain(moment, idle)
-
     def judge(self, number: int) -> Verdict:
         """Say of each series what is dead for good, once all up to the record `number` is taken in. Raises
         HistoryChanged where that record is lost."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rolling.figures import end_of
 from rolling.ranking import first_by
 from rolling.span import Span
-from rolling.timeline import Row
-from view.answers import NO_EXTRAS, End, Extras, Figures, Listed, Order, SeriesInfo
+from view.answers import NO_EXTRAS, Extras, Figures, Listed, Order, SeriesInfo
 from view.snapshots import Seen
 
 
@@ -79,10 +79,4 @@ def _info(seen: Seen, number: int, over: Over) -> SeriesInfo:
 
 def _figures(seen: Seen, number: int, over: Over, extras: Extras) -> Figures:
     assert over.span is not None
-    tail, found = seen.view.figures(number, over.span, ends=extras.edges, wanted=extras.percentiles)
-    return Figures(tail.summary, end_of(tail.first), end_of(tail.last), found)
-
-
-def end_of(row: Row | None) -> End:
-    """The time and value of an event."""
-    return row and (row[0], row[2])
+    return seen.view.figures(number, over.span, ends=extras.edges, wanted=extras.percentiles)

@@ -1,4 +1,4 @@
-"""What each process makes for itself at first use: what has locks or threads must be made after the fork."""
+"""Things that each process makes for itself at first use: those with locks or threads must be made after the fork."""
 
 from __future__ import annotations
 

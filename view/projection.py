@@ -42,17 +42,7 @@ class Projection(Seen):
     def snapshot(self) -> Snapshot | None:
         """Return a snapshot of all this, shared with the questions that began at the same place; None where as many
         live as may. Not while something is being taken in."""
-        return self.snapshots.take(self.cursor, self._snapshot)
-
-    def _snapshot(self) -> Snapshot:
-        view = self.view.snapshot()
-        seen = Seen(view)
-        seen.origin = self.origin
-        seen.rules, seen.cursor, seen.jumps = self.rules, self.cursor, self.jumps[:]
-        seen.series, seen.ids, seen._names = self.series.copy(), self.ids.copy(), self._names
-        seen.ended = self.ended.copy()
-        seen.matches = self.matches
-        return Snapshot(seen, view.close)
+        return self.snapshots.take(self.cursor, lambda: Snapshot(self, self.view.snapshot()))
 
     def take(self, told: Told) -> Iterator[None]:
         """Take in what was told next, in steps."""
@@ -130,7 +120,7 @@ class Projection(Seen):
 
     def _threshold(self, series: int) -> tuple[int, int]:
         """The (time, position) below which the events of a series are dead for good."""
-        since = min((self.view.horizon + 1, LEAST_POSITION), self.view.kept_since(series))
+        since = min((self.view.horizon + 1, LEAST_POSITION), self.view.windows[series].kept_since())
         return max(since, self._dead_before.get(series, ALL_LIVE))
 
     def judge(self, thresholds: dict[int, Threshold]) -> Iterator[None]:
@@ -144,9 +134,7 @@ class Projection(Seen):
 
     def _judged(self, series: int) -> Threshold:
         time, position = self._threshold(series)
-        window = self.view.windows.get(series)
-        if window is None:
-            return Threshold(time, position, 0)
+        window = self.view.windows[series]
         if window.live(self.view.horizon) < len(window):
             window = self.view.window(series)
             window.change_keep(self.view.horizon, window.keep)  # lets go of all that is dead, and notes it

@@ -7,16 +7,16 @@ A question of microseconds is answered under the projection's lock at once; one 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import numpy as np
 
 from event_log.batch import Times, Values
 from event_log.rules import Rules
 from rolling.block import LATEST, NOTHING
 from rolling.grid import edges, preferred_step, touched
 from rolling.histogram import Divide
-from rolling.history import Point
 from rolling.percentiles import Percentiles
-from rolling.reading import Tail
 from rolling.span import Span
 from settings import Settings
 from view.answers import (
@@ -39,19 +39,11 @@ from view.answers import (
 )
 from view.asking import ask
 from view.level import Level
-from view.listings import Over, Page, end_of, listed
-from view.members import NEVER_SEEN, Members, members_of, number_of
+from view.listings import Over, Page, listed
+from view.members import NEVER_SEEN, Members, members_of
 from view.snapshots import Seen
-from view.stretches import stretch
 
 T = TypeVar("T")
-
-
-class Asked(NamedTuple):
-    """Additions to a summary, and the one reading of the clock that serves the whole answer."""
-
-    extras: Extras
-    now: int
 
 
 class Questions:
@@ -83,18 +75,22 @@ class Questions:
         self.start()
         scope, extras = Scope(window, last, at), Extras(edges, percentiles)
         if isinstance(series, Several) or percentiles is not None or (series is None and window is None and last):
-            asked, kind = Asked(extras, self.clock()), "percentiles" if percentiles else "last of all"
-            return self._ask(kind, series, lambda seen: self._statistics(seen, series, scope, asked))
+            now, kind = self.clock(), "percentiles" if percentiles else "last of all"
+            return self._ask(kind, series, lambda seen: self._statistics(seen, series, scope, extras, now))
         with self._level as projection:
-            span, number = self._span(projection, scope, self.clock()), number_of(projection, series)
-            tail = projection.view.tail(number, span.after, span.cutoff, last, edges, span.until)
-            return _answer(projection, Members(number), tail)
+            return self._statistics(projection, series, scope, extras, self.clock())
 
     def rules_in_force(self) -> tuple[Rules, int]:
         """Return the rules in force, and the position up to which the view had read."""
         self.start()
         with self._level as projection:
             return projection.rules, projection.cursor.position
+
+    def snapshots(self) -> tuple[int, float]:
+        """Return the number of snapshots that long questions read in this process, and the age of the oldest."""
+        self.start()
+        with self._level as projection:
+            return projection.snapshots.standing()
 
     def histogram(self, series: Which, scope: Scope, divide: Divide) -> Distribution:
         """Count the events of a scope of a series, of several as one, or of all, by their values. Raises OutOfReach."""
@@ -125,8 +121,8 @@ class Questions:
         """The events of a window of a series, of several as one, or of all, laid out in steps. Raises OutOfReach,
         TooManyPoints."""
         self.start()
-        scope, asked = Scope(window, None, at), Asked(extras, self.clock())
-        return self._ask("history", series, lambda seen: self._history(seen, series, scope, step, asked))
+        scope, now = Scope(window, None, at), self.clock()
+        return self._ask("history", series, lambda seen: self._history(seen, series, scope, step, extras, now))
 
     def series(
         self,
@@ -186,7 +182,7 @@ class Questions:
         to a position that the view has read."""
 
         def question(seen: Seen) -> list[tuple[Times, Values]]:
-            return [stretch(seen, name, after, until, position) for name in series]
+            return [_stretch(seen, name, after, until, position) for name in series]
 
         return ask(self._level, "stretches", question)
 
@@ -209,14 +205,12 @@ class Questions:
             raise OutOfReach(at, window, end + window, now + projection.rules.max_future)
         return Span(cutoff, at - window, at, last)
 
-    def _statistics(self, seen: Seen, series: Which, scope: Scope, asked: Asked) -> Answer:
-        extras, now = asked
+    def _statistics(self, seen: Seen, series: Which, scope: Scope, extras: Extras, now: int) -> Answer:
         span, among = self._span(seen, scope, now), members_of(seen, series)
-        tail, found = seen.view.figures(among.ids, span, ends=extras.edges, wanted=extras.percentiles)
-        return _answer(seen, among, tail, found)
+        found = seen.view.figures(among.ids, span, ends=extras.edges, wanted=extras.percentiles, moves=True)
+        return _answer(seen, among, found)
 
-    def _history(self, seen: Seen, series: Which, scope: Scope, step: int | None, asked: Asked) -> History:
-        extras, now = asked
+    def _history(self, seen: Seen, series: Which, scope: Scope, step: int | None, extras: Extras, now: int) -> History:
         span, among = self._span(seen, scope, now), members_of(seen, series)
         assert span.after is not None
         # Without a moment the window has no end: some events may be dated ahead of the clock.
@@ -226,22 +220,41 @@ class Questions:
             raise TooManyPoints(steps)
         bounds = _bounds(span.after, until, length)
         points = seen.view.history(among.ids, span.after, until, bounds, ends=extras.edges, wanted=extras.percentiles)
-        figures = list(zip(bounds, map(_figures_of, points), strict=False))
-        return History(length, figures, (until // length + 1) * length, seen.cursor.position, among.matched)
+        return History(
+            length,
+            list(zip(bounds, points, strict=False)),
+            (until // length + 1) * length,
+            seen.cursor.position,
+            among.matched,
+        )
 
 
 def _replay(seen: Seen, series: str, after: int, limit: int) -> Replayed:
     number, position = seen.ids.get(series), seen.cursor.position
-    times, positions, values = NOTHING if number is None else seen.view.behind(number, after, limit + 1)
+    window = None if number is None else seen.view.windows[number]
+    times, positions, values = NOTHING if window is None else window.behind(after, limit + 1, seen.view.pause)
     lost = after > position or after < seen.ended.at(series) or any(after < end for _, end in seen.jumps)
     return Replayed(
         positions[:limit],
         times[:limit],
         values[:limit],
-        lost or (number is not None and seen.view.windows[number].forgotten > after),
+        lost or (window is not None and window.forgotten > after),
         more=len(positions) > limit,
         position=position,
     )
+
+
+def _stretch(seen: Seen, name: str, after: int, until: int, position: int) -> tuple[Times, Values]:
+    """Return the times and values of the events of a series with `after` < time <= `until`, up to a position of the
+    log, in order."""
+    pieces = [(NOTHING[0], NOTHING[2])]
+    number = seen.ids.get(name)
+    for times, positions, values in () if number is None else seen.view.windows[number].between(after + 1, until):
+        chosen = (times > after) & (times <= until) & (positions <= position)
+        pieces.append((times[chosen], values[chosen]))
+        seen.view.pause()
+    times, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return times, values
 
 
 def _bounds(after: int, until: int, length: int) -> list[int]:
@@ -252,22 +265,14 @@ def _bounds(after: int, until: int, length: int) -> list[int]:
     return edges(after, length, steps)
 
 
-def _answer(projection: Seen, among: Members, tail: Tail, percentiles: Sequence[float | None] = ()) -> Answer:
-    arrived = among.arrived
-    if arrived is None:
-        window = projection.view.windows.get(among.ids) if isinstance(among.ids, int) else projection.view
-        arrived = 0 if window is None else window.taken
+def _answer(projection: Seen, among: Members, found: Figures) -> Answer:
     return Answer(
-        tail.summary,
-        end_of(tail.first),
-        end_of(tail.last),
-        percentiles,
+        found.summary,
+        found.first,
+        found.last,
+        found.percentiles,
         projection.cursor.position,
-        arrived,
+        among.arrived,
         known=among.ids != NEVER_SEEN,
         matched=among.matched,
     )
-
-
-def _figures_of(point: Point) -> Figures:
-    return Figures(point.summary, end_of(point.first), end_of(point.last), point.percentiles or ())

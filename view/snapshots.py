@@ -6,6 +6,7 @@ one.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from event_log.port import Cursor
 from event_log.rules import UNCLAIMED
 from event_log.series import Ends, Series
 from rolling.reading import Reading
+from rolling.view import Snapshot as SnapshotOfView
 from view.matches import Matches
 
 MOST_ALIVE = 2
@@ -53,19 +55,26 @@ class Seen:
         return [name for name in names[start : None if limit is None else start + limit] if name.startswith(prefix)]
 
 
-class Snapshot:
+class Snapshot(Seen):
     """A projection as it was, for as long as anybody uses it."""
 
-    def __init__(self, seen: Seen, close: Callable[[], None]) -> None:
-        self.seen = seen
-        self.close = close
+    view: SnapshotOfView
+
+    def __init__(self, seen: Seen, view: SnapshotOfView) -> None:
+        super().__init__(view)
         self.users = 0
+        self.since = 0.0
+        """When it was taken, in seconds of the clock of Snapshots."""
+        self.origin, self.rules, self.cursor, self.matches = seen.origin, seen.rules, seen.cursor, seen.matches
+        self.jumps, self.series, self.ids = seen.jumps[:], seen.series.copy(), seen.ids.copy()
+        self.ended, self._names = seen.ended.copy(), seen._names
 
 
 class Snapshots:
     """Those of one projection that live. Not thread safe but for `leave`: the caller holds a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.alive: list[Snapshot] = []
         self.slow: set[str] = set()
         """The kinds of questions that took long the last time: they are put to a snapshot at once."""
@@ -74,11 +83,12 @@ class Snapshots:
     def take(self, cursor: Cursor, new: Callable[[], Snapshot]) -> Snapshot | None:
         """Return a snapshot of this place, made by `new` unless there is one; None where as many live as may."""
         self.settle()
-        found = next((snapshot for snapshot in self.alive if snapshot.seen.cursor == cursor), None)
+        found = next((snapshot for snapshot in self.alive if snapshot.cursor == cursor), None)
         if found is None:
             if len(self.alive) >= MOST_ALIVE:
                 return None
             found = new()
+            found.since = self._clock()
             self.alive.append(found)
         found.users += 1
         return found
@@ -87,6 +97,11 @@ class Snapshots:
         """Use a snapshot no more: whoever next holds the lock counts that off. Waits for nobody."""
         self._left.append(snapshot)
 
+    def standing(self) -> tuple[int, float]:
+        """Return the number of those that live, and the age of the oldest in seconds."""
+        self.settle()
+        return len(self.alive), max((self._clock() - snapshot.since for snapshot in self.alive), default=0.0)
+
     def settle(self) -> None:
         """Close the snapshots that nobody uses any more."""
         while self._left:
@@ -94,4 +109,4 @@ class Snapshots:
             snapshot.users -= 1
             if not snapshot.users:
                 self.alive.remove(snapshot)
-                snapshot.close()
+                snapshot.view.close()

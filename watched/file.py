@@ -70,9 +70,10 @@ class WatchedFile(Generic[T]):
         self._path = path
         self._clock = clock
         self._memory = inherited(path) if memory is None else memory
-        self._pause = pause
+        self.pause = pause
         self._lock = threading.Lock()
-        self._looked_at = clock()
+        self.looked_at = clock()
+        """Time of the last look."""
         self._seen: bytes | None = None  # the text taken last, or found no good
         self._found: bytes | None = None  # another one, that one look has found
         self._fault: str | None = None
@@ -85,7 +86,7 @@ class WatchedFile(Generic[T]):
     def content(self) -> T:
         """Return the content in force; costs a look at the clock. After a silence the file may have changed long ago:
         then both looks are taken now, and all who ask wait for them."""
-        age = self._clock() - self._looked_at
+        age = self._clock() - self.looked_at
         if age >= LOOK_SECONDS and self._lock.acquire(blocking=age >= STALE_SECONDS):
             try:
                 self._look_again()
@@ -100,14 +101,14 @@ class WatchedFile(Generic[T]):
 
     def _look_again(self) -> None:
         began = self._clock()
-        age = began - self._looked_at
+        age = began - self.looked_at
         if age < LOOK_SECONDS:
             return  # somebody else has looked meanwhile
         self._look()
         if age >= STALE_SECONDS and self._found is not None:
-            self._pause(PAUSE_SECONDS)
+            self.pause(PAUSE_SECONDS)
             self._look()
-        self._looked_at = began  # not before: until then all who ask after a silence wait
+        self.looked_at = began  # not before: until then all who ask after a silence wait
 
     def _first(self) -> T:
         """Return the first content. Where others of this service have another text, this one may be half written."""
@@ -120,7 +121,7 @@ class WatchedFile(Generic[T]):
             if kept is None:
                 raise BadFile(f"{PREFIX}{self.setting}: {self._path}: {fault}") from fault
             self._note(str(fault))
-        self._looked_at = -math.inf
+        self.looked_at = -math.inf
         assert kept is not None
         return self.parse(kept)
 

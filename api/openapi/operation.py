@@ -53,7 +53,7 @@ class Operation:
     """Added to that of the docstring."""
     path: Mapping[str, Json] = field(default_factory=dict)
     """Schemas of the parameters in the path that do not take just any text."""
-    query: type[Schema] | None = None
+    query: type[Schema] | Schema | None = None
     headers: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
     may_lack_body: bool = False

@@ -46,34 +46,23 @@ class WindowQuery(Query):
     percentiles = Interpolation(load_default=False)
 
 
-class OfOneSeries(Query):
-    """A query of a route whose path names a series."""
-
-    @pre_load
-    def no_series(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
-        """A question is about what the path names, or about what the query names."""
-        if "series" in data:
-            raise ValidationError("The path names a series already; leave it out there to ask for several.", "series")
-        return data
-
-
 class OfSeries(Query):
-    """The series of a question whose path names none: several as one, or all without any."""
+    """The series of a question: several as one, or all without any. Where the path names one, it is made without."""
 
     series = SeriesPatterns(load_default=None)
+
+    @pre_load
+    def once(self, data: dict[str, str], **kwargs: Any) -> dict[str, str]:
+        """A question is about what the path names, or about what the query names."""
+        if "series" in data and "series" not in self.fields:
+            raise ValidationError("The path names a series already; leave it out there to ask for several.", "series")
+        return data
 
 
 class StatisticsQuery(WindowQuery, OfSeries):
     """`GET /statistics`, now or as of a moment."""
 
     at = Moment()
-
-
-class StatisticsOfOneQuery(StatisticsQuery, OfOneSeries):
-    """`GET /statistics/<series>`."""
-
-    class Meta:
-        exclude = ("series",)
 
 
 class HistogramQuery(OfSeries):
@@ -92,13 +81,6 @@ class HistogramQuery(OfSeries):
             raise ValidationError("Does not go with `bounds`; give one of the two.", "bins")
 
 
-class HistogramOfOneQuery(HistogramQuery, OfOneSeries):
-    """`GET /histogram/<series>`."""
-
-    class Meta:
-        exclude = ("series",)
-
-
 class HistoryQuery(OfSeries):
     """Parameters of `GET /history`: its window, and the steps of that."""
 
@@ -107,13 +89,6 @@ class HistoryQuery(OfSeries):
     at = Moment()
     include = Include(load_default=())
     percentiles = Interpolation(load_default=False)
-
-
-class HistoryOfOneQuery(HistoryQuery, OfOneSeries):
-    """`GET /history/<series>`."""
-
-    class Meta:
-        exclude = ("series",)
 
 
 class SeriesQuery(WindowQuery):

@@ -11,11 +11,11 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from api.openapi.components import TIME_OR_NUMBER
 from api.reading.epoch import epoch_time
+from event_log.series import LONGEST_NAME
 from times import parse_timestamp
 from view.portions import giving_way
 
 DEFAULT_SERIES = "default"
-LONGEST_NAME = 128
 _TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
 SERIES_NAME = re.compile(rf"{_TEXT.pattern}(?<!/)")
 """Neither control characters (Unicode category Cc) nor halves of surrogate pairs, which UTF-8 cannot write; and no

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
@@ -12,7 +13,7 @@ from access.keys import READ
 from alerts.board import Standing
 from alerts.changes import entry, may_see, may_see_rule
 from alerts.rows import LEASE
-from alerts.rules import CONDITIONS, LONGEST_NAME, Rule
+from alerts.rules import CONDITIONS, Rule
 from alerts.states import shown
 from api.answers import answer, in_portions
 from api.context import context, service, settings
@@ -33,6 +34,7 @@ from api.openapi.operation import Operation, Reply
 from api.reading.queries import Query, load_query
 from api.reading.query_fields import Whole
 from api.reading.schemas import RequestField, SeriesName
+from event_log.series import LONGEST_NAME
 from times import SECOND, format_duration
 
 STATES = ("inactive", "pending", "firing")
@@ -67,7 +69,7 @@ class AlertsQuery(Query):
     state = State(load_default=None)
     series = SeriesName(load_default=None)
     limit = Whole(1, 1000, load_default=1000)
-    after = After(load_default=None)
+    after = After(load_default=("", ""))
 
 
 class RulesQuery(Query):
@@ -94,7 +96,7 @@ def get_alerts() -> Response:
     if query["series"] is not None:
         permit(query["series"])
     standing = context().boards.here().standing()
-    found = list(_entries(standing, query, query["limit"] + 1))
+    found = list(islice(_entries(standing, query), query["limit"] + 1))
     page = found[: query["limit"]]
     following = f"{page[-1]['name']}\n{page[-1]['series'] or ''}" if len(found) > len(page) else None
     body = {"alerts": page, "next": following, "left_out": standing.left_out}
@@ -103,21 +105,14 @@ def get_alerts() -> Response:
     return answer(body, position=standing.position)
 
 
-def _entries(standing: Standing, query: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
-    sees, count = visible(), 0
+def _entries(standing: Standing, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    sees = visible()
     for key in in_portions(sorted(standing.targets)):
-        series = key[1]
-        if query["after"] is not None and key <= query["after"]:
-            continue
-        if not may_see(sees, key):
+        if key <= query["after"] or query["series"] not in (None, key[1]) or not may_see(sees, key):
             continue
         alert = standing.alert(key)
-        if query["state"] not in (None, shown(alert.state)) or query["series"] not in (None, series):
-            continue
-        count += 1
-        yield entry(key, alert, standing.rules[key[0]].labels)
-        if count == most:
-            return
+        if query["state"] in (None, shown(alert.state)):
+            yield entry(key, alert, standing.rules[key[0]].labels)
 
 
 @bp.get("/alerts/rules")

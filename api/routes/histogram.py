@@ -16,7 +16,7 @@ from api.moments import within_reach
 from api.openapi.components import COUNT, NUMBER, POSITIONED, POSITIONED_OF_SEVERAL, array, object_of, share
 from api.openapi.operation import READ_ERRORS, Operation, Reply
 from api.reading.paths import series_in_path
-from api.reading.queries import HistogramOfOneQuery, HistogramQuery, Query, load_query
+from api.reading.queries import HistogramQuery, Query, load_query
 from rolling.histogram import at_bounds, in_bins
 from view.answers import Scope, Which
 
@@ -25,10 +25,10 @@ USUAL_BINS = 20
 bp = Blueprint("histogram", __name__)
 share(Histogram=object_of({"bounds": array(NUMBER), "counts": array(COUNT)}))
 _QUERY = HistogramQuery()
-_OF_ONE = HistogramOfOneQuery()
+_OF_ONE = HistogramQuery(exclude=("series",))
 
 
-def _described(query: type[Query], *headers: str) -> Operation:
+def _described(query: Query, *headers: str) -> Operation:
     reply = Reply("The counts.", "Histogram", {"bounds": [1.0, 2.0, 5.0], "counts": [0, 3, 1, 2]}, headers=headers)
     errors = (*READ_ERRORS, 414)  # bounds alone can be as long
     return Operation(tag="statistics", query=query, replies={200: reply}, errors=errors)
@@ -36,7 +36,7 @@ def _described(query: type[Query], *headers: str) -> Operation:
 
 @bp.get("/histogram")
 @needs(READ)
-@_described(HistogramQuery, *POSITIONED_OF_SEVERAL)
+@_described(_QUERY, *POSITIONED_OF_SEVERAL)
 def get_histogram() -> Response:
     """Counts of the values of all series, or of several as one, between bounds.
 
@@ -51,7 +51,7 @@ def get_histogram() -> Response:
 
 @bp.get("/histogram/<series:series>")
 @needs(READ, series="series")
-@_described(HistogramOfOneQuery, *POSITIONED)
+@_described(_OF_ONE, *POSITIONED)
 def get_histogram_of_series(series: str) -> Response:
     """Counts of the values of one series between bounds.
 

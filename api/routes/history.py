@@ -18,7 +18,7 @@ from api.moments import within_reach
 from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL, SCHEMAS, TEXT, TIME, array, object_of, ref, share
 from api.openapi.operation import JSON, Operation, Reply
 from api.reading.paths import series_in_path
-from api.reading.queries import HistoryOfOneQuery, HistoryQuery, Query, load_query
+from api.reading.queries import HistoryQuery, Query, load_query
 from api.statistics import BASIC, STATISTICS, extras, shown
 from times import format_duration, format_timestamp
 from view.answers import History, Which
@@ -46,19 +46,19 @@ _POINT = {
 }
 
 
-def _described(query: type[Query], *headers: str) -> Operation:
+def _described(query: Query, *headers: str) -> Operation:
     example = {"step": "1m", "points": [_POINT]}
     reply = Reply("The points.", "History", example, other_media={CSV: "Text"}, headers=headers)
     return Operation(tag="statistics", query=query, replies={200: reply})
 
 
 _QUERY = HistoryQuery()
-_OF_ONE = HistoryOfOneQuery()
+_OF_ONE = HistoryQuery(exclude=("series",))
 
 
 @bp.get("/history")
 @needs(READ)
-@_described(HistoryQuery, *POSITIONED_OF_SEVERAL)
+@_described(_QUERY, *POSITIONED_OF_SEVERAL)
 def get_history() -> Response:
     """The events of a window of all series, or of several as one, laid out in steps.
 
@@ -74,7 +74,7 @@ def get_history() -> Response:
 
 @bp.get("/history/<series:series>")
 @needs(READ, series="series")
-@_described(HistoryOfOneQuery, *POSITIONED)
+@_described(_OF_ONE, *POSITIONED)
 def get_history_of_series(series: str) -> Response:
     """The events of a window of one series, laid out in steps.
 

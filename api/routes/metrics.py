@@ -87,12 +87,15 @@ def _text(families: Iterable[Metric], position: int | None = None) -> Response:
 def _standing() -> exposition.Gauges:
     everything = service().statistics(window=service().rules.retention)
     usage = service().usage()
+    snapshots, age = service().snapshots()
     return (
         ("live_events", "Events of the retention.", everything.summary.count),
         ("series", "Series known.", service().series_count()),
         ("log_position", "Where the log stands.", everything.position),
         ("log_used_bytes", "What the log takes.", usage.bytes_used),
         ("log_allowed_bytes", "What the log may take.", usage.bytes_allowed),
+        ("snapshots", "Snapshots that long questions read in the worker that answers.", snapshots),
+        ("oldest_snapshot_seconds", "Age of the oldest of them.", age),
         ("log_synced_age_seconds", "Age of the oldest record that a power cut could still cost.", usage.synced),
     )
 

@@ -16,20 +16,20 @@ from api.moments import within_reach
 from api.openapi.components import POSITIONED, POSITIONED_OF_SEVERAL
 from api.openapi.operation import Json, Operation, Reply
 from api.reading.paths import series_in_path
-from api.reading.queries import StatisticsOfOneQuery, StatisticsQuery, load_query
+from api.reading.queries import StatisticsQuery, load_query
 from api.statistics import extras, shown
 from view.answers import Answer, Which
 
 bp = Blueprint("statistics", __name__)
 _EXAMPLE = {"count": 4, "min": 1.0, "max": 42.0, "mean": 12.3}
 _QUERY = StatisticsQuery()
-_OF_ONE = StatisticsOfOneQuery()
+_OF_ONE = StatisticsQuery(exclude=("series",))
 
 
 @bp.get("/statistics")
 @needs(READ)
 @Operation(
-    query=StatisticsQuery,
+    query=_QUERY,
     replies={200: Reply("The statistics.", "Statistics", _EXAMPLE, headers=POSITIONED_OF_SEVERAL)},
 )
 def get_statistics() -> Response:
@@ -48,7 +48,7 @@ def get_statistics() -> Response:
 @bp.get("/statistics/<series:series>")
 @needs(READ, series="series")
 @Operation(
-    query=StatisticsOfOneQuery,
+    query=_OF_ONE,
     replies={200: Reply("The statistics.", "Statistics", _EXAMPLE, headers=(*POSITIONED, SERIES_KNOWN))},
 )
 def get_statistics_of_series(series: str) -> Response:

@@ -1,12 +1,13 @@
 // The page of rules: each alert with its state, its value at the last change, and since when.
 
-import { getJson } from "./api.js";
+import { getJson, secondsOf } from "./api.js";
+import { make } from "./elements.js";
 import { moment, NONE, number } from "./format.js";
 
 const ORDER = ["firing", "pending", "inactive"];
 
 /** What a rule looks at, in words. */
-export function wordsOf({ statistic, window, last, condition, bounds, for: holds }) {
+function wordsOf({ statistic, window, last, condition, bounds, for: holds }) {
   const scope = [window && `over ${window}`, last && `of the last ${last}`].filter(Boolean).join(" ");
   const told = condition === "absent" ? `no event for ${bounds[0]} s` : `${statistic} ${scope} ${condition} ${bounds.join(" to ")}`;
   return holds ? `${told}, for ${holds}` : told;
@@ -52,16 +53,10 @@ function noteOf({ notice, next, left_out: leftOut, alerts }, rules) {
 function rowOf({ name, series, state, value, since }, rule) {
   const row = document.createElement("tr");
   row.dataset.state = state;
-  const title = cell("th", name);
+  const title = make("th", name);
   title.scope = "row";
-  title.append(cell("small", rule ? wordsOf(rule) : ""));
-  const when = since ? moment(Date.parse(since) / 1000) : NONE;
-  row.append(title, cell("td", series ?? "all series"), cell("td", state), cell("td", number(value)), cell("td", when));
+  title.append(make("small", rule ? wordsOf(rule) : ""));
+  const when = since ? moment(secondsOf(since)) : NONE;
+  row.append(title, make("td", series ?? "all series"), make("td", state), make("td", number(value)), make("td", when));
   return row;
-}
-
-function cell(kind, text) {
-  const found = document.createElement(kind);
-  found.textContent = text;
-  return found;
 }

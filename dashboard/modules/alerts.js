@@ -1,7 +1,9 @@
 // Alerts: a line of those that fire, above everything; word for the chart of what concerns its series; their page.
 
 import { AlertPage } from "./alert_page.js";
-import { getJson, pauseAfter } from "./api.js";
+import { getJson, secondsOf } from "./api.js";
+import { make, write } from "./elements.js";
+import { Repeated } from "./repeated.js";
 
 const EVERY = 3000; // milliseconds
 const RULES_EVERY = 30_000; // milliseconds
@@ -30,33 +32,26 @@ class Alerts {
   #rules = [];
   #readAt = -Infinity; // when the rules were read
   #crossings = new Map(); // by alert and time, those seen since the series is shown
-  #timer = null;
-  #abort = null;
+  #question = new Repeated();
 
   constructor(line, page) {
     this.line = line;
     this.page = page;
     addEventListener("hashchange", () => shownSeries() !== this.#series && this.ask());
-    document.addEventListener("visibilitychange", () => document.hidden || this.ask());
+    document.addEventListener("visibilitychange", () => this.ask());
   }
 
   /** Asks now, and again and again while the page can be seen. */
-  async ask() {
-    clearTimeout(this.#timer);
-    this.#abort?.abort();
-    const { signal } = (this.#abort = new AbortController());
-    if (document.hidden) return;
-    let pause = EVERY;
-    try {
-      const { body } = await getJson("alerts", { state: "firing", limit: MOST_COUNTED }, signal);
-      this.#tell(body);
-      await this.#follow(body.alerts, signal);
-      await this.page.refresh(signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      pause = pauseAfter(error, EVERY);
-    }
-    this.#timer = setTimeout(() => this.ask(), pause);
+  ask() {
+    if (document.hidden) this.#question.stop();
+    else this.#question.start((signal) => this.#read(signal), () => EVERY);
+  }
+
+  async #read(signal) {
+    const { body } = await getJson("alerts", { state: "firing", limit: MOST_COUNTED }, signal);
+    this.#tell(body);
+    await this.#follow(body.alerts, signal);
+    await this.page.refresh(signal);
   }
 
   /** Says which alerts fire, the latest first. */
@@ -65,8 +60,7 @@ class Alerts {
     const more = alerts.length - MOST_NAMED;
     const count = next ? `More than ${MOST_COUNTED}` : alerts.length;
     const word = `${count} ${alerts.length === 1 ? "alert fires" : "alerts fire"}`;
-    const told = this.line.querySelector("[data-part=count]");
-    if (told.textContent !== word) told.textContent = word; // it is read aloud where it changes
+    write(this.line.querySelector("[data-part=count]"), word); // it is read aloud where it changes
     const links = latest.slice(0, MOST_NAMED).map(({ name, series }) => linkTo(series, series === null ? name : `${name}: ${series}`));
     const names = this.line.querySelector("[data-part=names]");
     const isOther = links.map(String).join() !== [...names.querySelectorAll("a")].map(String).join();
@@ -87,7 +81,7 @@ class Alerts {
     const isAsked = series !== null && this.#rules.length;
     const alerts = isAsked ? (await getJson("alerts", { series }, signal)).body.alerts : firing.filter((alert) => alert.series === series);
     for (const { name, state, since } of alerts) {
-      if (since && state !== "pending") this.#crossings.set(`${name} ${since}`, { at: Date.parse(since) / 1000, fires: state === "firing" });
+      if (since && state !== "pending") this.#crossings.set(`${name} ${since}`, { at: secondsOf(since), fires: state === "firing" });
     }
     for (const oldest of [...this.#crossings.keys()].slice(0, -MOST_CROSSINGS)) this.#crossings.delete(oldest);
     const levels = new Set(this.#rules.filter(({ statistic }) => AMONG_VALUES.test(statistic ?? "")).flatMap(({ bounds }) => bounds));
@@ -96,9 +90,8 @@ class Alerts {
 }
 
 function linkTo(series, text) {
-  const link = document.createElement("a");
+  const link = make("a", text);
   link.href = addressOf(series);
-  link.textContent = text;
   return link;
 }
 

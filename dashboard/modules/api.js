@@ -59,6 +59,11 @@ export function url(path, parameters = {}) {
   return address;
 }
 
+/** Seconds since the epoch of a timestamp. */
+export function secondsOf(timestamp) {
+  return Date.parse(timestamp) / 1000;
+}
+
 let ahead = 0;
 
 /** Seconds since the epoch by the server's clock, as well as its answers tell. */

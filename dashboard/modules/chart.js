@@ -1,6 +1,6 @@
 // The live chart: which stretch of time it shows, zoom and pause. uPlot draws.
 
-import { serverNow } from "./api.js";
+import { secondsOf, serverNow } from "./api.js";
 import * as parts from "./chart_parts.js";
 import { moment, number } from "./format.js";
 import { Overlays } from "./overlays.js";
@@ -229,7 +229,7 @@ export class Chart {
     parts.drawCrossings(u, this.#colours, this.#alerts.crossings);
     parts.drawZone(u, this.#colours);
     const [times, values] = u.data;
-    const newest = this.source.history ? [last && Date.parse(last.timestamp) / 1000, last?.value] : [times.at(-1), values.at(-1)];
+    const newest = this.source.history ? [last && secondsOf(last.timestamp), last?.value] : [times.at(-1), values.at(-1)];
     if (!this.paused) parts.drawNewest(u, this.#colours, ...newest);
     this.#followPin();
   }

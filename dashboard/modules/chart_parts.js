@@ -1,9 +1,8 @@
 // What uPlot is told to draw: axes, series, the band of the window, labels at the right edge.
 
-import { count, number, places, span, steady, tick, tickTime, zone } from "./format.js";
+import { count, FONT, number, places, span, steady, tick, tickTime, zone } from "./format.js";
 import { measured } from "./units.js";
 
-const FONT = '11px Inter, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
 export const GUTTER = 44; // room for the labels right of the plot
 const LABEL_HEIGHT = 13;
 const HALF_A_LETTER = 3; // of a time; labels are centred on it

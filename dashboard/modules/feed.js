@@ -1,12 +1,10 @@
 // The events of one series, for the chart to draw one by one.
 
-import { getJson, passes, pauseAfter, Problem, url } from "./api.js";
+import { getJson, passes, pauseAfter, Problem, secondsOf, url } from "./api.js";
 import { FETCHED, Points } from "./points.js";
 import { Stream } from "./stream.js";
 
 const POLL_EVERY = 1000;
-
-const seconds = (timestamp) => Date.parse(timestamp) / 1000;
 
 /** Follows the events of one series: fetched on each (re)connection, streamed in between. */
 export class EventFeed {
@@ -45,7 +43,7 @@ export class EventFeed {
     if (this.#early) return this.#early.push(message);
     if (message.id && Number(message.id) <= this.#position) return; // the fetch had it already
     const event = JSON.parse(message.data);
-    this.points.add(seconds(event.timestamp), event.value);
+    this.points.add(secondsOf(event.timestamp), event.value);
     this.latest(event);
     this.changed();
   }
@@ -73,7 +71,7 @@ export class EventFeed {
       if (position < this.#position) this.points.clear(); // another log: what is held is not in it
       this.#position = position;
       const values = body.events.map((event) => event.value);
-      this.points.replaceTail(body.events.map((event) => seconds(event.timestamp)), values);
+      this.points.replaceTail(body.events.map((event) => secondsOf(event.timestamp)), values);
       this.fetched(values);
     } catch (error) {
       if (signal.aborted) return null;

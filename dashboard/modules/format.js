@@ -1,8 +1,10 @@
 // How numbers and times are written for a reader.
 
 const SI = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-const NARROW_SPACE = "\u202f";
+export const NARROW_SPACE = "\u202f";
 export const NONE = "\u2013";
+/** Of what is written on a canvas; the style sheet has the same family. */
+export const FONT = '11px Inter, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
 
 const formats = new Map();
 

@@ -1,8 +1,9 @@
 // Which values came when: a histogram of each of some steps, as shades.
 
-import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { getJson, serverNow } from "./api.js";
 import { boundsOf, roundStep } from "./bins.js";
-import { count, span, tick, tickTime, zone } from "./format.js";
+import { count, FONT, span, tick, tickTime, zone } from "./format.js";
+import { Repeated } from "./repeated.js";
 import { earliest } from "./stretch.js";
 import { measured } from "./units.js";
 
@@ -10,14 +11,13 @@ const COLUMNS = 48;
 const ROWS = 24;
 const AT_ONCE = 3; // requests
 const EVERY = 1000; // milliseconds between two looks at what is new
+const SOON = 100; // milliseconds until something may be known of the values
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400];
-const FONT = '11px Inter, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
 const [LEFT, BOTTOM, TOP] = [72, 28, 8]; // pixels for the labels
 const FAINTEST = 0.12;
 
 export class Heatmap {
-  #abort = null;
-  #timer = null;
+  #question = new Repeated();
   #columns = new Map(); // start of the step -> {counts by the number of the bound below, isDone, at}
   #step = null;
   #height = null; // of a row, in values
@@ -45,13 +45,11 @@ export class Heatmap {
     this.#columns.clear();
     this.#step = this.#height = this.#active = null;
     this.#draw();
-    this.#abort = new AbortController();
-    this.#run(this.#abort.signal);
+    this.#question.start((signal) => this.#look(signal), () => EVERY, this.on.refused);
   }
 
   stop() {
-    this.#abort?.abort();
-    clearTimeout(this.#timer);
+    this.#question.stop();
   }
 
   /** The starts of the steps in sight, oldest first. */
@@ -63,18 +61,10 @@ export class Heatmap {
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * this.#step);
   }
 
-  async #run(signal) {
-    let pause = EVERY;
-    try {
-      if (this.#lay()) await this.#readAll(signal);
-      else pause = EVERY / 10;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!passes(error)) return this.on.refused(error);
-      pause = pauseAfter(error, EVERY);
-    }
+  async #look(signal) {
+    if (!this.#lay()) return SOON;
+    await this.#readAll(signal);
     this.#draw();
-    this.#timer = setTimeout(() => this.#run(signal), pause);
   }
 
   /** Divides time and values; returns false where nothing is known of them yet. What was counted in other rows is void. */

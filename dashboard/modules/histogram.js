@@ -1,11 +1,14 @@
 // How often which values came: the counts of `GET /histogram` as bars.
 
-import { getJson, passes, pauseAfter } from "./api.js";
+import { getJson } from "./api.js";
 import { boundsOf, roundStep } from "./bins.js";
+import { make } from "./elements.js";
 import { count, number, tick } from "./format.js";
+import { Repeated } from "./repeated.js";
 import { measured } from "./units.js";
 
 const EVERY = 2000; // milliseconds
+const SOON = 200; // milliseconds until something may be known of the values
 const MOST_BARS = 48;
 const TICKS = 6;
 const LABELLED = 80; // pixels for each label
@@ -13,8 +16,7 @@ const LABELLED = 80; // pixels for each label
 const write = (x, step) => measured(x, (value) => tick(value, step));
 
 export class Histogram {
-  #abort = null;
-  #timer = null;
+  #question = new Repeated();
   #bars = []; // {from, to, count}; an end of null: there is none
   #step = 1;
   #active = null;
@@ -35,37 +37,23 @@ export class Histogram {
 
   /** Follows what this asks for: {path, query, name}; `ends()` knows {min, max, count} of it, or is null for now. */
   follow({ path, query, name }, ends) {
-    this.stop();
     this.#ends = ends;
     this.name = name;
     this.#bars = [];
     this.#active = null;
     this.#draw();
-    this.#abort = new AbortController();
-    this.#run(path.replace("*", "histogram"), query, this.#abort.signal);
+    this.#question.start((signal) => this.#read(path.replace("*", "histogram"), query, signal), () => EVERY, this.on.refused);
   }
 
   stop() {
-    this.#abort?.abort();
-    clearTimeout(this.#timer);
+    this.#question.stop();
   }
 
-  async #run(path, query, signal) {
-    let pause = EVERY;
+  async #read(path, query, signal) {
     const { min, max } = this.#ends() ?? {};
-    if (min != null) this.#step = roundStep((max - min) / MOST_BARS);
-    try {
-      if (min != null) this.#take((await getJson(path, { ...query, bounds: boundsOf(min, max, this.#step, MOST_BARS) }, signal)).body);
-      else pause = EVERY / 10;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!passes(error)) return this.on.refused(error);
-      pause = pauseAfter(error, EVERY);
-    }
-    this.#timer = setTimeout(() => this.#run(path, query, signal), pause);
-  }
-
-  #take({ bounds, counts }) {
+    if (min == null) return SOON;
+    this.#step = roundStep((max - min) / MOST_BARS);
+    const { bounds, counts } = (await getJson(path, { ...query, bounds: boundsOf(min, max, this.#step, MOST_BARS) }, signal)).body;
     this.#bars = counts.map((found, i) => ({ count: found, from: bounds[i - 1] ?? null, to: bounds[i] ?? null }));
     this.#draw();
   }
@@ -92,8 +80,7 @@ export class Histogram {
     const every = Math.ceil(bounds.length / Math.max(2, Math.min(TICKS * 2, Math.floor(this.plot.clientWidth / LABELLED))));
     const labels = bounds.map((at, i) => ({ at, i })).filter(({ i }) => i % every === 0);
     this.axis.replaceChildren(...labels.map(({ at, i }) => {
-      const label = document.createElement("span");
-      label.textContent = write(at, this.#step);
+      const label = make("span", write(at, this.#step));
       label.style.left = `${(100 * (i + 1)) / this.#bars.length}%`;
       return label;
     }));

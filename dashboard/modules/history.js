@@ -1,6 +1,6 @@
 // The window laid out in steps, as `GET /history` has it: fetched whole, then kept up where events come in.
 
-import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { getJson, passes, pauseAfter, secondsOf, serverNow } from "./api.js";
 import { pathOf } from "./patterns.js";
 import { stepFor, wholeSteps } from "./steps.js";
 
@@ -10,13 +10,11 @@ const CLOCKS_APART = 3; // seconds by which the server's clock may be ahead of w
 const COARSER = 1.01; // times; a window of a count grows while it is fetched
 const SETTLED_AFTER = 250; // milliseconds for which a zoom stands still before it is looked at closer
 
-const seconds = (timestamp) => Date.parse(timestamp) / 1000;
-
 const countOf = (points) => points.reduce((sum, { count }) => sum + count, 0);
 
 /** The points of an answer, with times in seconds. */
 function read({ points }) {
-  return points.map((point) => ({ ...point, start: seconds(point.start), end: seconds(point.end) }));
+  return points.map((point) => ({ ...point, start: secondsOf(point.start), end: secondsOf(point.end) }));
 }
 
 export class History {
@@ -71,7 +69,7 @@ export class History {
   begin(event) {
     if (!this.window.last || !event) return;
     const isFirst = this.#first === null;
-    this.#first = seconds(event.timestamp);
+    this.#first = secondsOf(event.timestamp);
     if (isFirst) this.#run();
   }
 

@@ -1,5 +1,7 @@
 // The names of the lines in a chart of several, with their values at the pointer or at the end.
 
+import { make, write } from "./elements.js";
+
 export class Legend {
   /** `remove(line)` when a person takes one out. */
   constructor(root, remove) {
@@ -18,25 +20,22 @@ export class Legend {
 
   /** Writes these values, the view's own first. */
   values(texts) {
-    this.cells.forEach((cell, i) => {
-      if (cell.textContent !== (texts[i] ?? "")) cell.textContent = texts[i] ?? "";
-    });
+    this.cells.forEach((cell, i) => write(cell, texts[i] ?? ""));
   }
 
   #entry({ name, number }, line) {
     const entry = document.createElement("li");
-    const [mark, label, value] = ["i", "span", "b"].map((tag) => document.createElement(tag));
+    const [mark, label] = [make("i", ""), make("span", name)];
     mark.dataset.line = line ? number : "own";
-    label.textContent = label.title = name;
-    entry.append(mark, label, value);
+    label.title = name;
+    entry.append(mark, label, make("b", ""));
     if (line) entry.append(this.#button(line));
     return entry;
   }
 
   #button(line) {
-    const button = document.createElement("button");
+    const button = make("button", "\u00d7");
     button.type = "button";
-    button.textContent = "\u00d7";
     button.setAttribute("aria-label", `Take ${line.name} out of the chart`);
     button.addEventListener("click", () => this.remove(line));
     return button;

@@ -1,11 +1,13 @@
 // Further lines in the chart: other series, or the same one earlier, as the means of the same steps.
 
-import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { getJson, passes, secondsOf, serverNow } from "./api.js";
 import { pathOf } from "./patterns.js";
+import { Repeated } from "./repeated.js";
 import { wholeSteps } from "./steps.js";
 import { earliest } from "./stretch.js";
 
 const EVERY = 2000; // milliseconds
+const SOON = 200; // milliseconds until the chart may have steps
 /** The most series in one chart. */
 export const MOST_SERIES = 8;
 
@@ -14,8 +16,7 @@ const key = (seconds) => Math.round(seconds * 1000);
 export class Overlays {
   /** {name, series, shift in seconds, number, means}; by the start of a step, in milliseconds. */
   lines = [];
-  #abort = null;
-  #timer = null;
+  #question = new Repeated();
 
   /** `changed()` after each reading. */
   constructor(changed) {
@@ -28,13 +29,11 @@ export class Overlays {
     const same = (a, b) => a.series === b.series && a.match === b.match && a.shift === b.shift;
     const known = (line) => this.lines.find((other) => same(line, other));
     this.lines = lines.map((line, number) => ({ ...line, number, means: known(line)?.means ?? new Map() }));
-    this.#abort = new AbortController();
-    if (lines.length) this.#run(drawn, retention ?? Infinity, this.#abort.signal);
+    if (lines.length) this.#question.start((signal) => this.#readAll(drawn(), retention ?? Infinity, signal), () => EVERY);
   }
 
   stop() {
-    this.#abort?.abort();
-    clearTimeout(this.#timer);
+    this.#question.stop();
   }
 
   /** The mean of a line in the step that begins then; null where it has none. */
@@ -42,17 +41,10 @@ export class Overlays {
     return line.means.get(key(start)) ?? null;
   }
 
-  async #run(drawn, retention, signal) {
-    const stretch = drawn();
-    let pause = stretch ? EVERY : EVERY / 10;
-    try {
-      if (stretch) await Promise.all(this.lines.map((line) => this.#read(line, stretch, retention, signal)));
-      if (stretch) this.changed();
-    } catch (error) {
-      if (signal.aborted) return;
-      pause = pauseAfter(error, EVERY);
-    }
-    this.#timer = setTimeout(() => this.#run(drawn, retention, signal), pause);
+  async #readAll(stretch, retention, signal) {
+    if (!stretch) return SOON;
+    await Promise.all(this.lines.map((line) => this.#read(line, stretch, retention, signal)));
+    this.changed();
   }
 
   async #read(line, { min, max, step }, retention, signal) {
@@ -60,9 +52,9 @@ export class Overlays {
     const now = serverNow();
     const range = { min: min - line.shift, max: max - line.shift };
     const { window, at } = wholeSteps(range, step, now - retention + step, now);
-    const end = Math.min(Date.parse(at) / 1000, now);
+    const end = Math.min(secondsOf(at), now);
     if (range.max <= earliest(retention)) return line.means.clear();
-    const begin = Math.max(Date.parse(at) / 1000 - window, earliest(retention));
+    const begin = Math.max(secondsOf(at) - window, earliest(retention));
     const question = { at: new Date(end * 1000).toISOString(), window: Math.max(0.001, end - begin).toFixed(3), step };
     try {
       const { points } = (await getJson(path, question, signal)).body;

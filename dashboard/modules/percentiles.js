@@ -1,5 +1,7 @@
 // The choice of percentiles that the tiles and the chart show.
 
+import { make } from "./elements.js";
+
 const USUAL = ["p50", "p90", "p99"];
 const TITLES = { p50: "The median", p90: "Nine in ten are at most this", p99: "All but one in a hundred are at most this" };
 const MOST = 6;
@@ -38,9 +40,9 @@ export class Percentiles {
   }
 
   #button(name, isOn) {
-    const button = document.createElement("button");
+    const button = make("button", name);
     button.type = "button";
-    button.textContent = button.dataset.percentile = name;
+    button.dataset.percentile = name;
     button.title = TITLES[name] ?? `${share(name)} in a hundred are at most this`;
     button.setAttribute("aria-pressed", isOn);
     return button;

@@ -1,5 +1,6 @@
 // The window picker: what fits the service, and a duration or count of one's own.
 
+import { write } from "./elements.js";
 import { brief, describe, lengthOf, offered, UNKNOWN_RETENTION, windowOf } from "./windows.js";
 
 const MOST_EVENTS = 1e8;
@@ -90,7 +91,7 @@ export class Picker {
   /** Says what is wrong while it is typed; returns whether nothing is. */
   #check() {
     const fault = this.#fault(this.#window);
-    if (this.hint.textContent !== fault) this.hint.textContent = fault;
+    write(this.hint, fault);
     this.amount.setAttribute("aria-invalid", fault !== "");
     return fault === "";
   }

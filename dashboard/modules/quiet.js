@@ -1,5 +1,6 @@
 // What stands in place of a chart without events.
 
+import { write } from "./elements.js";
 import { describe } from "./windows.js";
 
 export class Quiet {
@@ -15,8 +16,7 @@ export class Quiet {
   show(isQuiet, isUnknown, { series, window }) {
     this.root.hidden = !isQuiet;
     this.plot.classList.toggle("quiet-plot", isQuiet);
-    const text = isUnknown ? `There is no series \u201c${series}\u201d yet.` : `No events in ${describe(window)}.`;
-    if (this.text.textContent !== text) this.text.textContent = text;
+    write(this.text, isUnknown ? `There is no series \u201c${series}\u201d yet.` : `No events in ${describe(window)}.`);
     this.last.hidden = isUnknown || window.last !== null;
     this.send.hidden = !isUnknown;
   }

@@ -1,5 +1,7 @@
 // What the chart says about the point under the pointer or the keyboard's cursor.
 
+import { make } from "./elements.js";
+
 export class Readout {
   /** `box` follows the point; `spoken` is an aria-live region. */
   constructor(box, spoken) {
@@ -18,7 +20,7 @@ export class Readout {
     if (!said) return this.hide();
     const { time, lines } = said;
     this.time.textContent = time;
-    this.values.replaceChildren(...lines.flatMap(([name, text]) => [part("dt", name), part("dd", text)]));
+    this.values.replaceChildren(...lines.flatMap(([name, text]) => [make("dt", name), make("dd", text)]));
     this.box.hidden = false;
     this.#place(chart.position(index));
     if (aloud) this.spoken.textContent = `${lines.map((line) => line.join(" ")).join(", ")} at ${time}`;
@@ -34,10 +36,4 @@ export class Readout {
     const down = Math.min(Math.max(4, y - height / 2), frame.height - height - 4);
     this.box.style.transform = `translate(${Math.max(4, Math.round(across))}px, ${Math.round(down)}px)`;
   }
-}
-
-function part(tag, text) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  return element;
 }

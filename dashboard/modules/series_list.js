@@ -1,6 +1,7 @@
 // The list of series: searched, sorted, and only the rows in sight exist in the page.
 
-import { serverNow } from "./api.js";
+import { secondsOf, serverNow } from "./api.js";
+import { write } from "./elements.js";
 import { ago, count, number, steady } from "./format.js";
 import { isPattern, matcher, nameOf } from "./patterns.js";
 import { Ranking } from "./ranking.js";
@@ -87,7 +88,7 @@ export class SeriesList {
     this.order.value = this.#statistic;
     const isDescending = DESCENDING.test(sort);
     this.direction.setAttribute("aria-pressed", isDescending);
-    set(this.heading, this.#isRanked ? `${this.order.selectedOptions[0]?.text ?? this.#statistic}, ${describe(window)}` : "Newest value");
+    write(this.heading, this.#isRanked ? `${this.order.selectedOptions[0]?.text ?? this.#statistic}, ${describe(window)}` : "Newest value");
     this.wake();
     this.update(isNew);
   }
@@ -153,9 +154,9 @@ export class SeriesList {
 
   #tellTotal(found, searching) {
     const all = this.store.infos.size;
-    set(this.total, searching ? `${count(found)} of ${count(all)}` : `${count(all)} series`);
+    write(this.total, searching ? `${count(found)} of ${count(all)}` : `${count(all)} series`);
     this.none.hidden = !searching || found > 0;
-    if (!this.none.hidden) set(this.none.firstElementChild, isPattern(this.search.value) ? "No series matches yet." : `No series has \u201c${this.search.value.trim()}\u201d in its name.`);
+    if (!this.none.hidden) write(this.none.firstElementChild, isPattern(this.search.value) ? "No series matches yet." : `No series has \u201c${this.search.value.trim()}\u201d in its name.`);
   }
 
   #inSight() {
@@ -193,10 +194,10 @@ export class SeriesList {
     const item = this.#items[index];
     const [name, age, value, line] = row.querySelectorAll("[data-cell]");
     const isOne = item?.series !== undefined;
-    set(name, nameOf(item ?? {}));
+    write(name, nameOf(item ?? {}));
     name.title = isOne ? item.series : item ? `All series that match ${item.match}, as one` : "";
-    set(age, isOne ? (item.last ? ago(serverNow() - Date.parse(item.last.timestamp) / 1000) : "no events") : item ? "as one" : "");
-    set(value, isOne ? this.#value(item) : count(item?.found ?? this.store.infos.size));
+    write(age, isOne ? (item.last ? ago(serverNow() - secondsOf(item.last.timestamp)) : "no events") : item ? "as one" : "");
+    write(value, isOne ? this.#value(item) : count(item?.found ?? this.store.infos.size));
     const path = isOne ? this.#sparklines.path(item.series) : "";
     if (line.getAttribute("d") !== path) line.setAttribute("d", path);
     row.dataset.line = this.#lines.get(item?.series) ?? "";
@@ -271,10 +272,6 @@ export class SeriesList {
     else if (top + ROW > this.box.scrollTop + height) this.box.scrollTop = top + ROW - height;
     this.#render();
   }
-}
-
-function set(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** Which series a text finds: those that match it as a pattern, or have all of its words in their names. */

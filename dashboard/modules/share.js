@@ -3,7 +3,7 @@
 const TOLD_FOR = 1600; // milliseconds
 
 /** Copies a text, from the element that shows it if there is one; returns whether it could. */
-export async function copyText(text, element = null) {
+async function copyText(text, element = null) {
   try {
     await navigator.clipboard.writeText(text); // only on https and localhost
     return true;

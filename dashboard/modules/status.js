@@ -1,5 +1,6 @@
 // The connection, in a word, and since when there has been no answer.
 
+import { write } from "./elements.js";
 import { second } from "./format.js";
 
 const WORDS = {
@@ -70,8 +71,4 @@ export class Status {
     this.#since = isOutdated ? (this.#since ?? second(Date.now() - this.silence())) : null;
     this.outdated(this.#since, seconds);
   }
-}
-
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -9,7 +9,7 @@ const LONGEST_WAIT = 5000;
 const SILENCE = 20_000; // the server says something every 15 s at the latest
 
 /** Splits the text of a stream into messages; a lone comment is an empty message. */
-export class Parser {
+class Parser {
   #rest = "";
 
   push(text) {

@@ -1,7 +1,8 @@
 // The statistics of the stretch of time that the chart is zoomed to.
 
-import { getJson, passes, pauseAfter, serverNow } from "./api.js";
+import { getJson, passes, serverNow } from "./api.js";
 import { pathOf } from "./patterns.js";
+import { Repeated } from "./repeated.js";
 
 const SETTLED_AFTER = 250; // milliseconds for which a zoom stands still before it is asked about
 const AGAIN_AFTER = 4000; // late events change what is past
@@ -11,8 +12,8 @@ export class Stretch {
   /** Null until they are there. */
   statistics = null;
   range = null;
-  #abort = null;
-  #timer = null;
+  #question = new Repeated();
+  #settling = null;
 
   /** `changed()` when there are other statistics. */
   constructor(changed) {
@@ -24,28 +25,26 @@ export class Stretch {
     this.stop();
     [this.range, this.statistics] = [range, null];
     if (!range) return;
-    this.#abort = new AbortController();
     const path = pathOf("statistics", { series, match });
-    this.#timer = setTimeout(() => this.#run(path, range, include, retention ?? Infinity, this.#abort.signal), SETTLED_AFTER);
+    const ask = (signal) => this.#read(path, include, retention ?? Infinity, signal);
+    this.#settling = setTimeout(() => this.#question.start(ask, () => AGAIN_AFTER), SETTLED_AFTER);
   }
 
   stop() {
-    this.#abort?.abort();
-    clearTimeout(this.#timer);
+    this.#question.stop();
+    clearTimeout(this.#settling);
   }
 
-  async #run(path, range, include, retention, signal) {
-    let pause = AGAIN_AFTER;
+  async #read(path, include, retention, signal) {
+    const { range } = this;
     try {
       const found = (await getJson(path, { ...questionOf(range, retention), include }, signal)).body;
       this.statistics = { ...found, rate: found.count / (range.max - range.min) };
     } catch (error) {
-      if (signal.aborted) return;
-      if (!passes(error)) this.statistics = {}; // it reaches behind the retention: there is nothing to tell
-      pause = pauseAfter(error, AGAIN_AFTER);
+      if (signal.aborted || passes(error)) throw error;
+      this.statistics = {}; // it reaches behind the retention: there is nothing to tell
     }
     this.changed();
-    this.#timer = setTimeout(() => this.#run(path, range, include, retention, signal), pause);
   }
 }
 

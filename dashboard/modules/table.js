@@ -1,6 +1,8 @@
 // The statistics of what is shown as a table, exact, to be copied.
 
-import { getJson, passes, pauseAfter } from "./api.js";
+import { getJson } from "./api.js";
+import { make } from "./elements.js";
+import { Repeated } from "./repeated.js";
 import { bindCopy } from "./share.js";
 
 const EVERY = 2000; // milliseconds
@@ -8,8 +10,7 @@ const PERCENTILES = ["p1", "p5", "p25", "p50", "p75", "p90", "p95", "p99", "p99.
 const INCLUDED = ["sum", "variance", "stddev", "first", "last", ...PERCENTILES];
 
 export class Table {
-  #abort = null;
-  #timer = null;
+  #question = new Repeated();
   #rows = [];
 
   /** `refused(problem)` where there is nothing to show. */
@@ -22,39 +23,26 @@ export class Table {
 
   /** Follows what this asks for: {path, query, show}. */
   follow({ path, query, show }) {
-    this.stop();
-    this.#abort = new AbortController();
     const include = [...new Set([...INCLUDED, ...show])].join(",");
-    const question = { ...query, include };
-    this.#run(path.replace("*", "statistics"), question, this.#abort.signal);
+    const read = (signal) => this.#read(path.replace("*", "statistics"), { ...query, include }, signal);
+    this.#question.start(read, () => EVERY, this.refused);
   }
 
   stop() {
-    this.#abort?.abort();
-    clearTimeout(this.#timer);
+    this.#question.stop();
   }
 
-  async #run(path, question, signal) {
-    let pause = EVERY;
-    try {
-      this.#show((await getJson(path, question, signal)).body);
-      this.link.href = `${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams(question)}`.replaceAll("%2C", ",");
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!passes(error)) return this.refused(error);
-      pause = pauseAfter(error, EVERY);
-    }
-    this.#timer = setTimeout(() => this.#run(path, question, signal), pause);
+  async #read(path, query, signal) {
+    this.#show((await getJson(path, query, signal)).body);
+    this.link.href = `${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams(query)}`.replaceAll("%2C", ",");
   }
 
   #show(found) {
     this.#rows = Object.entries(found).flatMap(([name, value]) => cells(name, value));
     const rows = this.#rows.map((row) => {
       const line = document.createElement("tr");
-      const [name, value] = [document.createElement("th"), document.createElement("td")];
-      name.scope = "row";
-      [name.textContent, value.textContent] = row;
-      line.append(name, value);
+      line.append(make("th", row[0]), make("td", row[1]));
+      line.firstChild.scope = "row";
       return line;
     });
     if (!getSelection().containsNode(this.body, true) || getSelection().isCollapsed) this.body.replaceChildren(...rows);

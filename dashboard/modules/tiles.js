@@ -1,6 +1,7 @@
 // The numbers of the window, and the newest value above them.
 
-import { serverNow } from "./api.js";
+import { secondsOf, serverNow } from "./api.js";
+import { make, write } from "./elements.js";
 import { ago, count, NONE, number, rate, steady } from "./format.js";
 import { measured } from "./units.js";
 
@@ -26,7 +27,7 @@ export class Tiles {
 
   /** Nothing known yet. */
   clear() {
-    for (const cell of Object.values(this.cells)) write(cell, NONE, "");
+    for (const cell of Object.values(this.cells)) fill(cell, NONE, "");
     this.#newest = null;
     this.#places = 0;
     this.#tellNewest();
@@ -42,9 +43,9 @@ export class Tiles {
 
   #add(name) {
     const tile = document.createElement("div");
-    const [term, cell] = [document.createElement("dt"), document.createElement("dd")];
-    [term.textContent, cell.textContent, cell.dataset.tile, tile.dataset.added] = [name, NONE, name, ""];
-    tile.append(term, cell);
+    const cell = make("dd", NONE);
+    [cell.dataset.tile, tile.dataset.added] = [name, ""];
+    tile.append(make("dt", name), cell);
     this.root.append(tile);
     return cell;
   }
@@ -56,14 +57,14 @@ export class Tiles {
       // An empty window has a sum of 0.0, which says nothing.
       const value = statistics.count || name === "count" || name === "rate" ? statistics[name] : null;
       const plain = (x) => (WRITERS[name] ?? number)(x, COMPUTED.has(name) ? undefined : this.#places);
-      write(cell, PLAIN.has(name) ? plain(value) : measured(value, plain), value);
+      fill(cell, PLAIN.has(name) ? plain(value) : measured(value, plain), value);
     }
   }
 
   /** `event`: {timestamp, value} or null. An older event than the one shown changes nothing. */
   newest(event, places) {
     this.#places = places;
-    const time = event && Date.parse(event.timestamp) / 1000;
+    const time = event && secondsOf(event.timestamp);
     if (!event || (this.#newest && time < this.#newest.time)) return;
     this.#newest = { time, value: event.value };
     this.#tellNewest();
@@ -74,7 +75,7 @@ export class Tiles {
     this.#frame ??= requestAnimationFrame(() => {
       this.#frame = null;
       const value = this.#newest?.value;
-      write(this.value, measured(value, (x) => number(x, this.#places)), value ?? "");
+      fill(this.value, measured(value, (x) => number(x, this.#places)), value ?? "");
       this.#tellAge();
     });
   }
@@ -87,13 +88,12 @@ export class Tiles {
 
   #tellAge() {
     const age = this.#newest ? ago(serverNow() - this.#newest.time) : "";
-    const text = this.#since ? `as of ${this.#since.since}, no data for ${this.#since.seconds} s` : age;
-    if (this.age.textContent !== text) this.age.textContent = text;
+    write(this.age, this.#since ? `as of ${this.#since.since}, no data for ${this.#since.seconds} s` : age);
   }
 }
 
-function write(cell, text, exact) {
-  if (cell.textContent === text) return;
-  cell.textContent = text;
+/** Gives a cell this text, and the number as it is where the pointer rests on it. */
+function fill(cell, text, exact) {
+  write(cell, text);
   cell.title = exact ?? "";
 }

@@ -1,9 +1,10 @@
 // The unit of the values shown, where the address names one: `unit=ms`. SI units change their prefix with the size.
 
+import { NARROW_SPACE } from "./format.js";
+
 const PREFIXES = [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3], ["", 1], ["m", 1e-3], ["\u00b5", 1e-6], ["n", 1e-9]];
 const SCALED = /^([TGMkm\u00b5\u03bcun]?)(s|m|g|A|V|W|Hz|J|N|Pa|F|\u03a9|B|bit|B\/s|bit\/s|Wh)$/;
 const WHOLE_ONLY = new Set(["B", "bit", "B/s", "bit/s"]);
-const NARROW_SPACE = "\u202f";
 const DIGITS = 5;
 const LONGEST = 12; // characters
 

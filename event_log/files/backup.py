@@ -11,7 +11,6 @@ import os
 import shutil
 import time
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbits
@@ -20,14 +19,14 @@ from typing import NamedTuple
 from event_log.errors import LogUnavailable
 from event_log.files import blobs
 from event_log.files.disk import File, make_folder, sync_file, sync_folder, write_all
-from event_log.files.head import OWNED_UNTIL, OWNER, new_page
+from event_log.files.head import new_page
+from event_log.files.layout import with_crc
 from event_log.files.opening import OpenLog
-from event_log.files.swapping import may_compact
 from event_log.files.syncing import sync
 from event_log.port import Behind
 
 RIGHT_SECONDS = 60.0
-"""Seconds for which the right to compact is taken; it is prolonged while there is more to copy."""
+"""Seconds for which the right to compact is taken; it is prolonged before each chunk that is copied."""
 WAIT_SECONDS = 150.0
 """Maximum seconds to wait for a compaction to end."""
 ATTEMPTS = 5
@@ -52,11 +51,12 @@ def back_up(files: OpenLog, target: Path) -> Backup:
         raise FileExistsError(f"{target} is there already; name a folder that is not")
     make_folder(target.parent)
     aside = target.with_name(f".{target.name}.{randbits(32):08x}")
-    right = _Right(files)
+    owner = randbits(63) | 1
+    _wait_for_right(files, owner)
     try:
         for _ in range(ATTEMPTS):
             try:
-                backup = _copy(files, aside, right.hold)
+                backup = _copy(files, aside, owner)
             except Behind:
                 shutil.rmtree(aside, ignore_errors=True)
                 continue
@@ -65,38 +65,19 @@ def back_up(files: OpenLog, target: Path) -> Backup:
             return backup
         raise LogUnavailable(f"the log at {files.path} changed {ATTEMPTS} times while it was copied; try again")
     finally:
-        right.give_up()
+        files.may_compact(owner, 0)
         shutil.rmtree(aside, ignore_errors=True)
 
 
-class _Right:
-    """The right to compact, which nobody else has meanwhile."""
-
-    def __init__(self, files: OpenLog) -> None:
-        self._files = files
-        self._owner = randbits(63) | 1
-        self._prolong_at = 0.0
-        end = time.monotonic() + WAIT_SECONDS
-        while not may_compact(files, self._owner, RIGHT_SECONDS):
-            if time.monotonic() > end:
-                raise LogUnavailable(f"the log at {files.path} is being compacted all the time; try again later")
-            time.sleep(_POLL_SECONDS)
-
-    def hold(self) -> None:
-        """Prolong it in time. Raises Behind where another process has it now."""
-        now = time.monotonic()
-        if now >= self._prolong_at:
-            self._prolong_at = now + RIGHT_SECONDS / 4
-            if not may_compact(self._files, self._owner, RIGHT_SECONDS):
-                raise Behind("another process has the right to compact")
-
-    def give_up(self) -> None:
-        with self._files.appending.held():
-            if self._files.words[OWNER] == self._owner:
-                self._files.words[OWNED_UNTIL] = 0
+def _wait_for_right(files: OpenLog, owner: int) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not files.may_compact(owner, RIGHT_SECONDS):
+        if time.monotonic() > end:
+            raise LogUnavailable(f"the log at {files.path} is being compacted all the time; try again later")
+        time.sleep(_POLL_SECONDS)
 
 
-def _copy(files: OpenLog, folder: Path, hold: Callable[[], None]) -> Backup:
+def _copy(files: OpenLog, folder: Path, owner: int) -> Backup:
     """Make one copy, in a folder that nobody knows yet. Raises Behind where it has to be begun anew."""
     sync(files)
     manifest, tail, segments = files.manifest(), files.head.tail()[1], files.segments
@@ -107,13 +88,14 @@ def _copy(files: OpenLog, folder: Path, hold: Callable[[], None]) -> Backup:
         make_folder(path.parent)
         file = File(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         for offset in range(0, len(data), CHUNK):
-            hold()
+            if not files.may_compact(owner, RIGHT_SECONDS):
+                raise Behind("another process has the right to compact")
             write_all(file.number, memoryview(data)[offset : offset + CHUNK], offset)
             sync_file(file.number)
         size += len(data)
 
-    for name, measured in manifest.blobs.items():
-        write(folder / "blobs" / name, files.blobs.get(name, measured))
+    for name in manifest.blobs:
+        write(folder / "blobs" / name, with_crc(files.blobs.get(name)))
     starts = segments.starts()
     first = max(0, bisect_right(starts, manifest.number) - 1)
     for start in starts[first : bisect_right(starts, tail.segment)]:

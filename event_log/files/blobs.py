@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
-from zlib import crc32
 
 from event_log.errors import LogDamaged
 from event_log.files.disk import sync_folder, write_aside
@@ -21,8 +20,6 @@ from event_log.port import Behind
 from times import SECOND
 
 STAY_SECONDS = 600
-
-Measured = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,7 @@ class Stored:
     """The record behind which the log is to be read: what stands before is in the blobs."""
     position: int = 0
     horizon: int = NO_HORIZON
-    blobs: dict[str, Measured] = field(default_factory=dict)
-    """Size and crc of each."""
+    blobs: list[str] = field(default_factory=list)
     dropped: list[tuple[int, int, list[str]]] = field(default_factory=list)
     """Swaps: when, in microseconds, the record behind which the log has to be read since, and the blobs replaced."""
     data: str = ""
@@ -45,23 +41,10 @@ class Stored:
         """The record before which nobody reads any more who began before a moment."""
         return max((number for when, number, _ in self.dropped if when <= moment), default=0)
 
-    def names_since(self, moment: int) -> set[str]:
-        """The blobs that somebody may read who began at a moment or later."""
-        return {*self.blobs, *(name for when, _, names in self.dropped if when > moment for name in names)}
-
 
 def pack(manifest: Stored) -> bytes:
     """Two copies of equal length, each JSON with a crc behind."""
     return with_crc(json.dumps(manifest.__dict__).encode()) * 2
-
-
-def unpack(data: bytes) -> Stored:
-    """The first copy that is whole. Raises ValueError where none is."""
-    half = len(data) // 2
-    body = without_crc(data[:half]) or without_crc(data[half:])
-    if body is None:
-        raise ValueError("it does not match its checksum")
-    return Stored(**json.loads(body))
 
 
 class Blobs:
@@ -74,52 +57,44 @@ class Blobs:
     def manifest(self) -> Stored:
         """Raises LogDamaged."""
         try:
-            return unpack(self.path.read_bytes())
+            data = self.path.read_bytes()
         except FileNotFoundError:
             return Stored()
-        except ValueError as fault:
-            raise LogDamaged(f"{self.path}: {fault}") from fault
+        half = len(data) // 2
+        body = without_crc(data[:half]) or without_crc(data[half:])
+        if not body:
+            raise LogDamaged(f"{self.path}: it does not match its checksum")
+        return Stored(**json.loads(body))
 
     def put(self, data: bytes, now: int) -> str:
         """Write a blob, and wait until it is on the disk; its name. Raises OSError."""
         name = uuid4().hex
-        path = write_aside(self.folder, data)
+        path = write_aside(self.folder, with_crc(data))
         os.utime(path, ns=(now * 1000, now * 1000))
         path.rename(self.folder / name)
         sync_folder(self.folder)
         return name
 
-    def get(self, name: str, size_and_crc: Measured | None) -> bytes:
-        """Raises LogDamaged where it is not as the manifest says, if that names it, and Behind where it is gone."""
+    def get(self, name: str) -> bytes:
+        """Raises LogDamaged where it is not as it was written, and Behind where it is gone."""
         try:
-            data = (self.folder / name).read_bytes()
+            data = without_crc((self.folder / name).read_bytes())
         except FileNotFoundError:
             raise Behind(f"{self.folder / name} was replaced meanwhile") from None
         except OSError as fault:
             raise LogDamaged(f"{self.folder / name} cannot be read: {fault}") from fault
-        if size_and_crc is not None and [len(data), crc32(data)] != list(size_and_crc):
+        if data is None:
             raise LogDamaged(f"{self.folder / name} is not as it was written")
         return data
 
-    def measure(self, name: str, known: Measured | None) -> Measured:
-        """Size and crc of a blob, which is read only where they are not known. Raises Behind, LogDamaged."""
-        if known is not None and (self.folder / name).exists():
-            return known
-        data = self.get(name, None)
-        return len(data), crc32(data)
-
-    def write_manifest(self, manifest: Stored) -> Path:
-        """Write one that does not hold until it is renamed to `path`. Raises OSError."""
-        return write_aside(self.folder, pack(manifest))
-
     def collect(self, manifest: Stored, now: int, *, stay_seconds: int) -> None:
         """Remove blobs that nobody reads any more, and those that nobody has named for long."""
-        named = manifest.names_since(now - stay_seconds * SECOND)
-        replaced = {name for *_, names in manifest.dropped for name in names}
+        gone = now - stay_seconds * SECOND
+        replaced = {name: when <= gone for when, _, names in manifest.dropped for name in names}
         for entry in os.scandir(self.folder):
-            if entry.name in named or entry.name == self.path.name:
+            if entry.name in manifest.blobs or entry.name == self.path.name:
                 continue
             with suppress(FileNotFoundError):  # another process collects too
                 age_seconds = now / SECOND - entry.stat().st_mtime  # by the log's time, as `put` noted it
-                if entry.name in replaced or age_seconds >= STAY_SECONDS:
+                if replaced.get(entry.name, age_seconds >= STAY_SECONDS):
                     Path(entry.path).unlink()

@@ -14,7 +14,9 @@ from secrets import randbits
 from struct import Struct
 from typing import Any
 
+from event_log.files.disk import File
 from event_log.files.layout import (
+    CRC,
     FORMAT,
     SECTOR,
     SYNCED_SIZE,
@@ -41,19 +43,22 @@ _TIME = Struct("<qqqq")
 
 
 class Head:
-    """The mapped head page of an open log."""
+    """The head page of an open log, or a copy of it."""
 
-    def __init__(self, path: Path) -> None:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            status = os.fstat(file)
-            if status.st_size != PAGE:
-                raise ValueError(f"{path} has {status.st_size} bytes instead of {PAGE}")
-            self.page = mmap.mmap(file, PAGE)
-        finally:
-            os.close(file)
-        self.inode = status.st_ino
-        self.words = memoryview(self.page).cast("Q")
+    def __init__(self, page: Any, inode: int = 0) -> None:
+        """`page`: the mapped page, or bytes."""
+        self.page = page
+        self.inode = inode
+        self.words = memoryview(page).cast("Q")
+
+    @classmethod
+    def mapped(cls, path: Path) -> Head:
+        """Raises OSError, ValueError."""
+        file = File(path, os.O_RDWR)
+        status = os.fstat(file.number)
+        if status.st_size != PAGE:
+            raise ValueError(f"{path} has {status.st_size} bytes instead of {PAGE}")
+        return cls(mmap.mmap(file.number, PAGE), status.st_ino)
 
     def close(self) -> None:
         self.words.release()
@@ -92,9 +97,29 @@ class Head:
         """Only with the append lock."""
         self._write(TIME, _TIMES, _TIME.pack(*time))
 
+    def boot(self) -> bytes | None:
+        """The boot that the page is of; None where it is none, or torn."""
+        birth = without_crc(bytes(self.page[: _BIRTH.size + CRC.size]))
+        return None if birth is None or not birth.startswith(FORMAT) else birth[16:]
+
+    def is_sound(self) -> bool:
+        """Return whether the first user of the log may go on with a page of this boot."""
+        synced = unpack_synced(self._bytes(SYNCED, _SYNCED_SLOTS, SYNCED_SIZE))
+        is_end = synced is not None and (not synced.clean or synced.tail == self.tail()[1])
+        return is_end and not self.words[FAILED]
+
+    def last_synced(self) -> Synced | None:
+        """The last place that a page from before a power cut knows to be synced; either slot may be torn."""
+        found = [unpack_synced(bytes(self.page[start : start + SYNCED_SIZE])) for start in _SYNCED_SLOTS]
+        return max((slot for slot in found if slot is not None), default=None, key=lambda slot: slot.sequence)
+
+    def last_time(self) -> LogTime:
+        """The latest log time that a page from before a power cut has noted."""
+        return max(LogTime._make(_TIME.unpack_from(self.page, start)) for start in _TIMES)
+
     def _bytes(self, word: int, slots: tuple[int, int], size: int) -> bytes:
         start = slots[self.words[word] & 1]
-        return self.page[start : start + size]
+        return bytes(self.page[start : start + size])
 
     def _read(self, word: int, slots: tuple[int, int], layout: Struct) -> tuple[int, tuple[Any, ...]]:
         while True:
@@ -113,49 +138,14 @@ class Head:
 def new_page(boot: bytes, tail: Tail, generation: int, time: LogTime, cut_after: int | None = None) -> bytes:
     """The head page of a log whose records up to the tail are on the disk. `cut_after`: the position behind which some
     may have been lost."""
-    page = bytearray(PAGE)
+    head = Head(bytearray(PAGE))
     birth = with_crc(_BIRTH.pack(FORMAT, boot))
-    page[: len(birth)] = birth
-    words = memoryview(page).cast("Q")
-    words[SEQUENCE] = 2 * randbits(61)  # no cursor of another head is taken for one of this
-    words[GENERATION], words[SYNCED_NUMBER] = generation, tail.number
+    head.page[: len(birth)] = birth
+    head.words[SEQUENCE] = 2 * randbits(61)  # no cursor of another head is taken for one of this
+    head.words[GENERATION] = generation
     if cut_after is not None:
-        words[CUT_AT], words[CUT_AFTER] = max(1, time.boot), cut_after
-    words.release()
-    TAIL.pack_into(page, TAIL_SLOTS[0], *tail)
-    _TIME.pack_into(page, _TIMES[0], *time)
-    page[_SYNCED_SLOTS[0] : _SYNCED_SLOTS[0] + SYNCED_SIZE] = pack_synced(Synced(tail, 0, False))
-    return bytes(page)
-
-
-def boot_of(page: bytes) -> bytes | None:
-    """The boot that a head page is of; None where it is none, or torn."""
-    birth = without_crc(page[: _BIRTH.size + 4]) if len(page) == PAGE else None
-    return None if birth is None or not birth.startswith(FORMAT) else birth[16:]
-
-
-def has_failed(page: bytes) -> bool:
-    """Return whether a sync has failed, and nothing could be done about it."""
-    return bool(memoryview(page).cast("Q")[FAILED])
-
-
-def is_sound(page: bytes) -> bool:
-    """Return whether the first user of the log may go on with a page of this boot."""
-    words = memoryview(page).cast("Q")
-    start = _SYNCED_SLOTS[words[SYNCED] & 1]
-    synced = unpack_synced(page[start : start + SYNCED_SIZE])
-    tail = Tail._make(TAIL.unpack_from(page, TAIL_SLOTS[words[SEQUENCE] & 1]))
-    return synced is not None and not has_failed(page) and (not synced.clean or synced.tail == tail)
-
-
-def synced_of(page: bytes) -> Synced | None:
-    """The last place that a page from before a power cut knows to be synced; either slot may be torn."""
-    found = [unpack_synced(page[start : start + SYNCED_SIZE]) for start in _SYNCED_SLOTS]
-    return max((slot for slot in found if slot is not None), default=None, key=lambda slot: slot.sequence)
-
-
-def time_of(page: bytes) -> LogTime | None:
-    """The latest log time that a page from before a power cut has noted, if it has any."""
-    if len(page) != PAGE:
-        return None
-    return max(LogTime._make(_TIME.unpack_from(page, start)) for start in _TIMES)
+        head.words[CUT_AT], head.words[CUT_AFTER] = max(1, time.boot), cut_after
+    head.publish_tail(tail)
+    head.publish_synced(tail)
+    head.publish_time(time)
+    return bytes(head.page)

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-FORMAT = b"tidemark log 3\0\0"
+FORMAT = b"tidemark log 4\0\0"
 LOW = 0xFFFFFFFF
 CRC = Struct("<I")
 BODY = Struct("<IIQ")  # length << 8 | kind, low bits of the number, flags << 56 | position
@@ -68,7 +68,7 @@ def with_crc(data: bytes) -> bytes:
 def without_crc(data: bytes) -> bytes | None:
     """The bytes before the crc, or None where it does not match."""
     body = data[: -CRC.size]
-    return body if body and CRC.pack(crc32(body)) == data[-CRC.size :] else None
+    return body if CRC.pack(crc32(body)) == data[-CRC.size :] else None
 
 
 def pack_segment(head: SegmentHead) -> bytes:

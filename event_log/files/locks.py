@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import LockType
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 
-from event_log.aside import sleep
+from event_log.aside import native_lock, sleep
 from event_log.errors import LogUnavailable
 from event_log.files.disk import File
 
@@ -27,9 +26,8 @@ NOW, SHARED, FREE = LOCK_EX | LOCK_NB, LOCK_SH | LOCK_NB, LOCK_UN
 class FileLock:
     """A lock on a file of its own, between processes and between the threads of this one."""
 
-    def __init__(self, path: Path, mutex: LockType, patience_seconds: float) -> None:
-        """`mutex` is a lock between real threads."""
-        self._mutex = mutex
+    def __init__(self, path: Path, patience_seconds: float) -> None:
+        self._mutex = native_lock()
         self._patience = patience_seconds
         self._path = path
         self._file = File(path, os.O_RDWR | os.O_CREAT)
@@ -83,14 +81,12 @@ class FileLock:
         return True
 
     def _wait(self) -> None:
-        until = time.monotonic() + self._patience
-        for _ in range(SPINS):
-            if self._try():
-                return
-        while time.monotonic() < until:
-            sleep(SLEEP_SECONDS)
-            if self._try():
-                return
-        raise LogUnavailable(
-            f"another process has held {self._path} for {self._patience:g} s and may be stopped; try again"
-        )
+        until, tries = time.monotonic() + self._patience, 0
+        while not self._try():
+            tries += 1
+            if time.monotonic() > until:
+                raise LogUnavailable(
+                    f"another process has held {self._path} for {self._patience:g} s and may be stopped; try again"
+                )
+            if tries > SPINS:
+                sleep(SLEEP_SECONDS)

@@ -8,15 +8,13 @@ the records are looked through.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import cast
 
-from event_log.aside import native_lock
 from event_log.boot import boot_id
 from event_log.errors import LogDamaged, LogUnavailable
 from event_log.files.blobs import Blobs, Stored
@@ -24,22 +22,21 @@ from event_log.files.disk import make_folder, network_file_system, refusing, syn
 from event_log.files.head import (
     FAILED,
     GENERATION,
+    OWNED_UNTIL,
+    OWNER,
+    PAGE,
     SEQUENCE,
     TAIL_SLOTS,
     Head,
-    boot_of,
-    has_failed,
-    is_sound,
     new_page,
-    synced_of,
-    time_of,
 )
-from event_log.files.layout import TAIL, Tail
+from event_log.files.layout import FORMAT, TAIL, Tail
 from event_log.files.locks import FileLock
 from event_log.files.recovery import Recovery
 from event_log.files.segments import Segments
 from event_log.log_time import LogTime, Moment
 from event_log.single_flight import SingleFlight
+from times import SECOND
 
 LEAST_BYTES = 512 * 1024
 MOST_SEGMENT_BYTES = 16 * 1024**2
@@ -83,10 +80,11 @@ class OpenLog:
             self._begin(options)
 
     def _begin(self, options: Options) -> None:
-        self.appending = self._lock("append", APPEND_SECONDS)
-        self.syncing = self._lock("sync", SYNC_SECONDS)
-        self._opening = self._lock("open", OPEN_SECONDS)
-        self._using = self._lock("use", OPEN_SECONDS)
+        locks = self.path / "locks"
+        self.appending = FileLock(locks / "append", APPEND_SECONDS)
+        self.syncing = FileLock(locks / "sync", SYNC_SECONDS)
+        self._opening = FileLock(locks / "open", OPEN_SECONDS)
+        self._using = FileLock(locks / "use", OPEN_SECONDS)
         self.quarantine = self.path / "quarantine"
         self.segments = Segments(self.path / "segments", self.quarantine, options.segment_bytes)
         self.blobs = Blobs(self.path / "blobs")
@@ -123,11 +121,11 @@ class OpenLog:
         self.head.publish_tail(tail)
         self.load()
 
-    def _lock(self, name: str, patience_seconds: float) -> FileLock:
-        return FileLock(self.path / "locks" / name, cast(threading.Lock, native_lock()), patience_seconds)
-
     def _prepare(self) -> None:
-        self._refuse_older()
+        page = self._page().page
+        is_older = page.startswith(FORMAT[:13]) and not page.startswith(FORMAT)
+        if is_older or any((self.path / name).exists() for name in ("data.mdb", "settled", "fresh")):
+            raise LogDamaged(f"{self.path} holds a log of an older format (LMDB) or something else; {WAYS_OUT}")
         for name in ("locks", "segments", "blobs", "quarantine"):
             make_folder(self.path / name)
             if not os.access(self.path / name, os.W_OK | os.X_OK):
@@ -139,23 +137,19 @@ class OpenLog:
                 "name a path on a disk of this machine in TIDEMARK_LOG_URL, or use Redis"
             )
 
-    def _refuse_older(self) -> None:
-        if any((self.path / name).exists() for name in ("data.mdb", "settled", "fresh")):
-            raise LogDamaged(f"{self.path} holds a log of an older format (LMDB) or something else; {WAYS_OUT}")
-
     def _open(self) -> None:
         is_alone = self._using.try_alone()
         page = self._page()
         boot = blake2b(self.options.boot().encode(), digest_size=16).digest()
-        is_own = boot_of(page) == boot
+        is_own = page.boot() == boot
         if not is_own and not is_alone:
             raise LogUnavailable(
                 f"{self.path} is in use by processes that see another boot of the machine, as those of another "
                 "container may; stop them first"
             )
-        if is_alone and not (is_own and is_sound(page)):
-            self._recover(page, boot, rewrite=is_own and has_failed(page))
-        self.head = Head(self.path / "head")
+        if is_alone and not (is_own and page.is_sound()):
+            self._recover(page, boot, rewrite=is_own and bool(page.words[FAILED]))
+        self.head = Head.mapped(self.path / "head")
         if is_alone:
             for path in self.path.glob("*.tmp"):  # of a head that was never put in its place
                 path.unlink(missing_ok=True)
@@ -163,22 +157,23 @@ class OpenLog:
             self.head.flush()
             self._using.share()
 
-    def _page(self) -> bytes:
-        try:
-            return (self.path / "head").read_bytes()
-        except FileNotFoundError:
-            return b""
+    def _page(self) -> Head:
+        """A copy of the head page; zeros where there is none."""
+        data = b""
+        with suppress(FileNotFoundError):
+            data = (self.path / "head").read_bytes()
+        return Head(data if len(data) == PAGE else bytes(PAGE))
 
-    def _recover(self, page: bytes, boot: bytes, *, rewrite: bool) -> None:
+    def _recover(self, page: Head, boot: bytes, *, rewrite: bool) -> None:
         """Look through the records, and write a new head. A failed sync leaves nothing to rely on but what was synced
         before, like another start of the machine; what is still there is read and synced anew."""
         manifest, now = self.blobs.manifest(), self.options.clock()
         recovery = Recovery(self.segments, manifest, now.wall, self.options.stamp())
-        tail = recovery.run(synced_of(page), rewrite=rewrite)
-        noted = time_of(page)
-        time = LogTime.begin(now) if noted is None else noted.reopened(now)
-        page = new_page(boot, tail, manifest.generation, time, recovery.cut_after)
-        write_aside(self.path, page).rename(self.path / "head")
+        tail = recovery.run(page.last_synced(), rewrite=rewrite)
+        noted = page.last_time()
+        time = noted.reopened(now) if noted.time else LogTime.begin(now)
+        new = new_page(boot, tail, manifest.generation, time, recovery.cut_after)
+        write_aside(self.path, new).rename(self.path / "head")
         sync_folder(self.path)
 
     def manifest(self) -> Stored:
@@ -198,6 +193,15 @@ class OpenLog:
         time = self.head.time().at(self.options.clock())
         self.head.publish_time(time)
         return time.time
+
+    def may_compact(self, owner: int, seconds: float) -> bool:
+        """Take or prolong the right to compact, which ends by itself: a process that is halted keeps nobody from it."""
+        now = self.options.clock().boot
+        with self.appending.held():
+            if self.words[OWNER] not in (0, owner) and now < self.words[OWNED_UNTIL]:
+                return False
+            self.words[OWNER], self.words[OWNED_UNTIL] = owner, now + int(seconds * SECOND)
+            return True
 
     def is_replaced(self) -> bool:
         """Return whether the folder has another head than the one that is open here: a backup was put in its place."""

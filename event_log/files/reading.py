@@ -46,15 +46,12 @@ class Reader:
         entries = _lost(cursor.number, cursor.position, place)
         while not entries:
             place = self._step(place, tail, limit, entries)
-        self._remember(place)
-        is_level = place.number == tail.number
-        cursor = Cursor(tail.history, place.number, place.position, sequence if is_level else 0)
-        return Chunk(entries, cursor, more=not is_level)
-
-    def _remember(self, place: Tail) -> None:
         while len(self._places) >= _PLACES:
             self._places.pop(next(iter(self._places)), None)
         self._places[place.history, place.number] = place
+        is_level = place.number == tail.number
+        cursor = Cursor(tail.history, place.number, place.position, sequence if is_level else 0)
+        return Chunk(entries, cursor, more=not is_level)
 
     def _locate(self, cursor: Cursor, tail: Tail) -> Tail:
         """The place of a cursor. Complexity: O(bytes of a segment)."""

@@ -45,11 +45,6 @@ class Decoded:
     horizon: int = NO_HORIZON
     fence: int = 0
 
-    def prove(self, number: int, crc: int, position: int, size: int) -> int:
-        """Note that all up to here is proved; return the number of its entries."""
-        self.number, self.crc, self.position, self.size = number, crc, position, size
-        return len(self.entries)
-
     def publish(self, flags: int, number: int, horizon: int) -> None:
         """Note what a proved record publishes."""
         if flags & RAISES:
@@ -92,7 +87,8 @@ def decode(
                 published.append((end, flags, number, horizon))
             position, offset = behind, end
         if crc == stored or (number == until and proof in (crc, ON_TRUST)):
-            proved = done.prove(number, crc, position, offset)
+            done.number, done.crc, done.position, done.size = number, crc, position, offset
+            proved = len(done.entries)
     del done.entries[proved:]
     for end, *words in published:
         if end <= done.size:
@@ -172,7 +168,4 @@ def _candidates(data: bytes, number: int) -> Iterator[int]:
 
 def _words(raw: NDArray[np.uint8], shift: int, count: int) -> NDArray[np.uint32]:
     """The 32-bit numbers at each byte, read `shift` bytes further."""
-    words = np.zeros(count, np.uint32)
-    for i in range(4):
-        words |= raw[shift + i : shift + i + count].astype(np.uint32) << np.uint32(8 * i)
-    return words
+    return np.ndarray(count, "<u4", raw, shift, (1,))

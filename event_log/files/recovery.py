@@ -171,8 +171,10 @@ class Recovery:
         """The place behind the last record that is proved, and the segment where what is intact behind damage went."""
         data = self._segments.read_around(tail.segment, tail.offset)
         until, proof = END, -1
-        if following is not None and self._has_records(following):
-            until, proof = following.number, following.crc
+        if following is not None:
+            behind = self._segments.read_around(following.number, RECORDS)
+            if decode(behind, following.number, following.crc, following.position, following.number + 1).entries:
+                until, proof = following.number, following.crc
         done = decode(data, tail.number, tail.crc, tail.position, until, proof)
         tail, rest = moved(tail, done), data[done.size :]
         if done.number >= until or not rest.strip(b"\0"):
@@ -181,7 +183,3 @@ class Recovery:
             return tail, None  # nobody can tell what stood behind: that was the cut
         self._is_whole = False
         return tail, save_rest(self._segments, tail, rest, self._stamp)
-
-    def _has_records(self, head: SegmentHead) -> bool:
-        data = self._segments.read_around(head.number, RECORDS)
-        return bool(decode(data, head.number, head.crc, head.position, head.number + 1).entries)

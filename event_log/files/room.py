@@ -49,7 +49,7 @@ def next_segment(files: OpenLog) -> None:
     for start in segments.starts():
         if start > tail.segment:  # its maker died before it was published
             segments.path(start).unlink(missing_ok=True)
-    _check_room(files)
+    check_room(files, 2 * segments.size)
     with_room(files, lambda: segments.create(SegmentHead(tail.number, tail.position, tail.crc)))
     files.publish(tail._replace(segment=tail.number, offset=RECORDS))
 
@@ -59,16 +59,16 @@ def check(files: OpenLog) -> None:
     spare = min(SPARE_BYTES, files.segments.size // 4)
     is_ending = files.head.tail()[1].offset + spare > files.limits[0]
     if is_ending:
-        _check_room(files)
+        check_room(files, 2 * files.segments.size)
     if is_ending or files.fault is not None:
         with refusing(files.path):
             _try(files)
         files.fault = None
 
 
-def _check_room(files: OpenLog) -> None:
-    """See that LOG_MAX_BYTES has room for another segment; what a swap has left behind goes for it. Raises LogFull."""
-    most = files.options.most_bytes - 2 * files.segments.size
+def check_room(files: OpenLog, size: int) -> None:
+    """See that LOG_MAX_BYTES has room for so many bytes; what a swap has left behind goes for them. Raises LogFull."""
+    most = files.options.most_bytes - size
     if bytes_used(files) > most:
         collect(files, stay_seconds=0)
         if bytes_used(files) > most:

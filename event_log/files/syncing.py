@@ -30,21 +30,17 @@ def sync(files: OpenLog) -> None:
         if (tail.segment, tail.number, tail.history) == (synced.segment, synced.number, synced.history):
             return
         try:
-            _sync_segments(files, synced, tail)
+            for start in files.segments.starts():
+                if synced.segment <= start <= tail.segment:
+                    files.segments.sync(start)
+            if synced.segment != tail.segment:
+                sync_folder(files.segments.folder)
         except OSError as fault:
             log.error("the log at %s could not be synced: %s", files.path, fault)
             files.words[FAILED] = 1
             tail = _save_unsynced(files, synced)
             files.words[FAILED] = 0
         files.head.publish_synced(tail)
-
-
-def _sync_segments(files: OpenLog, synced: Tail, tail: Tail) -> None:
-    for start in files.segments.starts():
-        if synced.segment <= start <= tail.segment:
-            files.segments.sync(start)
-    if synced.segment != tail.segment:
-        sync_folder(files.segments.folder)
 
 
 def _save_unsynced(files: OpenLog, synced: Tail) -> Tail:

@@ -74,30 +74,30 @@ class Gathering:
         one."""
         self._settle = settle
         self._flight = SingleFlight()
-        self._waiting: deque[Job] = deque()
+        self.waiting: deque[Job] = deque()
 
     def append(self, record: Record, guard: Guard) -> Appended:
         """Append a record with those of others. Raises what `settle` has said."""
         job = Job(record, guard)
-        self._waiting.append(job)
+        self.waiting.append(job)
         try:
             while job.outcome is None:
                 self._flight.step(self._trip, lambda: self._is_done(job))
         finally:
-            if job.outcome is None and job in self._waiting:  # it was killed
-                self._waiting.remove(job)
+            if job.outcome is None and job in self.waiting:  # it was killed
+                self.waiting.remove(job)
         if isinstance(job.outcome, LogError):
             raise job.outcome
         return job.outcome
 
     def _is_done(self, job: Job) -> bool:
-        if job.outcome is None and len(self._waiting) > 1:
+        if job.outcome is None and len(self.waiting) > 1:
             time.sleep(0)  # whoever is about to append goes with this trip
         return job.outcome is not None
 
     def _trip(self) -> bool:
         """Settle the next group of those who have gathered; says whether some of them are left."""
-        gathered = len(self._waiting)
+        gathered = len(self.waiting)
         group = self._next()
         try:
             self._settle(group)
@@ -107,12 +107,12 @@ class Gathering:
         left = [job for job in group.jobs if job.outcome is None]
         for job in reversed(left):
             job.goes_alone = True
-            self._waiting.appendleft(job)
+            self.waiting.appendleft(job)
         return bool(left) or gathered > len(group.jobs)
 
     def _next(self) -> Group:
         """Take the next records that can go together."""
-        waiting, first = self._waiting, self._waiting.popleft()
+        waiting, first = self.waiting, self.waiting.popleft()
         jobs, size = [first], len(first.packed)
         while waiting and len(jobs) < MOST_TOGETHER and not first.goes_alone:
             size += len(waiting[0].packed)

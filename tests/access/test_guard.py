@@ -19,7 +19,7 @@ import app as composition
 from access.keys import SCOPES
 from api import boundary
 from api.context import context
-from api.guard import Guard, guard_of, need_of
+from api.guard import Guard, guard_of, lease, need_of
 from api.openapi.document import build
 from event_log.memory_store import MemoryStore
 from event_service import EventService
@@ -81,8 +81,8 @@ def look(guard: Guard) -> Callable[[], None]:
     """Let the time pass after which the file is looked at again."""
 
     def look() -> None:
-        guard.watch._pause = lambda seconds: None
-        guard.watch._looked_at -= 10 * LOOK_SECONDS
+        guard.watch.pause = lambda seconds: None
+        guard.watch.looked_at -= 10 * LOOK_SECONDS
 
     return look
 
@@ -482,22 +482,23 @@ def test_a_lease_ends_with_its_key(
 ) -> None:
     with app.test_request_context("/stream?series=ours", headers=bearer("restricted")):
         guard.check()
-        lease = guard.lease("ours")
-    assert lease()
+        valid = lease("ours")
+    assert valid is not None
+    assert valid()
     write_keys(key_file, "reading")
     look()
-    assert not lease()
+    assert not valid()
     write_keys(key_file)
     look()
-    assert lease()
+    assert valid()
     key_file.write_text(key_file.read_text().replace('["ours", "ours/*"]', '["ours/*"]'))
     look()
-    assert not lease()
+    assert not valid()
     key_file.write_text(key_file.read_text().replace('["ours/*"]', '["ours"]\nexpires = 2025-06-26T14:31:00'))
     look()
-    assert lease()
+    assert valid()
     clock.advance(60_000_000)
-    assert not lease()
+    assert not valid()
 
 
 def test_a_file_that_cannot_be_used_stops_the_start(key_file: Path) -> None:

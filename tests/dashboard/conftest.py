@@ -9,7 +9,7 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import PATIENCE_MS
 from tests.servers import Server, until
@@ -87,6 +87,18 @@ def post(server: Server, series: str, *values: float, apart: float = 1.0) -> Non
         for index, value in enumerate(values)
     ]
     server.post("/events", events).raise_for_status()
+
+
+def is_live(page: Page) -> None:
+    """Wait until the page has what it follows."""
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+
+
+def is_filled(page: Page) -> None:
+    """Wait until the page can be used: numbers are there, and so is the list, before which nothing is shown."""
+    tile = page.locator("[data-tile=count]")
+    expect(tile).to_be_visible()
+    expect(tile).not_to_have_text("–")
 
 
 def hover(page: Page, x: float, y: float) -> None:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from tempfile import NamedTemporaryFile
 from typing import Any, Literal
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests import browser as chromium
 from tests.dashboard.conftest import DESKTOP, PHONE
-from tests.servers import CHECKOUT, Server
+from tests.servers import CHECKOUT, Server, until
 
 FOLDER = CHECKOUT / "docs" / "images"
 PRICES = {
@@ -23,6 +24,14 @@ PRICES = {
     "TSLA": 251.9,
 }  # fmt: skip
 SHOWN = "ASML"
+RULE = """
+[[alert]]
+name = "ASML is low"
+series = "ASML"
+statistic = "mean"
+window = "1m"
+below = 905
+"""
 STEP = 0.0003
 SPREAD = 0.0012
 """Spread of what is paid around the price, so that minimum, percentiles and maximum differ."""
@@ -98,7 +107,7 @@ def shoot(browser: Browser, url: str, size: tuple[int, int], theme: Literal["lig
     expect(page.locator("#status")).to_have_attribute("data-state", "live")
     expect(page.locator("[data-tile=count]")).not_to_have_text("–")
     if not is_phone:
-        expect(page.locator(".spark path:not([d=''])").nth(len(PRICES) - 4)).to_be_visible()
+        expect(page.locator(".spark path:not([d=''])").nth(8)).to_be_visible()  # as many as are in sight
     page.wait_for_timeout(3000)  # courses in the list, and further lines in the chart
     picture = page.screenshot(path=FOLDER / f"{name}.png")
     assert len(picture) < LARGEST, f"{name}.png has {len(picture):,} bytes"
@@ -107,9 +116,14 @@ def shoot(browser: Browser, url: str, size: tuple[int, int], theme: Literal["lig
 
 
 def main() -> None:
-    """Start a server, trade on it, and take each picture in both themes."""
+    """Start a server, trade on it, and take the pictures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with Server(["-k", "gevent", "-w", "2"]) as server, trading(server), sync_playwright() as playwright:
+    with (
+        NamedTemporaryFile("w", suffix=".toml") as rules,
+        Server(["-w", "2"], {"TIDEMARK_ALERTS": rules.name}) as server,
+        trading(server),
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGS)
         url = f"{server.url}/#series={SHOWN}&window=15m&show=p50,p99"
         shoot(browser, url, DESKTOP, "light", "dashboard-light")
@@ -120,6 +134,10 @@ def main() -> None:
         shoot(browser, earlier, DESKTOP, "light", "dashboard-compare-light")
         shoot(browser, url, PHONE, "light", "dashboard-phone-light")
         shoot(browser, url, PHONE, "dark", "dashboard-phone-dark")
+        rules.write(RULE)
+        rules.flush()
+        until(lambda: server.get("/alerts?state=firing").json()["alerts"], "the alert to fire")
+        shoot(browser, url, DESKTOP, "light", "dashboard-alerts-light")
         browser.close()
 
 

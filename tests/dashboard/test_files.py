@@ -20,6 +20,7 @@ from tests.servers import CHECKOUT
 STATIC = CHECKOUT / "dashboard" / "static"
 FILES = sorted(path.name for path in STATIC.iterdir())
 SERVED = [*FILES, "main.js"]
+MOST_LINES = 300
 SOURCES = sorted([*STATIC.iterdir(), *MODULES.iterdir()])
 
 
@@ -54,6 +55,11 @@ def test_every_file_the_page_names_is_there(client: FlaskClient) -> None:
     named = re.findall(r'(?:src|href)="(dashboard/[^"]+)"', (STATIC / "index.html").read_text())
     assert len(named) >= 5
     assert {name: fetch(client, f"/{name}").status_code for name in named} == dict.fromkeys(named, 200)
+
+
+def test_no_module_is_long() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in MODULES.iterdir()}
+    assert {name: length for name, length in lines.items() if length > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.iterdir()), ids=lambda path: path.name)

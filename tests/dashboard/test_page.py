@@ -11,7 +11,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import OpenPage
+from tests.dashboard.conftest import PHONE, OpenPage
 from tests.servers import CHECKOUT, Server
 
 
@@ -87,7 +87,8 @@ def test_lines_of_each_way_follow_the_form_and_work(server: Server, open_page: O
 
 
 def test_lines_without_a_series_send_to_the_default_one(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server.url)
+    page = open_page(server.url, size=PHONE)
+    assert page.locator("#empty-sender pre").evaluate("pre => pre.scrollWidth <= pre.clientWidth")  # none is cut off
     for way in ("Python", "tidemark"):
         page.get_by_role("radio", name=way).check()
         code = page.locator("#empty-sender code")

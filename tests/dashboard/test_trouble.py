@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
-from tests.dashboard.conftest import OpenPage, post
+from tests.dashboard.conftest import OpenPage, is_live, post
 from tests.servers import Server, until
 
 MOST_REQUESTS = 20
@@ -24,10 +24,6 @@ QUESTIONS = {
     "list": r"/series\?limit",
     "ranking": r"/series\?.*sort=-p99",
 }
-
-
-def is_live(page: Page) -> None:
-    expect(page.locator("#status")).to_have_attribute("data-state", "live")
 
 
 def is_complete(page: Page) -> None:

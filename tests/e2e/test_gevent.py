@@ -84,7 +84,7 @@ def test_a_process_that_halts_while_it_writes_holds_up_only_writes(tmp_path: Pat
     with Server(["-w", "1"], env) as server:
         assert server.post("/events", {"series": "a", "values": [1.0]}).status_code == 201
         other = FilesStore(tmp_path / "log", max_bytes=2**30)
-        with other._open().appending.held():
+        with other.open().appending.held():
             refused = server.post("/events", {"series": "a", "values": [2.0]})
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
             assert "may be stopped; try again" in refused.json()["detail"]

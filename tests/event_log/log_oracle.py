@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from math import inf
 
 from event_log import codec
-from event_log.codec import NONCE
+from event_log.codec import NONCE, End
 from event_log.errors import LogError, OverBudget, TooManyKeepers, TooManySeries
 from event_log.idempotency import Done
-from event_log.leases import unpack_lease
+from event_log.leases import Asked
 from event_log.outcomes import Repeated, Stored, TryAgain, Void
 from event_log.port import Record
 from event_log.rules import UNCLAIMED, Rules
@@ -36,6 +36,9 @@ class OneSeries:
     dead_before: tuple[int, int] = (EARLIEST, 0)
     forgotten: int = 0
     events: list[Event] = field(default_factory=list)
+
+    def keeps_less(self, keep: int | None) -> bool:
+        return keep is not None and (self.keep is None or self.keep < keep)
 
     def live(self, horizon: int, keep_last: int) -> list[Event]:
         first = self._first(keep_last)
@@ -66,7 +69,7 @@ class Oracle:
         self.horizon = EARLIEST
         self.forgotten = EARLIEST
         self.next_id = 1
-        self.starts: list[bytes] = []
+        self.starts: list[str] = []
         self.ids: dict[str, int] = {}
         self.series: dict[int, OneSeries] = {}
         self.done: dict[bytes, tuple[Done, int]] = {}
@@ -97,7 +100,7 @@ class Oracle:
             self.jumps.append((first, self.position))
         elif kind == codec.HORIZON:
             self._forget(time)
-            self.horizon = max(self.horizon, min(codec.unpack_horizon(payload), time) - self.rules.retention)
+            self.horizon = max(self.horizon, min(codec.unpack_json(payload), time) - self.rules.retention)
         else:
             carry_out: Callable[[bytes, int, int, int], Stored] = {
                 codec.WRITE: self._write,
@@ -135,7 +138,7 @@ class Oracle:
             if owned + len(new) > asked.owner.most:
                 raise TooManySeries(0)
         raised = [self.ids[name] for name in names if name in self.ids] if asked.keep is not None else []
-        raised = [number for number in raised if self.series[number].keep != asked.keep]
+        raised = [number for number in raised if self.series[number].keeps_less(asked.keep)]
         more = len(new) + sum(self.series[number].keep is None for number in raised)
         keepers = sum(one.keep is not None for one in self.series.values())
         if asked.keep is not None and asked.symbols and more and keepers + more > self.rules.max_symbols:
@@ -195,7 +198,7 @@ class Oracle:
     def _raised(self, write: Write) -> list[int]:
         keep, names = write.conditions.keep, {row[0] for row in self.rows(write)}
         ids = [self.ids[name] for name in names if name in self.ids]
-        return [] if keep is None else [number for number in ids if self.series[number].keep != keep]
+        return [] if keep is None else [number for number in ids if self.series[number].keeps_less(keep)]
 
     def _claim(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
         claim = codec.unpack_claim(payload)
@@ -214,7 +217,7 @@ class Oracle:
 
     def _end(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
         del time
-        end = codec.unpack_end(payload)
+        end = End(*codec.unpack_json(payload))
         one = self.series.get(end.series)
         if one is None or (end.quiet_since is not None and one.latest > end.quiet_since):
             raise Void
@@ -222,7 +225,7 @@ class Oracle:
         return Stored(0, 0, position + takes)
 
     def _lease(self, payload: bytes, position: int, takes: int, time: int) -> Stored:
-        asked = unpack_lease(payload)
+        asked = Asked(*codec.unpack_json(payload))
         holder, number, until = self.leases.get(asked.name, (asked.holder, self.number, 0))
         if holder != asked.holder and time < until:
             raise Void

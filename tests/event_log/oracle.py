@@ -39,7 +39,7 @@ class Oracle:
                 self.series[name] = OneSeries(self.keep_last if keep is None else keep)
                 if keep is not None:
                     self.keepers.add(name)
-            elif keep is not None and (name not in self.keepers or self.series[name].keep != keep):
+            elif keep is not None and (name not in self.keepers or self.series[name].keep < keep):
                 self.position += 1
                 self.keepers.add(name)
                 self._change(name, keep)
@@ -51,7 +51,7 @@ class Oracle:
     def changes(self, rows: list[tuple[str, int, float]], keep: int) -> int:
         """Return how many positions the changes of a keep take that come before these events."""
         names = {name for name, _, _ in rows} & self.series.keys()
-        return sum(name not in self.keepers or self.series[name].keep != keep for name in names)
+        return sum(name not in self.keepers or self.series[name].keep < keep for name in names)
 
     def claim(self, keep_last: int) -> None:
         """Have all series without a keep of their own keep `keep_last` events from now on."""

@@ -87,7 +87,7 @@ class Workers(Scheduler):
             chosen = self.random.choices(name, weight)[0]
             with suppress(LogUnavailable):
                 getattr(self, f"do_{chosen}")(worker)
-                self.projections[worker].log.machine._check()
+                self.projections[worker].log.machine.check()
                 self.counts[chosen] = self.counts.get(chosen, 0) + 1
         finally:
             self.busy.remove(worker)
@@ -258,7 +258,7 @@ class Workers(Scheduler):
         for projection in self.projections:
             projection.follow()
             machine = projection.log.machine
-            machine._check()
+            machine.check()
             assert projection.number == oracle.number == machine.cursor.number
             assert projection.position == oracle.position
             assert projection.jumps == machine.jumps == oracle.jumps[-16:]

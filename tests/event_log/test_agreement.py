@@ -158,7 +158,7 @@ class Agreement(RuleBasedStateMachine):
                 self.write_and_keep(other, rows[0][0], [rows[0][2]], keep)
             else:
                 self.write_many(other, rows)
-            return service._level.judge(number)
+            return service.level().judge(number)
 
         compact(service.store, judge)
 
@@ -170,7 +170,7 @@ class Agreement(RuleBasedStateMachine):
     @rule(which=services)
     def compact(self, which: int) -> None:
         service = self.services[which]
-        assert compact(service.store, service._level.judge)
+        assert compact(service.store, service.level().judge)
 
     @rule(which=services)
     def forget(self, which: int) -> None:
@@ -252,7 +252,7 @@ class Agreement(RuleBasedStateMachine):
 
 
 def horizon_of(service: EventService) -> int:
-    return service._level.projection.view.horizon
+    return service.level().projection.view.horizon
 
 
 @pytest.mark.no_cover

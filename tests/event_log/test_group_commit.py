@@ -34,8 +34,8 @@ def store(tmp_path: Path) -> Iterator[FilesStore]:
 
 def synced(store: FilesStore) -> int:
     """The number up to which all is on the disk."""
-    assert store._files is not None
-    return store._files.words[SYNCED_NUMBER]
+    assert store.files is not None
+    return store.files.words[SYNCED_NUMBER]
 
 
 def test_none_is_told_too_early(store: FilesStore) -> None:
@@ -98,9 +98,9 @@ def test_clients_who_wait_together_share_syncs(store: FilesStore, monkeypatch: p
     assert begun.wait(60)
     for one in clients[1:]:
         one.start()
-    files = store._files
+    files = store.files
     assert files is not None
-    until(lambda: len(files.syncs._waiting) == CLIENTS - 1, "the others to gather")
+    until(lambda: len(files.syncs.waiting) == CLIENTS - 1, "the others to gather")
     go_on.set()
     for one in clients:
         one.join(60)

@@ -188,15 +188,25 @@ class TestLimits:
             log.append(some(name="c"), symbol)
         log.append(some(name="c"), Conditions(keep=3))
 
-    def test_a_keep_is_set_also_where_another_process_has_just_set_it_otherwise(self, log: Log, store: Faulty) -> None:
+    def test_a_keep_only_rises_whatever_another_process_knows(self, log: Log, store: Faulty) -> None:
         other = Log(store)
         log.append(some(), Conditions(keep=1))
         other.catch_up()
         log.append(some(), Conditions(keep=3))
         other.append(some(), Conditions(keep=1))  # as far as it knows, nothing is to be changed
+        log.append(some(), Conditions(keep=2))
         log.catch_up()
         other.catch_up()
-        assert [machine.series.by_id[1].keep for machine in (log.machine, other.machine)] == [1, 1]
+        assert [machine.series.by_id[1].keep for machine in (log.machine, other.machine)] == [3, 3]
+
+    def test_a_write_that_asks_for_a_keep_in_force_is_plain(self, log: Log) -> None:
+        symbol = Conditions(keep=3, symbols=True)
+        log.append(some(), symbol)
+        before = log.machine.cursor.number
+        log.append(some(), symbol)
+        assert log.machine.cursor.number == before  # its writer need not apply it
+        log.append(some(), Conditions(keep=4))
+        assert log.machine.cursor.number > before
 
     def test_a_budget_is_shared_and_fills_by_the_logs_time(self, log: Log, store: Faulty, clocks: Clocks) -> None:
         paid = Conditions(budget=Budget("b", 2.0, 10))

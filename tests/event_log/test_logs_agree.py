@@ -47,7 +47,7 @@ def at_once(work: list[Thread]) -> None:
 def state(log: Log) -> bytes:
     """All that a machine has come to."""
     with log.lock:
-        return pack(log.machine)
+        return pack(log.machine, {})
 
 
 def test_all_come_to_the_same_whatever_races_they_run(kind: StoreKind) -> None:

@@ -41,11 +41,11 @@ class Trips:
         wanted = self._gathered() + count
         found = [self.one(record) for _ in range(count)]
         until(lambda: self._gathered() == wanted and self._under_way == 1, "all to wait", SOON)
-        until(lambda: len(self.gathering._flight._waiting) == wanted - 1, "all to wait for their turn", SOON)
+        until(lambda: len(self.gathering._flight.waiting) == wanted - 1, "all to wait for their turn", SOON)
         return found
 
     def _gathered(self) -> int:
-        return len(self.gathering._waiting) + self._under_way
+        return len(self.gathering.waiting) + self._under_way
 
     def one(self, record: Record = ONE) -> Future[Appended]:
         return self.pool.submit(self.gathering.append, record, Guard(1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from event_log import compaction
+from event_log import checkpoint, compaction
 from event_log.codec import Columns
 from event_log.compaction import Sieve
 from event_log.idempotency import IdempotencyRecords
@@ -70,7 +70,7 @@ def test_a_run_that_would_not_notice_a_fault_is_no_test(monkeypatch: pytest.Monk
         (IdempotencyRecords, "adopt", adopt_nothing),
         (Tables, "are_left", lambda tables, changes: True),
         (IdempotencyRecords, "forget", lambda records, time: None),
-        (compaction, "_unpack_thresholds", lambda data: {}),
+        (compaction, "unpack", lambda data: (checkpoint.unpack(data)[0], {})),
     ):
         with monkeypatch.context() as planted:
             planted.setattr(owner, name, fault)

@@ -66,7 +66,7 @@ def waiting(source: Source, count: int) -> list[Thread]:
 def gathered(source: Source, count: int) -> list[Thread]:
     """Start more threads that wait."""
     threads = [started(lambda: catch(source)) for _ in range(count)]
-    until(lambda: len(source.flight._waiting) == count, f"{count} to wait", SOON)
+    until(lambda: len(source.flight.waiting) == count, f"{count} to wait", SOON)
     return threads
 
 
@@ -185,7 +185,7 @@ for victim in (greenlets[0], greenlets[1], greenlets[3]):  # who reads, who woul
     victim.kill(block=False)
 gevent.joinall(greenlets, raise_error=True)
 flight.run(read)
-print(len(begun), flight._is_busy, len(flight._waiting))
+print(len(begun), flight.is_busy, len(flight.waiting))
 """
 
 

@@ -9,7 +9,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from event_log.codec import END, HORIZON, SINGLE, WRITE, Singles, pack_horizon, pack_single, unpack_single
+from event_log.codec import END, HORIZON, SINGLE, WRITE, Singles, pack_json, pack_single, unpack_single
 from event_log.errors import HistoryChanged
 from event_log.port import Appended, Behind, Cursor, Entry, Guard, Record, RecordStore, Stale
 from tests.event_log.stores import STORES, WALL, Clocks, StoreKind
@@ -49,7 +49,7 @@ def single(value: float, series: int = 1, time: int = WALL) -> Record:
 
 
 def horizon(moment: int, span: int = HOUR) -> Record:
-    return Record(HORIZON, pack_horizon(moment), timed=True, raises=(moment, span))
+    return Record(HORIZON, pack_json(moment), timed=True, raises=(moment, span))
 
 
 def everything(store: RecordStore, cursor: Cursor | None = None, limit: int = 1_000_000) -> list[Entry]:

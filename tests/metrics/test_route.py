@@ -33,6 +33,8 @@ NAMES = {
     "tidemark_log_position",
     "tidemark_log_allowed_bytes",
     "tidemark_log_used_bytes",
+    "tidemark_snapshots",
+    "tidemark_oldest_snapshot_seconds",
     "tidemark_log_up",
     "tidemark_open_streams",
     "tidemark_build_info",
@@ -43,6 +45,8 @@ OF_THE_LOG = {
     "tidemark_log_position",
     "tidemark_log_allowed_bytes",
     "tidemark_log_used_bytes",
+    "tidemark_snapshots",
+    "tidemark_oldest_snapshot_seconds",
 }
 WHEN_SAID = {"tidemark_log_synced_age_seconds"}
 """Not by a log in memory."""

@@ -8,8 +8,8 @@ from fractions import Fraction
 from functools import cache
 from math import isqrt
 
+from rolling.figures import Figures, end_of
 from rolling.percentiles import Percentiles
-from rolling.reading import Tail
 from rolling.summary import Summary
 
 Row = tuple[int, int, float]
@@ -150,7 +150,7 @@ def last_of(rows: list[Row], count: int) -> list[Row]:
     return rows[len(rows) - min(count, len(rows)) :]
 
 
-def assert_tail(tail: Tail, rows: list[Row]) -> None:
+def assert_tail(tail: Figures, rows: list[Row]) -> None:
     """An answer covers exactly these rows."""
     assert tail.summary == summary_of([value for _, _, value in rows])
-    assert (tail.first, tail.last) == ((rows[0], rows[-1]) if rows else (None, None))
+    assert (tail.first, tail.last) == ((end_of(rows[0]), end_of(rows[-1])) if rows else (None, None))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from rolling import all_series, shared_block
+from rolling import shared_block
 from rolling.all_series import AllSeries
 from rolling.shared_block import SharedBlock
 from rolling.view import View
@@ -29,18 +29,18 @@ def test_only_a_few_blocks_hold_columns() -> None:
     pair = Pair.keeping(0, 0, 0)
     for start in range(0, 400, 5):
         pair.add([(i % 3, i, float(i)) for i in range(start + 1, start + 6)])
-        assert loaded(pair.view._all) <= shared_block.LOADED
-    assert len(blocks(pair.view._all)) > 20
+        assert loaded(pair.view.all_series) <= shared_block.LOADED
+    assert len(blocks(pair.view.all_series)) > 20
     for after in range(0, 400, 11):
         pair.ask(None, after, 0, None)
-        assert loaded(pair.view._all) <= shared_block.LOADED
-        pair.view._check()
+        assert loaded(pair.view.all_series) <= shared_block.LOADED
+        pair.view.check()
 
 
 def test_a_large_batch_is_taken_in_without_columns() -> None:
     pair = Pair.keeping(0, 0)
     pair.add([(i % 2, i, float(i)) for i in range(1, 400)])
-    assert loaded(pair.view._all) <= 1
+    assert loaded(pair.view.all_series) <= 1
     pair.ask_all(0)
 
 
@@ -49,7 +49,7 @@ def test_a_split_of_an_unloaded_block_finds_its_events_in_the_series() -> None:
     pair.add([(i % 3, 10 * i, float(i)) for i in range(1, 300)])
     for i in range(60):
         pair.add([(i % 3, 505, 0.5)])
-        pair.view._check()
+        pair.view.check()
     pair.ask(None, 504, 0, None)
     pair.ask(None, 505, 0, None)
 
@@ -60,10 +60,10 @@ def test_the_last_block_may_be_unloaded_expired_and_written_to_again() -> None:
     for horizon in (50, 97, 98):
         pair.prune(horizon)
         pair.add([(0, time, 1.0) for time in (99, 98, 97, 50)] * 6)
-        pair.view._check()
+        pair.view.check()
         pair.ask_all(horizon)
     pair.prune(99)
-    assert len(pair.view._all) == 0
+    assert len(pair.view.all_series) == 0
     pair.add([(1, 99, 1.0), (1, 100, 2.0)])
     pair.ask_all(99)
 
@@ -73,9 +73,9 @@ def test_a_series_leaves_a_block_of_many_in_steps(monkeypatch: pytest.MonkeyPatc
     pair.add([(i % 12, i // 12, float(i % 12)) for i in range(12, 400)])
     calls = counted(monkeypatch, (RollingWindow, "within"))
     found = most(calls, pair.view.end_series(0))
-    assert found["RollingWindow.within"] <= all_series.BLOCKS_A_STEP + all_series.MEMBERS_A_STEP + 1
+    assert found["RollingWindow.within"] <= 1 + 11  # those of one block
     pair.model.end_series(0)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
 
 
@@ -93,9 +93,9 @@ def test_no_block_loses_events_that_its_series_lack_while_a_snapshot_is_asked() 
     for _ in range(3):
         snapshot = view.snapshot()
         for _ in taking(100):
-            for block in snapshot._all.blocks():
+            for block in snapshot.all_series.blocks():
                 if block.summary.count:
-                    snapshot._all.open(block)
-        snapshot._check()
+                    snapshot.all_series.open(block)
+        snapshot.check()
         snapshot.close()
-        view._check()
+        view.check()

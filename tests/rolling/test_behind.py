@@ -69,6 +69,6 @@ def test_what_comes_and_goes_in_pauses_is_told_as_it_was_at_first(
                 pass
 
     snapshot = pair.hold()
-    found, _ = snapshot.ask_while(happen, lambda reading: reading.behind(0, after, limit))
+    found, _ = snapshot.ask_while(happen, lambda reading: reading.windows[0].behind(after, limit, reading.pause))
     assert rows_of(found) == expected[:limit]
     snapshot.close()

@@ -47,7 +47,7 @@ def filled(groups: list[list[Row]]) -> Block:
             append(block, group[0])
         else:
             extend(block, group)
-        block._check()
+        block.check()
     return block
 
 
@@ -74,7 +74,7 @@ def test_rows_come_back_in_order_however_they_came(times: list[list[int]], steps
     block = filled(given_rows)
     rows = sorted(row for group in given_rows for row in group)
     assert rows_of(block.columns()) == rows
-    block._check()
+    block.check()
     for time in range(-6, 7):
         assert block.count_after(time) == sum(row[0] > time for row in rows)
     for count in range(1, len(rows) + 1):
@@ -89,8 +89,8 @@ def test_a_split_moves_the_later_rows(times: list[list[int]], steps: list[int], 
     if last and size < 16:
         last = False
     right = block.split(last)
-    block._check()
-    right._check()
+    block.check()
+    right.check()
     assert rows_of(block.columns()) + rows_of(right.columns()) == sorted(row for group in given_rows for row in group)
     assert (right.start, right.start_position) == rows_of(right.columns())[0][:2]
     assert right.summary.count == (size // 16 if last else size - size // 2)
@@ -102,7 +102,7 @@ def test_equal_times_and_gapless_positions_take_no_column() -> None:
     assert block._positions is None
     append(block, (8, 13, 4.0))
     append(block, (8, 15, 5.0))
-    block._check()
+    block.check()
     assert rows_of(block.columns()) == [(7, 10, 1.0), (7, 11, 2.0), (7, 12, 3.0), (8, 13, 4.0), (8, 15, 5.0)]
 
 
@@ -118,7 +118,7 @@ def test_a_batch_taken_in_by_time_may_bring_positions_below_the_first() -> None:
     block = filled([[(5, 100, 1.0)], [(6, 98, 2.0)], [(7, 99, 3.0)], [(8, 90, 4.0), (8, 91, 5.0)]])
     assert [position for _, position, _ in rows_of(block.columns())] == [100, 98, 99, 90, 91]
     append(block, (8, 100 + FAR, 6.0))
-    block._check()
+    block.check()
     assert rows_of(block.columns())[-1] == (8, 100 + FAR, 6.0)
 
 
@@ -127,6 +127,6 @@ def test_putting_rows_in_order_keeps_them_whole() -> None:
     assert rows_of(block.columns()) == [(1, 2, 2.0), (2, 3, 3.0), (3, 1, 1.0)]
     append(block, (9, 4, 4.0))
     append(block, (0, 9, 5.0))
-    block._check()
+    block.check()
     assert rows_of(block.columns())[0] == (0, 9, 5.0)
-    block._check()
+    block.check()

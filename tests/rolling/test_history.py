@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from rolling import all_series, block
 from rolling.block import Columns
 from rolling.exact import summarise, summarise_parts
-from rolling.history import Point
+from rolling.figures import Figures, figures_of
 from rolling.percentiles import Percentiles, percent
 from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
@@ -30,14 +31,15 @@ def expected(
     until: int,
     edges: list[int],
     wanted: Percentiles | None,
-) -> list[Point]:
+) -> list[Figures]:
     rows = pair.model.rows(series, after, 0, None, until)
     points = []
     for start, end in pairwise(edges):
         own = [row for row in rows if start <= row[0] < end]
         values = [value for _, _, value in own]
         first, last = (own[0], own[-1]) if own else (None, None)
-        points.append(Point(summary_of(values), first, last, wanted and percentiles_of(values, wanted)))
+        found = percentiles_of(values, wanted) if wanted else ()
+        points.append(replace(figures_of(summary_of(values), first, last), percentiles=found))
     return points
 
 
@@ -46,7 +48,7 @@ def check(pair: Pair, series: int | Sequence[int] | None, after: int, until: int
         points = pair.view.history(series, after, until, edges, ends=True, wanted=wanted)
         assert points == expected(pair, series, after, until, edges, wanted)
     bare = pair.view.history(series, after, until, edges)
-    assert bare == [Point(point.summary) for point in points]
+    assert bare == [Figures(point.summary) for point in points]
 
 
 ascending = st.lists(st.integers(-5, 215), max_size=30).map(sorted)
@@ -69,7 +71,7 @@ def test_every_step_holds_what_the_sorted_list_has_there(
     pair.prune(horizon)
     for series in (None, 0, 2):
         check(pair, series, after, until, edges)
-    pair.view._check()
+    pair.view.check()
 
 
 @pytest.mark.parametrize("step", [1, 7, 400, 10**4])
@@ -81,7 +83,7 @@ def test_counts_add_up_to_the_statistics_of_the_window(step: int, sizes: None) -
         for after, until in ((0, 3000), (150, 1777), (999, 1000), (1500, 1400)):
             edges = list(range(after // step * step, max(after, until) + 2 * step, step))
             points = pair.view.history(series, after, until, edges)
-            whole = pair.view.tail(series, after, 0, None, False, until).summary
+            whole = pair.tail(series, after, 0, None, False, until).summary
             assert sum(point.summary.count for point in points) == whole.count
             assert sum(point.summary.total for point in points) == whole.total
 
@@ -96,7 +98,7 @@ def test_the_points_are_those_of_the_first_moment(series: int | None, wanted: Pe
     pair.add([(i % 2, i, float(i % 17)) for i in range(1, 1000)])
     edges = list(range(0, 1300, 13))
     points = expected(pair, series, 80, 1250, edges, wanted)
-    whole = pair.view.tail(series, 80, 0, None, False, 1250).summary
+    whole = pair.tail(series, 80, 0, None, False, 1250).summary
 
     def between(pauses: int) -> None:
         pair.add([(generator.randrange(2), generator.randrange(100, 1200), 0.5) for _ in range(3)])
@@ -141,7 +143,7 @@ def test_a_piece_of_a_deck_is_read_between_two_pauses(ends: bool, monkeypatch: p
     held = pair.hold()
     points, _ = held.ask_while(between, lambda reading: reading.history(None, 0, 4100, edges, ends=ends))
     assert max([*most, len(looked)]) <= max(all_series.MEMBERS_AT_ONCE, block.CAPACITY)
-    assert points == [point if ends else Point(point.summary) for point in expected(pair, None, 0, 4100, edges, None)]
+    assert points == [point if ends else Figures(point.summary) for point in expected(pair, None, 0, 4100, edges, None)]
 
 
 def test_no_edges_make_no_points() -> None:

@@ -41,7 +41,7 @@ def test_what_happens_in_pauses_does_not_count(moments: int, seeds: int) -> None
             cutoff = pair.model.horizon
             rows = pair.model.rows(None, None, cutoff, last)
             held = pair.hold()
-            (tail, percentiles), pauses = held.ask_while(
+            tail, pauses = held.ask_while(
                 partial(happen, pair, generator, moments),
                 lambda reading, cutoff=cutoff, last=last: reading.figures(  # type: ignore[misc]
                     None, Span(cutoff, None, None, last), ends=True, wanted=MEDIAN
@@ -49,7 +49,7 @@ def test_what_happens_in_pauses_does_not_count(moments: int, seeds: int) -> None
             )
             all_pauses += pauses
             assert_tail(tail, rows)
-            assert percentiles == percentiles_of([value for _, _, value in rows], MEDIAN)
+            assert tail.percentiles == percentiles_of([value for _, _, value in rows], MEDIAN)
             held.close()
     assert all_pauses > 200
 
@@ -65,9 +65,9 @@ def test_what_is_kept_no_more_is_gone_also_where_as_many_are_kept_again(last: in
         for series in range(200):
             pair.change_keep(series, 50, keep, [])
     span = Span(50, None, None, last)
-    assert_tail(held.view.figures(None, span, ends=True)[0], rows)
+    assert_tail(held.view.figures(None, span, ends=True), rows)
     held.close()
-    assert_tail(pair.view.figures(None, span, ends=True)[0], pair.model.rows(None, None, 50, last))
+    assert_tail(pair.view.figures(None, span, ends=True), pair.model.rows(None, None, 50, last))
 
 
 @pytest.mark.parametrize("last", [1, 2500, 10**6])
@@ -96,9 +96,7 @@ def test_few_series_are_looked_into_between_two_pauses(last: int, monkeypatch: p
         looked, most, all_looked = 0, max(most, looked), all_looked + looked
 
     held = pair.hold()
-    (tail, _), pauses = held.ask_while(
-        note, lambda reading: reading.figures(None, Span(5000, None, None, last), ends=True)
-    )
+    tail, pauses = held.ask_while(note, lambda reading: reading.figures(None, Span(5000, None, None, last), ends=True))
     assert most <= 5
     assert pauses >= 2000
     assert all_looked <= 12 * 2000

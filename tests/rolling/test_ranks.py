@@ -64,7 +64,7 @@ def check(pair: Asked, series: int | None, span: Span, wanted: Percentiles) -> N
 
 def check_runs(reading: Reading) -> None:
     """Each deck's run and what came late to it are all its values."""
-    timelines: list[Timeline[Any]] = [reading._all, *reading.windows.values()]
+    timelines: list[Timeline[Any]] = [reading.all_series, *reading.windows.values()]
     for timeline in timelines:
         for deck in timeline.lowest():
             if deck.held is not None and (run := deck.held.run) is not None:
@@ -90,7 +90,7 @@ def check_all(pair: Pair, oldest: int, newest: int, wanted: Percentiles = NEARES
             for until in (None, newest - spread // 9, oldest + spread // 2):
                 for last in (None, 30):
                     check(pair, series, Span(oldest, after, until, last), wanted)
-        pair.view._check()
+        pair.view.check()
 
 
 @pytest.mark.no_cover
@@ -131,7 +131,7 @@ history = st.lists(
 @given(history, st.sampled_from([0, 600, 4000, 2**28]))
 def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any, ...]], most_bytes: int) -> None:
     pair = Pair.keeping(*KEEPS)
-    pair.view._memory._most_bytes = most_bytes
+    pair.view.ranks.most_bytes = most_bytes
     moment = 0
     held: list[Held] = []
     for number, step in enumerate(history):
@@ -145,9 +145,9 @@ def test_any_history_gives_the_percentiles_of_the_model(history: list[tuple[Any,
                 pair.view.maintain(moment, 4)
             case _:
                 take(pair, step)
-        pair.view._check()
+        pair.view.check()
         check_runs(pair.view)
-        assert pair.view._memory.held <= most_bytes
+        assert pair.view.ranks.held <= most_bytes
         if len(held) > 1:
             close(held.pop(number % 2))
     for one in held:
@@ -161,12 +161,12 @@ def test_stress_in_both_sizes(seed: int, steps: int, sizes: None) -> None:
     generator = random.Random(seed)
     pair = Pair.keeping(0, 3, 50, 1000)
     if seed % 3 == 2:
-        pair.view._memory._most_bytes = 20_000
+        pair.view.ranks.most_bytes = 20_000
     now = 1_000_000
     for _ in range(steps):
         now += generator.randrange(3000)
         stress_step(pair, generator, now)
-        pair.view._check()
+        pair.view.check()
 
 
 def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
@@ -217,7 +217,7 @@ def test_what_happens_in_pauses_does_not_count(series: int | None, most_bytes: i
     for seed in range(seeds):
         generator = random.Random(seed)
         pair = Pair.keeping(3, 3)
-        pair.view._memory._most_bytes = most_bytes
+        pair.view.ranks.most_bytes = most_bytes
         pair.add([(i % 2, i, generator.uniform(0, 9)) for i in range(1, 1000)])
         happening = arrivals(pair, generator, prune=prune)
         for span in (Span(0, 100), Span(0, None, None, 700)):
@@ -237,7 +237,7 @@ def ask_in_pauses(pair: Pair, series: int | None, span: Span, happening: Iterato
     found, pauses = held.ask_while(between, lambda reading: reading.percentiles(series, span, NEAREST))
     assert found == percentiles_of([value for _, _, value in rows], NEAREST)
     assert pauses > 5
-    pair.view._check()
+    pair.view.check()
     held.close()
     check_runs(pair.view)
 
@@ -247,7 +247,7 @@ def ask_in_pauses(pair: Pair, series: int | None, span: Span, happening: Iterato
 def test_percentiles_after_a_series_has_ended_and_blocks_have_gone(most_bytes: int) -> None:
     generator = random.Random(7)
     pair = Pair.keeping(0, 0, 50)
-    pair.view._memory._most_bytes = most_bytes
+    pair.view.ranks.most_bytes = most_bytes
     pair.add([(i % 3, i // 2, generator.uniform(0, 9)) for i in range(2, 900)])
     check_all(pair, 0, 450)
     pair.end_series(1)
@@ -268,10 +268,10 @@ def test_the_end_of_a_series_leaves_the_runs_of_decks_without_it_as_they_are() -
     pair.add([(1, i, 1.0) for i in range(600, 700)])
     pair.add([(0, i, float(i % 5)) for i in range(700, 1200)])
     check(pair, None, Span(0, 0), NEAREST)
-    runs = {id(deck.held) for deck in pair.view._all.lowest() if deck.held}
+    runs = {id(deck.held) for deck in pair.view.all_series.lowest() if deck.held}
     assert len(runs) > 8
     pair.end_series(1)
-    left = {id(deck.held) for deck in pair.view._all.lowest() if deck.held}
+    left = {id(deck.held) for deck in pair.view.all_series.lowest() if deck.held}
     assert left < runs
     assert len(left) > len(runs) / 2
     check_all(pair, 0, 1200)
@@ -290,8 +290,8 @@ def test_a_question_goes_on_with_the_runs_and_late_values_that_it_took_together(
 
     def between(pauses: int) -> None:
         pair.add([(0, 11 * pauses % 1400, 0.25)])
-        for holder in list(pair.view._memory._ranks.holders):
-            pair.view._memory._ranks.drop(holder)
+        for holder in list(pair.view.ranks.holders):
+            pair.view.ranks.drop(holder)
         check(pair, 0, span, NEAREST)
 
     found, pauses = held.ask_while(between, lambda reading: reading.percentiles(0, span, NEAREST))
@@ -323,7 +323,7 @@ def test_a_deck_that_becomes_the_last_one_has_no_run() -> None:
     pair.add([(1, i, 1.0) for i in range(600, 900)])
     check(pair, None, Span(0, 0), NEAREST)
     pair.end_series(1)
-    pair.view._check()
+    pair.view.check()
     pair.add([(0, 1000 + i, 3.5) for i in range(40)])
     check(pair, None, Span(0, 0), NEAREST)
     check_runs(pair.view)
@@ -345,10 +345,10 @@ def test_the_runs_asked_for_longest_ago_go_first() -> None:
     pair = Pair.keeping(0, 0)
     with small():
         pair.add([(i % 2, i, float(i % 97)) for i in range(1, 1600)])
-        memory = pair.view._memory
+        ranks = pair.view.ranks
         check(pair, 0, Span(0, 10), NEAREST)
-        memory._most_bytes = memory.held + 500
+        ranks.most_bytes = ranks.held + 500
         check(pair, 1, Span(0, 800), NEAREST)
-        assert memory.held <= memory._most_bytes
+        assert ranks.held <= ranks.most_bytes
         assert not all(deck.held and deck.held.run for deck in pair.view.windows[0].lowest()[:-1])
         assert any(deck.held and deck.held.run for deck in pair.view.windows[1].lowest())

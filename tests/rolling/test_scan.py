@@ -55,7 +55,7 @@ def test_the_percentiles_are_those_of_the_first_moment(
 @pytest.mark.parametrize("prune", [3, 20, 40])
 def test_a_range_whose_runs_find_no_room_is_read(series: int | None, prune: int) -> None:
     pair = Pair.keeping(0, 0)
-    pair.view._memory._most_bytes = 0
+    pair.view.ranks.most_bytes = 0
     generator = random.Random(3)
     pair.add([(i % 2, i, generator.choice([-0.0, 0.0, 0.5, generator.uniform(-1, 1)])) for i in range(1, 900)])
     rows = pair.model.rows(series, 90, 0, None, 800)
@@ -70,7 +70,7 @@ def test_a_range_whose_runs_find_no_room_is_read(series: int | None, prune: int)
     assert found == percentiles_of([value for _, _, value in rows], MANY)
     assert len(rows) > 100
     assert pauses > 10
-    assert pair.view._memory.held == 0
+    assert pair.view.ranks.held == 0
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -52,9 +52,9 @@ def test_they_are_what_the_sorted_list_of_all_of_them_is(
     pair = pair_of(portions, horizon)
     rows = pair.model.rows(chosen, after, horizon, last, until)
     span = Span(horizon, after, until, last)
-    tail, percentiles = pair.view.figures(chosen, span, ends=True, wanted=WANTED)
-    assert_tail(tail, rows)
-    assert percentiles == percentiles_of([value for _, _, value in rows], WANTED)
+    found = pair.view.figures(chosen, span, ends=True, wanted=WANTED)
+    assert_tail(found, rows)
+    assert found.percentiles == percentiles_of([value for _, _, value in rows], WANTED)
     assert_counts(pair.view.histogram(chosen, span, at_bounds(BOUNDS)), rows, BOUNDS, 0)
 
 
@@ -91,7 +91,7 @@ def test_an_answer_is_of_the_first_moment(after: int | None, last: int | None) -
         found, pauses = held.ask_while(partial(happen, pair, random.Random(seed), 300), asked)
         assert pauses > 20
         assert found == wanted
-        assert_tail(found[0][0], rows)  # type: ignore[index]
+        assert_tail(found[0], rows)  # type: ignore[index]
         held.close()
 
 
@@ -125,7 +125,7 @@ def test_whole_series_are_merged_without_reading_them() -> None:
     for window in pair.view.windows.values():
         window.first._values = None  # nothing could be read
     for after in (0, 9):
-        assert pair.view.tail_of(pair.view.ranges([0, 1], Span(0, after)), ends=False).summary.count == 200
+        assert pair.view.figures_of(pair.view.ranges([0, 1], Span(0, after)), ends=False).summary.count == 200
     assert pair.view.ranges([0, 1], Span(0, 109)) == []
     assert [window.summary for window in pair.view.windows.values()] == before
 

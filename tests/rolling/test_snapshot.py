@@ -12,12 +12,13 @@ from rolling.block import EARLIEST, Block
 from rolling.epochs import NONE, Epochs
 from rolling.percentiles import Percentiles, percent
 from rolling.reading import Reading
+from rolling.shared_block import SharedBlock
 from rolling.span import Span
 from rolling.summary import Summary, exact
 from rolling.window import RollingWindow
 from tests.rolling.model import percentiles_of, summary_of
 from tests.rolling.test_all_series import blocks
-from tests.rolling.test_view import KEEP_LAST, Pair
+from tests.rolling.test_view import KEEP_LAST, Held, Pair
 
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
@@ -38,8 +39,8 @@ def of_each(series: list[int]) -> Callable[[Reading], list[Found]]:
     def question(reading: Reading) -> list[Found]:
         found = []
         for number in series:
-            tail, percentiles = reading.figures(number, Span(0, SINCE), ends=False, wanted=MEDIAN)
-            found.append((tail.summary, percentiles))
+            figures = reading.figures(number, Span(0, SINCE), ends=False, wanted=MEDIAN)
+            found.append((figures.summary, list(figures.percentiles)))
         return found
 
     return question
@@ -76,7 +77,7 @@ def test_all_that_is_found_is_of_the_first_moment(seed: int) -> None:
     assert pauses > 12
     assert found == wanted
     held.close()
-    pair.view._check()
+    pair.view.check()
 
 
 @pytest.mark.soak(seed=(range(2), range(6)))
@@ -106,9 +107,9 @@ def test_several_are_held_across_changes_of_every_kind_and_closed_in_any_order(s
                 held.append(pair.hold())
             case "close" if held:
                 held.pop(generator.randrange(len(held))).close()
-        pair.view._check()
+        pair.view.check()
         for other in held:
-            other.view._check()
+            other.view.check()
     for other in held:
         other.close()
     assert pair.view.epochs.frozen == NONE
@@ -123,9 +124,9 @@ def test_what_is_kept_no_more_was_kept(own: int | None, changed: int | None) -> 
     held = pair.hold()
     for keep in (1, 5):
         pair.change_keep(changed, 50, keep, [])
-    assert held.view.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
+    assert held.tail(0, None, 0, 5, False).summary.count == (own or KEEP_LAST)
     held.close()
-    assert pair.view.tail(0, None, 0, 5, False).summary.count == 1
+    assert pair.tail(0, None, 0, 5, False).summary.count == 1
 
 
 def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
@@ -135,7 +136,7 @@ def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
     pair.add([(1, i, 1.0) for i in range(200, 300)])
     held = pair.hold()
     pair.end_series(1)
-    pair.view._all._check_epochs()
+    pair.view.all_series.check_epochs()
     pair.add([(0, 400, 5.0)])
     held.close()
 
@@ -143,15 +144,31 @@ def test_who_gives_a_tree_another_last_block_owns_it_at_once() -> None:
 def test_only_what_is_written_to_is_copied() -> None:
     pair = some(20)
     before = {series: list(window.blocks()) for series, window in pair.view.windows.items()}
-    everything = blocks(pair.view._all)
+    everything = blocks(pair.view.all_series)
     held = pair.hold()
-    pair.add([(7, 64, 1.0)])
+    pair.add([(7, 64, 1.0), (8, 15, 1.0)])  # on time, late
     for series, window in pair.view.windows.items():
         kept = set(before[series]) & set(window.blocks())
-        assert len(before[series]) - len(kept) == (series == 7)
-        assert (held.view.windows[series] is window) == (series != 7)
-    assert len(set(everything) - set(blocks(pair.view._all))) == 1
+        assert len(before[series]) - len(kept) == (series == 8)
+        assert (held.view.windows[series] is window) == (series not in (7, 8))
+    assert len(set(everything) - set(blocks(pair.view.all_series))) == 2
     held.close()
+
+
+@pytest.mark.parametrize(("size", "copied"), [(3, True), (4, False), (15, False)])
+def test_a_last_block_of_many_events_is_not_copied_for_one_on_time(size: int, copied: bool) -> None:
+    """Else the memory of all series would be taken twice, if all are written to while a snapshot lives."""
+    pair = Pair.keeping(0, 0)
+    pair.add([(series, 10 + i, float(i)) for i in range(size) for series in (0, 1)])
+    before = {series: list(window.blocks()) for series, window in pair.view.windows.items()}
+    held = pair.hold()
+    pair.add([(0, 9 + size, 1.0), (0, 10 + size, 2.0)])
+    pair.view.check()
+    assert (before[0][-1] not in set(pair.view.windows[0].blocks())) == copied
+    assert before[1] == list(pair.view.windows[1].blocks())
+    held.ask_all(0)
+    held.close()
+    pair.ask_all(0)
 
 
 def test_nothing_is_copied_without_one() -> None:
@@ -183,14 +200,63 @@ def test_the_check_finds_a_last_block_that_is_not_owned() -> None:
         window.add(position, 1.0, position, exact(1.0))
         if len(window.lowest()) > 2:
             break
-    window._check_epochs()
+    window.check_epochs()
     window.epochs.freeze()
     with pytest.raises(AssertionError):
-        window._check_epochs()
+        window.check_epochs()
     other = window.copy()
-    other._check_epochs()
+    other.check_epochs()
     with pytest.raises(AssertionError):
-        window._check_epochs()
+        window.check_epochs()
+
+
+def refuse_frozen(patch: pytest.MonkeyPatch, epochs: Epochs) -> None:
+    """Have whoever changes a block fail where a snapshot has it too; one of all series may fetch its columns."""
+
+    def refusing(name: str) -> Callable[..., None]:
+        change = getattr(Block, name)
+
+        def refuse(block: Block, *given: object) -> None:
+            assert block.epoch > epochs.frozen or (name == "store" and isinstance(block, SharedBlock))
+            change(block, *given)
+
+        return refuse
+
+    for name in ("append", "extend", "drop", "store"):
+        patch.setattr(Block, name, refusing(name))
+
+
+def test_nobody_changes_a_block_that_a_snapshot_has_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = random.Random(1)
+    pair = Pair.keeping(0, None, 50)
+    refuse_frozen(monkeypatch, pair.view.epochs)
+    held: list[Held] = []
+    for number in range(60):
+        now = 10 * number
+        pair.add([(generator.randrange(3), now + i, float(i)) for i in range(generator.choice((1, 20)))])
+        pair.add([(generator.randrange(3), generator.randrange(now + 1), 2.0) for _ in range(generator.choice((1, 9)))])
+        match number % 6:
+            case 1:
+                pair.change_keep(generator.randrange(3), pair.model.horizon, generator.choice((0, 5, 100)), [])
+            case 3:
+                pair.prune(pair.model.horizon + 15)
+            case 5:
+                held.append(pair.hold())
+        if len(held) > 2:
+            held.pop(0).close()
+    for one in held:
+        one.close()
+
+
+def test_whoever_changes_what_a_snapshot_has_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = RollingWindow(0)
+    window.add(1, 1.0, 1, exact(1.0))
+    refuse_frozen(monkeypatch, window.epochs)
+    window.add(2, 1.0, 2, exact(1.0))
+    window.epochs.freeze()
+    with pytest.raises(AssertionError):
+        window.add(3, 1.0, 3, exact(1.0))
+    window.copy().add(3, 1.0, 3, exact(1.0))
 
 
 def test_a_copy_of_a_block_is_another_one() -> None:
@@ -202,6 +268,6 @@ def test_a_copy_of_a_block_is_another_one() -> None:
     other.append(1, 1.0, 9)
     other.summary.add(1.0, *exact(1.0))
     for one, values in ((block, [3.0, 5.0, 9.0]), (other, [1.0, 3.0, 5.0, 9.0])):
-        one._check()
+        one.check()
         assert one.columns()[2].tolist() == values
     assert (block.epoch, other.epoch) == (0, 4)

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolling.several import summarised
 from rolling.span import Range, Span
+from rolling.steps import nothing
 from tests.rolling.model import summary_of
 from tests.rolling.test_block import rows_of
 from tests.rolling.test_timeline import batches, timeline_of
@@ -14,11 +16,13 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 @given(batches, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), max_size=20))
-def test_every_range_is_that_of_the_sorted_list(batches: list[int | list[int]], ranges: list[tuple[int, int]]) -> None:
+def test_every_range_is_that_of_the_sorted_list(batches: list[int | list[int]], asked: list[tuple[int, int]]) -> None:
     timeline, rows = timeline_of(batches)
-    for begin, end in ranges:
-        part = rows[max(len(rows) - begin, 0) : max(len(rows) - end, 0)]
-        assert timeline.summarise(begin, end) == summary_of([value for _, _, value in part])
+    for begin, end in asked:
+        begin, end = min(begin, len(rows)), min(end, len(rows))
+        part = rows[len(rows) - begin : len(rows) - end]
+        ranges = [Range(timeline, begin, end)] if part else []
+        assert summarised(ranges, nothing) == summary_of([value for _, _, value in part])
 
 
 def test_a_span_becomes_one_range_of_the_series() -> None:

@@ -50,14 +50,13 @@ def test_every_tail_is_the_exact_one(values: list[float]) -> None:
             assert tails.tail(block, count) == block.tail(count)
         for time in range(-5, 10 * len(values), 5):
             count = block.count_after(time)
-            assert tails.tail_after(block, time).count == count
-            assert not count or tails.tail_after(block, time) == block.tail(count)
+            assert not count or tails.tail(block, count) == block.tail(count)
 
 
 def test_sums_are_worked_out_at_the_second_cut_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made, block, tails = counted(monkeypatch), block_of(VALUES[1]), Suffixes()
     for expected in ([], [block], [block], [block]):
-        tails.tail_after(block, 35)
+        tails.tail(block, block.count_after(35))
         assert made == expected
 
 
@@ -68,7 +67,7 @@ def test_a_block_that_has_changed_is_worked_out_anew(monkeypatch: pytest.MonkeyP
     append(block, (25, 1000, 9.5))
     for _ in range(3):
         assert tails.tail(block, 30) == block.tail(30)
-        assert tails.tail_after(block, 20).count == block.count_after(20)
+        assert tails.tail(block, block.count_after(20)).count == block.count_after(20)
     assert made == [block, block]
 
 
@@ -83,7 +82,7 @@ def test_the_block_that_was_cut_longest_ago_is_forgotten(monkeypatch: pytest.Mon
     tails.tail(blocks[0], 5)
     tails.tail(blocks[0], 5)
     assert made == [*blocks, blocks[0]]
-    tails._check(dict.fromkeys(blocks, opened))
+    tails.check(dict.fromkeys(blocks, opened))
 
 
 def test_windows_at_random_have_no_sums_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +92,7 @@ def test_windows_at_random_have_no_sums_worked_out(monkeypatch: pytest.MonkeyPat
         for block in blocks:
             assert tails.tail(block, 5) == block.tail(5)
     assert not made
-    tails._check(dict.fromkeys(blocks, opened))
+    tails.check(dict.fromkeys(blocks, opened))
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -109,5 +108,5 @@ def test_windows_that_move_over_late_events_and_the_horizon(seed: int) -> None:
         for series in (None, 0, 1):
             for after, last in ((now - 50, None), (now - 50, None), (None, 20), (None, 20)):
                 rows = pair.model.rows(series, after, now - 80, last)
-                assert_tail(pair.view.tail(series, after, now - 80, last, True), rows)
-    pair.view._check()
+                assert_tail(pair.tail(series, after, now - 80, last, True), rows)
+    pair.view.check()

@@ -34,7 +34,7 @@ def timeline_of(batches: list[int | list[int]]) -> tuple[Timeline[Block], list[R
             assert [bound for pair in taken for bound in pair][1:-1:2] == [i for i, _ in taken[1:]]
             assert (taken[0][0], taken[-1][1]) == (0, len(new))
             rows += new
-        timeline._check()
+        timeline.check()
     return timeline, sorted(rows)
 
 
@@ -59,7 +59,7 @@ def test_dropping_blocks_from_the_front_leaves_the_rest_whole(batches: list[int 
     while len(timeline) > step:
         before = timeline.first
         dropped = list(timeline.drop(step, Block(EARLIEST, 0)))
-        timeline._check()
+        timeline.check()
         assert dropped[:1] == ([] if timeline.first is before else [before])
         gone = len(rows) - len(timeline)
         assert gone <= step < gone + timeline.first.summary.count
@@ -67,10 +67,10 @@ def test_dropping_blocks_from_the_front_leaves_the_rest_whole(batches: list[int 
         assert rows_of(timeline.rows(len(rows))) == rows
         step += 1 + step // 2
     timeline.add(-100, 1.0, 10**6, exact(1.0))
-    timeline._check()
+    timeline.check()
     assert timeline.row(len(rows) + 1) == (-100, 10**6, 1.0)
     assert list(timeline.drop(len(timeline), spare := Block(EARLIEST, 0)))
-    timeline._check()
+    timeline.check()
     assert timeline.first is spare
 
 
@@ -98,7 +98,7 @@ def test_one_instant_may_fill_many_blocks() -> None:
 
 def test_an_empty_timeline_answers() -> None:
     timeline, _ = timeline_of([])
-    timeline._check()
+    timeline.check()
     assert timeline.tail(5) == summary_of([])
     assert timeline.count_after(0) == 0
     assert rows_of(timeline.rows(5)) == []

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolling.reading import Reading, Tail
+from rolling.figures import Figures
+from rolling.reading import Reading
 from rolling.span import Span
 from rolling.steps import nothing
 from rolling.summary import Summary
@@ -34,15 +35,21 @@ class Asked:
     view: Reading
     model: Model
 
+    def tail(
+        self, series: int | None, after: int | None, cutoff: int, last: int | None, ends: bool, until: int | None = None
+    ) -> Figures:
+        """The figures of a window that moves."""
+        return self.view.figures(series, Span(cutoff, after, until, last), ends=ends, moves=True)
+
     def ask(
         self, series: int | None, after: int | None, cutoff: int, last: int | None, until: int | None = None
     ) -> None:
         rows = self.model.rows(series, after, cutoff, last, until)
-        assert_tail(self.view.tail(series, after, cutoff, last, True, until), rows)
-        assert self.view.tail(series, after, cutoff, last, False, until) == Tail(
-            self.view.tail(series, after, cutoff, last, True, until).summary
+        assert_tail(self.tail(series, after, cutoff, last, True, until), rows)
+        assert self.tail(series, after, cutoff, last, False, until) == Figures(
+            self.tail(series, after, cutoff, last, True, until).summary
         )
-        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True)[0], rows)
+        assert_tail(self.view.figures(series, Span(cutoff, after, until, last), ends=True), rows)
 
     def ask_all(self, cutoff: int) -> None:
         for series in (None, *self.model.series):
@@ -61,7 +68,7 @@ class Held(Asked):
 
     def close(self) -> None:
         """See that it says what it said at first."""
-        self.view._check()
+        self.view.check()
         horizon = self.model.horizon
         for series in (None, *self.model.series):
             for after, last, until in ((None, None, None), (horizon + 5, None, horizon + 40), (None, 17, None)):
@@ -182,7 +189,7 @@ def test_any_history_gives_the_answers_of_the_model(history: list[tuple[Any, ...
         if number % 3 == 0:  # while the snapshot before it is still held
             held.append(pair.hold())
         take(pair, step)
-        pair.view._check()
+        pair.view.check()
         if len(held) > 1:
             held.pop(number % 2).close()
     pair.ask_all(pair.model.horizon)
@@ -216,17 +223,17 @@ def test_a_series_ends_in_steps_and_leaves_nothing_behind() -> None:
     pair.ask_all(20)  # some blocks hold columns
     assert run(pair.view.end_series(1)) > 20
     pair.model.end_series(1)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(20)
     assert len(pair.view) == 266
     pair.add([(i % 2 * 2, i, 0.5) for i in range(30, 250)])
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(30)
     for series in (0, 2):
         pair.end_series(series)
-    pair.view._check()
-    assert (len(pair.view), len(pair.view._all), pair.view.windows) == (0, 0, {})
-    assert pair.view._all.first is pair.view._all.last
+    pair.view.check()
+    assert (len(pair.view), len(pair.view.all_series), pair.view.windows) == (0, 0, {})
+    assert pair.view.all_series.first is pair.view.all_series.last
     assert run(pair.view.end_series(7)) == 0
 
 
@@ -237,10 +244,10 @@ def test_a_series_of_its_own_blocks_ends_and_the_rest_stays_as_it_is() -> None:
     pair.add([(1, i, float(i)) for i in range(200, 400)])
     pair.add([(0, i, float(i)) for i in range(400, 600)])
     pair.end_series(1)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
     pair.add([(0, i, 0.5) for i in (5, 250, 350, 700)])
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
 
 
@@ -276,7 +283,7 @@ def test_the_same_events_in_any_portions_give_the_same_answers(
         parts.prune(min(horizon, start))
     parts.prune(horizon)
     for pair in (whole, parts):
-        pair.view._check()
+        pair.view.check()
         pair.ask_all(horizon)
 
 
@@ -294,9 +301,7 @@ def test_the_order_of_arrival_decides_only_between_events_of_one_time(
         pair.prune(horizon)
     for after in (0, 17, 50, 100):
         for series in (None, *range(len(KEEPS))):
-            assert first.view.tail(series, after, horizon, None, False) == second.view.tail(
-                series, after, horizon, None, False
-            )
+            assert first.tail(series, after, horizon, None, False) == second.tail(series, after, horizon, None, False)
 
 
 @pytest.mark.no_cover
@@ -308,7 +313,7 @@ def test_stress_in_both_sizes(seed: int, steps: int, sizes: None) -> None:
     for _ in range(steps):
         now += generator.randrange(3000)
         stress_step(pair, generator, now)
-    pair.view._check()
+    pair.view.check()
 
 
 def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
@@ -326,7 +331,7 @@ def stress_step(pair: Pair, generator: random.Random, now: int) -> None:
         until = generator.choice([None, now - generator.randrange(100_000), now - generator.randrange(1000)])
         pair.ask(generator.choice([None, 0, 1, 2, 3]), after, now - 100_000, last, until)
     if generator.random() < 0.1:
-        pair.view._check()
+        pair.view.check()
 
 
 def burst(generator: random.Random, now: int, horizon: int) -> list[Event]:
@@ -373,7 +378,7 @@ def test_a_block_that_fills_up_within_a_batch_while_unloaded_holds_the_batch_its
     pair.add([(i % 2, 10 * i, float(i)) for i in range(200)])
     for late in (301, 302, 303, 304, 5, 5, 5, 1501):
         pair.add([(1, late, 1.0), (0, late, 2.0), (1, 1990, 3.0)] * 5)
-        pair.view._check()
+        pair.view.check()
         pair.ask(None, late - 1, 0, None)
 
 
@@ -383,7 +388,7 @@ def test_a_block_that_straddles_the_horizon_answers_for_what_is_live_in_it() -> 
     pair.add([(i % 3, i, float(i)) for i in range(1, 200)])
     for horizon in range(1, 198):
         pair.prune(horizon)
-        pair.view._check()
+        pair.view.check()
         pair.ask(None, None, horizon, None)
         pair.ask(None, None, horizon, 5)
 
@@ -395,7 +400,7 @@ def test_late_events_behind_the_horizon_do_not_show_in_all_series() -> None:
     pair.prune(50)
     pair.add([(0, time, 1000.0) for time in range(40, 60)])
     pair.add([(1, time, 2000.0) for time in (50, 50, 51, 51)])
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(50)
 
 
@@ -404,7 +409,7 @@ def test_everything_expires_and_life_goes_on() -> None:
     pair = Pair.keeping(0, 2)
     pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
     pair.prune(1000)
-    pair.view._check()
+    pair.view.check()
     assert len(pair.view) < 20
     pair.ask_all(1000)
     pair.add([(0, 1001, 1.0), (1, 1000, 2.0), (1, 999, 3.0)])
@@ -426,7 +431,7 @@ def test_a_portion_may_raise_what_is_kept_and_then_split_a_block_that_has_lost_a
     pair = Pair.keeping(0, 0)
     pair.add([(0, time, 1.0) for time in range(1, 60)])
     pair.change_keep(0, 40, 10**6, [(1, 5, 0.5), (1, 45, 0.5)] * 3)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(40)
 
 
@@ -437,7 +442,7 @@ def test_a_portion_may_raise_what_is_kept_and_then_split_the_block_at_the_horizo
     pair.add([(i % 2, i, float(i)) for i in range(1, 100)])
     later = [(1, time, 0.5) for time in range(horizon - 9, horizon + 10) for _ in range(3)]
     pair.change_keep(0, horizon, 10**6, later)
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(horizon)
 
 
@@ -445,8 +450,8 @@ def test_a_question_reaches_no_further_back_than_the_horizon() -> None:
     pair = Pair.keeping(0)
     pair.add([(0, time, 1.0) for time in range(1, 60)])
     pair.prune(30)
-    assert pair.view.tail(0, 10, 5, None, False).summary.count == 29
-    assert pair.view.tail(None, 10, 5, None, False).summary.count == 29
+    assert pair.tail(0, 10, 5, None, False).summary.count == 29
+    assert pair.tail(None, 10, 5, None, False).summary.count == 29
     pair.prune(20)
     assert pair.view.horizon == 30
 
@@ -454,14 +459,14 @@ def test_a_question_reaches_no_further_back_than_the_horizon() -> None:
 def test_what_a_series_may_keep_starts_at_its_last_events() -> None:
     pair = Pair.keeping(0, 2, 5)
     pair.add([(series, time, 1.0) for time in range(1, 8) for series in (0, 1)] + [(2, 3, 1.0)])
-    assert pair.view.kept_since(0) > (2**62, 0)
-    assert pair.view.kept_since(1) == (6, 12)
-    assert pair.view.kept_since(2) < (-(2**62), 1)
+    assert pair.view.windows[0].kept_since() > (2**62, 0)
+    assert pair.view.windows[1].kept_since() == (6, 12)
+    assert pair.view.windows[2].kept_since() < (-(2**62), 1)
 
 
 def test_an_empty_view_has_empty_answers() -> None:
     pair = Pair.keeping(0, 5)
     assert len(pair.view) == 0
-    pair.view._check()
+    pair.view.check()
     pair.ask_all(0)
-    assert View().tail(None, None, 0, 5, True) == Tail(Summary())
+    assert View().figures(None, Span(0, None, None, 5), ends=True, moves=True) == Figures(Summary())

@@ -14,7 +14,7 @@ def window_of(keep: int, times: list[int], step: int = 1) -> RollingWindow:
     window = RollingWindow(keep)
     for position, time in enumerate(times):
         window.add(time, float(time), position * step + 1, exact(float(time)))
-    window._check()
+    window.check()
     return window
 
 
@@ -30,19 +30,19 @@ def test_live_are_the_recent_ones_or_the_last_kept(keep: int, cutoff: int, live:
 def test_pruning_changes_no_answer_at_or_behind_its_horizon(keep: int, horizon: int) -> None:
     whole, pruned = window_of(keep, list(range(1, 101))), window_of(keep, list(range(1, 101)))
     pruned.prune(horizon)
-    pruned._check()
+    pruned.check()
     assert len(pruned) <= max(100 - horizon, min(keep, 100)) + 2 * 16
     for cutoff in range(horizon, horizon + 60, 7):
         assert pruned.live(cutoff) == whole.live(cutoff)
         assert rows_of(pruned.rows(pruned.live(cutoff))) == rows_of(whole.rows(whole.live(cutoff)))
     pruned.add(horizon + 1, 0.5, 10**6, exact(0.5))
-    pruned._check()
+    pruned.check()
 
 
 def test_an_empty_window_can_be_pruned() -> None:
     window = window_of(0, [])
     window.prune(100)
-    window._check()
+    window.check()
     assert window.live(0) == 0
 
 
@@ -51,7 +51,7 @@ def test_pruning_lets_go_of_the_empty_block_before_a_batch() -> None:
     for _ in window.add_many(columns_of([(time, time, 1.0) for time in range(1, 50)])):
         pass
     window.prune(10)
-    window._check()
+    window.check()
     assert window.live(10) == 39
 
 
@@ -60,7 +60,7 @@ def test_raising_what_is_kept_brings_nothing_back_to_life(horizon: int) -> None:
     window = window_of(20, list(range(1, 101)))
     expected = rows_of(window.rows(window.live(horizon)))
     window.change_keep(horizon, 10**8)
-    window._check()
+    window.check()
     assert rows_of(window.rows(10**8)) == expected
     window.prune(10**9)
     assert window.live(10**9) == len(expected)
@@ -69,7 +69,7 @@ def test_raising_what_is_kept_brings_nothing_back_to_life(horizon: int) -> None:
 def test_raising_what_an_empty_window_keeps() -> None:
     window = window_of(5, [])
     window.change_keep(100, 10**8)
-    window._check()
+    window.check()
     assert (len(window), window.keep) == (0, 10**8)
 
 

@@ -39,7 +39,7 @@ def serving(
     worker.log, worker.sockets, worker.clock = Logger(worker.cfg), [], clock
     fast, shedding = context(app).fast_path(app), None
     if patience is not None:
-        shedding = Shedding(app.wsgi_app, patience, context(app).meter.shed)
+        shedding = Shedding(app.wsgi_app, patience, context(app).meter.shed, context(app).overloaded)
     worker.wsgi = app if shedding is None else shedding  # type: ignore[assignment]  # gunicorn types it otherwise
     worker.begin(10**6, fast, shedding, worker.cfg.post_request)
     try:

@@ -9,7 +9,9 @@ from random import Random
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
+from flask import Flask
 
+from api.context import context
 from serving.overload import Patience, Shedding, waited
 from tests.servers import Server, until
 
@@ -22,13 +24,17 @@ def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 class Worker:
     """A worker with 0.1 s of patience, whose requests have waited as long as the test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: Flask) -> None:
         self.now = 0.0
         self.wait = 0.0
         self.refused: list[str] = []
         self.headers: list[tuple[str, str]] = []
         self._application = Shedding(
-            serve, Patience(0.1, clock=lambda: self.now), self.refused.append, wait_of=lambda sock: self.wait
+            serve,
+            Patience(0.1, clock=lambda: self.now),
+            self.refused.append,
+            context(app).overloaded,
+            wait_of=lambda sock: self.wait,
         )
 
     def ask(self, wait: float, path: str = "/statistics") -> int:
@@ -50,8 +56,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker() -> Worker:
-    return Worker()
+def worker(app: Flask) -> Worker:
+    return Worker(app)
 
 
 def test_a_queue_that_stands_is_refused(worker: Worker) -> None:

@@ -46,8 +46,7 @@ class Following:
         self.clock = FakeClock()
         self.store = store(Shared(self.clock))
         self.service = self.another(keep_last)
-        self.dropped: list[Subscriber] = []
-        self.channels = Channels(self.service, threading.RLock(), self.drop)
+        self.channels = Channels(self.service, threading.RLock())
         self.service.start()
         self.service.listen(self.hear)
         self.service.statistics()
@@ -66,10 +65,6 @@ class Following:
         else:
             self.channels.take(told)
 
-    def drop(self, subscriber: Subscriber) -> None:
-        self.dropped.append(subscriber)
-        subscriber.end(TOO_SLOW, 0.0)
-
     def accept(self, series: list[int]) -> None:
         used, indexes = np.unique(series, return_inverse=True)
         names = [SERIES[number] for number in used.tolist()]
@@ -85,7 +80,7 @@ class Following:
 
     def compact(self, worker: EventService) -> None:
         """Have another worker put blobs in place of all records, and the store forget those at once."""
-        assert compact(self.store, worker._level.judge)
+        assert compact(self.store, worker.level().judge)
         self.clock.advance(GRACE)
         self.store.sync()
 
@@ -101,7 +96,7 @@ class Following:
         return subscriber
 
     def read(self, subscriber: Subscriber) -> bytes:
-        """What it has had by now, as its own thread reads it."""
+        """Return what it has had by now, as its own thread reads it."""
         self.received[subscriber] += subscriber.take()
         if (behind := subscriber.behind) is not None:
             subscriber.behind = None
@@ -163,7 +158,7 @@ def test_each_subscriber_gets_each_event_once_and_in_order(moves: list[tuple[str
         assert following.read(subscriber) == following.expected(series, after)
         following.channels.leave(subscriber, (series, TEXT))
     assert not following.channels
-    assert following.dropped == []
+    assert {subscriber.ending for subscriber in following.received} <= {None}
 
 
 @pytest.mark.usefixtures("piece_events")
@@ -259,7 +254,7 @@ def test_a_subscriber_that_is_ended_catches_up_no_further(monkeypatch: pytest.Mo
     late = Subscriber()
     chunks = following.channels.join(late, ("a", TEXT), 0)
     next(chunks)
-    late.end(SHUTDOWN, 0.0)
+    late.end(SHUTDOWN)
     assert list(chunks) == []
 
 
@@ -301,7 +296,7 @@ def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_go_on() -> No
         following.accept([0])
         following.step()
         following.read(quick)
-    assert following.dropped == [slow]
+    assert (slow.ending, quick.ending) == (TOO_SLOW, None)
     assert following.read(quick) == following.expected("a", 0)
 
 

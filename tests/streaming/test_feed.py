@@ -19,7 +19,7 @@ from event_service import EventService
 from settings import Settings
 from streaming import Feed, NoPlace, Subscriber
 from streaming.endings import BROKEN, GONE, NO_LOG, SHUTDOWN, TOO_SLOW
-from streaming.feed import CUT_SECONDS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
+from streaming.feed import CUT_SWEEPS, FOLLOW_SECONDS, HEARTBEAT_SWEEPS, SWEEP_SECONDS
 from streaming.pulses import Answered, Question
 from streaming.subscriber import MOST_WAITING_CHUNKS
 from streaming.wire import SSE, SSE_HEARTBEAT
@@ -203,7 +203,7 @@ def test_a_slow_reader_is_told_and_then_cut_off() -> None:
             quick.take()
         assert (slow.ending, quick.ending) == (TOO_SLOW, None)
         theirs.setblocking(False)
-        worker.sweep(int(CUT_SECONDS / SWEEP_SECONDS) - 1)
+        worker.sweep(CUT_SWEEPS - 1)
         with pytest.raises(BlockingIOError):
             theirs.recv(1)
         worker.sweep(2)

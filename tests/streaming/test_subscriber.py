@@ -11,7 +11,7 @@ from streaming.subscriber import MOST_WAITING_BYTES, MOST_WAITING_CHUNKS, Subscr
 def test_what_is_put_comes_out_in_order_and_in_one_piece() -> None:
     subscriber = Subscriber()
     for chunk in (b"a", b"b", b"c"):
-        assert subscriber.put(chunk)
+        subscriber.put(chunk)
     assert next(iter(subscriber)) == b"abc"
 
 
@@ -29,26 +29,34 @@ def test_the_reader_goes_on_where_it_was() -> None:
         assert next(chunks) == chunk
 
 
-def test_too_many_waiting_chunks_are_refused() -> None:
+def test_too_many_waiting_chunks_end_the_stream() -> None:
     subscriber = Subscriber()
-    assert all(subscriber.put(b"x") for _ in range(MOST_WAITING_CHUNKS))
-    assert not subscriber.put(b"x")
-    next(iter(subscriber))
-    assert subscriber.put(b"x")
+    for _ in range(2):
+        for _ in range(MOST_WAITING_CHUNKS):
+            subscriber.put(b"x")
+        assert subscriber.ending is None
+        next(iter(subscriber))
+    for _ in range(MOST_WAITING_CHUNKS + 1):
+        subscriber.put(b"x")
+    assert subscriber.ending is TOO_SLOW
 
 
-def test_too_many_waiting_bytes_are_refused_but_one_large_chunk_is_not() -> None:
+def test_too_many_waiting_bytes_end_the_stream_but_one_large_chunk_does_not() -> None:
     subscriber = Subscriber()
-    assert subscriber.put(b"x" * 3 * MOST_WAITING_BYTES)
-    assert not subscriber.put(b"x")
-    next(iter(subscriber))
-    assert subscriber.put(b"x")
+    for _ in range(2):
+        subscriber.put(b"x" * 3 * MOST_WAITING_BYTES)
+        assert subscriber.ending is None
+        next(iter(subscriber))
+    for _ in range(2):
+        subscriber.put(b"x" * MOST_WAITING_BYTES)
+    assert subscriber.ending is TOO_SLOW
 
 
 def test_a_reader_of_only_the_latest_gets_the_latest() -> None:
     subscriber = Subscriber(only_latest=True)
     for number in range(2 * MOST_WAITING_CHUNKS):
-        assert subscriber.put(b"%d" % number)
+        subscriber.put(b"%d" % number)
+    assert subscriber.ending is None
     assert next(iter(subscriber)) == b"1999"
 
 
@@ -58,9 +66,9 @@ def test_the_ending_forgets_what_waits_and_ends_the_reader() -> None:
     chunks = iter(subscriber)
     assert next(chunks) == b"x"
     subscriber.put(b"y")
-    subscriber.end(TOO_SLOW, 7.0)
+    subscriber.end(TOO_SLOW)
     assert list(chunks) == []
-    assert subscriber.put(b"z")  # nobody's fault, and nobody's chunk
+    subscriber.put(b"z")  # nobody's fault, and nobody's chunk
     assert list(subscriber) == []
 
 
@@ -71,15 +79,15 @@ def test_a_reader_that_waits_when_the_ending_comes_is_woken() -> None:
     next(chunks)
     subscriber.put(b"y")
     next(chunks)
-    subscriber.end(GONE, 0.0)
+    subscriber.end(GONE)
     assert list(chunks) == []
 
 
 def test_only_the_first_ending_counts() -> None:
     subscriber = Subscriber()
-    subscriber.end(TOO_SLOW, 1.0)
-    subscriber.end(SHUTDOWN, 2.0)
-    assert (subscriber.ending, subscriber.cut_at) == (TOO_SLOW, 1.0)
+    subscriber.end(TOO_SLOW)
+    subscriber.end(SHUTDOWN)
+    assert subscriber.ending is TOO_SLOW
 
 
 def test_a_heartbeat_is_left_only_where_nothing_waits() -> None:

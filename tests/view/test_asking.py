@@ -89,7 +89,7 @@ def test_each_answer_is_of_one_position_whoever_else_asks_and_writes(
             finally:
                 asking_over.set()
             writing.result(timeout=300)
-        with service._level as projection:
+        with service.level() as projection:
             projection.snapshots.settle()
             assert projection.view.epochs.frozen == NONE
-            projection.view._check()
+            projection.view.check()

@@ -23,7 +23,6 @@ from tests.rolling.sizes import small
 from times import MINUTE, SECOND
 from view.answers import Extras, Figures, History, Order, Scope, SeriesInfo
 from view.listings import Over, Page, listed
-from view.questions import Asked
 from view.snapshots import Seen
 
 NAMES = ("a", "ab", "b", "c", "d")
@@ -49,7 +48,7 @@ class World:
 
     def happen(self) -> None:
         """Let something happen that shapes answers, or lets go of what is dead."""
-        acts = self.add, self.age, self.service.tick, self.service._level.prune, self.end, self.change_rules
+        acts = self.add, self.age, self.service.tick, self.service.level().prune, self.end, self.change_rules
         [act] = self.generator.choices(acts, (12, 5, 2, 2, 1, 1))
         act()
         while self.service.advance():
@@ -103,15 +102,15 @@ class World:
 
     def ask(self, depth: int = 0) -> None:
         """Put a question to a snapshot, in whose pauses things happen and further questions are asked."""
-        with self.service._level as projection:
+        with self.service.level() as projection:
             snapshot = projection.snapshot()
             if snapshot is None:  # as many live as may
                 return
             self.model.prune(projection.view.horizon)
-            question, expected = self.generator.choice((self.statistics, self.history, self.listing))(snapshot.seen)
-            mine = partial(self.pause, snapshot.seen, depth)
-            snapshot.seen.view.pause_by(mine)
-            assert question(snapshot.seen) == expected
+            question, expected = self.generator.choice((self.statistics, self.history, self.listing))(snapshot)
+            mine = partial(self.pause, snapshot, depth)
+            snapshot.view.pause_by(mine)
+            assert question(snapshot) == expected
             self.answered += 1
             projection.snapshots.leave(snapshot)
 
@@ -135,7 +134,7 @@ class World:
         figures = self.figures(self.rows(name, self.span(scope)))
 
         def question(seen: Seen) -> Figures:
-            answer = self.service._statistics(seen, name, scope, Asked(EXTRAS, now))
+            answer = self.service._statistics(seen, name, scope, EXTRAS, now)
             return Figures(answer.summary, answer.first, answer.last, answer.percentiles)
 
         return question, figures
@@ -151,7 +150,7 @@ class World:
         points = [(start, self.figures([row for row in rows if start <= row[0] < start + step])) for start in starts]
         expected = History(step, points, end, seen.cursor.position)
         assert sum(figures.summary.count for _, figures in points) == len(rows)
-        return lambda seen: self.service._history(seen, name, Scope(window), step, Asked(EXTRAS, now)), expected
+        return lambda seen: self.service._history(seen, name, Scope(window), step, EXTRAS, now), expected
 
     def listing(self, seen: Seen) -> tuple[Question, object]:
         over = Over(self.clock() - RETENTION, self.span(Scope(MINUTE)), EXTRAS)
@@ -187,7 +186,7 @@ def test_every_answer_is_of_the_moment_at_which_it_began(seed: int) -> None:
         world.happen()
         world.ask()
     assert world.answered > 30
-    with world.service._level as projection:
+    with world.service.level() as projection:
         projection.snapshots.settle()
         assert not projection.snapshots.alive
-        projection.view._check()
+        projection.view.check()

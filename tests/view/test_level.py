@@ -25,6 +25,7 @@ from tests.event_log.stores import WALL, Clocks
 from tests.rolling.model import summary_of
 from times import HOUR, MINUTE, SECOND
 from view import level as module
+from view.housekeeping import Housekeeping
 from view.level import Level, Listener
 from view.projection import Projection
 
@@ -85,8 +86,8 @@ def append(log: Log, seed: int = 1) -> list[float]:
 
 def summary(level: Level) -> object:
     with level as projection:
-        projection.view._check()
-        return projection.view.tail(None, WALL - HOUR, WALL - HOUR, None, False).summary
+        projection.view.check()
+        return projection.view.figures(None, Span(WALL - HOUR, WALL - HOUR), ends=False).summary
 
 
 def in_between(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], None]) -> list[int]:
@@ -132,7 +133,7 @@ def test_upkeep_waits_until_all_is_taken_in(log: Log, level: Level, monkeypatch:
     def happen() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(level, "_catch_up", wait)
-            for upkeep in (level.prune, lambda: level.maintain(0, 0)):
+            for upkeep in (level.prune, lambda: Housekeeping(log, level, idle=0).tick(HOUR)):
                 with pytest.raises(Waits):
                     upkeep()
         tried.append(1)
@@ -203,7 +204,7 @@ def test_while_the_log_is_not_there_it_stays_as_it_was(log: Log, level: Level, s
     with pytest.raises(LogUnavailable):
         summary(level)
     with level.held() as projection:
-        assert projection.view.tail(None, WALL - HOUR, WALL - HOUR, None, False).summary == summary_of(values)
+        assert projection.view.figures(None, Span(WALL - HOUR, WALL - HOUR), ends=False).summary == summary_of(values)
     store.is_gone = False
     assert summary(level) == summary_of([*values, 3.0])
 

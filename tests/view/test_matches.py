@@ -53,10 +53,10 @@ def test_they_are_those_of_what_is_seen_now_and_of_older_snapshots(service: Even
             begin(service, name)
         elif generator.random() < 0.7:
             service.end_series(name)
-        with service._level as projection:
+        with service.level() as projection:
             if generator.random() < 0.3 and (snapshot := projection.snapshot()):
                 held.append(snapshot)
-            for seen in generator.sample([projection, *(snapshot.seen for snapshot in held)], 1 + len(held)):
+            for seen in generator.sample([projection, *held], 1 + len(held)):
                 several = generator.choice(QUESTIONS)
                 assert seen.matches.find(seen, several)[0] == expected(seen, several)
             if len(held) > 1:
@@ -65,7 +65,7 @@ def test_they_are_those_of_what_is_seen_now_and_of_older_snapshots(service: Even
 
 def test_their_lineage_tells_that_one_has_ended(service: EventService) -> None:
     def find(several: Several) -> tuple[list[int], int]:
-        with service._level as projection:
+        with service.level() as projection:
             return projection.matches.find(projection, several)
 
     begin(service, "a0", "a1")
@@ -95,13 +95,13 @@ def test_names_are_matched_once_and_a_few_at_a_time(service: EventService) -> No
         assert len(asked) - since_pause[-1] <= NAMES_AT_ONCE
         since_pause.append(len(asked))
 
-    with service._level as projection:
+    with service.level() as projection:
         projection.view.pause_by(pause)
         assert len(projection.matches.find(projection, several)[0]) == 1000
         assert sorted(asked) == sorted(names)
         assert len(projection.matches.find(projection, several)[0]) == 1000
     begin(service, "a1000")
-    with service._level as projection:
+    with service.level() as projection:
         assert len(projection.matches.find(projection, several)[0]) == 1001
     assert len(asked) == 1001
 
@@ -112,7 +112,7 @@ def test_those_asked_for_longest_ago_go_where_there_are_too_many(
     monkeypatch.setattr(matches, "MOST_KEPT", 3 * matches.COST + 100)
     begin(service, *(f"a{number}" for number in range(20)))
     questions = [Several((f"a*{number}",)) for number in range(5)]
-    with service._level as projection:
+    with service.level() as projection:
         for several in [*questions[:3], questions[0], *questions[3:]]:
             projection.matches.find(projection, several)
         assert list(projection.matches._kept) == [questions[0], *questions[3:]]

@@ -12,8 +12,8 @@ import pytest
 from event_log.memory_store import MemoryStore
 from event_service import EventService
 from rolling.epochs import NONE
-from rolling.memory import Memory
 from rolling.percentiles import Percentiles, percent
+from rolling.ranks import Ranks
 from rolling.span import Range
 from rolling.steps import Pause
 from rolling.window import RollingWindow
@@ -26,7 +26,7 @@ from view import asking
 from view.answers import MOST_POINTS, Extras, Figures, Order, Scope
 from view.level import MOST_PUT_OFF
 from view.listings import Over, Page, listed
-from view.snapshots import MOST_ALIVE, Snapshot
+from view.snapshots import MOST_ALIVE, Snapshot, Snapshots
 
 SETTINGS = Settings(keep_last=3, idle=0)
 MEDIAN = Percentiles((percent("50"), percent("99")))
@@ -200,7 +200,7 @@ class TestListing:
                 service.log.raise_horizon(clock() + 30 * MINUTE)
             service.advance()
 
-        with service._level as seen:
+        with service.level() as seen:
             page, order = Page("s", limit, "s01"), Order(visible=visible)
             expected = listed(seen, page, order, Over(clock() - HOUR))
         turns = between_turns(monkeypatch, happen)
@@ -286,7 +286,7 @@ class TestRanking:
                 ended.append(names.pop())
                 service.end_series(ended[-1])
             service.log.raise_horizon(clock() + (15 + len(turns)) * MINUTE)
-            service._level.prune()
+            service.level().prune()
             service.advance()
 
         turns = between_turns(monkeypatch, happen)
@@ -330,11 +330,11 @@ def test_a_history_with_percentiles_is_worked_out_once_while_all_are_written(
 ) -> None:
     names = [f"s{number:02}" for number in range(40)]
     looked: list[int] = []
-    percentiles = Memory.percentiles
+    percentiles = Ranks.percentiles
 
-    def counted(memory: Memory, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
+    def counted(ranks: Ranks, ranges: list[Range], wanted: Percentiles, pause: Pause) -> list[float | None]:
         looked.append(1)
-        return percentiles(memory, ranges, wanted, pause)
+        return percentiles(ranks, ranges, wanted, pause)
 
     def happen() -> None:
         service.add_many(names, np.arange(len(names), dtype=np.uint32), None, np.full(len(names), 50.0))
@@ -342,7 +342,7 @@ def test_a_history_with_percentiles_is_worked_out_once_while_all_are_written(
 
     with small():
         fill(service, *names)
-        monkeypatch.setattr(Memory, "percentiles", counted)
+        monkeypatch.setattr(Ranks, "percentiles", counted)
         turns = between_turns(monkeypatch, happen)
         found = service.history(window=40 * MINUTE, step=MINUTE, extras=Extras(percentiles=MEDIAN))
     assert len(turns) > 40
@@ -357,7 +357,7 @@ def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
     service: EventService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leave() -> None:
-        assert service._level.projection.view.epochs.frozen >= 0
+        assert service.level().projection.view.epochs.frozen >= 0
         raise Gone
 
     fill(service, *(f"s{number:02}" for number in range(40)))
@@ -365,10 +365,10 @@ def test_whoever_leaves_before_the_end_leaves_no_snapshot_behind(
         between_turns(patch, leave)
         with pytest.raises(Gone):
             service.series()
-    assert service._level.lock.acquire(timeout=60)  # nobody has it, though it was left without
-    service._level.lock.release()
+    assert service.level().lock.acquire(timeout=60)  # nobody has it, though it was left without
+    service.level().lock.release()
     service.add("s00", None, 1.0)
-    with service._level as projection:  # who writes next, counts it off
+    with service.level() as projection:  # who writes next, counts it off
         assert projection.view.epochs.frozen == NONE
 
 
@@ -377,7 +377,7 @@ def test_a_question_of_a_kind_that_is_quick_again_takes_no_snapshot(
 ) -> None:
     fill(service, *(f"s{number:02}" for number in range(40)))
     service.series()
-    slow = service._level.projection.snapshots.slow
+    slow = service.level().projection.snapshots.slow
     with monkeypatch.context() as patch:
         between_turns(patch, lambda: None)
         service.series()
@@ -385,9 +385,9 @@ def test_a_question_of_a_kind_that_is_quick_again_takes_no_snapshot(
     monkeypatch.setattr(asking, "SECONDS", 3600.0)
     service.series()
     assert not slow
-    epoch = service._level.projection.view.epochs.now
+    epoch = service.level().projection.view.epochs.now
     service.series()
-    assert service._level.projection.view.epochs.now == epoch
+    assert service.level().projection.view.epochs.now == epoch
 
 
 def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
@@ -395,7 +395,7 @@ def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
 ) -> None:
     fill(service, *(f"s{number:02}" for number in range(40)))
     alive: list[int] = []
-    level = service._level
+    level = service.level()
 
     def happen() -> None:
         alive.append(len(level.projection.snapshots.alive))
@@ -418,10 +418,30 @@ def test_questions_of_one_place_share_a_snapshot_and_a_third_waits(
     assert max(alive) == 2
 
 
+def test_the_number_of_snapshots_and_the_age_of_the_oldest_are_told(service: EventService) -> None:
+    fill(service, "a")
+    seconds = [100.0]
+    held: list[Snapshot] = []
+    with service._level as projection:
+        projection.snapshots = Snapshots(lambda: seconds[0])
+    for expected in ((0, 0.0), (1, 3.0), (2, 6.0)):
+        assert service.snapshots() == expected
+        with service._level as projection:
+            snapshot = projection.snapshot()
+        if snapshot is not None:
+            held.append(snapshot)
+        service.add("a", None, 1.0)
+        seconds[0] += 3
+    projection.snapshots.leave(held[0])
+    assert service.snapshots() == (1, 6.0)
+    projection.snapshots.leave(held[1])
+    assert service.snapshots() == (0, 0.0)
+
+
 def test_a_question_waits_until_a_snapshot_is_free(service: EventService, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(service, *(f"s{number:02}" for number in range(40)))
     held: list[Snapshot] = []
-    level = service._level
+    level = service.level()
     for _ in range(MOST_ALIVE):
         with level as projection:
             snapshot = projection.snapshot()
@@ -446,11 +466,11 @@ def test_another_history_is_asked_anew(service: EventService, monkeypatch: pytes
 
         def happen() -> None:
             if not done:
-                before = service._level.projection
+                before = service.level().projection
                 service.log.retell()
                 while service.advance():
                     pass
-                assert service._level.projection is not before
+                assert service.level().projection is not before
             done.append(1)
 
         between_turns(monkeypatch, happen)
@@ -464,12 +484,12 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
         fill(service, "a", "b")
         service.tick()
         service.statistics("a", percentiles=MEDIAN)
-        memory = service._level.projection.view._memory
-        assert memory.held
+        ranks = service._level.projection.view.ranks
+        assert ranks.held
         for _ in range(6):
             clock.advance(MINUTE + SECOND)
             service.tick()
-        assert not memory.held
+        assert not ranks.held
 
 
 def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
@@ -478,13 +498,13 @@ def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
         fill(service, "a")
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
-        assert service._level.projection.view._memory.held == 0
+        assert service._level.projection.view.ranks.held == 0
 
 
 def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: EventService, clock: FakeClock) -> None:
     with small():
         fill(service, "a", "b")
-        level = service._level
+        level = service.level()
         with level as projection:
             snapshot = projection.snapshot()
             projection.view.raise_horizon(clock())
@@ -494,5 +514,5 @@ def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: Eve
             level.prune()
         assert len(projection.view) == before
         level.prune()
-        assert len(projection.view) < before == len(snapshot.seen.view)
+        assert len(projection.view) < before == len(snapshot.view)
         projection.snapshots.leave(snapshot)

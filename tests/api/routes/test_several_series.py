@@ -302,7 +302,7 @@ def test_a_lease_of_several_ends_where_the_key_sees_other_series(tmp_path: Path,
             assert lease is not None
             leases["&".join(texts)] = lease
     assert all(lease() for lease in leases.values())
-    guard.watch._pause = lambda seconds: None
-    guard.watch._looked_at -= 10 * LOOK_SECONDS
+    guard.watch.pause = lambda seconds: None
+    guard.watch.looked_at -= 10 * LOOK_SECONDS
     keys.write_text(keys.read_text().replace('["ours", "ours/*"]', '["ours"]'))
     assert {name: lease() for name, lease in leases.items()} == {"ours": True, "ours*": False, "ours&ours/a": False}

@@ -26,8 +26,8 @@ def faults(files: OpenLog) -> list[str]:
             found.append(f"record {synced.number} is said to be synced, of {tail.number}")
     try:
         manifest = files.blobs.manifest()
-        for name, size_and_crc in manifest.blobs.items():
-            files.blobs.get(name, size_and_crc)
+        for name in manifest.blobs:
+            files.blobs.get(name)
     except LogError as fault:
         found.append(str(fault))
     return found

@@ -29,8 +29,8 @@ def store(tmp_path: Path) -> FilesStore:
 
 
 def checked(store: FilesStore) -> list[str]:
-    assert store._files is not None
-    return faults(store._files)
+    assert store.files is not None
+    return faults(store.files)
 
 
 def test_a_sound_log_has_no_faults(store: FilesStore) -> None:
@@ -55,7 +55,7 @@ def test_damage_is_found(store: FilesStore, tmp_path: Path, file: str, start: in
 
 
 def test_a_head_that_is_ahead_of_the_records_is_found(store: FilesStore) -> None:
-    files = store._files
+    files = store.files
     assert files is not None
     tail = files.head.tail()[1]
     files.head.publish_tail(tail._replace(number=tail.number + 1))

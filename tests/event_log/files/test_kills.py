@@ -159,8 +159,8 @@ def test_a_halted_writer_keeps_others_waiting_for_two_seconds(tmp_path: Path, ch
     def halt() -> None:
         other = store_at(tmp_path / "log")
         other.end()
-        assert other._files is not None
-        other._files.appending.acquire()
+        assert other.files is not None
+        other.files.appending.acquire()
         (tmp_path / "halted").touch()
         signal.pause()
 
@@ -173,7 +173,7 @@ def test_a_halted_writer_keeps_others_waiting_for_two_seconds(tmp_path: Path, ch
     assert len(read_all(store)) == 1
     late = store_at(tmp_path / "log")
     assert late.end().number == 1
-    late._files = None
+    late.files = None
     halted.kill()
     halted.join()
     assert add(store, single(2.0)).number == 2
@@ -183,12 +183,12 @@ def test_a_halted_writer_keeps_others_waiting_for_two_seconds(tmp_path: Path, ch
 def test_a_forked_child_opens_the_log_anew(tmp_path: Path, child: Starter) -> None:
     store = store_at(tmp_path / "log")
     add(store, single(1.0))
-    inherited = store._files
+    inherited = store.files
 
     def go_on() -> None:
-        assert store._files is None
+        assert store.files is None
         assert add(store, single(2.0)).number == 2
-        assert store._files is not inherited
+        assert store.files is not inherited
         store.close()
 
     process = child(go_on)
@@ -202,8 +202,8 @@ def test_a_child_keeps_no_lock_of_a_parent_that_dies(tmp_path: Path, child: Star
     def parent() -> None:
         store = store_at(tmp_path / "log")
         store.end()
-        assert store._files is not None
-        store._files.appending.acquire()
+        assert store.files is not None
+        store.files.appending.acquire()
         if os.fork() == 0:
             (tmp_path / "forked").write_text(str(os.getpid()))
             signal.pause()
@@ -270,8 +270,8 @@ def test_a_halted_writer_holds_up_no_other_greenlet(tmp_path: Path, child: Start
         def halt() -> None:
             other = store_at(tmp_path / "log")
             other.end()
-            assert other._files is not None
-            other._files.appending.acquire()
+            assert other.files is not None
+            other.files.appending.acquire()
             (tmp_path / "halted").touch()
             os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -283,4 +283,4 @@ def test_a_halted_writer_holds_up_no_other_greenlet(tmp_path: Path, child: Start
         halted.kill()
         output, _ = worker.communicate()
     assert output == "21\n"
-    store._files = None
+    store.files = None

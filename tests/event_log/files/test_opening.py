@@ -32,6 +32,14 @@ class TestRefused:
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
         assert (tmp_path / name).read_bytes() == b"older"
 
+    def test_files_of_the_format_before_are_not_touched(self, tmp_path: Path) -> None:
+        page = b"tidemark log 3".ljust(4096, b"\0")
+        (tmp_path / "head").write_bytes(page)
+        with pytest.raises(LogDamaged, match="older format"):
+            open_files(tmp_path).check()
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "head"]
+        assert (tmp_path / "head").read_bytes() == page
+
     def test_a_network_file_system_is_named(self, tmp_path: Path) -> None:
         device = tmp_path.stat().st_dev
         mounts = tmp_path / "mountinfo"
@@ -209,7 +217,7 @@ def client():
     for _ in range(20):
         appended = store.append(Record(SINGLE, pack_single(1, 1, 1.0), 1), guard)
         store.confirm(appended)
-        assert store._files.words[SYNCED_NUMBER] >= appended.number
+        assert store.files.words[SYNCED_NUMBER] >= appended.number
 
 gevent.joinall([gevent.spawn(client) for _ in range(50)], raise_error=True)
 print(store.end().number, len(syncs))
@@ -233,12 +241,12 @@ def test_greenlets_share_each_sync(tmp_path: Path) -> None:
 
 def test_segments_stay_within_an_eighth_of_the_room() -> None:
     for max_bytes, size in ((1, LEAST // 8), (2**27, 2**24), (2**40, 2**24), (2**25, 2**22)):
-        assert FilesStore(Path("nowhere"), max_bytes=max_bytes)._options.segment_bytes == size
+        assert FilesStore(Path("nowhere"), max_bytes=max_bytes).options.segment_bytes == size
 
 
 def test_the_clocks_of_this_machine_are_read() -> None:
     store = FilesStore(Path("nowhere"), max_bytes=1)
-    before, read = Moment.now().wall, store._options.clock().wall
+    before, read = Moment.now().wall, store.options.clock().wall
     assert before <= read <= Moment.now().wall
 
 

@@ -89,7 +89,7 @@ class Trial:
         generations = {life.generation}
 
         def cut(disk: Disk, point: str) -> None:
-            opened = [store._files for store in stores if store._files is not None]
+            opened = [store.files for store in stores if store.files is not None]
             synced = max((int(files.words[SYNCED_NUMBER]) for files in opened), default=0)
             for loss in islice(self._losses, 2):
                 self._after_cut(disk, life, loss, point, synced, generations, depth)
