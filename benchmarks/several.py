@@ -56,12 +56,12 @@ class Stretches:
 
 
 def service_of(series: int, each: int) -> EventService:
-    """A service with so many series that match `even *`, and as many that do not; each has so many events of the last
-    hour."""
-    clock = wall_clock
-    service = EventService(MemoryStore(), Settings(max_series=2 * series, max_batch=10**6, idle=0), clock)
+    """Return a service with a number of series that match `even *`, and as many that do not, each with a number of
+    events of the last hour. Its clock stands still, so that the hour holds all of them however long this takes."""
+    now = wall_clock()
+    service = EventService(MemoryStore(), Settings(max_series=2 * series, max_batch=10**6, idle=0), lambda: now)
     names = [f"{kind} {number}" for number in range(series) for kind in ("even", "odd")]
-    ids, generator, now = np.arange(2 * series, dtype=np.uint32), np.random.default_rng(1), clock()
+    ids, generator = np.arange(2 * series, dtype=np.uint32), np.random.default_rng(1)
     for start in range(each):
         times = now - 59 * MINUTE + (start * 2 * series + ids.astype(np.int64)) * (58 * MINUTE) // (2 * series * each)
         service.add_many(names, ids, times, generator.lognormal(3, 1, 2 * series))

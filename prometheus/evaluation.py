@@ -14,7 +14,7 @@ from prometheus.answers import Refused, bad_data
 from prometheus.parsing import DEEPEST, Matchers, instant_of, microseconds
 from prometheus.source import Source
 from prometheus.vectors import Column, Floats, Times, Value, Vector, labels_of, nameless
-from prometheus.windows import FUNCTIONS, KEEP_NAME, Function, last, over, quantile
+from prometheus.windows import FUNCTIONS, KEEP_NAME, Function, over, quantile
 from times import MINUTE, format_duration, format_timestamp
 
 MOST_VALUES = 1_000_000
@@ -90,7 +90,8 @@ class Evaluation:
 
     @_evaluate.register
     def _(self, expression: promql.VectorSelector) -> Value:
-        return self._over(expression, min(LOOKBACK, self._source.retention), last, keep_name=True)
+        width = min(LOOKBACK, self._source.retention)
+        return self._over(expression, width, FUNCTIONS["last_over_time"], keep_name=True)
 
     @_evaluate.register
     def _(self, expression: promql.Call) -> Value:

@@ -53,23 +53,6 @@ def over(samples: Sequence[Samples], ends: Times, width: int, function: Function
     return found, there
 
 
-def _count(windows: Windows) -> Floats:
-    return (windows.ends - windows.begins).astype(np.float64)
-
-
-def _present(windows: Windows) -> Floats:
-    return np.ones(len(windows.begins))
-
-
-def _first(windows: Windows) -> Floats:
-    return windows.values[windows.begins]
-
-
-def last(windows: Windows) -> Floats:
-    """Return the last value of each window."""
-    return windows.values[windows.ends - 1]
-
-
 def _extreme(least: np.ufunc) -> Function:
     def of(windows: Windows) -> Floats:
         values, begins, ends, _ = windows
@@ -118,10 +101,10 @@ def _number(value: float | None, summary: Summary) -> float:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "count_over_time": _count,
-    "present_over_time": _present,
-    "first_over_time": _first,
-    "last_over_time": last,
+    "count_over_time": lambda windows: (windows.ends - windows.begins).astype(np.float64),
+    "present_over_time": lambda windows: np.ones(len(windows.begins)),
+    "first_over_time": lambda windows: windows.values[windows.begins],
+    "last_over_time": lambda windows: windows.values[windows.ends - 1],
     "min_over_time": _extreme(np.minimum),
     "max_over_time": _extreme(np.maximum),
     "sum_over_time": _summed(lambda summary: summary.sum, squares=False),
