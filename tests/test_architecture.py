@@ -51,7 +51,7 @@ EXCEPTIONS = {
     "parameters of __init__ in streaming/feed.py": 7,
 }
 """Limits of what was beyond the common ones when these came; lines in tens. Only to be lowered."""
-ALL_CODE_LINES = 19_800
+ALL_CODE_LINES = 19_700
 """Maximum code lines of the service and its tools together. Only to be lowered: 12,500 is the aim."""
 ASIDE = ("tests/", "benchmarks/", "client/")
 """Folders whose lines are not counted among these."""
