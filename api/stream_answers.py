@@ -204,7 +204,7 @@ def _new_feed(context: Context) -> Feed:
 
     def answer(subject: Hashable) -> Answered:
         assert isinstance(subject, Subject)
-        return _statistics(events, subject, rates)
+        return statistics_message(events, subject, rates)
 
     def note(open_streams: int) -> None:
         context.meter.table.put(OPEN_STREAMS, open_streams)
@@ -215,7 +215,8 @@ def _new_feed(context: Context) -> Feed:
     return made
 
 
-def _statistics(events: EventService, subject: Subject, rates: Rates) -> Answered:
+def statistics_message(events: EventService, subject: Subject, rates: Rates) -> Answered:
+    """Return what a stream of statistics says next, and the position that it is of."""
     wanted = extras(subject.include, linear=subject.linear)
     found = events.statistics(
         subject.series, window=subject.window, last=subject.last, edges=True, percentiles=wanted.percentiles

@@ -85,7 +85,7 @@ class Applied:
         self.store = store
         self.lock = threading.RLock()
         """Guards the machine and all that follows."""
-        self._flight = SingleFlight()
+        self.flight = SingleFlight()
         self._told: deque[Told] = deque()
         self._loading: Loading | None = None
         self._loaded_to = Cursor(0)
@@ -180,7 +180,7 @@ class Applied:
         whether there is more. A read that began after this call may have brought all that this one is to bring, or
         failed for both."""
         self.check()
-        return self._flight.step(self._step, lambda: upto is not None and self.machine.cursor.number >= upto)
+        return self.flight.step(self._step, lambda: upto is not None and self.machine.cursor.number >= upto)
 
     def _step(self) -> bool:
         if self._is_broken:

@@ -73,7 +73,7 @@ class Gathering:
         """`settle` gives each job of a group its outcome, or leaves them all without: then they are tried one by
         one."""
         self._settle = settle
-        self._flight = SingleFlight()
+        self.flight = SingleFlight()
         self.waiting: deque[Job] = deque()
 
     def append(self, record: Record, guard: Guard) -> Appended:
@@ -82,7 +82,7 @@ class Gathering:
         self.waiting.append(job)
         try:
             while job.outcome is None:
-                self._flight.step(self._trip, lambda: self._is_done(job))
+                self.flight.step(self._trip, lambda: self._is_done(job))
         finally:
             if job.outcome is None and job in self.waiting:  # it was killed
                 self.waiting.remove(job)

@@ -41,7 +41,7 @@ class Trips:
         wanted = self._gathered() + count
         found = [self.one(record) for _ in range(count)]
         until(lambda: self._gathered() == wanted and self._under_way == 1, "all to wait", SOON)
-        until(lambda: len(self.gathering._flight.waiting) == wanted - 1, "all to wait for their turn", SOON)
+        until(lambda: len(self.gathering.flight.waiting) == wanted - 1, "all to wait for their turn", SOON)
         return found
 
     def _gathered(self) -> int:
@@ -147,7 +147,7 @@ def test_who_is_killed_while_waiting_is_stored_by_nobody(trips: Trips, monkeypat
 
     first = trips.append(1)
     with monkeypatch.context() as patched:
-        patched.setattr(trips.gathering._flight, "step", killed)
+        patched.setattr(trips.gathering.flight, "step", killed)
         with pytest.raises(Killed):
             trips.gathering.append(ONE, Guard(1))
     futures = first + trips.append(2)

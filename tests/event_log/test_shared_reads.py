@@ -49,7 +49,7 @@ def caught_up(source: Source) -> list[str]:
     assert source.reading.wait(SOON)
     for thread in threads[1:]:
         thread.start()
-    until(lambda: len(log._flight.waiting) == MANY, "all to come")
+    until(lambda: len(log.flight.waiting) == MANY, "all to come")
     source.go_on.set()
     for thread in threads:
         thread.join(SOON)

@@ -484,7 +484,7 @@ def test_the_follower_lets_go_of_what_percentiles_need(service: EventService, cl
         fill(service, "a", "b")
         service.tick()
         service.statistics("a", percentiles=MEDIAN)
-        ranks = service._level.projection.view.ranks
+        ranks = service.level().projection.view.ranks
         assert ranks.held
         for _ in range(6):
             clock.advance(MINUTE + SECOND)
@@ -498,7 +498,7 @@ def test_the_memory_for_percentiles_is_bounded(clock: FakeClock) -> None:
         fill(service, "a")
         found = service.statistics("a", percentiles=MEDIAN)
         assert list(found.percentiles) == percentiles_of(values_of(service, "a", window=60 * MINUTE), MEDIAN)
-        assert service._level.projection.view.ranks.held == 0
+        assert service.level().projection.view.ranks.held == 0
 
 
 def test_pruning_is_put_off_while_a_snapshot_lives_but_not_for_long(service: EventService, clock: FakeClock) -> None:

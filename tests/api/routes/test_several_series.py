@@ -274,7 +274,7 @@ def test_the_rate_of_several_counts_series_that_begin_and_not_those_that_end(
 
     def rate() -> float:
         clock.advance(SECOND)
-        text = stream_answers._statistics(service, subject, rates).chunk.decode()
+        text = stream_answers.statistics_message(service, subject, rates).chunk.decode()
         return float(text.partition('"rate":')[2].partition("}")[0])
 
     send(client, *[1.0] * 5, series="web/a")

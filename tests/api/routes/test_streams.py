@@ -281,7 +281,7 @@ def test_the_rate_counts_what_arrives_however_it_is_dated(
     subject = stream_answers.Subject(Several(("AAPL",)), None, None, (), SECOND)
 
     def look() -> object:
-        [message] = parse(stream_answers._statistics(service, subject, rates).chunk)
+        [message] = parse(stream_answers.statistics_message(service, subject, rates).chunk)
         return message.json["rate"]
 
     assert look() == 0.0
