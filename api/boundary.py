@@ -36,7 +36,7 @@ def check() -> None:
     read = environ.get
     host = read("HTTP_HOST")
     refusal = boundary.refusal(
-        request.method,
+        environ["REQUEST_METHOD"],
         host,
         read("HTTP_ORIGIN"),
         read("HTTP_SEC_FETCH_SITE"),
