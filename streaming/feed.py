@@ -27,8 +27,7 @@ SWEEP_SECONDS = 1.0
 """Seconds between two looks for departed clients, due heartbeats and stuck writes."""
 HEARTBEAT_SWEEPS = 15
 CUT_SWEEPS = 11
-"""Sweeps after an ending, and so ten seconds at least, after which the socket of a stream that has not ended by itself
-is shut down."""
+"""Sweeps after which the socket of a stream that has not ended by itself is shut down: ten seconds at least."""
 
 _log = logging.getLogger(__name__)
 
