@@ -168,7 +168,7 @@ PEERS = (
     Peer(
         "Prometheus",
         _prometheus,
-        "/-/healthy",
+        "/-/ready",
         "/api/v1/write",
         {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"},
         remote_write,
