@@ -42,6 +42,8 @@ def cut(part: Range) -> Cut:
     """Return what a range comes to. O(log n)."""
     timeline, begin, end = part
     size = len(timeline)
+    if timeline.first is timeline.last:  # as of most of many series
+        return Cut([], [], [(timeline.first, max(size - begin, 0), size - end)])
     found = Cut([], [], [])
     _collect(timeline, timeline._root, max(size - begin, 0), size - end, found)
     return found

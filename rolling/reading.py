@@ -102,7 +102,7 @@ class Reading:
         ranges = self.ranges(series, span)
         percentiles = () if wanted is None else self.ranks.percentiles(ranges, wanted, self.pause)
         found = self.figures_of(ranges, ends, self._suffixes if moves else None)
-        return replace(found, percentiles=percentiles) if percentiles else found
+        return Figures(found.summary, found.first, found.last, percentiles) if percentiles else found
 
     def figures_of(self, ranges: Sequence[Range], ends: bool, suffixes: Suffixes | None = None) -> Figures:
         """The figures of ranges, one for each series, without percentiles."""
