@@ -12,7 +12,7 @@ CHUNK = 1024 * 1024
 
 
 NAME = "tidemark log"
-FORMAT = "3"
+FORMAT = "4"
 """Format of the records and of all that stands beside them."""
 
 

@@ -263,7 +263,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "too few replicas": (configured("min-replicas-to-write", "1"), "has fewer replicas"),
     "a full disk": (a_full_disk, "cannot save to its disk"),
     "a text": (keys_of(lambda client: client.set(HEAD, "x")), r"another program .* choose another with \?name="),
-    "an older format": (an_older_format, "holds 'tidemark log 2', not 'tidemark log 3'"),
+    "an older format": (an_older_format, "holds 'tidemark log 2', not 'tidemark log 4'"),
     "a cluster": (a_cluster, "is a Cluster that is down"),
     "another node": (a_cluster_with_the_keys_elsewhere, "is a node of a Cluster that does not hold these keys"),
 }

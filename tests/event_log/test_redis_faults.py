@@ -259,12 +259,12 @@ def test_a_log_of_a_former_format_is_left_alone(former: str, server: RedisServer
 
 def test_a_log_of_a_later_format_is_left_alone(log: Log, server: RedisServer, open_store: Open) -> None:
     with server.client() as client:
-        client.hset("{tidemark}:log:head", "mark", "4 and more")
+        client.hset("{tidemark}:log:head", "mark", "5 and more")
         calls = log.store.check, log.catch_up, lambda: log.append_one("a", WALL, 1.0)
         for call in (*calls, lambda: Log(open_store(server.url()))):
-            with pytest.raises(LogDamaged, match="holds 'tidemark log 4', not 'tidemark log 3'"):
+            with pytest.raises(LogDamaged, match="holds 'tidemark log 5', not 'tidemark log 4'"):
                 call()
-        assert client.hget("{tidemark}:log:head", "mark") == b"4 and more"
+        assert client.hget("{tidemark}:log:head", "mark") == b"5 and more"
 
 
 @contextmanager
