@@ -73,7 +73,7 @@ def test_a_leap_at_a_start_is_followed_only_after_ten_minutes(name: str) -> None
     before = store.append(record, Guard(store.manifest().cursor.history))
     with shared().client() as client:  # as if it had been started anew since
         _, _, history = client.hget(store.keys.head.decode(), "mark").split()
-        client.hset(store.keys.head.decode(), "mark", b"3 another-start " + history)
+        client.hset(store.keys.head.decode(), "mark", b"4 another-start " + history)
     start = clocks.wall
     clocks.advance(2 * HOUR)
     store.check()

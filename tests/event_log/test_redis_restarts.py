@@ -320,7 +320,7 @@ def test_many_restarts_leave_the_log_readable(open_log: Open, restarts: int) -> 
         reader = Projection(open_log(server))
         for number in range(restarts):
             _, _, history = client.hget("{log}:log:head", "mark").split()
-            client.hset("{log}:log:head", "mark", b"3 another-start " + history)
+            client.hset("{log}:log:head", "mark", b"4 another-start " + history)
             fill(log, number, number + 1)
             if number == restarts // 2:
                 reader.follow()
