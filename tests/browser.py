@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """The first has no window: a page takes two thirds of the processor time that it takes in the whole browser."""
-DEBIAN = ("chromium-headless-shell", "fonts-liberation")
+FONTS = "fonts-liberation"
 ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 PATIENCE_MS = 120_000
 """Maximum milliseconds until an expectation comes true. It is no demand on speed: a machine may be slow."""
@@ -60,7 +61,10 @@ def ensure() -> str:
     if found := executable():
         return f"browser: {found}"
     if can_install():
-        install(*DEBIAN)
+        with suppress(subprocess.CalledProcessError):  # older releases of Debian do not have it
+            install(NAMES[0], FONTS)
+        if not executable():
+            install(NAMES[1], FONTS)
         return f"browser: installed Debian's {executable()}"
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
     return "browser: Playwright's own Chromium"
