@@ -102,6 +102,7 @@ class Courier:
         """Send until all is sent, or something fails."""
         try:
             self._send_changes(waiting)
+            waiting = ()  # what is left of it was not tried
             self._send_again(again)
         except SendFailed as fault:
             self._count(self.receiver.name, "failed", 1)

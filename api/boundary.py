@@ -16,6 +16,9 @@ from api.context import context
 from api.guard import OPEN, need_here
 from api.problems import Problem
 
+_HEALTH = "/health", "/v1/health"
+"""Begins the paths of health checks, and those that somebody who checks has mistyped."""
+
 
 def own_address(environ: Mapping[str, Any]) -> str:
     """Return the address of this side of the connection; '' for a Unix socket.
@@ -43,7 +46,7 @@ def check() -> None:
         read("HTTP_SEC_FETCH_MODE"),
         own_address(environ) if boundary.depends_on_address(host) else "",
         websocket="HTTP_UPGRADE" in environ,
-        is_health=need_here() is OPEN,
+        is_health=need_here() is OPEN or environ["PATH_INFO"].startswith(_HEALTH),
         password=read("HTTP_AUTHORIZATION", "")[:5].lower() == "basic",
     )
     if refusal is not None:

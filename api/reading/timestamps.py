@@ -60,5 +60,7 @@ def _parse_alike(texts: Sequence[str]) -> Times | None:
         times: Times = np.array([text[:end] for text in texts], "M8[us]").astype(np.int64)
     except ValueError:
         return None
+    if times.min() < EARLIEST:  # to numpy there is a year 0
+        return None
     times += parse_timestamp(f"1970-01-01T00:00:00{zone}")
     return times if times.min() >= EARLIEST and times.max() <= LATEST else None

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from event_log.errors import LogDamaged
 from event_log.files.disk import sync_folder, write_aside
-from event_log.files.layout import NO_HORIZON, with_crc, without_crc
+from event_log.files.layout import CRC, NO_HORIZON, crc_of, with_crc, without_crc
 from event_log.port import Behind
 from times import SECOND
 
@@ -69,7 +69,7 @@ class Blobs:
     def put(self, data: bytes, now: int) -> str:
         """Write a blob, and wait until it is on the disk; its name. Raises OSError."""
         name = uuid4().hex
-        path = write_aside(self.folder, with_crc(data))
+        path = write_aside(self.folder, data, crc_of(data))
         os.utime(path, ns=(now * 1000, now * 1000))
         path.rename(self.folder / name)
         sync_folder(self.folder)
@@ -78,12 +78,14 @@ class Blobs:
     def get(self, name: str) -> bytes:
         """Raises LogDamaged where it is not as it was written, and Behind where it is gone."""
         try:
-            data = without_crc((self.folder / name).read_bytes())
+            with (self.folder / name).open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size - CRC.size
+                data, crc = file.read(max(size, 0)), file.read()  # a slice would be a copy
         except FileNotFoundError:
             raise Behind(f"{self.folder / name} was replaced meanwhile") from None
         except OSError as fault:
             raise LogDamaged(f"{self.folder / name} cannot be read: {fault}") from fault
-        if data is None:
+        if crc_of(data) != crc:
             raise LogDamaged(f"{self.folder / name} is not as it was written")
         return data
 

@@ -88,14 +88,17 @@ def make_folder(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def write_aside(folder: Path, data: bytes) -> Path:
-    """Write a file under a name that nobody knows, and wait until it is on the disk. Raises OSError."""
+def write_aside(folder: Path, *parts: bytes) -> Path:
+    """Write parts, one behind the other, to a file under a name that nobody knows, and wait until it is on the disk.
+    Raises OSError."""
     path = folder / f"{uuid4().hex}.tmp"
     try:
         file = File(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        view = memoryview(data)
-        for offset in range(0, len(data), len(_ZEROS)):
-            write_all(file.number, view[offset : offset + len(_ZEROS)], offset)
+        end = 0
+        for part in parts:
+            for offset in range(0, len(part), len(_ZEROS)):
+                write_all(file.number, memoryview(part)[offset : offset + len(_ZEROS)], end + offset)
+            end += len(part)
         sync_file(file.number)
     except OSError:
         path.unlink(missing_ok=True)

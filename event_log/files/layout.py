@@ -60,15 +60,20 @@ SYNCED_SIZE = _SYNCED.size + CRC.size
 _SEGMENT = Struct("<16sQQQQ")
 
 
+def crc_of(data: bytes) -> bytes:
+    """Return the checksum that stands behind bytes that may be torn."""
+    return CRC.pack(crc32(data))
+
+
 def with_crc(data: bytes) -> bytes:
     """Bytes that may be torn, with a crc behind."""
-    return data + CRC.pack(crc32(data))
+    return data + crc_of(data)
 
 
 def without_crc(data: bytes) -> bytes | None:
     """The bytes before the crc, or None where it does not match."""
     body = data[: -CRC.size]
-    return body if CRC.pack(crc32(body)) == data[-CRC.size :] else None
+    return body if crc_of(body) == data[-CRC.size :] else None
 
 
 def pack_segment(head: SegmentHead) -> bytes:

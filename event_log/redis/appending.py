@@ -14,7 +14,7 @@ from typing import NoReturn
 from event_log.errors import HistoryChanged, LogError, LogFull, LogUnavailable, LogUncertain
 from event_log.port import Appended, Cursor, Guard, Record, Stale
 from event_log.redis.connection import NOTHING, Command, Packed, Reply, call, pack
-from event_log.redis.entries import MOST_ENTRIES, end_of, nonce_of, read_entries
+from event_log.redis.entries import end_of, nonce_of, read_entries
 from event_log.redis.faults import code_of, other_keys, unavailable
 from event_log.redis.groups import Gathering, Group
 from event_log.redis.keys import Keys, history_of, other_format
@@ -46,6 +46,8 @@ class Appending:
         self._now = now
         self._gathering = Gathering(self._settle)
         self._wait = pack(("WAIT", pool.url.wait, COPY_MILLISECONDS)) if pool.url.wait else NOTHING
+        self.most_entries = 1000
+        """Number of entries that one read brings: some megabytes of them, as they were of late."""
         self.tip = Appended(0, 0)
         """The newest record this process knows of."""
         self.copied = Appended(0, 0)
@@ -154,7 +156,7 @@ class Appending:
         group.sent_by = session
         cursor, follow = self.furthest, NOTHING
         if cursor.history and any(job.guard.known is None for job in group.jobs):  # it is decided when it is applied
-            follow = read_entries(self._keys, cursor, MOST_ENTRIES)
+            follow = read_entries(self._keys, cursor, self.most_entries)
         reply, *more = session.trip(pack(self._command(session, group)) + follow + self._wait)
         if not isinstance(reply, bytes):
             group.sent_by = None
@@ -164,8 +166,12 @@ class Appending:
         self.note(end)
         if not any(isinstance(one, Exception) for one in more[: follow.answers]):
             self.ahead = cursor, more[: follow.answers]
-        self._check_copies(more[follow.answers :], end)
-        group.answer(end)
+        try:
+            self._check_copies(more[follow.answers :], end)
+        except LogUncertain as fault:  # the connection is sound
+            group.fail(fault)
+        else:
+            group.answer(end)
 
     def _refused(self, session: Session, group: Group, reply: Reply) -> None:
         """Fail a group of which nothing was stored, or send it once more. One of several that are refused together is

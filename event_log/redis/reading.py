@@ -41,7 +41,7 @@ class Reading:
             self._appending.ahead = cursor, []
             # Another process may have appended since: only a read of its own can say that nothing is newer.
             return self._chunk(cursor, limit, replies)._replace(more=True)
-        count = max(1, min(limit, MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))
+        count = min(limit, self._appending.most_entries)
         return self._chunk(cursor, limit, self._pool.look(read_entries(self._keys, cursor, count)))
 
     def head(self, *fields: str) -> tuple[int, list[bytes | None]]:
@@ -74,6 +74,7 @@ class Reading:
             raise self._missing(cursor, int(compacted or 0))
         if entries:
             self._entry_bytes = max(100.0, 0.5 * (self._entry_bytes + decoder.size / len(entries)))
+            self._appending.most_entries = max(1, min(MOST_ENTRIES, int(READ_BYTES / self._entry_bytes)))
         self._appending.note(decoder.end)
         end = Cursor(history, number, position)
         furthest = self._appending.furthest

@@ -4,7 +4,6 @@ strings of at most 1 MiB each, and the manifest that names them for readers."""
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from collections.abc import Callable
 
 from event_log.log_time import Moment
@@ -27,6 +26,8 @@ GRACE_SECONDS = 600
 STEP = 1000
 """Entries that are trimmed at a time."""
 _FIELDS = "generation", "number", "position", "data", "blobs"
+_SWAPS = "swaps"
+"""The field of the times of the last swaps, each with its last entry: whoever comes next trims by them."""
 
 
 class RedisStore(RecordStore):
@@ -44,7 +45,7 @@ class RedisStore(RecordStore):
         self._reading = Reading(self._reads, self.keys, self._appending)
         self._facts = Facts(self._reads)
         self._holder = secrets.token_hex(8)
-        self._swaps = deque[tuple[int, str]]()  # when each was learned of, and its last entry; the oldest first
+        self._trimmed = ""  # up to this entry, by this process
 
     def append(self, record: Record, guard: Guard) -> Appended:
         return self._appending.append(record, guard)
@@ -101,9 +102,9 @@ class RedisStore(RecordStore):
         keys = self.keys.head, self.keys.manifest, *new_keys, *self.keys.chunks(old)
         growth = blob_bytes(new) - blob_bytes(old)
         numbers = before.generation, manifest.generation, cursor.number, len(new_keys), growth
-        blobs = " ".join(manifest.blobs)
-        values: Command = manifest.generation, cursor.number, cursor.position, manifest.data, blobs
-        fields = [word for pair in zip(_FIELDS, values, strict=True) for word in pair]
+        blobs, swaps = " ".join(manifest.blobs), " ".join([*self._swaps(), f"{self._clock.time()}:{_entry(cursor)}"])
+        values: Command = manifest.generation, cursor.number, cursor.position, manifest.data, blobs, swaps
+        fields = [word for pair in zip((*_FIELDS, _SWAPS), values, strict=True) for word in pair]
         done = self._reads.twice(
             lambda session: session.ask(call(SWAP, keys, session.mark(cursor.history), *numbers, *fields))[0]
         )
@@ -112,7 +113,6 @@ class RedisStore(RecordStore):
         if done != 1:
             return self.manifest() == manifest  # the answer may have been lost when it was done
         self._reading.generation = manifest.generation
-        self._swaps.append((self._clock.time(), _entry(cursor)))
         return True
 
     def may_compact(self, seconds: float) -> bool:
@@ -143,13 +143,10 @@ class RedisStore(RecordStore):
 
     def sync(self) -> None:
         self._clock.ask()
-        newest, now, due = self._manifest(0), self._clock.time(), ""
-        if newest.generation and (not self._swaps or self._swaps[-1][1] != _entry(newest.cursor)):
-            self._swaps.append((now, _entry(newest.cursor)))
-        while self._swaps and self._swaps[0][0] <= now - GRACE_SECONDS * SECOND:
-            _, due = self._swaps.popleft()
-        if due:
-            self._trim(due, blob_bytes(newest.blobs))
+        oldest = next(iter(self._swaps()), "")
+        if oldest and oldest != self._trimmed and self._is_old(oldest):
+            self._trim(oldest.partition(":")[2], blob_bytes(self._manifest(0).blobs))
+            self._trimmed = oldest
 
     def close(self) -> None:
         self._writes.close()
@@ -159,6 +156,16 @@ class RedisStore(RecordStore):
         generation, number, position, data, blobs = self._reads.ask(("HMGET", self.keys.manifest, *_FIELDS))[0]
         cursor = Cursor(history, int(number or 0), int(position or 0))
         return Manifest(int(generation or 0), cursor, data or b"", tuple((blobs or b"").decode().split()))
+
+    def _swaps(self) -> list[str]:
+        """Return the swaps of the last ten minutes, and the one before them, as they are noted."""
+        found: list[str] = (self._reads.ask(("HGET", self.keys.manifest, _SWAPS))[0] or b"").decode().split()
+        while len(found) > 1 and self._is_old(found[1]):
+            del found[0]
+        return found
+
+    def _is_old(self, swap: str) -> bool:
+        return int(swap.partition(":")[0]) <= self._clock.time() - GRACE_SECONDS * SECOND
 
     def _trim(self, entry: str, blobs: int) -> None:
         """Drop all entries before this one, by which readers of the manifest recognise the history, and count anew what

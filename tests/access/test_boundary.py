@@ -108,6 +108,13 @@ def test_every_json_answer_is_kept_from_other_origins(path: str, client: FlaskCl
     assert [answer.headers.getlist(name) for name, _ in JSON_HEADERS] == [[value] for _, value in JSON_HEADERS]
 
 
+@pytest.mark.parametrize(("path", "status"), [("/health/live", 200), ("/health/lively", 404), ("/v1/health/x", 404)])
+def test_a_page_that_asks_after_our_health_is_answered(
+    path: str, status: int, client: FlaskClient, headers: dict[str, str]
+) -> None:
+    assert client.get(path, headers=EVIL | SCRIPT | headers).status_code == status
+
+
 def test_a_named_page_and_a_named_host_come_in() -> None:
     settings = Settings(log_url="memory:", cors_origins=("https://evil.example",), allowed_hosts=("tide.example",))
     client = composition.create_app(settings).test_client()

@@ -256,11 +256,33 @@ def test_what_a_swap_leaves_behind_is_dropped_in_steps() -> None:
         cursor = store.read(cursor, 2500 - cursor.number).cursor
     assert store.swap(Manifest(1, cursor))
     clocks.advance(601 * SECOND)
-    store.sync()
+    other = RedisStore(url, max_bytes=2**30, clock=clocks)  # whoever swapped may have ended long ago
+    other.sync()
+    other.close()
     with shared().client() as client:
         assert client.xlen(store.keys.stream.decode()) == 501  # the one of the cursor stays
     assert store.read(store.manifest().cursor, 10).cursor.number == 2510
     store.close()
+
+
+def test_no_more_than_some_megabytes_come_along_with_an_append() -> None:
+    store = new()
+    other = RedisStore(store.url, max_bytes=2**30)
+    cursor = store.manifest().cursor
+    guard = Guard(cursor.history)
+    for _ in range(2):
+        for _ in range(12):
+            other.append(Record(codec.BATCH, bytes(2**20), 1), guard)
+        while store.read(cursor, 10**6).cursor != cursor:
+            cursor = store.read(cursor, 10**6).cursor
+    for _ in range(12):
+        other.append(Record(codec.BATCH, bytes(2**20), 1), guard)
+    store.append(Record(codec.BATCH, b"", 1), guard)
+    came = store.read(cursor, 10**6)
+    assert 1 <= came.cursor.number - cursor.number <= 6
+    assert came.more
+    store.close()
+    other.close()
 
 
 def test_one_at_a_time_has_the_right_to_compact() -> None:

@@ -63,6 +63,7 @@ def test_valid_and_hostile_timestamps_together(valid: list[str], hostile: list[s
 
 
 @given(HOSTILE, HOSTILE, st.integers(1, 12))
+@example("0000-12-31T23:59:59-01:00", "0000-12-31T23:59:59-01:00", 9)
 def test_hostile_timestamps_alike(first: str, second: str, times: int) -> None:
     for texts in ([first] * times, [first] * times + [second], [first, second] * times):
         assert together(texts) == one_by_one(texts)
