@@ -53,7 +53,7 @@ class Measures:
         self._of: tuple[object, ...] = ()  # what all that is remembered depends on
         self._targets: object = None
         self.alerts: dict[str, Measured] = {}
-        """Those that there are, by the keys of their rows."""
+        """The alerts that there are, by the keys of their rows."""
 
     def look(self, standing: Standing) -> Mapping[str, Measured]:
         """Return the alerts whose value may be another one than at the look before, all values being of one moment."""

@@ -29,13 +29,12 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 import psutil
-import requests
 
 from benchmarks.http import cpu_seconds
 from benchmarks.services import MEAN, PACKAGES, PEERS, QUESTIONS, Peer, Question, Samples
 from benchmarks.table import machine, show
 from tests import debian
-from tests.servers import CHECKOUT, reserve_port, until
+from tests.servers import CHECKOUT, is_ok, reserve_port, until
 from times import HOUR, MINUTE, wall_clock
 
 MILLISECOND = 1000
@@ -104,19 +103,12 @@ def serving(peer: Peer) -> Iterator[Client]:
         started = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         client = Client(peer, port, psutil.Process(started.pid))
         try:
-            until(lambda: _is_there(f"http://127.0.0.1:{port}{peer.ready}"), f"{peer.name} to be ready")
+            until(lambda: is_ok(f"http://127.0.0.1:{port}{peer.ready}"), f"{peer.name} to be ready")
             yield client
         finally:
             client.close()
             started.terminate()
             started.wait()
-
-
-def _is_there(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=60).ok
-    except requests.ConnectionError:
-        return False
 
 
 def samples_of(count: int) -> Samples:

@@ -39,7 +39,7 @@ class Chunk(NamedTuple):
     names: list[str]
     which: Ids
     times: Times
-    """Those of values without one are ON_ARRIVAL."""
+    """A time of ON_ARRIVAL stands for a value without one."""
     values: Values
     lines: Ids
     """The number of each value's line."""

@@ -127,7 +127,7 @@ class IdempotencyRecords:
             self.runs = [run for run in self.runs if run.latest > time]
 
     def newest(self) -> list[tuple[bytes, Remembered]]:
-        """Those that are in no run, oldest first."""
+        """Return the records that are in no run, oldest first."""
         return list(self._newest.items())
 
     def adopt(self, runs: Sequence[Run], number: int) -> None:

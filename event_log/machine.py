@@ -70,7 +70,7 @@ class Machine:
         self._awaited = before._awaited
 
     def outcome(self, nonce: bytes) -> Outcome | None:
-        """That outcome, once; None where the record has not been applied. It is expected no more."""
+        """Return that outcome, once; None where the record has not been applied. It is expected no more."""
         return self._awaited.pop(nonce, None)
 
     def apply(self, chunk: Chunk) -> list[Step]:

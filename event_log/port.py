@@ -185,7 +185,7 @@ class RecordStore(ABC):
 
     @abstractmethod
     def generation(self) -> int:
-        """That of the newest manifest. Costs a microsecond where the store is local."""
+        """Return the generation of the newest manifest. Costs a microsecond where the store is local."""
 
     @abstractmethod
     def swap(self, manifest: Manifest) -> bool:

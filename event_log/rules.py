@@ -17,4 +17,4 @@ class Rules(NamedTuple):
 
 
 UNCLAIMED = Rules(2**62, 0, 2**62, 2**62, 10_000, 0)
-"""Those of a log in which no start of the service has put any in force: nothing expires."""
+"""The rules of a log in which no start of the service has put any in force: nothing expires."""

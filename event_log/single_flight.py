@@ -120,7 +120,7 @@ class SingleFlight:
             call.woken.release()
 
     def _served(self) -> list[_Call]:
-        """Those who have waited long enough, who wait no more."""
+        """Take those who have waited long enough from the queue; returns them."""
         served: list[_Call] = []
         while self.waiting and self.waiting[0].before < max(self._level, self._failed):
             call = self.waiting.popleft()

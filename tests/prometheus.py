@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-
 from tests import debian
-from tests.servers import reserve_port, until
+from tests.servers import is_ok, reserve_port, until
 
 PACKAGE = "prometheus"
 
@@ -32,18 +30,11 @@ def running(directory: Path, configuration: str) -> Iterator[str]:
             process = subprocess.Popen(command, cwd=directory, stdout=printed, stderr=printed)
         url = f"http://127.0.0.1:{port}"
         try:
-            until(lambda: _is_ready(url), "Prometheus to be ready")
+            until(lambda: is_ok(f"{url}/-/ready"), "Prometheus to be ready")
             yield url
         finally:
             process.terminate()
             process.wait(60)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/-/ready", timeout=60).status_code == 200
-    except requests.ConnectionError:
-        return False
 
 
 if __name__ == "__main__":

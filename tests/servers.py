@@ -46,6 +46,14 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any
         time.sleep(POLL_SECONDS)
 
 
+def is_ok(url: str) -> bool:
+    """Return whether somebody answers there, and with a status below 400."""
+    try:
+        return requests.get(url, timeout=60).ok
+    except requests.ConnectionError:
+        return False
+
+
 def reserve_port() -> socket.socket:
     """A bound socket that does not listen: nobody else is given its port, yet a server may bind it.
 

@@ -47,7 +47,7 @@ class _Kept(NamedTuple):
 
 
 class Matches:
-    """Those of one projection and its snapshots. Not thread safe: the caller holds a lock."""
+    """The matches of patterns in one projection and its snapshots. Not thread safe: the caller holds a lock."""
 
     def __init__(self) -> None:
         self._kept: dict[Several, _Kept] = {}  # least recently asked for first

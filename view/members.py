@@ -13,7 +13,7 @@ NEVER_SEEN = -1
 
 
 class Members(NamedTuple):
-    """Those of one question."""
+    """The series of one question."""
 
     ids: Ids
     arrived: int

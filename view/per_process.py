@@ -19,4 +19,6 @@ class PerProcess(Generic[T]):
     def here(self) -> T:
         """Return it; made by the first to ask."""
         pid = os.getpid()
-        return self._of.get(pid) or self._of.setdefault(pid, self._make())
+        if pid not in self._of:
+            self._of.setdefault(pid, self._make())
+        return self._of[pid]

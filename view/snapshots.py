@@ -64,14 +64,14 @@ class Snapshot(Seen):
         super().__init__(view)
         self.users = 0
         self.since = 0.0
-        """When it was taken, in seconds of the clock of Snapshots."""
+        """Time at which it was taken, in seconds of the clock of Snapshots."""
         self.origin, self.rules, self.cursor, self.matches = seen.origin, seen.rules, seen.cursor, seen.matches
         self.jumps, self.series, self.ids = seen.jumps[:], seen.series.copy(), seen.ids.copy()
         self.ended, self._names = seen.ended.copy(), seen._names
 
 
 class Snapshots:
-    """Those of one projection that live. Not thread safe but for `leave`: the caller holds a lock."""
+    """The snapshots of one projection that live. Not thread safe but for `leave`: the caller holds a lock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -159,7 +159,7 @@ def error_name(status: int, schema: str) -> str:
 POSITIONED = (POSITION,)
 """The headers of answers about events."""
 POSITIONED_OF_SEVERAL = (*POSITIONED, SERIES_MATCHED)
-"""Those of answers that may be about several series as one."""
+"""The headers of answers that may be about several series as one."""
 WRITTEN = (POSITION, REPLAYED)
 """The headers of answers to events."""
 

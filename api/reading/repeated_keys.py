@@ -30,8 +30,8 @@ def refuse_repeated_keys(body: bytes, data: Any, stamps: Sequence[Any] | None) -
 
 
 def surely_without_repeated_keys(body: bytes, data: Any, stamps: Sequence[Any] | None) -> bool:
-    """Return whether there are no more quotation marks than the data needs: two for each timestamp that is a string,
-    of which there is none where there are as many as without any."""
+    """Return whether the body has exactly the quotation marks that the data needs, so that none are left for a key that
+    stands twice. A timestamp that is a string needs two; where only some are numbers, nothing is sure."""
     spare = _quotation_marks(data) - body.count(b'"')
     stamps = stamps or ()
     return spare == 2 * len(stamps) or (spare == 0 and {int, float}.isdisjoint(map(type, stamps)))

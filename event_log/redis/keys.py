@@ -51,7 +51,7 @@ class Keys(NamedTuple):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Those of the log of this name."""
+        """Return the keys of the log of this name."""
         own = [f"log:{key}" for key in cls._fields[:-1]]
         return cls(*[f"{{{name}}}:{key}".encode() for key in (*own, "head")])
 

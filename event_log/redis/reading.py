@@ -30,7 +30,7 @@ class Reading:
         self._appending = appending
         self._entry_bytes = 1000.0  # what one takes, of late
         self.history = 0
-        """That of the last records or manifest read."""
+        """The history of the last records or manifest read."""
         self.generation = 0
         """Generation of the manifest as of the last read."""
 

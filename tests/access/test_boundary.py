@@ -30,7 +30,7 @@ EVENT = {"timestamp": "2025-06-26T14:30:00Z", "value": 1}
 
 @pytest.fixture(params=["without keys", "with keys"])
 def headers(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Those that may do everything."""
+    """Headers with which everything is allowed."""
     return bearer("everything") if request.param == "with keys" else {}
 
 

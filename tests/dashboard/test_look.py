@@ -113,7 +113,7 @@ NOTE_CLASHES = """
 
 
 def test_no_time_is_written_over_the_zone(walk: str, open_page: OpenPage) -> None:
-    """Wherever the first time stands: windows that begin at each of six places between two of them."""
+    """Windows begin at each of six places between two times."""
     page = open_page(walk)
     is_filled(page)
     page.evaluate(NOTE_CLASHES)

@@ -80,7 +80,7 @@ def is_full(server: Server) -> bool:
 
 
 def test_files_that_may_not_be_written_beyond_a_size() -> None:
-    """As where a quota is used up: every worker meets the limit, 0 at its next write."""
+    """A limit stands for a quota: every worker meets it, 0 at its next write."""
     with Server(["-w", "2"]) as server:
         workers = server.wait_for_workers(2)
         for allowed in (MIB, 0):

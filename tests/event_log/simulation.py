@@ -295,7 +295,7 @@ WEIGHTS = {
 
 
 def assert_equal(outcome: Stored | LogError, expected: Stored | LogError) -> None:
-    """That two outcomes are the same."""
+    """Assert that two outcomes are the same."""
     assert type(outcome) is type(expected)
     if isinstance(outcome, Repeated) and isinstance(expected, Repeated):
         assert outcome.done == expected.done

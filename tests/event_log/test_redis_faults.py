@@ -72,7 +72,7 @@ def log(server: RedisServer, open_store: Open) -> Log:
 
 
 def values(log: Log) -> list[float]:
-    """Those of the series `a` as a fresh host reads them."""
+    """Return the values of the series `a` as a fresh host reads them."""
     store = RedisStore(log.store.url, max_bytes=2**30) if isinstance(log.store, RedisStore) else log.store
     projection = Projection(Log(store))
     projection.follow()

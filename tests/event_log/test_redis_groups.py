@@ -1,4 +1,4 @@
-"""Those who append together on Redis, over trips that do what the test says."""
+"""Group commit on Redis, over trips that do what the test says."""
 
 from __future__ import annotations
 

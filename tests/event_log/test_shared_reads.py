@@ -1,4 +1,4 @@
-"""Those who need what is newest in the log share a read of it. Trips to Redis would go one after the other."""
+"""All who need what is newest in the log share a read of it. Trips to Redis would go one after the other."""
 
 from __future__ import annotations
 

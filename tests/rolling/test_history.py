@@ -122,7 +122,7 @@ def test_the_points_are_those_of_the_first_moment(series: int | None, wanted: Pe
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_piece_of_a_deck_is_read_between_two_pauses(ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the history: no more members of a block than a piece has, or one block."""
+    """A history of any length looks at no more members of a block than a piece has, or at one block."""
     pair = Pair.keeping(*[0] * 40)
     pair.add([(i % 40, i, float(i % 17)) for i in range(1, 4000)])
     looked: list[int] = []

@@ -72,7 +72,7 @@ def test_what_is_kept_no_more_is_gone_also_where_as_many_are_kept_again(last: in
 
 @pytest.mark.parametrize("last", [1, 2500, 10**6])
 def test_few_series_are_looked_into_between_two_pauses(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many there are, and each a few times."""
+    """The number of series does not matter, and each is looked into a few times."""
     looked = most = all_looked = 0
 
     def counted(name: str) -> None:

@@ -76,7 +76,7 @@ def test_a_range_whose_runs_find_no_room_is_read(series: int | None, prune: int)
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("values", [[1.0], [1.0, 2.0], [0.0, -0.0, 5.0]])
 def test_equal_values_are_counted_and_not_retained(values: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where both values that enclose a rank are the same one, that is the answer."""
+    """A value that encloses a rank from both sides is the answer."""
     sizes: list[int] = []
     partition = np.partition
 
@@ -95,7 +95,7 @@ def test_equal_values_are_counted_and_not_retained(values: list[float], monkeypa
 
 @pytest.mark.parametrize("events", [1, 12])
 def test_few_values_and_series_are_read_between_two_pauses(events: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many there are."""
+    """Their number does not matter."""
     own = {"PORTION": 2**11, "SMALLEST": 100}
     for size, value in own.items():
         monkeypatch.setattr(cut, size, value)  # those of the others here are small

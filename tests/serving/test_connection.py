@@ -81,7 +81,7 @@ def worker() -> Iterator[Any]:
 
 @pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "a kept connection"])
 def test_a_request_that_came_just_before_its_wait_ended_is_answered(worker: Any, before: int) -> None:
-    """As on a machine so busy that a worker hears of both at once."""
+    """On a busy machine a worker hears of both at once."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.settimeout(60)
@@ -152,7 +152,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     ids=["requests", "chunks"],
 )
 def test_other_sockets_are_looked_at_meanwhile(worker: Any, requests: bytes, soon: int) -> None:
-    """However much there is to do on one connection, a byte that came over another one is found within 20 ms."""
+    """A byte is found within 20 ms while there is much to do on another connection."""
     worker.answers, worker.answer_seconds = PLENTY, 0.001
     ours, theirs = socket.socketpair()
     other, others = socket.socketpair()

@@ -127,7 +127,7 @@ def by_gunicorn(head: bytes) -> Any:
 
 
 def plain_heads(count: int) -> Iterator[tuple[bytes, Head]]:
-    """Those of random heads that are read."""
+    """Yield random heads that are read."""
     random = Random(SEED)
     for _ in range(count):
         head = random_head(random)

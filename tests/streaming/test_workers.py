@@ -24,7 +24,7 @@ import websocket
 
 from tests.one_worker import accepted_by
 from tests.patient import LENIENT
-from tests.servers import CHECKOUT, Server, reserve_port, until
+from tests.servers import CHECKOUT, Server, is_ok, reserve_port, until
 from tests.streaming.sse import Message, Stream
 
 Connected = TypeVar("Connected")
@@ -384,18 +384,11 @@ def development_server() -> Iterator[str]:
         command = [sys.executable, "app.py"]
         process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own, stderr=subprocess.DEVNULL)
         try:
-            until(lambda: _answers(f"http://127.0.0.1:{port}/health"), "the development server", 120)
+            until(lambda: is_ok(f"http://127.0.0.1:{port}/health"), "the development server", 120)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=60).ok
-    except requests.ConnectionError:
-        return False
 
 
 def test_the_development_server_streams_too() -> None:

@@ -193,7 +193,7 @@ def test_under_gevent_a_sync_that_blocks_goes_to_a_real_thread(blocks: bool, whe
 
 
 def test_it_ends_where_gevent_has_patched_after_the_import() -> None:
-    """As with --preload."""
+    """gunicorn imports before it patches where it is started with --preload."""
     patch = "import view.background; view.background.MOST_SECONDS = 600; from gevent import monkey; monkey.patch_all()"
     get_ident = 'monkey.get_original("_thread", "get_ident")'
     assert run(GEVENT.format(patch=patch, get_ident=get_ident, blocks=True)) == "elsewhere"

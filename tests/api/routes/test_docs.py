@@ -311,7 +311,7 @@ def test_streams_answer_as_documented(server: Server, path: str, status: int) ->
 
 
 def test_a_method_not_allowed_is_told_those_that_are(client: FlaskClient) -> None:
-    """As documented."""
+    """The document lists the same methods."""
     for path, operations in client.get("/openapi.json").get_json()["paths"].items():
         response = client.put(path.replace("{", "").replace("}", ""))
         allowed = {method.lower() for method in response.allow} - {"options", "head"}
